@@ -1,0 +1,57 @@
+/** May this principal have this route? Pure, total, refuses unless a rule allows (design §4). */
+import type { ErrorCode } from '../errors.js'
+import type { Identity, Principal } from '../identity.js'
+import type { Requirement, Route } from '../route.js'
+
+/** The answer, as data; `missing` names what the requirement wanted. */
+export type Decision =
+  | { readonly allow: true }
+  | { readonly allow: false; readonly code: ErrorCode; readonly missing: readonly string[] }
+
+const allowed: Decision = { allow: true }
+
+function refuse(code: ErrorCode, missing: readonly string[] = []): Decision {
+  return { allow: false, code, missing }
+}
+
+/** Whether a principal holds a permission; TRAC_ADMIN holds every one, plugins' own included. */
+function holds(principal: Principal, permission: string): boolean {
+  return principal.permissions.has(permission) || principal.permissions.has('TRAC_ADMIN')
+}
+
+/** The first group of the requirement that does not hold, if any. */
+function unmet(require: Requirement, principal: Principal): Decision | undefined {
+  const { anyPermission, allPermissions, anyGroup, scopes } = require
+  if (anyPermission !== undefined && !anyPermission.some((name) => holds(principal, name))) {
+    return refuse('ERR_PERMISSION_REQUIRED', anyPermission)
+  }
+  if (allPermissions !== undefined) {
+    const missing = allPermissions.filter((name) => !holds(principal, name))
+    if (missing.length > 0) return refuse('ERR_PERMISSION_REQUIRED', missing)
+  }
+  if (anyGroup !== undefined && !anyGroup.some((name) => principal.groups.has(name))) {
+    return refuse('ERR_GROUP_REQUIRED', anyGroup)
+  }
+  if (scopes !== undefined) {
+    const missing = scopes.filter((name) => !principal.scopes.has(name))
+    if (missing.length > 0) return refuse('ERR_SCOPE_REQUIRED', missing)
+  }
+  return undefined
+}
+
+/**
+ * Judges a matched route.
+ * An anonymous visitor who misses something is asked to sign in, since signing in may mend it.
+ */
+export function decide(route: Route, identity: Identity): Decision {
+  if (route.access === 'deny') return refuse('ERR_ROUTE_DENIED')
+  if (route.access === 'public') return allowed
+  const anonymous = identity.via === undefined
+  if (!anonymous && !route.credentials.has(identity.via)) {
+    return refuse('ERR_CREDENTIAL_NOT_ACCEPTED', [...route.credentials])
+  }
+  if (anonymous && route.access === 'authenticated') return refuse('ERR_LOGIN_REQUIRED')
+  const failed = route.require === undefined ? undefined : unmet(route.require, identity.principal)
+  if (failed === undefined) return allowed
+  return anonymous ? refuse('ERR_LOGIN_REQUIRED') : failed
+}

@@ -1,0 +1,96 @@
+/** What the stages of a request's way have learnt about it so far: each adds a fact, the next ones read it. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ErrorCode } from './errors.js'
+import type { Identity } from './identity.js'
+import type { Route } from './route.js'
+
+/** The headers that stages ask for, read from the wire in one pass; empty text if absent. */
+export interface RequestHeaders {
+  host: string
+  authorization: string
+  /** All `Cookie` fields, joined as RFC 6265bis allows. */
+  cookie: string
+  origin: string
+  referer: string
+  accept: string
+  fetchSite: string
+  fetchMode: string
+  requestedWith: boolean
+  contentType: string
+  /** Bytes; -1 if the header is absent. */
+  contentLength: number
+  chunked: boolean
+  expectContinue: boolean
+  upgrade: string
+  preflightMethod: string
+  requestId: string
+  traceparent: string
+  forwarded: string
+  forwardedFor: string
+  forwardedProto: string
+  forwardedHost: string
+  forwardedMethod: string
+  forwardedUri: string
+}
+
+/** The target as {@link parseTarget} read it. */
+export interface ExchangeTarget {
+  readonly path: string
+  readonly query: string
+  readonly sent: string
+}
+
+/** How a credential was looked up, for the authentication histogram. */
+export type CacheUse = 'hit' | 'miss' | 'none'
+
+/** One request and everything known of it. */
+export class Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** `performance.now()` when the request's headers had arrived. */
+  readonly startedAt: number
+  /** As it stood on the wire: `request.url` is rewritten for the router. */
+  readonly rawTarget: string
+  readonly target: ExchangeTarget | undefined
+  /** Why there is no target. */
+  readonly targetFault: ErrorCode | undefined
+  headers: RequestHeaders | undefined
+  id = ''
+  traceparent = ''
+  /** The client's address behind trusted proxies. */
+  address = ''
+  /** Whether the client reached us, or a trusted proxy, over HTTPS. */
+  secure = false
+  /** The decoded path below the base path. */
+  path = ''
+  /** The row that judges it; its name is the metric's label. */
+  route: Route | undefined
+  /** The label of own endpoints and of requests that matched nothing. */
+  routeName = 'none'
+  identity: Identity | undefined
+  /** Whether the request is a CORS preflight that is judged as another method. */
+  preflight = false
+  /** What the session stage wants every answer to carry. */
+  setCookies: readonly string[] = []
+  cache: CacheUse = 'none'
+  /** The code of the refusal or fault that answered, for log and metrics. */
+  code: ErrorCode | undefined
+  /** What shadow mode let pass. */
+  shadowed: ErrorCode | undefined
+  cause: unknown = undefined
+  upstreamMilliseconds: number | undefined = undefined
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    startedAt: number,
+    target: ExchangeTarget | { readonly code: ErrorCode },
+  ) {
+    this.request = request
+    this.response = response
+    this.startedAt = startedAt
+    this.rawTarget = request.url ?? ''
+    this.target = 'code' in target ? undefined : target
+    this.targetFault = 'code' in target ? target.code : undefined
+  }
+}

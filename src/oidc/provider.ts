@@ -1,0 +1,128 @@
+/** Where the endpoints of the main provider are: Cognito's by rule, others' by discovery (OpenID Connect Discovery 1.0). */
+import {
+  discoveryRequest,
+  processDiscoveryResponse,
+  allowInsecureRequests,
+  customFetch,
+} from 'oauth4webapi'
+import type { AuthorizationServer } from 'oauth4webapi'
+import { GatewayError } from '../errors.js'
+import type { Milliseconds, Now } from '../identity.js'
+import type { ProviderFetch } from './fetch.js'
+
+/** How the provider's own session is ended. */
+export type ProviderLogout =
+  | { readonly kind: 'cognito'; readonly endpoint: string }
+  | { readonly kind: 'oidc'; readonly endpoint: string }
+  | { readonly kind: 'none' }
+
+/** The provider's endpoints; those that it may lack are undefined. */
+export interface Endpoints {
+  readonly server: AuthorizationServer
+  readonly authorization: string
+  readonly token: string
+  readonly jwks: string
+  readonly userinfo: string | undefined
+  readonly revocation: string | undefined
+  readonly logout: ProviderLogout
+  /** Whether the callback must carry `iss` (RFC 9207 §3). */
+  readonly sendsIssuer: boolean
+  /** Cognito's user API, for access tokens without `openid`. */
+  readonly getUser: string | undefined
+}
+
+/** Finds the endpoints; what was found is kept for an hour. */
+export type FindEndpoints = () => Promise<Endpoints>
+
+/** What is known before anything was asked. */
+export interface ProviderOptions {
+  readonly issuer: string
+  /** Cognito's sign-in origin; undefined for other providers. */
+  readonly cognitoDomain: string | undefined
+  /** Plain `http://` is allowed only where the configuration's checks let it. */
+  readonly insecure: boolean
+  readonly fetch: ProviderFetch
+  readonly now: Now
+}
+
+const discoveryMaxAge: Milliseconds = 3_600_000
+
+/** Cognito's endpoints follow from its domain and its issuer; nothing needs to be asked. */
+function cognitoEndpoints(issuer: string, domain: string): Endpoints {
+  const authorization = `${domain}/oauth2/authorize`
+  const token = `${domain}/oauth2/token`
+  const revocation = `${domain}/oauth2/revoke`
+  const jwks = `${issuer}/.well-known/jwks.json`
+  return {
+    server: {
+      issuer,
+      authorization_endpoint: authorization,
+      token_endpoint: token,
+      revocation_endpoint: revocation,
+      jwks_uri: jwks,
+    },
+    authorization,
+    token,
+    jwks,
+    userinfo: `${domain}/oauth2/userInfo`,
+    revocation,
+    logout: { kind: 'cognito', endpoint: `${domain}/logout` },
+    sendsIssuer: false,
+    getUser: `${new URL(issuer).origin}/`,
+  }
+}
+
+function required(value: string | undefined, name: string): string {
+  if (value === undefined || !URL.canParse(value)) {
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error(`discovery lacks ${name}`) })
+  }
+  return value
+}
+
+async function discover(options: ProviderOptions): Promise<Endpoints> {
+  const issuer = new URL(options.issuer)
+  const response = await discoveryRequest(issuer, {
+    [customFetch]: (url: string, init: RequestInit) => options.fetch(url, init),
+    [allowInsecureRequests]: options.insecure,
+  } as unknown as Parameters<typeof discoveryRequest>[1])
+  const server = await processDiscoveryResponse(issuer, response).catch((cause: unknown) => {
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
+  })
+  const end = server.end_session_endpoint
+  return {
+    server,
+    authorization: required(server.authorization_endpoint, 'authorization_endpoint'),
+    token: required(server.token_endpoint, 'token_endpoint'),
+    jwks: required(server.jwks_uri, 'jwks_uri'),
+    userinfo: server.userinfo_endpoint,
+    revocation: server.revocation_endpoint,
+    logout: end === undefined ? { kind: 'none' } : { kind: 'oidc', endpoint: end },
+    sendsIssuer: server.authorization_response_iss_parameter_supported === true,
+    getUser: undefined,
+  }
+}
+
+/** Builds the finder; askers at the same time share one request, and an old answer serves while it fails. */
+export function createEndpointFinder(options: ProviderOptions): FindEndpoints {
+  const { cognitoDomain, now } = options
+  if (cognitoDomain !== undefined) {
+    const endpoints = cognitoEndpoints(options.issuer, cognitoDomain)
+    return () => Promise.resolve(endpoints)
+  }
+  let found: Endpoints | undefined
+  let foundAt = Number.NEGATIVE_INFINITY
+  let running: Promise<Endpoints> | undefined
+  return async () => {
+    if (found !== undefined && now() - foundAt < discoveryMaxAge) return found
+    running ??= discover(options).finally(() => {
+      running = undefined
+    })
+    try {
+      found = await running
+      foundAt = now()
+    } catch (error) {
+      if (found === undefined) throw error
+    }
+    return found
+  }
+}

@@ -1,0 +1,188 @@
+/** What the provider is asked for: code → tokens, refresh, revocation, userinfo; its refusals told apart from its failures. */
+import {
+  ClientSecretBasic,
+  ClientSecretPost,
+  None,
+  allowInsecureRequests,
+  authorizationCodeGrantRequest,
+  customFetch,
+  refreshTokenGrantRequest,
+  revocationRequest,
+} from 'oauth4webapi'
+import type { Client, ClientAuth, TokenEndpointRequestOptions } from 'oauth4webapi'
+import { GatewayError } from '../errors.js'
+import type { ProviderFetch } from './fetch.js'
+import type { Endpoints, FindEndpoints } from './provider.js'
+
+/** What a token endpoint gave. Nothing in it is verified yet. */
+export interface TokenAnswer {
+  readonly accessToken: string
+  readonly idToken: string | undefined
+  readonly refreshToken: string | undefined
+  /** Seconds. */
+  readonly expiresIn: number | undefined
+}
+
+/** The client that this gateway is at the provider. */
+export interface TokenClientOptions {
+  readonly clientId: string
+  readonly clientSecret: string | undefined
+  readonly redirectUri: string
+  readonly insecure: boolean
+  readonly endpoints: FindEndpoints
+  readonly fetch: ProviderFetch
+}
+
+/** The requests this gateway makes at the provider. */
+export type TokenClient = ReturnType<typeof createTokenClient>
+
+/** Longest of any token or claim text that an answer may hold, in characters. */
+const longestText = 64 * 1024
+
+function optionalText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' && value.length <= longestText
+    ? value
+    : undefined
+}
+
+async function readJson(response: Response): Promise<Record<string, unknown>> {
+  try {
+    const value: unknown = await response.json()
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  } catch (cause) {
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
+  }
+  throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('the answer is no object') })
+}
+
+/**
+ * Reads an answer of the token endpoint (RFC 6749 §5).
+ * Only `invalid_grant` is final: anything else may work the next time.
+ */
+async function readTokens(response: Response): Promise<TokenAnswer> {
+  const body = await readJson(response)
+  if (response.status !== 200) {
+    const error = optionalText(body['error']) ?? `status ${response.status}`
+    const cause = new Error(`the token endpoint answered ${error.slice(0, 60)}`)
+    if (error === 'invalid_grant') throw new GatewayError('ERR_REFRESH_REFUSED', { cause })
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
+  }
+  const accessToken = optionalText(body['access_token'])
+  const type = optionalText(body['token_type'])
+  if (accessToken === undefined || type?.toLowerCase() !== 'bearer') {
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('no Bearer token in it') })
+  }
+  const expiresIn = Number(body['expires_in'])
+  return {
+    accessToken,
+    idToken: optionalText(body['id_token']),
+    refreshToken: optionalText(body['refresh_token']),
+    expiresIn: Number.isFinite(expiresIn) && expiresIn > 0 ? expiresIn : undefined,
+  }
+}
+
+function chooseAuth(secret: string | undefined, endpoints: Endpoints): ClientAuth {
+  if (secret === undefined) return None()
+  const methods = endpoints.server.token_endpoint_auth_methods_supported
+  const post = methods?.includes('client_secret_post') && !methods.includes('client_secret_basic')
+  return post ? ClientSecretPost(secret) : ClientSecretBasic(secret)
+}
+
+/** oauth4webapi throws its own errors for requests it can't make; the faults of the fetch pass through. */
+async function attempt<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
+  }
+}
+
+/** Cognito's GetUser, for access tokens that lack `openid`: attributes by name, as userinfo has them. */
+async function getUser(endpoint: string, accessToken: string, fetch: ProviderFetch) {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': 'AWSCognitoIdentityProviderService.GetUser',
+    },
+    body: JSON.stringify({ AccessToken: accessToken }),
+  })
+  if (response.status !== 200) throw new GatewayError('ERR_NAME_UNKNOWN')
+  const { Username, UserAttributes } = await readJson(response)
+  const claims: Record<string, unknown> = { 'cognito:username': Username }
+  for (const item of Array.isArray(UserAttributes) ? (UserAttributes as unknown[]) : []) {
+    const { Name, Value } = item as { Name?: unknown; Value?: unknown }
+    if (typeof Name === 'string') claims[Name] = Value
+  }
+  return claims
+}
+
+/** Builds the client. Every method rejects with {@link GatewayError} ERR_PROVIDER_… or ERR_REFRESH_REFUSED. */
+export function createTokenClient(options: TokenClientOptions) {
+  const client: Client = { client_id: options.clientId }
+  const transport = {
+    [customFetch]: (url: string, init: RequestInit) => options.fetch(url, init),
+    [allowInsecureRequests]: options.insecure,
+  } as unknown as TokenEndpointRequestOptions
+
+  return {
+    /** Redeems a code. `callback` comes from `validateAuthResponse` of oauth4webapi. */
+    redeem: (callback: URLSearchParams, codeVerifier: string) =>
+      attempt(async () => {
+        const endpoints = await options.endpoints()
+        const auth = chooseAuth(options.clientSecret, endpoints)
+        const { redirectUri } = options
+        return readTokens(
+          await authorizationCodeGrantRequest(
+            endpoints.server,
+            client,
+            auth,
+            callback,
+            redirectUri,
+            codeVerifier,
+            transport,
+          ),
+        )
+      }),
+    /** Exchanges a refresh token (RFC 6749 §6). @throws ERR_REFRESH_REFUSED — the provider's final word */
+    refresh: (refreshToken: string) =>
+      attempt(async () => {
+        const endpoints = await options.endpoints()
+        const auth = chooseAuth(options.clientSecret, endpoints)
+        return readTokens(
+          await refreshTokenGrantRequest(endpoints.server, client, auth, refreshToken, transport),
+        )
+      }),
+    /** Revokes a refresh token (RFC 7009); false if the provider has no way to or did not take it. */
+    revoke: (refreshToken: string) =>
+      attempt(async () => {
+        const endpoints = await options.endpoints()
+        if (endpoints.revocation === undefined) return false
+        const auth = chooseAuth(options.clientSecret, endpoints)
+        const hint = { additionalParameters: { token_type_hint: 'refresh_token' } }
+        const response = await revocationRequest(endpoints.server, client, auth, refreshToken, {
+          ...transport,
+          ...hint,
+        })
+        return response.status === 200
+      }),
+    /**
+     * Asks who an access token is about.
+     * @throws {@link GatewayError} ERR_NAME_UNKNOWN — the provider does not say
+     */
+    userinfo: (accessToken: string, scopes: ReadonlySet<string>) =>
+      attempt(async () => {
+        const { getUser: userApi, userinfo } = await options.endpoints()
+        if (userApi !== undefined && !scopes.has('openid')) {
+          return getUser(userApi, accessToken, options.fetch)
+        }
+        if (userinfo === undefined) throw new GatewayError('ERR_NAME_UNKNOWN')
+        const response = await options.fetch(userinfo, {
+          headers: { authorization: `Bearer ${accessToken}`, accept: 'application/json' },
+        })
+        if (response.status !== 200) throw new GatewayError('ERR_NAME_UNKNOWN')
+        return readJson(response)
+      }),
+  }
+}

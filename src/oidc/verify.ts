@@ -1,0 +1,203 @@
+/** The rules for a token: who made it, for whom, with which key, for how long (design §3, Tokens). */
+import { decodeJwt, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose'
+import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
+import { GatewayError } from '../errors.js'
+import type { ErrorCode } from '../errors.js'
+import type { Milliseconds, Now } from '../identity.js'
+import type { KeySource } from './keys.js'
+
+/** Everything that a token of one issuer is measured by. */
+export interface Issuer {
+  readonly issuer: string
+  /** Whether tokens speak Cognito's dialect: `token_use`, and no `aud` in access tokens. */
+  readonly cognito: boolean
+  /** Whether it is the one that people sign in with; only its tokens may claim permissions. */
+  readonly main: boolean
+  /** Client ids of people's tokens. */
+  readonly clients: ReadonlySet<string>
+  /** Client ids of machines; a client is either here or in `clients`. */
+  readonly machines: ReadonlySet<string>
+  readonly keys: KeySource
+}
+
+/** A token whose every rule held. Instants in milliseconds. */
+export interface VerifiedToken {
+  readonly issuer: Issuer
+  readonly use: 'id' | 'access'
+  readonly machine: boolean
+  readonly clientId: string
+  readonly subject: string
+  readonly scopes: ReadonlySet<string>
+  readonly claims: JWTPayload
+  readonly issuedAt: Milliseconds
+  readonly expiresAt: Milliseconds
+}
+
+/** The limits that hold for every issuer. */
+export interface TokenRules {
+  readonly algorithms: readonly string[]
+  readonly clockTolerance: Milliseconds
+  readonly maxTokenLife: Milliseconds
+  /** The gateway's own address: the audience of RFC 9068 access tokens made for it. */
+  readonly publicUrl: string
+  readonly now: Now
+}
+
+/** Longest token that is looked at, in characters; a header can't carry more anyway. */
+const longestToken = 32 * 1024
+const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
+
+const claimFaults: Readonly<Record<string, ErrorCode>> = {
+  iss: 'ERR_TOKEN_ISSUER',
+  aud: 'ERR_TOKEN_CLIENT',
+  exp: 'ERR_TOKEN_CLAIMS',
+  nbf: 'ERR_TOKEN_TIME',
+  iat: 'ERR_TOKEN_TIME',
+}
+
+/** The one place where jose's errors become ours, by their codes. */
+function fromJose(cause: unknown): unknown {
+  if (!(cause instanceof joseErrors.JOSEError)) return cause
+  if (cause instanceof joseErrors.JWTExpired)
+    return new GatewayError('ERR_TOKEN_EXPIRED', { cause })
+  if (cause instanceof joseErrors.JWTClaimValidationFailed) {
+    const code = cause.reason === 'missing' ? undefined : claimFaults[cause.claim]
+    return new GatewayError(code ?? 'ERR_TOKEN_CLAIMS', { cause })
+  }
+  switch (cause.code) {
+    case 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED':
+      return new GatewayError('ERR_TOKEN_SIGNATURE', { cause })
+    case 'ERR_JOSE_ALG_NOT_ALLOWED':
+    case 'ERR_JOSE_NOT_SUPPORTED':
+      return new GatewayError('ERR_TOKEN_ALGORITHM', { cause })
+    default:
+      return new GatewayError('ERR_TOKEN_MALFORMED', { cause })
+  }
+}
+
+function peek(token: string): { header: ProtectedHeaderParameters; issuer: unknown } {
+  if (token.length > longestToken || !compactJws.test(token)) {
+    throw new GatewayError('ERR_TOKEN_MALFORMED')
+  }
+  try {
+    return { header: decodeProtectedHeader(token), issuer: decodeJwt(token).iss }
+  } catch (cause) {
+    throw new GatewayError('ERR_TOKEN_MALFORMED', { cause })
+  }
+}
+
+/** `aud` as the list it may be (RFC 7519 §4.1.3). */
+function audiences(claims: JWTPayload): readonly string[] {
+  const { aud } = claims
+  if (typeof aud === 'string') return [aud]
+  return Array.isArray(aud) ? aud.filter((value) => typeof value === 'string') : []
+}
+
+interface Meant {
+  readonly use: 'id' | 'access'
+  readonly clientId: string
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** Cognito: an ID token names the client in `aud`, an access token in `client_id` and has no `aud`. */
+function cognitoClient(claims: JWTPayload): Meant {
+  if (claims['token_use'] === 'id' && typeof claims.aud === 'string') {
+    return { use: 'id', clientId: claims.aud }
+  }
+  if (claims['token_use'] === 'access' && claims.aud === undefined) {
+    return { use: 'access', clientId: text(claims['client_id']) }
+  }
+  throw new GatewayError('ERR_TOKEN_USE')
+}
+
+/**
+ * Other providers. Access tokens of RFC 9068 name us or the client as audience; Keycloak's older form says
+ * `typ: Bearer` and names the client in `azp`; all else is an ID token (OpenID Connect Core §3.1.3.7).
+ */
+function standardClient(
+  claims: JWTPayload,
+  header: ProtectedHeaderParameters,
+  issuer: Issuer,
+  publicUrl: string,
+): Meant {
+  const aud = audiences(claims)
+  const known = (client: string) => issuer.clients.has(client) || issuer.machines.has(client)
+  const type = text(header.typ)
+    .toLowerCase()
+    .replace(/^application\//, '')
+  if (type === 'at+jwt') {
+    if (!aud.some((name) => name === publicUrl || known(name))) {
+      throw new GatewayError('ERR_TOKEN_CLIENT')
+    }
+    return { use: 'access', clientId: text(claims['client_id']) }
+  }
+  if (type !== '' && type !== 'jwt') throw new GatewayError('ERR_TOKEN_USE')
+  if (claims['typ'] === 'Bearer') return { use: 'access', clientId: text(claims['azp']) }
+  if (claims['typ'] !== undefined && claims['typ'] !== 'ID') throw new GatewayError('ERR_TOKEN_USE')
+  const azp = claims['azp']
+  if (aud.length > 1 && azp === undefined) throw new GatewayError('ERR_TOKEN_CLIENT')
+  const clientId = azp === undefined ? (aud[0] ?? '') : text(azp)
+  if (!aud.includes(clientId)) throw new GatewayError('ERR_TOKEN_CLIENT')
+  return { use: 'id', clientId }
+}
+
+function isInstant(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+/** Verifies one token. */
+export type VerifyToken = (token: string) => Promise<VerifiedToken>
+
+/**
+ * Builds the verifier over a fixed list of issuers.
+ * @throws {@link GatewayError} (rejects) ERR_TOKEN_… — any rule that does not hold
+ * @throws {@link GatewayError} (rejects) ERR_PROVIDER_UNAVAILABLE — no key of the issuer is known yet
+ * @see RFC 8725 §3, RFC 7519 §4.1
+ */
+export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): VerifyToken {
+  const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
+  const algorithms = [...rules.algorithms]
+  return async (token) => {
+    const { header, issuer: name } = peek(token)
+    const issuer = typeof name === 'string' ? byName.get(name) : undefined
+    if (issuer === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
+    if (!algorithms.includes(text(header.alg))) throw new GatewayError('ERR_TOKEN_ALGORITHM')
+    const key = await issuer.keys.find({ kid: text(header.kid), alg: text(header.alg) })
+    const { payload: claims } = await jwtVerify(token, key, {
+      algorithms,
+      issuer: issuer.issuer,
+      clockTolerance: rules.clockTolerance / 1000,
+      currentDate: new Date(rules.now()),
+      requiredClaims: ['exp', 'iat', 'sub'],
+    }).catch((cause: unknown) => {
+      throw fromJose(cause)
+    })
+    const { exp, iat, sub } = claims
+    if (!isInstant(exp) || !isInstant(iat) || typeof sub !== 'string' || sub === '') {
+      throw new GatewayError('ERR_TOKEN_CLAIMS')
+    }
+    if (iat * 1000 > rules.now() + rules.clockTolerance) throw new GatewayError('ERR_TOKEN_TIME')
+    if ((exp - iat) * 1000 > rules.maxTokenLife) throw new GatewayError('ERR_TOKEN_TIME')
+    const meant = issuer.cognito
+      ? cognitoClient(claims)
+      : standardClient(claims, header, issuer, rules.publicUrl)
+    const machine = issuer.machines.has(meant.clientId)
+    if (!machine && !issuer.clients.has(meant.clientId)) throw new GatewayError('ERR_TOKEN_CLIENT')
+    if (machine && meant.use !== 'access') throw new GatewayError('ERR_TOKEN_USE')
+    return {
+      issuer,
+      ...meant,
+      machine,
+      subject: sub,
+      scopes: new Set(
+        meant.use === 'access' ? text(claims['scope']).split(' ').filter(Boolean) : [],
+      ),
+      claims,
+      issuedAt: iat * 1000,
+      expiresAt: exp * 1000,
+    }
+  }
+}
