@@ -51,7 +51,8 @@ declare module 'oidc-provider/lib/provider.js' {
   export interface OidcContext {
     status: number
     type: string
-    body: unknown
+    /** Text for a page; an object for JSON, the token endpoint's answer among them. */
+    body: string | Record<string, unknown>
     req: IncomingMessage
     res: ServerResponse
     response: { get(name: string): string | undefined }
@@ -71,7 +72,7 @@ declare module 'oidc-provider/lib/provider.js' {
     }
   }
 
-  export interface ClientMetadata {
+  export interface ClientMetadata extends StoredModel {
     client_id: string
     client_secret?: string
     token_endpoint_auth_method: string

@@ -92,7 +92,7 @@ async function login(
   const person = pool.people.find(
     (candidate) =>
       candidate.email.toLowerCase() === email.trim().toLowerCase() &&
-      sameText(candidate.password, form.get('password') ?? ''),
+      timingSafeEqual(digest(candidate.password), digest(form.get('password') ?? '')),
   )
   if (person === undefined) {
     return sendPage(res, 403, loginPage(email, 'Incorrect e-mail or password.'))
@@ -102,9 +102,8 @@ async function login(
   })
 }
 
-function sameText(left: string, right: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(left), digest(right))
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
 }
 
 /** Cognito's userinfo: `email_verified` is text there, and there are no groups. */
@@ -181,9 +180,8 @@ async function verifyLive(pool: Pool, token: string): Promise<Claims | undefined
 }
 
 function hasScope(claims: Claims | undefined, scope: string): boolean {
-  return String(claims?.['scope'] ?? '')
-    .split(' ')
-    .includes(scope)
+  const granted = claims?.['scope']
+  return typeof granted === 'string' && granted.split(' ').includes(scope)
 }
 
 /**

@@ -14,6 +14,9 @@ import type { Claims } from './provider-tokens.js'
 
 /** Symbols in a refresh token: about as long as Cognito's, which matters to cookies that carry it. */
 const refreshTokenSymbols = 1750
+/** Stands in for the address that a client needs but has not been given yet. */
+const noAddress = 'http://localhost:1/not-registered'
+
 /** oidc-provider and its request handler. */
 export interface OidcCallback {
   provider: Provider
@@ -86,7 +89,7 @@ function clientMetadata(client: DemoClient | undefined): ClientMetadata | undefi
     token_endpoint_auth_method: clientSecret === undefined ? 'none' : 'client_secret_basic',
     grant_types: machine ? ['client_credentials'] : ['authorization_code', 'refresh_token'],
     response_types: machine ? [] : ['code'],
-    redirect_uris: machine ? [] : [...redirectUris],
+    redirect_uris: machine ? [] : redirectUris.length > 0 ? [...redirectUris] : [noAddress],
     scope: scopes.join(' '),
   }
 }
@@ -133,7 +136,7 @@ async function lookLikeCognito(
 /** Signs the tokens anew with Cognito's claims, and leaves out what Cognito leaves out. */
 async function tokenAnswer(pool: Pool, ctx: OidcContext): Promise<Record<string, unknown>> {
   const { mint, settings } = pool
-  const given = ctx.body as Record<string, unknown>
+  const given = typeof ctx.body === 'string' ? {} : ctx.body
   const { AccessToken, AuthorizationCode, ClientCredentials, RefreshToken } =
     ctx.oidc?.entities ?? {}
   const usual = { expires_in: settings.accessTokenLifetime, token_type: 'Bearer' }

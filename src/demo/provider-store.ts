@@ -58,7 +58,7 @@ export function createStore(
         }
       },
       async find(id) {
-        if (model === 'Client') return findClient(id) as StoredModel | undefined
+        if (model === 'Client') return findClient(id)
         return live(keyOf(id))
       },
       async findByUid(uid) {

@@ -1,7 +1,7 @@
 /** The tokens of the look-alike: their keys, and the claims that Cognito puts in each kind. */
 import { createHash, randomUUID } from 'node:crypto'
 import { SignJWT, createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose'
-import type { CryptoKey, JWK, JWTPayload, JWTHeaderParameters } from 'jose'
+import type { CryptoKey, JWK, JWTPayload } from 'jose'
 import type { Now } from '../identity.js'
 import type { Person } from './people.js'
 
@@ -74,8 +74,7 @@ export class Mint {
   /** Signs claims as they are with the pool's key for `use`. */
   async sign(claims: Claims, use: TokenUse, header: Record<string, unknown> = {}): Promise<string> {
     const { kid, privateKey } = this.keys[use]
-    const protectedHeader = { kid, alg: 'RS256', ...header } as JWTHeaderParameters
-    return new SignJWT(claims as JWTPayload).setProtectedHeader(protectedHeader).sign(privateKey)
+    return new SignJWT(claims).setProtectedHeader({ kid, alg: 'RS256', ...header }).sign(privateKey)
   }
 
   /** The claims of both kinds of token. */

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Person } from './people.js'
 import type { DemoProvider } from './provider.js'
 
-/** The tokens of one sign-in. `idToken` is absent without the `openid` scope. */
+/** The tokens of one sign-in; `idToken` is empty text without the `openid` scope. */
 export interface Tokens {
   idToken: string
   accessToken: string
@@ -18,7 +18,7 @@ export interface SignInOptions {
   redirectUri?: string
   /** Default `openid email profile`. */
   scope?: string
-  /** Default: a random one. */
+  /** Default: a random one; not sent without the `openid` scope. */
   nonce?: string
   /** Cookies to begin with and to keep: a jar used twice is one browser. Default: a new one. */
   jar?: CookieJar
@@ -80,14 +80,16 @@ export async function signIn(
   if (redirectUri === undefined) throw new Error(`client ${client.clientId} has no redirect URI`)
   const codeVerifier = randomBytes(32).toString('base64url')
   const state = randomBytes(16).toString('base64url')
+  const scope = options.scope ?? 'openid email profile'
+  const nonce = options.nonce ?? randomBytes(16).toString('base64url')
   const start = new URL('/oauth2/authorize', provider.origin)
   start.search = new URLSearchParams({
     response_type: 'code',
     client_id: client.clientId,
     redirect_uri: redirectUri,
-    scope: options.scope ?? 'openid email profile',
+    scope,
     state,
-    nonce: options.nonce ?? randomBytes(16).toString('base64url'),
+    ...(scope.split(' ').includes('openid') ? { nonce } : {}),
     code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
     code_challenge_method: 'S256',
   }).toString()
@@ -111,8 +113,8 @@ export async function signIn(
 /** What the token endpoint answers. */
 export interface TokenAnswer {
   access_token: string
-  id_token?: string
-  refresh_token?: string
+  id_token: string | undefined
+  refresh_token: string | undefined
   expires_in: number
   token_type: string
 }
@@ -138,9 +140,24 @@ export async function requestTokens(
     headers: clientSecret === undefined ? {} : { Authorization: `Basic ${basic}` },
     body: new URLSearchParams({ ...parameters, client_id: clientId }),
   })
-  const body = (await response.json()) as TokenAnswer & { error?: string }
-  if (!response.ok) throw new TokenRefused(response.status, body.error ?? 'no error code')
-  return body
+  const body: unknown = await response.json()
+  if (!response.ok) throw new TokenRefused(response.status, String(field(body, 'error')))
+  const optional = (name: string): string | undefined => {
+    const value = field(body, name)
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    access_token: optional('access_token') ?? '',
+    id_token: optional('id_token'),
+    refresh_token: optional('refresh_token'),
+    expires_in: Number(field(body, 'expires_in')),
+    token_type: optional('token_type') ?? '',
+  }
+}
+
+/** A member of a parsed JSON object. */
+function field(body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined
 }
 
 /** The token endpoint said no; `code` is OAuth's `error`. */
