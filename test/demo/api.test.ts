@@ -1,0 +1,53 @@
+/** The demo's API tells what reached it. */
+import t from 'tap'
+import { startApi } from '../../src/demo/api.js'
+
+void t.test('answers every path with the request as it arrived', async (t) => {
+  const api = await startApi()
+  t.teardown(() => api.stop())
+  const answer = await fetch(`${api.url}/trac/api/things?a=1?b`, {
+    method: 'PUT',
+    headers: {
+      'X-Trac-User': 'j%C3%B6rg',
+      'X-Trac-Perms': 'TICKET_VIEW,WIKI_VIEW',
+      'X-Trac-Signature': 'x',
+      Authorization: 'Bearer x',
+    },
+    body: 'fünf',
+  })
+  t.equal(answer.status, 200)
+  t.same(await answer.json(), {
+    method: 'PUT',
+    path: '/trac/api/things',
+    query: 'a=1?b',
+    user: 'jörg',
+    permissions: ['TICKET_VIEW', 'WIKI_VIEW'],
+    authorization: 'present',
+    cookie: 'absent',
+    signature: 'present',
+    bodyLength: 5,
+  })
+})
+
+void t.test('says when nobody and nothing came along', async (t) => {
+  const api = await startApi()
+  t.teardown(() => api.stop())
+  const answer = await fetch(api.url)
+  t.match(await answer.json(), {
+    user: '',
+    permissions: [],
+    authorization: 'absent',
+    signature: 'absent',
+    bodyLength: 0,
+  })
+})
+
+void t.test('frees its port, and says when it is taken', async (t) => {
+  const api = await startApi()
+  const port = Number(new URL(api.url).port)
+  await t.rejects(startApi({ port }), { code: 'EADDRINUSE' })
+  await api.stop()
+  const again = await startApi({ port })
+  t.equal(again.url, api.url)
+  await again.stop()
+})
