@@ -6,7 +6,18 @@ import type { Milliseconds } from '../identity.js'
 
 /** How the text of a key becomes its value; `plain` takes it as it stands. */
 export type Reads =
-  'plain' | 'span' | 'size' | 'address' | 'cidr' | 'path' | 'secret' | 'pem' | 'origin' | 'issuer'
+  | 'plain'
+  | 'span'
+  | 'size'
+  | 'address'
+  | 'cidr'
+  | 'path'
+  | 'secret'
+  | 'pem'
+  | 'publicUrl'
+  | 'issuer'
+  | 'upstream'
+  | 'pattern'
 
 /**
  * One key as the loader, the README table and the editors' schema read it: JSON Schema plus what JSON
@@ -60,6 +71,9 @@ type LeafOptions = Omit<KeySchema, 'description' | 'type' | 'items' | 'propertie
 function leaf<T>(schema: KeySchema): TUnsafe<T> {
   return Unsafe<T>({ ...schema })
 }
+
+/** A schema as the plain data that it is. */
+const keyOf = (schema: TSchema): KeySchema => schema
 
 const text = (description: string, options: LeafOptions = {}): TUnsafe<string> =>
   leaf({ type: 'string', wanted: 'text', minLength: 1, description, ...options })
@@ -176,17 +190,17 @@ const record = <T extends TSchema>(
     type: 'object',
     wanted: 'keys and values',
     keyName,
-    additionalProperties: value as KeySchema,
+    additionalProperties: keyOf(value),
     ...options,
   })
 
 /** A key that may be left out; `absent` says what that means. */
 const optional = <T extends TSchema>(schema: T, absent: string): TUnsafe<Static<T> | undefined> =>
-  leaf({ ...(schema as KeySchema), absent })
+  leaf({ ...keyOf(schema), absent })
 
 /** A key whose default follows from others; `computed` says how. */
 const computed = <T extends TSchema>(schema: T, rule: string): TUnsafe<Static<T>> =>
-  leaf({ ...(schema as KeySchema), computed: rule })
+  leaf({ ...keyOf(schema), computed: rule })
 
 const action = text('A Trac action, or one that a plugin adds.', {
   pattern: '^[A-Z][A-Z0-9_]*$',
@@ -215,7 +229,7 @@ const server = shape('The public side.', {
   publicUrl: text(
     'What browsers see: origin and base path. Cookies, redirects and the Host check follow from it. `https://`, unless the host is loopback.',
     {
-      reads: 'origin',
+      reads: 'publicUrl',
       wanted: 'an address such as https://trac.example.edu/trac',
       pattern: '^https?://[^\\s?#]+$',
       examples: ['https://trac.example.edu/trac'],
@@ -411,7 +425,7 @@ const identity = shape('Who may be who: the provider and its tokens.', {
     propertyNames: { pattern: '^[\\x21-\\x7e]+$' },
   }),
   algorithms: list(
-    choice('A signature algorithm.', [
+    choice('A signature algorithm (asymmetric, so never `none` or HMAC).', [
       'RS256',
       'RS384',
       'RS512',
@@ -613,7 +627,7 @@ const permissions = shape('Who may do what in Trac.', {
         enum: ['nonAdmin', 'all', 'none'],
         wanted: 'nonAdmin, all, none, or a list',
       },
-      { type: 'array', items: action as KeySchema },
+      { type: 'array', items: keyOf(action) },
     ],
     wanted: 'nonAdmin, all, none, or a list of permissions',
     description:
@@ -624,6 +638,7 @@ const permissions = shape('Who may do what in Trac.', {
 
 const upstream = shape('An application behind the gateway.', {
   url: text('Its origin, without path: `http://`, `https://` or `unix:/path`.', {
+    reads: 'upstream',
     wanted: 'an origin such as http://127.0.0.1:8000, without path, or unix:/path',
     pattern: '^(https?://[^\\s/?#]+/?|unix:/.+)$',
     examples: ['http://127.0.0.1:8000', 'unix:/run/trac.sock'],
@@ -689,6 +704,7 @@ const route = shape('One rule.', {
   path: text(
     'Below the base path: `*` is one segment or part of one, `**` any number of segments.',
     {
+      reads: 'pattern',
       wanted: 'a path pattern such as /api/**',
       pattern: '^/',
       examples: ['/api/**', '/ticket/*'],
@@ -832,6 +848,9 @@ export const configSchema = shape('The configuration of trac-gateway.', {
     audit: flag('Whether each decision is one more line.', true),
   }),
 })
+
+/** {@link configSchema} as plain data, for whoever walks it. */
+export const configKeys: KeySchema = keyOf(configSchema)
 
 type DeepReadonly<T> = T extends readonly (infer U)[]
   ? readonly DeepReadonly<U>[]
