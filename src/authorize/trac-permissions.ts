@@ -69,7 +69,7 @@ const meta: Readonly<Record<string, readonly string[]>> = {
   WIKI_ADMIN: ['WIKI_CREATE', 'WIKI_DELETE', 'WIKI_MODIFY', 'WIKI_RENAME', 'WIKI_VIEW'],
 }
 
-const core = [...simple, ...Object.keys(meta)].sort()
+const core = [...simple, ...Object.keys(meta)].toSorted()
 
 /**
  * Every action that Trac itself defines, with all the actions it carries: transitively closed, frozen.
