@@ -1,0 +1,243 @@
+/** A signature holds for one request only: nothing in it, and nothing it was made for, can be changed. */
+import t from 'tap'
+import type { Test } from 'tap'
+import { admin, identityHeaders, nobody, now, send, sendRaw, student } from '../fixtures/signed.js'
+import type { Answer, Call, Header } from '../fixtures/signed.js'
+import { both, servers, setIni, startFixture } from '../fixtures/tracs.js'
+import type { Fixture } from '../fixtures/tracs.js'
+
+const page: Call = { target: '/wiki/WikiStart?a=1', from: student }
+
+/** `headers` with the value of one changed. */
+function changed(
+  headers: readonly Header[],
+  name: string,
+  change: (value: string) => string,
+): Header[] {
+  return headers.map(([key, value]) => [key, key === name ? change(value) : value])
+}
+
+const inSignature = (pattern: RegExp, by: string) => (headers: readonly Header[]) =>
+  changed(headers, 'X-Trac-Signature', (value) => value.replace(pattern, by))
+
+const without = (name: string) => (headers: readonly Header[]) =>
+  headers.filter(([key]) => key !== name)
+
+const set = (name: string, value: string) => (headers: readonly Header[]) =>
+  changed(headers, name, () => value)
+
+const added =
+  (name: string, value: string) =>
+  (headers: readonly Header[]): Header[] => [...headers, [name, value]]
+
+type Change = (headers: readonly Header[]) => Header[]
+
+const person: Call['from'] = { ...student, email: 'sam@example.edu', name: 'Sam Student' }
+
+/** What is done to the headers, and the cause that the page gives. */
+const tampered: readonly (readonly [name: string, change: Change, cause: string])[] = [
+  ['another user', set('X-Trac-User', 'ada'), 'does not hold'],
+  ['the user in capitals', set('X-Trac-User', 'SAM'), 'does not hold'],
+  ['the user spelled otherwise', set('X-Trac-User', '%73am'), 'does not hold'],
+  ['no user', without('X-Trac-User'), 'does not hold'],
+  ['another permission', set('X-Trac-Perms', 'TRAC_ADMIN'), 'does not hold'],
+  ['no permissions', without('X-Trac-Perms'), 'does not hold'],
+  ['another e-mail address', set('X-Trac-Email', 'eve@example.edu'), 'does not hold'],
+  ['no e-mail address', without('X-Trac-Email'), 'does not hold'],
+  ['another name', set('X-Trac-Name', 'Eve'), 'does not hold'],
+  ['no name', without('X-Trac-Name'), 'does not hold'],
+  ['another version', inSignature(/^v1/, 'v2'), 'is malformed'],
+  ['another t', inSignature(/t=\d+/, 't=1'), 'does not hold'],
+  ['a t with a sign', inSignature(/t=/, 't=+'), 'is malformed'],
+  ['a t with other digits', inSignature(/t=\d/, 't=\u00b2'), 'is malformed'],
+  ['another e', inSignature(/e=\d+/, 'e=9999999999'), 'does not hold'],
+  ['another nonce', inSignature(/n=.{22}/, `n=${'A'.repeat(22)}`), 'does not hold'],
+  ['a short nonce', inSignature(/n=./, 'n='), 'is malformed'],
+  ['an unknown kid', inSignature(/kid=[^;]*/, 'kid=other'), 'a key that is not in the key file'],
+  ['no kid', inSignature(/kid=[^;]*/, 'kid='), 'is malformed'],
+  ['a long kid', inSignature(/kid=[^;]*/, `kid=${'k'.repeat(33)}`), 'is malformed'],
+  ['another sig', inSignature(/sig=.{43}/, `sig=${'A'.repeat(43)}`), 'does not hold'],
+  ['a padded sig', inSignature(/$/, '='), 'is malformed'],
+  ['a sig that is cut', inSignature(/.$/, ''), 'is malformed'],
+  ['more behind it', inSignature(/$/, ';x=1'), 'is malformed'],
+  ['blanks in it', inSignature(/;/g, '; '), 'is malformed'],
+  ['its parts in another order', inSignature(/(t=\d+);(e=\d+)/, '$2;$1'), 'is malformed'],
+  ['no signature', without('X-Trac-Signature'), 'has no X-Trac-Signature'],
+  ['another host', added('Host', 'elsewhere.example'), 'does not hold'],
+]
+
+/** The last character of base64url has two unused bits: four spellings of one signature, one of them right. */
+function respelled(signature: string): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const last = letters.indexOf(signature.slice(-1))
+  return signature.slice(0, -1) + letters.charAt(last ^ 1)
+}
+
+function refuses(t: Test, answer: Answer, cause: string, message: string): void {
+  t.equal(answer.status, 403, message)
+  t.ok(answer.body.includes(cause), `${message}: says why`)
+}
+
+for (const server of both) {
+  void t.test(`${server} refuses what was signed otherwise`, async (t) => {
+    const fixture = await startFixture(t, server)
+    for (const [name, change, cause] of tampered) {
+      const call = { ...page, from: person }
+      refuses(t, await sendRaw(fixture, call, change(identityHeaders(fixture, call))), cause, name)
+    }
+    const headers = identityHeaders(fixture, page)
+    const again = changed(headers, 'X-Trac-Signature', respelled)
+    refuses(t, await sendRaw(fixture, page, again), 'does not hold', 'another spelling')
+    t.equal((await sendRaw(fixture, page, headers)).status, 200, 'and takes it unchanged')
+  })
+
+  void t.test(`${server} refuses a signature made for another request`, async (t) => {
+    const fixture = await startFixture(t, server)
+    const others: readonly (readonly [string, Call['signed']])[] = [
+      ['method', { method: 'HEAD' }],
+      ['method in small letters', { method: 'get' }],
+      ['host', { host: '127.0.0.1' }],
+      ['path', { path: '/wiki/Rules' }],
+      ['path with a slash', { path: '/wiki/WikiStart/' }],
+      ['path in capitals', { path: '/WIKI/WikiStart' }],
+      ['query', { query: 'a=2' }],
+      ['query without', { query: '' }],
+      ['query spelled otherwise', { query: '%61=1' }],
+      ['query and path meeting elsewhere', { path: '/wiki/WikiStart?', query: 'a=1' }],
+    ]
+    for (const [name, signed] of others) {
+      refuses(t, await send(fixture, { ...page, signed: signed ?? {} }), 'does not hold', name)
+    }
+    const key = { id: 'test-1', secret: 'Another-secret-that-has-the-same-kid-as-ours' }
+    refuses(t, await send(fixture, { ...page, key }), 'does not hold', 'another secret')
+    const slash = { target: '/wiki/a%2Fb', from: student, signed: { path: '/wiki/a%2Fb' } }
+    refuses(t, await send(fixture, slash), 'does not hold', 'a path that was not decoded')
+  })
+
+  void t.test(`${server} refuses what is too old or too new`, async (t) => {
+    const fixture = await startFixture(t, server)
+    const cases: readonly (readonly [string, number, string | undefined])[] = [
+      ['a minute and a half and more ago', -120, 'has expired'],
+      ['an hour ago', -3600, 'has expired'],
+      ['within the tolerance, late', -80, undefined],
+      ['within the tolerance, early', 20, undefined],
+      ['from the future', 45, 'comes from the future'],
+    ]
+    for (const [name, offset, cause] of cases) {
+      const answer = await send(fixture, { ...page, signedAt: now() + offset })
+      if (cause === undefined) t.equal(answer.status, 200, name)
+      else refuses(t, answer, cause, name)
+    }
+  })
+
+  void t.test(`${server} takes each POST once`, async (t) => {
+    const fixture = await startFixture(t, server)
+    const post: Call = {
+      method: 'POST',
+      target: '/wiki_render',
+      from: student,
+      headers: [['Cookie', 'trac_form_token=abc']],
+      body: 'id=WikiStart&text=rendered&__FORM_TOKEN=abc',
+    }
+    const headers = identityHeaders(fixture, post)
+    const first = await sendRaw(fixture, post, headers)
+    t.equal(first.status, 200)
+    t.match(first.body, 'rendered')
+    refuses(t, await sendRaw(fixture, post, headers), 'was used before', 'the same again')
+    await setIni(fixture.environment, 'project', 'descr', 'reloaded')
+    refuses(t, await sendRaw(fixture, post, headers), 'was used before', 'after trac.ini changed')
+    t.equal((await send(fixture, post)).status, 200, 'a new signature is taken')
+    const read = identityHeaders(fixture, page)
+    t.equal((await sendRaw(fixture, page, read)).status, 200)
+    t.equal((await sendRaw(fixture, page, read)).status, 200, 'a GET may come again')
+  })
+
+  void t.test(`${server} refuses names that mean something else, though signed`, async (t) => {
+    const fixture = await startFixture(t, server)
+    const names = [
+      'anonymous',
+      'Authenticated',
+      'TICKET_VIEW',
+      'trac_admin',
+      'a,b',
+      ' a',
+      'a ',
+      'a\nb',
+      'a\u0000',
+      'a\u200bb',
+      'a\u202eb',
+      'a\u2028b',
+      '\uff41',
+      '\ufb01',
+      'x'.repeat(256),
+    ]
+    for (const user of names) {
+      const answer = await send(fixture, { ...page, from: { ...student, user } })
+      refuses(t, answer, 'X-Trac-User is not a name', encodeURIComponent(user))
+    }
+    t.equal(
+      (await send(fixture, { ...page, from: { ...student, user: 'x'.repeat(255) } })).status,
+      200,
+    )
+  })
+
+  void t.test(`${server} below another host than its own`, async (t) => {
+    const fixture = await startFixture(t, server)
+    await setIni(fixture.environment, 'trac_gateway', 'host', fixture.host)
+    t.equal((await send(fixture, page)).status, 200)
+    const call = { ...page, signed: { host: 'elsewhere.example' } }
+    const headers = added('Host', 'elsewhere.example')(identityHeaders(fixture, call))
+    refuses(t, await sendRaw(fixture, call, headers), 'another Host', 'signed for another host')
+  })
+}
+
+/** Our headers a second time, in every spelling that some server folds. */
+const doubles: readonly Header[] = [
+  ['X-Trac-User', 'ada'],
+  ['X_Trac_User', 'ada'],
+  ['X-Trac_User', 'ada'],
+  ['x-trac-user', 'ada'],
+  ['X-Trac-Perms', 'TRAC_ADMIN'],
+  ['X_Trac_Perms', 'TRAC_ADMIN'],
+  ['X-Trac-Email', 'eve@example.edu'],
+  ['X_TRAC_EMAIL', 'eve@example.edu'],
+  ['X-Trac-Name', 'Eve'],
+  ['X_Trac_Name', 'Eve'],
+]
+
+/** Whether the request was refused, or served with the doubled header left out, but never believed. */
+async function believes(fixture: Fixture, from: Call['from'], double: Header): Promise<boolean> {
+  const call: Call = { target: `${fixture.base}/prefs`, from: from ?? nobody }
+  const signature = identityHeaders(fixture, call).filter(([name]) => name === 'X-Trac-Signature')
+  const spoofed: Header[] = [...identityHeaders(fixture, call), double]
+  const answers = [
+    await sendRaw(fixture, call, spoofed),
+    await sendRaw(fixture, call, [double, ...identityHeaders(fixture, call)]),
+    await sendRaw(fixture, call, [...identityHeaders(fixture, call), ...signature]),
+    await sendRaw(fixture, call, [
+      ...identityHeaders(fixture, call),
+      ['X_Trac_Signature', signature[0]?.[1] ?? ''],
+    ]),
+  ]
+  return answers.some(
+    (answer) =>
+      ![200, 400, 403].includes(answer.status) ||
+      /trac-author-user">ada|eve@|"Eve"|href="[^"]*\/admin"/.test(answer.body),
+  )
+}
+
+for (const server of servers) {
+  void t.test(`${server} never believes a header that came twice`, async (t) => {
+    const fixture = await startFixture(t, server)
+    for (const double of doubles) {
+      t.equal(await believes(fixture, student, double), false, double.join(': '))
+      t.equal(await believes(fixture, nobody, double), false, `${double.join(': ')} for nobody`)
+    }
+  })
+}
+
+void t.test('a person with every right is shown the page the tests above look for', async (t) => {
+  const fixture = await startFixture(t, 'tracd 1.6')
+  const answer = await send(fixture, { target: '/prefs', from: admin })
+  t.match(answer.body, /href="[^"]*\/admin"/)
+})
