@@ -118,7 +118,7 @@ declare module 'oidc-provider/lib/provider.js' {
     interactionFinished(
       req: IncomingMessage,
       res: ServerResponse,
-      result: { login: { accountId: string; remember: boolean } },
+      result: { login: { accountId: string; remember: boolean; ts: number } },
     ): Promise<void>
   }
 }

@@ -98,7 +98,7 @@ async function login(
     return sendPage(res, 403, loginPage(email, 'Incorrect e-mail or password.'))
   }
   await provider.interactionFinished(req, res, {
-    login: { accountId: person.sub, remember: true },
+    login: { accountId: person.sub, remember: true, ts: pool.mint.seconds() },
   })
 }
 

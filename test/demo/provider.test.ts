@@ -288,10 +288,14 @@ void t.test('revocation takes refresh tokens only, and an unknown one is no erro
 })
 
 void t.test('two sign-ins in one browser share the session but not the origin_jti', async (t) => {
-  const provider = await start(t)
+  let seconds = Math.floor(Date.now() / 1000)
+  const provider = await start(t, { now: () => seconds * 1000 })
   const jar = new CookieJar()
   const one = await signIn(provider, first(provider.people), { jar })
+  seconds += 60
   const two = await signIn(provider, { email: '', password: '' }, { jar })
+  t.equal(decodeJwt(two.idToken)['auth_time'], seconds - 60)
+  t.equal(decodeJwt(two.idToken).iat, seconds)
   t.equal(decodeJwt(two.idToken).sub, decodeJwt(one.idToken).sub)
   t.equal(decodeJwt(two.idToken)['auth_time'], decodeJwt(one.idToken)['auth_time'])
   t.not(decodeJwt(two.idToken)['origin_jti'], decodeJwt(one.idToken)['origin_jti'])
