@@ -116,15 +116,19 @@ function parse(text: string, report: Report): Node | undefined {
       uniqueKeys: false,
       prettyErrors: false,
       lineCounter: lines,
-      logLevel: 'silent',
+      logLevel: 'error',
     })
   } catch {
     report([], 'YAML that is nested too deeply to read', 'a gateway.yaml')
     return undefined
   }
   const mistakes = [...document.errors, ...document.warnings]
+  let lastLine = 0
   for (const { message, code, pos } of mistakes) {
-    report([], message, wantedFor(code), placeOf(pos[0]))
+    const place = placeOf(pos[0])
+    // What follows on the same line is only what the first one led to.
+    if (place.line !== lastLine) report([], message, wantedFor(code), place)
+    lastLine = place.line
   }
   if (mistakes.length > 0) return undefined
   const converted = new Converter(document, placeOf, report).convert(document.contents)
@@ -136,7 +140,8 @@ function parse(text: string, report: Report): Node | undefined {
 function wantedFor(code: string): string {
   if (code === 'TAB_AS_INDENT') return 'spaces, since YAML knows no tabs there'
   if (code === 'TAG_RESOLVE_FAILED') return 'a plain value without a tag'
-  if (code === 'BAD_INDENT') return 'the indentation of the lines around it'
+  if (code === 'BAD_INDENT')
+    return 'the indentation of the lines around it, or the closing bracket before it'
   if (code === 'MISSING_CHAR') return 'the closing quote or bracket, or the : after a key'
   if (code === 'MULTIPLE_DOCS') return 'one document'
   return 'valid YAML 1.2'

@@ -62,6 +62,16 @@ const fileName: KeySchema = { type: 'string', minLength: 1, wanted: 'a file path
 
 const isSecret = (schema: KeySchema): boolean => schema.reads === 'secret' || schema.reads === 'pem'
 
+/** Whether secrets stand at or below a key, so that a value in its place may be one. */
+function holdsSecret(schema: KeySchema): boolean {
+  const { items, additionalProperties: item } = schema
+  const below = [items, typeof item === 'object' ? item : undefined]
+  return (
+    isSecret(schema) ||
+    [...below, ...Object.values(schema.properties ?? {})].some((one) => one && holdsSecret(one))
+  )
+}
+
 /** A node in the words of a report. */
 function showNode(node: Node): string {
   if (node.kind === 'map') return node.entries.length === 0 ? 'an empty map' : 'keys and values'
@@ -115,7 +125,9 @@ class Reader {
   }
 
   #refuse(schema: KeySchema, node: Node, path: Path): undefined {
-    this.#around.report(path, showNode(node), wantedOf(schema), node.place)
+    const hidden = node.kind === 'scalar' && node.value !== null && holdsSecret(schema)
+    const found = hidden ? 'a value (not shown)' : showNode(node)
+    this.#around.report(path, found, wantedOf(schema), node.place)
     return undefined
   }
 

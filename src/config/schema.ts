@@ -349,7 +349,7 @@ const additionalIssuer = shape('A further provider.', {
     'true for an issuer of Amazon Cognito',
   ),
   claims: shape('Where its tokens say who somebody is; they never give permissions.', claims),
-  groups: record('group', list(action, {}), {
+  groups: record('group', list(action, { description: 'Its actions.' }), {
     description: 'What its groups may do; `permissions.groups` does not count for them.',
     default: {},
     examples: [{ partners: ['WIKI_VIEW', 'TICKET_VIEW'] }],
@@ -363,6 +363,27 @@ const machine = shape('A client-credentials client.', {
   }),
   groups: list(group, { description: 'Groups it is in.', default: [] }),
   scopes: list(scope, { description: 'Scopes that its token must bring.', default: [] }),
+})
+
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const
+
+const algorithm = leaf<(typeof algorithms)[number]>({
+  type: 'string',
+  enum: algorithms,
+  wanted: `${algorithms.join(', ')}; never none or HMAC`,
+  description: 'A signature algorithm.',
 })
 
 const identity = shape('Who may be who: the provider and its tokens.', {
@@ -424,26 +445,11 @@ const identity = shape('Who may be who: the provider and its tokens.', {
     default: {},
     propertyNames: { pattern: '^[\\x21-\\x7e]+$' },
   }),
-  algorithms: list(
-    choice('A signature algorithm (asymmetric, so never `none` or HMAC).', [
-      'RS256',
-      'RS384',
-      'RS512',
-      'PS256',
-      'PS384',
-      'PS512',
-      'ES256',
-      'ES384',
-      'ES512',
-      'EdDSA',
-      'Ed25519',
-    ]),
-    {
-      description: 'Signature algorithms accepted; never `none`, never HMAC.',
-      default: ['RS256'],
-      minItems: 1,
-    },
-  ),
+  algorithms: list(algorithm, {
+    description: 'Signature algorithms accepted; never `none`, never HMAC.',
+    default: ['RS256'],
+    minItems: 1,
+  }),
   clockTolerance: span('By how much clocks may differ.', '30s', { least: '0s', most: '5m' }),
   keys: shape('The signing keys of the provider.', {
     maxAge: span('Until they are fetched again, in the background.', '1h', { least: '1m' }),
@@ -608,7 +614,7 @@ export const defaultGroups: Readonly<Record<string, readonly string[]>> = {
 }
 
 const permissions = shape('Who may do what in Trac.', {
-  groups: record('group', list(action, {}), {
+  groups: record('group', list(action, { description: 'Its actions.' }), {
     description: 'What each group may do. Given at all, it replaces the default as a whole.',
     default: defaultGroups,
   }),

@@ -1,0 +1,54 @@
+/** `check`: exit codes, text for people, JSON for machines. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { check } from '../../src/cli/check.js'
+import { minimal, secrets } from '../fixtures/config.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'check-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+function run(text: string | undefined, json: boolean): { code: number; out: string; file: string } {
+  const file = join(folder, text === undefined ? 'missing.yaml' : 'gateway.yaml')
+  if (text !== undefined) writeFileSync(file, text)
+  let out = ''
+  const code = check(file, { json, env: secrets, print: (part) => (out += part) })
+  return { code, out, file }
+}
+
+void t.test('a good file is 0, with what to think about', async (t) => {
+  const { code, out, file } = run(minimal, false)
+  t.equal(code, 0)
+  t.ok(out.includes(`warning: ${file}:3:1 session.store: found cookie`))
+  t.ok(out.endsWith(`${file}: ok, 2 to think about\n`))
+})
+
+void t.test('a bad file is 1, with a line for each problem', async (t) => {
+  const { code, out, file } = run(minimal.replace('clientId: trac', 'clientId: 5, x: y'), false)
+  t.equal(code, 1)
+  const lines = out.split('\n')
+  t.ok(lines[0]?.startsWith(`${file}:2:68 identity.clientId: found 5 (a bare number); wanted `))
+  t.ok(lines[1]?.startsWith(`${file}:2:71 identity.x: found `))
+  t.match(out, /2 problems; nothing can be started with it\n$/)
+})
+
+void t.test('no file is 1', async (t) => {
+  const { code, out } = run(undefined, false)
+  t.equal(code, 1)
+  t.match(out, /missing\.yaml:1:1: found no file that can be read \(ENOENT\)/)
+})
+
+void t.test('as JSON, both lists with their places', async (t) => {
+  const good = run(minimal, true)
+  t.match(JSON.parse(good.out), { file: good.file, problems: [], warnings: [{ line: 3 }, {}] })
+  t.equal(good.code, 0)
+  const bad = run(minimal.replace('clientId: trac', 'x: y'), true)
+  t.match(JSON.parse(bad.out), {
+    problems: [
+      { file: bad.file, path: 'identity.clientId', line: 2, column: 1, found: 'nothing' },
+      { path: 'identity.x', line: 2, column: 58 },
+    ],
+  })
+  t.equal(bad.code, 1)
+})

@@ -1,0 +1,212 @@
+/** gateway.yaml: runs as it stands and with each alternative, and has every key with its default. */
+import t from 'tap'
+import { LineCounter, isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import { configKeys } from '../../src/config/schema.js'
+import type { Config, KeySchema } from '../../src/config/schema.js'
+import { createCertificate } from '../fixtures/certificate.js'
+import { loadText } from '../fixtures/config.js'
+import { alternativeNames, gatewayYaml, takeAlternative } from '../fixtures/gateway-yaml.js'
+
+const { certificate, key } = createCertificate()
+
+/** What the file and its alternatives name; the demo gives the first two. */
+const around = {
+  env: {
+    TRAC_GATEWAY_SESSION_SECRET: 'a'.repeat(48),
+    TRAC_GATEWAY_SIGNING_SECRET: 'b'.repeat(48),
+    OIDC_CLIENT_SECRET: 'c',
+    REDIS_URL: 'rediss://redis.example.edu:6380',
+  },
+  files: {
+    '/run/secrets/tls.crt': certificate,
+    '/run/secrets/tls.key': key,
+    '/run/secrets/admin-token': 'd'.repeat(32),
+  },
+}
+
+const alternatives = alternativeNames(gatewayYaml)
+
+const load = (text: string): Config => loadText(text, around).config
+
+void t.test('runs as it stands, with two secrets and nothing else', async (t) => {
+  const config = load(gatewayYaml)
+  t.equal(config.server.publicUrl, 'http://localhost:8000/trac')
+  t.same(config.server.listen, { host: '127.0.0.1', port: 8000 })
+  t.same(config.admin.listen, { host: '127.0.0.1', port: 9464 })
+  t.equal(config.identity.issuer, 'http://127.0.0.1:9000/us-east-1_Example')
+  t.equal(config.identity.username.emailLocalPart, 'example.edu')
+  t.equal(config.upstreams['trac']?.url, 'http://127.0.0.1:8001')
+  t.equal(config.upstreams['api']?.url, 'http://127.0.0.1:8002')
+  t.equal(config.routes[0]?.path, '/api/**')
+  t.ok(config.permissions.anonymous.includes('WIKI_VIEW'))
+  t.ok(config.permissions.anonymous.every((action) => action.endsWith('_VIEW')))
+  t.match(gatewayYaml, /^# yaml-language-server: \$schema=deploy\/gateway\.schema\.json\n/)
+})
+
+void t.test('takes its addresses from the environment', async (t) => {
+  const env = {
+    ...around.env,
+    TRAC_GATEWAY_PUBLIC_URL: 'http://localhost:1/x',
+    TRAC_GATEWAY_LISTEN: '127.0.0.1:2',
+    TRAC_GATEWAY_ADMIN_LISTEN: '127.0.0.1:3',
+    TRAC_GATEWAY_ISSUER: 'http://127.0.0.1:4/pool',
+    TRAC_GATEWAY_COGNITO_DOMAIN: 'http://127.0.0.1:5',
+    TRAC_GATEWAY_CLIENT_ID: 'six',
+    TRAC_GATEWAY_TRAC_URL: 'http://127.0.0.1:7',
+    TRAC_GATEWAY_API_URL: 'http://127.0.0.1:8',
+  }
+  const { server, admin, identity, upstreams } = loadText(gatewayYaml, { env }).config
+  t.same(
+    [server.publicUrl, server.listen, admin.listen, identity.issuer, identity.cognito?.domain],
+    [
+      'http://localhost:1/x',
+      { host: '127.0.0.1', port: 2 },
+      { host: '127.0.0.1', port: 3 },
+      'http://127.0.0.1:4/pool',
+      'http://127.0.0.1:5',
+    ],
+  )
+  t.same(
+    [identity.clientId, upstreams['trac']?.url, upstreams['api']?.url],
+    ['six', 'http://127.0.0.1:7', 'http://127.0.0.1:8'],
+  )
+})
+
+void t.test('runs with each of its alternatives, and each changes something', async (t) => {
+  t.ok(alternatives.length >= 10)
+  t.equal(new Set(alternatives).size, alternatives.length, 'each has a name of its own')
+  const plain = JSON.stringify(load(gatewayYaml))
+  for (const name of alternatives) {
+    const changed = JSON.stringify(load(takeAlternative(gatewayYaml, name)))
+    t.not(changed, plain, name)
+  }
+  const commented = gatewayYaml.split('\n').filter((line) => /^ *#\|/.test(line)).length
+  const taken = alternatives.map((name) => takeAlternative(gatewayYaml, name))
+  const left = taken.map((text) => text.split('\n').filter((line) => /^ *#\|/.test(line)).length)
+  const blocks = left.map((count) => commented - count)
+  t.equal(
+    blocks.reduce((sum, count) => sum + count, 0),
+    commented,
+    'no commented line belongs to none of them',
+  )
+})
+
+/** A key that stands in a text: its schema, its value, and the comment above it. */
+interface Shown {
+  readonly path: string
+  readonly schema: KeySchema
+  readonly value: unknown
+  readonly comment: string
+}
+
+/** Every key in a text, with its path as the README spells it. */
+function keysOf(text: string): readonly Shown[] {
+  const lines = text.split('\n')
+  const counter = new LineCounter()
+  const document = parseDocument(text, { lineCounter: counter })
+  const shown: Shown[] = []
+  const commentAbove = (offset: number): string => {
+    const above: string[] = []
+    let index = counter.linePos(offset).line - 2
+    for (; /^ *(- )?#/.test(lines[index] ?? ''); index--) above.unshift(lines[index] ?? '')
+    return above.map((line) => line.replace(/^ *(- )?# ?/, '')).join(' ')
+  }
+  const walk = (node: unknown, schema: KeySchema, path: string): void => {
+    if (isSeq(node) && schema.items !== undefined) {
+      for (const item of node.items) walk(item, schema.items, `${path}[]`)
+    }
+    if (!isMap(node)) return
+    for (const { key: name, value } of node.items) {
+      const property = isScalar(name) ? schema.properties?.[String(name.value)] : undefined
+      if (isScalar(name) && property !== undefined) {
+        const at = path === '' ? String(name.value) : `${path}.${String(name.value)}`
+        shown.push({
+          path: at,
+          schema: property,
+          value: toValue(value),
+          comment: commentAbove(name.range?.[0] ?? 0),
+        })
+        walk(value, property, at)
+      } else if (typeof schema.additionalProperties === 'object') {
+        walk(value, schema.additionalProperties, `${path}.<${schema.keyName}>`)
+      }
+    }
+  }
+  walk(document.contents, configKeys, '')
+  return shown
+}
+
+function toValue(node: unknown): unknown {
+  if (isScalar(node)) return node.value
+  return isMap(node) || isSeq(node) ? node.toJSON() : undefined
+}
+
+/** Every key that the schema has. */
+function allKeys(schema: KeySchema, path = ''): readonly string[] {
+  const below = Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const at = path === '' ? name : `${path}.${name}`
+    return [at, ...allKeys(property, at)]
+  })
+  const { items, additionalProperties: item } = schema
+  return [
+    ...below,
+    ...(items === undefined ? [] : allKeys(items, `${path}[]`)),
+    ...(typeof item === 'object' ? allKeys(item, `${path}.<${schema.keyName}>`) : []),
+  ]
+}
+
+/** What stands in the file, and what only its alternatives have. */
+function shownKeys(): readonly Shown[] {
+  const keys = [...keysOf(gatewayYaml)]
+  const active = new Set(keys.map(({ path }) => path))
+  for (const name of alternatives) {
+    for (const shown of keysOf(takeAlternative(gatewayYaml, name))) {
+      if (!active.has(shown.path)) keys.push(shown)
+    }
+  }
+  return keys
+}
+
+void t.test('has every key of the schema, and no other', async (t) => {
+  const known = [...new Set(allKeys(configKeys))].toSorted()
+  t.ok(known.length > 100)
+  t.same([...new Set(shownKeys().map(({ path }) => path))].toSorted(), known)
+})
+
+void t.test('has each key once, but for those of lists, records and alternatives', async (t) => {
+  const paths = keysOf(gatewayYaml).map(({ path }) => path)
+  const single = paths.filter((path) => !/[[<]/.test(path))
+  t.same(single.toSorted(), [...new Set(single)].toSorted())
+})
+
+/** The default as the comment has to name it; undefined where any words will do. */
+function defaultWords(schema: KeySchema): string | undefined {
+  if (!('default' in schema)) return (schema.absent ?? schema.computed) ? undefined : 'none'
+  const { default: value } = schema
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+const isDefault = ({ schema, value }: Shown): boolean =>
+  'default' in schema && JSON.stringify(schema.default) === JSON.stringify(value)
+
+const isSection = ({ properties, absent }: KeySchema): boolean =>
+  properties !== undefined && absent === undefined
+
+void t.test('says for each key that is not at its default what that is', async (t) => {
+  const silent = shownKeys().filter((shown) => {
+    if (isDefault(shown) || isSection(shown.schema)) return false
+    const words = defaultWords(shown.schema)
+    return !shown.comment.includes(`default: ${words ?? ''}`)
+  })
+  // Further entries of a list or record say nothing that the first has not said.
+  const said = new Set(
+    shownKeys()
+      .filter(({ comment }) => comment.includes('default:'))
+      .map(({ path }) => path),
+  )
+  const left = silent.filter(({ path }) => !said.has(path) || !/[[<]/.test(path))
+  t.same(
+    left.map(({ path, comment }) => ({ path, comment })),
+    [],
+  )
+})
