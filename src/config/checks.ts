@@ -134,7 +134,7 @@ function readPem(pem: Draft<Pem>, kind: 'certificate' | 'key') {
 
 /** Whether a provider may be reached there. */
 function mayBePlain(url: URL, identity: Draft<Config>['identity']): boolean {
-  const named = identity?.insecureHttpHosts ?? []
+  const named = (identity?.insecureHttpHosts ?? []).map((host) => host?.toLowerCase())
   return url.protocol === 'https:' || isLoopback(url.hostname) || named.includes(url.hostname)
 }
 

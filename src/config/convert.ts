@@ -39,12 +39,19 @@ function readSpan(text: string, schema: KeySchema): Converted {
 
 function readSize(text: string, schema: KeySchema): Converted {
   const value = parseSize(text)
-  if (value !== undefined) return { value }
-  return refuse(
-    /^\d+ ?[kKmMgG]i?[bB]?$/.test(text)
-      ? 'a size in KiB, MiB or GiB (1 KiB is 1024 bytes), without a space'
-      : wantedOf(schema),
-  )
+  if (value === undefined) {
+    return refuse(
+      /^\d+ ?[kKmMgG]i?[bB]?$/.test(text)
+        ? 'a size in KiB, MiB or GiB (1 KiB is 1024 bytes), without a space'
+        : wantedOf(schema),
+    )
+  }
+  const least = parseSize(schema.least ?? '') ?? 0
+  const most = parseSize(schema.most ?? '') ?? Number.MAX_SAFE_INTEGER
+  if (value < least || value > most) {
+    return refuse(`a size from ${schema.least ?? '0B'} to ${schema.most ?? 'any'}`)
+  }
+  return { value }
 }
 
 function readCidr(text: string, schema: KeySchema): Converted {
@@ -58,12 +65,12 @@ const basePath = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*\/?$/
 
 function readPublicUrl(text: string, schema: KeySchema): Converted {
   const url = parseUrl(text)
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return refuse(wantedOf(schema))
+  if (url === undefined || !/^https?:\/\/[^\s\\]+$/.test(text)) return refuse(wantedOf(schema))
   if (text.includes('?') || text.includes('#')) {
     return refuse('an address without query or fragment (no ? and no #)')
   }
   if (url.username !== '' || url.password !== '') return refuse('an address without user name')
-  const rawPath = /^https?:\/\/[^/]*(.*)$/i.exec(text)?.[1] ?? ''
+  const rawPath = /^https?:\/\/[^/]*(.*)$/.exec(text)?.[1] ?? ''
   if (!basePath.test(rawPath)) return refuse('a base path of plain segments, such as /trac')
   return { value: url.origin + rawPath.replace(/\/$/, '') }
 }
@@ -81,7 +88,7 @@ function readIssuer(text: string, schema: KeySchema): Converted {
 function readUpstream(text: string, schema: KeySchema): Converted {
   if (/^unix:\/./.test(text)) return { value: text }
   const url = parseUrl(text)
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return refuse(wantedOf(schema))
+  if (url === undefined || !/^https?:\/\/[^\s\\]+$/.test(text)) return refuse(wantedOf(schema))
   if (url.username !== '' || url.password !== '') return refuse('an origin without user name')
   if (url.pathname !== '/' || /[?#]/.test(text)) {
     return refuse(`an origin without path (the base path goes on unchanged): ${url.origin}`)

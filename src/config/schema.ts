@@ -45,7 +45,7 @@ export interface KeySchema {
   readonly reads?: Reads
   /** What a problem report says was wanted. */
   readonly wanted?: string
-  /** The shortest and longest span allowed, written as in the file. */
+  /** The least and most of a span or size allowed, written as in the file. */
   readonly least?: string
   readonly most?: string
   /** Fewest bytes of a secret. */
@@ -121,8 +121,13 @@ const span = (
     ...(value === undefined ? {} : { default: value }),
   })
 
-const size = (description: string, value?: string): TUnsafe<Bytes> =>
+const size = (
+  description: string,
+  value?: string,
+  limits: { least?: string; most?: string } = {},
+): TUnsafe<Bytes> =>
   leaf({
+    ...limits,
     type: 'string',
     reads: 'size',
     pattern: '^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$',
@@ -206,9 +211,11 @@ const action = text('A Trac action, or one that a plugin adds.', {
   pattern: '^[A-Z][A-Z0-9_]*$',
   wanted: 'a permission in capitals, such as WIKI_VIEW',
 })
+const groupPattern = '^[^\\s\\p{C}](?:[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\s\\p{C}])?$'
+
 const group = text('A group as the provider names it.', {
   maxLength: 255,
-  pattern: '^[^\\s\\p{C}](?:[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\s\\p{C}])?$',
+  pattern: groupPattern,
   wanted: 'a group name without control characters or white space at its ends',
 })
 const claim = text('A claim of the token.', { wanted: 'the name of a claim' })
@@ -256,8 +263,14 @@ const server = shape('The public side.', {
     },
   ),
   limits: shape('Sizes beyond which a request is refused.', {
-    header: size('All request headers together; beyond it 431.', '32KiB'),
-    target: size('The request target sent on; beyond it 400.', '4000B'),
+    header: size('All request headers together; beyond it 431.', '32KiB', {
+      least: '1KiB',
+      most: '1MiB',
+    }),
+    target: size('The request target sent on; beyond it 400.', '4000B', {
+      least: '256B',
+      most: '64KiB',
+    }),
     body: size('A request body, where a route says nothing else; beyond it 413.', '10MiB'),
     spool: size(
       'All chunked bodies that wait on disk together; beyond it 503, so that uploads cannot fill the disk.',
@@ -353,6 +366,7 @@ const additionalIssuer = shape('A further provider.', {
     description: 'What its groups may do; `permissions.groups` does not count for them.',
     default: {},
     examples: [{ partners: ['WIKI_VIEW', 'TICKET_VIEW'] }],
+    propertyNames: { pattern: groupPattern },
   }),
 })
 
@@ -617,6 +631,7 @@ const permissions = shape('Who may do what in Trac.', {
   groups: record('group', list(action, { description: 'Its actions.' }), {
     description: 'What each group may do. Given at all, it replaces the default as a whole.',
     default: defaultGroups,
+    propertyNames: { pattern: groupPattern },
   }),
   authenticated: list(action, {
     description: 'What everybody who is signed in may do besides.',

@@ -298,11 +298,29 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: 'a group with a line break',
-    put: 'permissions: { groups: { "a": [], "b\\nc": [] } }\nmode: 1\n',
-    at: [26, 7],
-    path: 'mode',
-    found: /1/,
-    wanted: /enforce/,
+    put: 'permissions: { groups: { a: [], "b\\nc": [] } }\n',
+    at: [25, 33],
+    path: 'permissions.groups["b\\nc"]',
+    found: /b\\nc/,
+    wanted: /a group as key/,
+  },
+  {
+    name: 'a limit that no request could keep',
+    old: '  listen: 127.0.0.1:8080',
+    put: '  limits: { target: 1B }',
+    at: [3, 21],
+    path: 'server.limits.target',
+    found: /1B/,
+    wanted: /from 256B/,
+  },
+  {
+    name: 'a backward slash in publicUrl',
+    old: 'https://trac.example.edu/trac',
+    put: 'https://trac.example.edu\\trac',
+    at: [2, 14],
+    path: 'server.publicUrl',
+    found: /edu/,
+    wanted: /such as https/,
   },
   // variables and secrets
   {
@@ -1311,4 +1329,89 @@ void t.test('whatever the text, nothing but problems is thrown', async (t) => {
     { numRuns: 3000 },
   )
   t.pass('held for all that were tried')
+})
+
+/** The example of the contract (design §9), its ellipses filled in. */
+const contract = `
+server:
+  publicUrl: https://trac.example.edu/trac
+  listen: 0.0.0.0:8080
+  tls: { certificate: { fromFile: c.pem }, key: { fromFile: k.pem } }
+  trustedProxies: [10.0.0.0/8]
+  limits: { header: 32KiB, target: 4000B, body: 10MiB, spool: 1GiB }
+  timeouts: { headers: 15s, bodyIdle: 30s, bodyMinimumRate: 1KiB, keepAlive: 75s, shutdown: 30s }
+  spoolDirectory: /tmp
+  forwardAuth: traefik
+admin: { listen: 127.0.0.1:9464, token: { fromFile: /run/secrets/session } }
+identity:
+  cognito: { region: us-east-2, userPoolId: us-east-2_Example, domain: learntrac-auth }
+  issuer: https://idp.example.edu/realms/trac
+  clientId: 1example23456789
+  clientSecret: { fromEnv: OIDC_CLIENT_SECRET }
+  scopes: [openid, email, profile]
+  acceptClients: []
+  additionalIssuers: []
+  machines: { 9example87654321: { username: ci-bot, groups: [builders], scopes: [trac/write] } }
+  algorithms: [RS256]
+  clockTolerance: 30s
+  keys: { maxAge: 1h, coolDown: 30s, cacheFile: keys.json }
+  claims: { username: ['cognito:username'], groups: ['cognito:groups', groups], permissions: [trac_permissions], email: [email], name: [name] }
+  username: { aliases: { 6f0c…: alice }, emailLocalPart: false, case: keep, userinfo: auto }
+  email: verified
+  maxTokenLife: 24h
+  publicRefresh: false
+session:
+  secrets: [{ fromFile: /run/secrets/session }]
+  store: cookie
+  replicas: one
+  redis: { url: { fromEnv: REDIS_URL } }
+  revocationFile: /var/lib/trac-gateway/revocations
+  idleTimeout: 8h
+  maxAge: 7d
+  renewAt: 0.75
+permissions:
+  groups: { admins: [TRAC_ADMIN], instructors: [TICKET_CREATE], students: [TICKET_VIEW] }
+  authenticated: []
+  anonymous: []
+  fromClaims: nonAdmin
+upstreams:
+  trac: { url: 'http://127.0.0.1:8000', signingKeys: [{ id: k1, secret: { fromFile: k1 } }], timeouts: { connect: 2s, firstByte: 60s, idle: 60s }, insecureHttp: false }
+  api: { url: 'http://127.0.0.1:8001', forwardAccessToken: true }
+mode: enforce
+routes:
+  - name: api
+    path: /api/**
+    methods: [GET, POST, PUT, DELETE]
+    query: { action: edit }
+    upstream: api
+    credentials: [bearer, session]
+    access: authenticated
+    require: { anyPermission: [A], allPermissions: [B], anyGroup: [c], scopes: [d] }
+    mode: shadow
+    rateLimit: { max: 600, per: 1m, by: principal }
+    bodyLimit: 50MiB
+    timeouts: { firstByte: 5m }
+    websocket: false
+builtinTracRoutes: true
+rateLimit: { auth: { max: 600, per: 1m }, failures: { max: 20, per: 1m } }
+log: { level: info, audit: true }
+`
+
+void t.test('takes every name of the contract', async (t) => {
+  const { files = {} } = tlsFiles()
+  const around = {
+    env: { OIDC_CLIENT_SECRET: 'x', REDIS_URL: 'redis://127.0.0.1' },
+    files: { ...files, '/run/secrets/session': 's'.repeat(32), k1: 'k'.repeat(32) },
+  }
+  t.same(problemsOf(contract, around), [])
+  const { config } = loadText(contract, around)
+  t.equal(config.identity.issuer, 'https://idp.example.edu/realms/trac', 'the issuer says where')
+  t.equal(config.routes[0]?.bodyLimit, 50 * 1024 ** 2)
+  t.match(config.identity.keys.cacheFile, /^\/.*keys\.json$/)
+})
+
+void t.test('a directive cannot turn the file into YAML 1.1', async (t) => {
+  const text = `%YAML 1.1\n---\n${minimal}`
+  t.equal(problemsOf(`${text}builtinTracRoutes: no\n`)[0]?.found, '"no"')
+  t.match(problemsOf(`${text}<<: { mode: shadow }\n`)[0]?.found, /not known/)
 })
