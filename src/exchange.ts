@@ -1,8 +1,9 @@
 /** What the stages of a request's way have learnt about it so far: each adds a fact, the next ones read it. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ErrorCode } from './errors.js'
+import type { ErrorCode, GatewayError } from './errors.js'
 import type { Identity } from './identity.js'
 import type { Route } from './route.js'
+import type { BadTarget, Target } from './target.js'
 
 /** The headers that stages ask for, read from the wire in one pass; empty text if absent. */
 export interface RequestHeaders {
@@ -33,13 +34,6 @@ export interface RequestHeaders {
   forwardedUri: string
 }
 
-/** The target as {@link parseTarget} read it. */
-export interface ExchangeTarget {
-  readonly path: string
-  readonly query: string
-  readonly sent: string
-}
-
 /** How a credential was looked up, for the authentication histogram. */
 export type CacheUse = 'hit' | 'miss' | 'none'
 
@@ -51,7 +45,7 @@ export class Exchange {
   readonly startedAt: number
   /** As it stood on the wire: `request.url` is rewritten for the router. */
   readonly rawTarget: string
-  readonly target: ExchangeTarget | undefined
+  readonly target: Target | undefined
   /** Why there is no target. */
   readonly targetFault: ErrorCode | undefined
   headers: RequestHeaders | undefined
@@ -61,6 +55,8 @@ export class Exchange {
   address = ''
   /** Whether the client reached us, or a trusted proxy, over HTTPS. */
   secure = false
+  /** Whether the peer is one of `server.trustedProxies`. */
+  trusted = false
   /** The decoded path below the base path. */
   path = ''
   /** The row that judges it; its name is the metric's label. */
@@ -72,19 +68,23 @@ export class Exchange {
   preflight = false
   /** What the session stage wants every answer to carry. */
   setCookies: readonly string[] = []
+  /** What the answer that leads to sign-in should carry besides: a session that can't be renewed goes there. */
+  leaveCookies: readonly string[] = []
   cache: CacheUse = 'none'
   /** The code of the refusal or fault that answered, for log and metrics. */
   code: ErrorCode | undefined
   /** What shadow mode let pass. */
   shadowed: ErrorCode | undefined
   cause: unknown = undefined
+  /** Breaks off the exchange with the upstream, once there is one. */
+  breakOff: ((error: GatewayError) => void) | undefined = undefined
   upstreamMilliseconds: number | undefined = undefined
 
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
     startedAt: number,
-    target: ExchangeTarget | { readonly code: ErrorCode },
+    target: Target | BadTarget,
   ) {
     this.request = request
     this.response = response
@@ -94,3 +94,12 @@ export class Exchange {
     this.targetFault = 'code' in target ? target.code : undefined
   }
 }
+
+/**
+ * One step of the way. It adds facts to the exchange, throws a GatewayError to refuse, or answers by itself
+ * and says so with `answered`; nothing later runs then.
+ */
+export type Stage = (exchange: Exchange) => StageResult | Promise<StageResult>
+
+/** What a stage leaves behind: nothing, so that the next one runs, or the answer. */
+export type StageResult = void | 'answered'

@@ -17,6 +17,19 @@ export interface WireIdentity {
   readonly name: string
 }
 
+/** What a token says of somebody, read by the configured claims and not yet judged. Small: it travels in cookies. */
+export interface Profile {
+  readonly subject: string
+  readonly username: string | undefined
+  readonly email: string | undefined
+  readonly emailVerified: boolean
+  readonly name: string | undefined
+  /** Of those that the configuration names. */
+  readonly groups: readonly string[]
+  /** Trac actions claimed by the token. */
+  readonly permissions: readonly string[]
+}
+
 /** One granted action and where it came from: `group:admins`, `claim`, `authenticated`, `anonymous`. */
 export interface Grant {
   readonly action: string

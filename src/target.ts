@@ -1,5 +1,5 @@
 /** The canonical request target: what the policy judges is, byte for byte, what the upstream receives (design §4). */
-import type { ErrorCode } from '../errors.js'
+import type { ErrorCode } from './errors.js'
 
 /** A target that only one reading is possible of. */
 export interface Target {
@@ -108,4 +108,11 @@ export function parseTarget(raw: string, limit: number): Target | BadTarget {
   const sent = query === '' ? read.sent : `${read.sent}?${query}`
   if (sent.length > limit) return { code: 'ERR_TARGET_TOO_LONG' }
   return { path: read.path, query, sent }
+}
+
+/** The path below the base path, or undefined outside it; the base itself is the empty path. */
+export function belowBase(path: string, base: string): string | undefined {
+  if (!path.startsWith(base)) return undefined
+  const rest = path.slice(base.length)
+  return rest === '' || rest.startsWith('/') ? rest : undefined
 }

@@ -1,0 +1,207 @@
+/** The one voice: every answer that is not an upstream's, page, redirect or JSON with its challenge (design §4). */
+import type { PageAction, PageContent } from '../browser/page.js'
+import { pageHeaders, renderPage } from '../browser/page.js'
+import { GatewayError, errors } from '../errors.js'
+import type { ErrorCode } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+
+/** What every answer depends on. */
+export interface ReplyOptions {
+  /** Origin and base path, as browsers see them. */
+  readonly publicUrl: string
+  /** The base path, empty text for none. */
+  readonly base: string
+  /** Origins that the logout form may be redirected to. */
+  readonly formTargets: readonly string[]
+}
+
+/** A flat list of names and values, as Node writes it. */
+export type HeaderList = readonly string[]
+
+/** Everything this gateway can say. */
+export type Reply = ReturnType<typeof createReply>
+
+/** RFC 6797 §6.1; a year, in seconds. */
+const hsts = 'max-age=31536000'
+/** A body longer than this is not read only to be thrown away: the connection is closed instead. */
+const drainable = 64 * 1024
+
+/** Codes that signing in may mend. */
+const mendedBySignIn: ReadonlySet<ErrorCode> = new Set([
+  'ERR_LOGIN_REQUIRED',
+  'ERR_SESSION_ENDED',
+  'ERR_SESSION_FINAL',
+])
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'That request can’t be served',
+  401: 'Please sign in',
+  403: 'Not allowed',
+  404: 'Not found',
+  405: 'Not possible that way',
+  429: 'Too many requests',
+  500: 'Something went wrong',
+  502: 'Trac can’t be reached',
+  503: 'Not available right now',
+  504: 'Trac took too long',
+}
+
+/** A GET or HEAD that a browser makes to show a page. */
+export function isNavigation({ headers, request }: Exchange): boolean {
+  if (headers === undefined) return false
+  if (request.method !== 'GET' && request.method !== 'HEAD') return false
+  if (headers.fetchMode !== '') return headers.fetchMode === 'navigate'
+  return headers.accept.includes('text/html') && !headers.requestedWith
+}
+
+/** Whether the answer is for a person: any navigation, a sent form included. */
+export function wantsPage({ headers }: Exchange): boolean {
+  if (headers === undefined || headers.requestedWith) return false
+  if (headers.fetchMode !== '' && headers.fetchMode !== 'navigate') return false
+  return headers.accept.includes('text/html')
+}
+
+function challengeOf(error: GatewayError): string {
+  const { bearer, scopes } = error.details
+  const parts = ['Bearer realm="Trac"']
+  if (error.status === 401 && bearer === true) parts.push('error="invalid_token"')
+  if (error.code === 'ERR_SCOPE_REQUIRED') {
+    parts.push('error="insufficient_scope"', `scope="${(scopes ?? []).join(' ')}"`)
+  }
+  return parts.join(', ')
+}
+
+/** Any failure of our own becomes one 500; the cause is for the log alone. */
+export function toGatewayError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  return new GatewayError('ERR_INTERNAL', { cause: error })
+}
+
+/** Builds the voice of one gateway. */
+export function createReply(options: ReplyOptions) {
+  const { publicUrl, base } = options
+  const secure = publicUrl.startsWith('https:')
+  const plainPage = pageHeaders(options.formTargets)
+  const loginUrl = (returnTo: string) =>
+    `${base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
+
+  const send = (exchange: Exchange, status: number, headers: HeaderList, body: string): void => {
+    const { request, response } = exchange
+    if (response.headersSent || response.destroyed) {
+      response.destroy()
+      return
+    }
+    const payload = Buffer.from(body)
+    const list = ['Cache-Control', 'no-store', 'X-Request-Id', exchange.id, ...headers]
+    // RFC 9110 §8.6: no Content-Length in a 204.
+    if (status !== 204) list.push('Content-Length', String(payload.length))
+    if (secure) list.push('Strict-Transport-Security', hsts)
+    for (const cookie of exchange.setCookies) list.push('Set-Cookie', cookie)
+    const { contentLength = 0, chunked = false } = exchange.headers ?? {}
+    const unread = !request.complete && (chunked || contentLength > drainable)
+    if (unread || exchange.headers === undefined) list.push('Connection', 'close')
+    response.writeHead(status, list)
+    response.end(request.method === 'HEAD' ? undefined : payload)
+  }
+
+  const redirect = (exchange: Exchange, status: 302 | 303 | 308, location: string): void =>
+    send(exchange, status, ['Location', location], '')
+
+  const page = (
+    exchange: Exchange,
+    status: number,
+    content: PageContent,
+    headers: HeaderList = [],
+  ): void => send(exchange, status, [...plainPage, ...headers], renderPage(content))
+
+  const json = (
+    exchange: Exchange,
+    status: number,
+    value: unknown,
+    headers: HeaderList = [],
+  ): void =>
+    send(
+      exchange,
+      status,
+      ['Content-Type', 'application/json; charset=utf-8', ...headers],
+      `${JSON.stringify(value)}\n`,
+    )
+
+  const headersOf = (error: GatewayError): string[] => {
+    const list: string[] = []
+    const { retryAfter, allow } = error.details
+    if (error.status === 401 || error.code === 'ERR_SCOPE_REQUIRED') {
+      list.push('WWW-Authenticate', challengeOf(error))
+    }
+    if (retryAfter !== undefined) list.push('Retry-After', String(retryAfter))
+    if (allow !== undefined) list.push('Allow', allow.join(', '))
+    return list
+  }
+
+  const actionsFor = (exchange: Exchange, error: GatewayError): readonly PageAction[] => {
+    const start = { label: 'Go to the start page', href: `${base}/` }
+    const sent = exchange.target?.sent ?? `${base}/`
+    const own = exchange.routeName.startsWith('auth:')
+    if (error.status === 401 || own) {
+      return [{ label: 'Sign in', href: own ? `${base}/auth/login` : loginUrl(sent) }, start]
+    }
+    return error.status >= 500 && exchange.request.method === 'GET'
+      ? [{ label: 'Try again', href: sent }, start]
+      : [start]
+  }
+
+  const errorPage = (exchange: Exchange, error: GatewayError): void => {
+    const user = exchange.identity?.principal.user ?? ''
+    const facts: (readonly [string, string])[] = [
+      ['Code', error.code],
+      ['Request', exchange.id],
+    ]
+    if (user !== '') facts.unshift(['Signed in as', user])
+    page(
+      exchange,
+      error.status,
+      {
+        title: titles[error.status] ?? errors[error.code].text,
+        paragraphs: [error.message],
+        facts,
+        actions: actionsFor(exchange, error),
+      },
+      headersOf(error),
+    )
+  }
+
+  /** Answers with a refusal or a fault; whatever is not a GatewayError is an ERR_INTERNAL. */
+  const refuse = (exchange: Exchange, thrown: unknown): void => {
+    const error = toGatewayError(thrown)
+    exchange.code = error.code
+    exchange.cause ??= error.details.cause
+    if (error.status === 499) {
+      exchange.response.destroy()
+      return
+    }
+    const signIn = mendedBySignIn.has(error.code) && exchange.route?.credentials.has('session')
+    if (signIn && isNavigation(exchange)) {
+      exchange.setCookies = [...exchange.setCookies, ...exchange.leaveCookies]
+      redirect(exchange, 302, loginUrl(exchange.target?.sent ?? `${base}/`))
+      return
+    }
+    if (wantsPage(exchange)) {
+      errorPage(exchange, error)
+      return
+    }
+    json(
+      exchange,
+      error.status,
+      {
+        error: errors[error.code].error,
+        code: error.code,
+        message: error.message,
+        request_id: exchange.id,
+        ...(error.status === 401 ? { auth_url: `${publicUrl}/auth/login` } : {}),
+      },
+      headersOf(error),
+    )
+  }
+
+  return { send, redirect, page, json, refuse, loginUrl }
+}

@@ -1,0 +1,195 @@
+/** Step 14: one request goes to its upstream and the answer comes back; nothing is decided here any more. */
+import type { Readable } from 'node:stream'
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Milliseconds, Now, WireIdentity } from '../identity.js'
+import { watchBody } from './body-watch.js'
+import type { BodyLimits } from './body-watch.js'
+import type { Signer } from './assertion.js'
+import type { Connection, Connections } from './connections.js'
+import { Relay } from './relay.js'
+import { upstreamHeaders } from './request-headers.js'
+import type { UpstreamVoice } from './request-headers.js'
+import { clientHeaders } from './response-headers.js'
+import type { ResponseRules } from './response-headers.js'
+import type { createSpool } from './spool.js'
+
+/** An upstream with everything that was made for it at start. */
+export interface Upstream {
+  readonly name: string
+  /** Trac's servers want a type for every body, even an empty one (trac.md §6). */
+  readonly isTrac: boolean
+  readonly connections: Connections
+  readonly voice: UpstreamVoice
+  readonly sign: Signer | undefined
+  readonly timeouts: { readonly firstByte: Milliseconds; readonly idle: Milliseconds }
+}
+
+/** What forwarding needs besides the upstreams. */
+export interface ForwardParts {
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly spool: ReturnType<typeof createSpool>
+  readonly anonymousWire: WireIdentity
+  readonly responseRules: ResponseRules
+  readonly bodyLimits: BodyLimits
+  readonly now: Now
+  readonly refuse: (exchange: Exchange, error: unknown) => void
+  readonly onAnswer: (upstream: string, exchange: Exchange, milliseconds: number) => void
+  readonly onError: (upstream: string, error: GatewayError) => void
+}
+
+/** The body as it goes upstream. */
+interface Outgoing {
+  readonly body: Buffer | Readable | null
+  /** Bytes; undefined for a request without a body. */
+  readonly length: number | undefined
+  release(): void
+}
+
+const nothing = () => undefined
+const noBody: Outgoing = { body: null, length: undefined, release: nothing }
+
+/** Methods that carry no body here: whatever came with them stays on this side. */
+function hasNoBody(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** Builds the handler. */
+export function createForward(parts: ForwardParts) {
+  const { now } = parts
+
+  const fail = (exchange: Exchange, upstream: Upstream, error: GatewayError): void => {
+    exchange.code = error.code
+    exchange.cause = error.details.cause
+    if (error.status >= 500) parts.onError(upstream.name, error)
+    if (exchange.response.headersSent) {
+      // A truncated answer must not look complete.
+      exchange.response.destroy()
+    } else {
+      parts.refuse(exchange, error)
+    }
+  }
+
+  const headersFor = (exchange: Exchange, upstream: Upstream, outgoing: Outgoing): string[] => {
+    const { route, target, request, identity } = exchange
+    const anonymous = route?.access === 'public' || identity === undefined || exchange.preflight
+    const wire = anonymous ? parts.anonymousWire : identity.principal.wire
+    const length = outgoing.length ?? 0
+    // As long as the slowest allowed client may take to send it.
+    const bodySeconds = length === 0 ? 0 : 30 + Math.ceil(length / parts.bodyLimits.minimumRate)
+    const signed = {
+      method: request.method ?? '',
+      host: upstream.voice.host,
+      path: target?.path ?? '',
+      query: target?.query ?? '',
+    }
+    const signature = upstream.sign?.(signed, wire, Math.floor(now() / 1000), bodySeconds) ?? ''
+    const list = upstreamHeaders(exchange, upstream.voice, wire, signature)
+    if (outgoing.length !== undefined) {
+      list.push('Content-Length', String(outgoing.length))
+      if (upstream.isTrac && exchange.headers?.contentType === '') {
+        const type = outgoing.length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
+        list.push('Content-Type', `application/${type}`)
+      }
+    }
+    return list
+  }
+
+  /** Sends it once; a GET whose kept connection had quietly ended is sent once more, on a fresh one. */
+  const dispatch = (
+    exchange: Exchange,
+    upstream: Upstream,
+    outgoing: Outgoing,
+    again: boolean,
+  ): void => {
+    const { request, response, route, target } = exchange
+    const method = request.method ?? ''
+    const reusable = method === 'GET' && outgoing.body === null && !again
+    const connection = upstream.connections.take(reusable)
+    const startedAt = performance.now()
+    const relay = new Relay(response, connection, method === 'HEAD', {
+      headers(_status, raw) {
+        parts.onAnswer(upstream.name, exchange, performance.now() - startedAt)
+        const headers = clientHeaders(raw, parts.responseRules, {
+          requestId: exchange.id,
+          personal: exchange.identity?.via !== undefined && route?.access !== 'public',
+          byCookie: exchange.identity?.via === 'session',
+          setCookies: exchange.setCookies,
+        })
+        if (!request.complete && !hasNoBody(method)) headers.push('Connection', 'close')
+        return headers
+      },
+      done(used: Connection) {
+        response.off('close', gone)
+        outgoing.release()
+        upstream.connections.release(used)
+      },
+      failed(used: Connection, error, started, untouched) {
+        response.off('close', gone)
+        upstream.connections.discard(used)
+        if (reusable && untouched && !started && error.status === 502) {
+          dispatch(exchange, upstream, outgoing, true)
+          return
+        }
+        outgoing.release()
+        fail(exchange, upstream, error)
+      },
+    })
+    const gone = (): void => relay.abort(new GatewayError('ERR_CLIENT_GONE'))
+    response.once('close', gone)
+    exchange.breakOff = (error) => relay.abort(error)
+    connection.client.dispatch(
+      {
+        path: target?.sent ?? '/',
+        method: method as 'GET',
+        headers: headersFor(exchange, upstream, outgoing),
+        body: outgoing.body,
+        headersTimeout: route?.timeouts.firstByte ?? upstream.timeouts.firstByte,
+        bodyTimeout: route?.timeouts.idle ?? upstream.timeouts.idle,
+        // Never `false`: it would keep a connection that undici itself knows to be unsafe.
+        ...(reusable ? {} : { reset: true }),
+      },
+      relay,
+    )
+  }
+
+  const collect = async (exchange: Exchange): Promise<Outgoing> => {
+    const { request, route, identity } = exchange
+    const owner = identity?.principal.user || exchange.address
+    const limit = route?.bodyLimit ?? 0
+    const { length, body, release } = await parts.spool(request, owner, limit)
+    return { length, body: length === 0 ? null : body, release }
+  }
+
+  /** Reads or streams the body, watched for slowness. */
+  const sendBody = (exchange: Exchange, upstream: Upstream, chunked: boolean): void => {
+    const { request, response, headers } = exchange
+    if (headers?.expectContinue === true) response.writeContinue()
+    const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
+    const stop = watchBody(request, parts.bodyLimits, now, () => {
+      if (exchange.breakOff !== undefined) exchange.breakOff(tooSlow)
+      else request.destroy(tooSlow)
+    })
+    response.once('close', stop)
+    if (!chunked) {
+      const length = headers?.contentLength ?? 0
+      dispatch(exchange, upstream, { body: request, length, release: nothing }, true)
+      return
+    }
+    collect(exchange).then(
+      (outgoing) => dispatch(exchange, upstream, outgoing, true),
+      (error: unknown) => parts.refuse(exchange, error),
+    )
+  }
+
+  return (exchange: Exchange): void => {
+    const upstream = parts.upstreams.get(exchange.route?.upstream ?? '')
+    if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
+    const { request, headers } = exchange
+    const method = request.method ?? ''
+    const chunked = headers?.chunked === true
+    if (hasNoBody(method)) dispatch(exchange, upstream, noBody, false)
+    else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(exchange, upstream, chunked)
+    else dispatch(exchange, upstream, { ...noBody, length: 0 }, true)
+  }
+}

@@ -1,0 +1,120 @@
+/** One request's answer on its way from an upstream's connection to the client's, byte for byte and never faster than it is read. */
+import type { ServerResponse } from 'node:http'
+import { GatewayError } from '../errors.js'
+import type { ErrorCode } from '../errors.js'
+import type { Connection } from './connections.js'
+
+/** What the relay tells as it goes. */
+export interface RelayEvents {
+  /** Turns the upstream's headers into ours. @throws if they can't be written */
+  headers(status: number, raw: readonly Buffer[]): string[]
+  /** The answer is complete and the connection may be used again. */
+  done(connection: Connection): void
+  /** Nothing has been sent to the client yet, unless `started`. */
+  failed(connection: Connection, error: GatewayError, started: boolean, untouched: boolean): void
+}
+
+const codes: Readonly<Record<string, ErrorCode>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'ERR_UPSTREAM_TIMEOUT',
+  UND_ERR_HEADERS_TIMEOUT: 'ERR_UPSTREAM_TIMEOUT',
+  UND_ERR_BODY_TIMEOUT: 'ERR_UPSTREAM_TIMEOUT',
+  UND_ERR_SOCKET: 'ERR_UPSTREAM_RESET',
+  ECONNRESET: 'ERR_UPSTREAM_RESET',
+  EPIPE: 'ERR_UPSTREAM_RESET',
+  UND_ERR_HEADERS_OVERFLOW: 'ERR_UPSTREAM_ANSWER',
+}
+
+/** Faults of a connection that never came to be. */
+const unreachable =
+  /^(?:ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_|ENOENT|EACCES|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/
+
+/** The one place where undici's errors become ours, by their codes. */
+function fromUndici(cause: Error): GatewayError {
+  if (cause instanceof GatewayError) return cause
+  const code = String((cause as { code?: unknown }).code ?? '')
+  if (code.startsWith('HPE_')) return new GatewayError('ERR_UPSTREAM_ANSWER', { cause })
+  if (unreachable.test(code)) return new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause })
+  return new GatewayError(codes[code] ?? 'ERR_UPSTREAM_RESET', { cause })
+}
+
+/** Handles one dispatch of undici. Its raw form is used: header pairs as they stood on the wire. */
+export class Relay {
+  readonly #response: ServerResponse
+  readonly #connection: Connection
+  readonly #events: RelayEvents
+  /** The answer to HEAD has no body, whatever bytes follow it. */
+  readonly #bodiless: boolean
+  readonly #reused: boolean
+  readonly #bytesBefore: number
+  #abort: ((reason: Error) => void) | undefined
+  #resume: (() => void) | undefined
+  #started = false
+  #over = false
+
+  constructor(
+    response: ServerResponse,
+    connection: Connection,
+    bodiless: boolean,
+    events: RelayEvents,
+  ) {
+    this.#response = response
+    this.#connection = connection
+    this.#events = events
+    this.#bodiless = bodiless
+    this.#reused = connection.socket !== undefined
+    this.#bytesBefore = connection.socket?.bytesRead ?? 0
+  }
+
+  /** Breaks the exchange off: the client went away or was too slow. */
+  abort(reason: GatewayError): void {
+    if (this.#over) return
+    if (this.#abort === undefined) this.#fail(reason)
+    else this.#abort(reason)
+  }
+
+  onConnect(abort: (reason?: Error) => void): void {
+    if (this.#over) abort()
+    this.#abort = abort
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
+    if (this.#over) return false
+    // An interim answer that nobody asked for: what follows it can't be told from the next answer.
+    if (status < 200) throw new GatewayError('ERR_UPSTREAM_ANSWER')
+    this.#resume = resume
+    const headers = this.#events.headers(status, raw)
+    this.#started = true
+    this.#response.writeHead(status, headers)
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#bodiless || this.#response.write(chunk)) return true
+    this.#response.once('drain', () => this.#resume?.())
+    return false
+  }
+
+  onComplete(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#response.end()
+    this.#events.done(this.#connection)
+  }
+
+  onError(error: Error): void {
+    this.#fail(fromUndici(error))
+  }
+
+  onUpgrade(): void {
+    // Never asked for: the bytes after an unexpected 101 belong to no message.
+    throw new GatewayError('ERR_UPSTREAM_ANSWER')
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#over) return
+    this.#over = true
+    const bytes = this.#connection.socket?.bytesRead ?? 0
+    const untouched = this.#reused && bytes === this.#bytesBefore
+    this.#events.failed(this.#connection, error, this.#started, untouched)
+  }
+}

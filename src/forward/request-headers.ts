@@ -1,0 +1,127 @@
+/** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
+import type { Exchange } from '../exchange.js'
+import type { WireIdentity } from '../identity.js'
+
+/**
+ * Dropped, whatever they hold. Each group says what goes wrong if one is kept.
+ * @see RFC 9110 §7.6.1
+ */
+const dropped: ReadonlySet<string> = new Set([
+  // Framing and the connection are ours on either side: kept, two hops disagree where a message ends.
+  ...['connection', 'content-length', 'expect', 'http2-settings', 'keep-alive', 'proxy-connection'],
+  ...['te', 'trailer', 'transfer-encoding', 'upgrade'],
+  // Ours to say: kept, a client writes its own address, scheme, host or request id.
+  ...['host', 'forwarded', 'via', 'x-request-id', 'traceparent', 'x-real-ip', 'x-client-ip'],
+  ...['cf-connecting-ip', 'true-client-ip', 'x-cluster-client-ip'],
+  // Credentials for us, rewritten or kept back.
+  ...[
+    'authorization',
+    'cookie',
+    'proxy-authenticate',
+    'proxy-authorization',
+    'proxy-authentication-info',
+  ],
+  // Identity that some server or plugin believes: kept, anybody is anybody.
+  ...['remote-user', 'remote-name', 'remote-email', 'remote-groups', 'remote-addr', 'auth-user'],
+  ...['x-remote-user', 'x-remote-name', 'x-remote-email', 'x-remote-groups', 'x-remote-group'],
+  ...['x-auth-user', 'x-authenticated-user', 'x-user', 'x-webauth-user', 'x-proxy-user'],
+  // Targets that some framework prefers to the request line: kept, policy judges another path than is served.
+  ...['x-original-url', 'x-original-uri', 'x-original-method', 'x-rewrite-url', 'x-rewrite-uri'],
+  ...['script-name', 'path-info', 'x-script-name', 'x-http-method', 'x-http-method-override'],
+  ...['x-method-override'],
+  // CGI turns it into HTTP_PROXY, by which libraries choose a proxy (httpoxy).
+  'proxy',
+])
+
+const droppedPrefixes = ['x-forwarded-', 'x-trac-', 'x-auth-request-', 'x-envoy-', 'x-amzn-oidc-']
+
+/** Whether a client's header, by its lower-case name, goes no further. WSGI servers fold `_` to `-`. */
+export function isDropped(name: string): boolean {
+  if (dropped.has(name) || name.includes('_')) return true
+  return droppedPrefixes.some((prefix) => name.startsWith(prefix))
+}
+
+/** What is said to one upstream, made once at start. */
+export interface UpstreamVoice {
+  /** `Host` as the upstream sees it: that of the public address. */
+  readonly host: string
+  readonly proto: 'http' | 'https'
+  readonly foreignCookies: (header: string) => string
+  readonly forwardAccessToken: boolean
+}
+
+/** Verdicts on names, so that a name is judged once and not once a request. Bounded: clients choose names. */
+const verdicts = new Map<string, boolean>()
+const mostVerdicts = 2000
+
+function drops(rawName: string): boolean {
+  let verdict = verdicts.get(rawName)
+  if (verdict === undefined) {
+    verdict = isDropped(rawName.toLowerCase())
+    if (verdicts.size >= mostVerdicts) verdicts.clear()
+    verdicts.set(rawName, verdict)
+  }
+  return verdict
+}
+
+/** Names in `Connection` fields: hop-by-hop by the client's own word. */
+function connectionNames(raw: readonly string[]): ReadonlySet<string> | undefined {
+  let names: Set<string> | undefined
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]!.length !== 10 || raw[i]!.toLowerCase() !== 'connection') continue
+    for (const token of raw[i + 1]!.split(',')) {
+      const name = token.trim().toLowerCase()
+      if (name === 'keep-alive' || name === 'close' || name === '') continue
+      names ??= new Set()
+      names.add(name)
+    }
+  }
+  return names
+}
+
+/**
+ * Builds the flat list for an upstream: the client's headers less the dropped ones, then ours.
+ * Nothing a client sends can come after or beside what is set here.
+ * @param signature `X-Trac-Signature`, empty text for an upstream without keys
+ */
+export function upstreamHeaders(
+  exchange: Exchange,
+  voice: UpstreamVoice,
+  wire: WireIdentity,
+  signature: string,
+): string[] {
+  const raw = exchange.request.rawHeaders
+  const named = connectionNames(raw)
+  const list: string[] = ['Host', voice.host]
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!
+    if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue
+    list.push(name, raw[i + 1]!)
+  }
+  const cookie = voice.foreignCookies(exchange.headers?.cookie ?? '')
+  if (cookie !== '') list.push('Cookie', cookie)
+  const accessToken = voice.forwardAccessToken ? exchange.identity?.accessToken : undefined
+  if (accessToken !== undefined) list.push('Authorization', `Bearer ${accessToken}`)
+  list.push(
+    'X-Forwarded-For',
+    exchange.address,
+    'X-Forwarded-Proto',
+    voice.proto,
+    'X-Forwarded-Host',
+    voice.host,
+    'X-Request-Id',
+    exchange.id,
+    'Traceparent',
+    exchange.traceparent,
+    'Via',
+    '1.1 trac-gateway',
+    'X-Trac-User',
+    wire.user,
+    'X-Trac-Perms',
+    wire.perms,
+  )
+  if (wire.email !== '') list.push('X-Trac-Email', wire.email)
+  if (wire.name !== '') list.push('X-Trac-Name', wire.name)
+  if (signature !== '') list.push('X-Trac-Signature', signature)
+  return list
+}

@@ -1,0 +1,87 @@
+/** The headers a client receives from an upstream: hop-by-hop and what only the gateway may say are taken out. */
+
+/** What the filter depends on. */
+export interface ResponseRules {
+  /** What the names of our cookies begin with: an upstream may not set one. */
+  readonly cookieStem: string
+  /** Whether answers carry our own HSTS. */
+  readonly secure: boolean
+}
+
+/** What is known of the request that is answered. */
+export interface ResponseFacts {
+  readonly requestId: string
+  /** Answered to somebody who is signed in: no shared cache may keep it. */
+  readonly personal: boolean
+  /** Authenticated by cookie: no other origin may read it. */
+  readonly byCookie: boolean
+  readonly setCookies: readonly string[]
+}
+
+/** @see RFC 9110 §7.6.1 */
+const dropped: ReadonlySet<string> = new Set([
+  ...[
+    'connection',
+    'keep-alive',
+    'proxy-authenticate',
+    'proxy-authentication-info',
+    'proxy-connection',
+  ],
+  ...['te', 'trailer', 'transfer-encoding', 'upgrade'],
+  // Says what runs behind us, and to whom else to talk.
+  ...['server', 'x-powered-by', 'alt-svc', 'x-request-id', 'x-sendfile', 'x-accel-redirect'],
+])
+
+/** RFC 6797 §6.1; a year, in seconds. */
+const hsts = 'max-age=31536000'
+
+function cookieIsOurs(value: string, stem: string): boolean {
+  const name = value.slice(0, value.indexOf('=')).trim()
+  return name === 'trac_auth' || name.startsWith(stem)
+}
+
+function isPersonalAlready(cacheControl: string): boolean {
+  return /(?:^|[\s,])(?:private|no-store)(?:$|[\s,=])/i.test(cacheControl)
+}
+
+/** Names in a `Connection` field of the upstream. */
+function connectionNames(raw: readonly Buffer[]): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i]!.toString('latin1').toLowerCase() !== 'connection') continue
+    for (const token of raw[i + 1]!.toString('latin1').split(','))
+      names.add(token.trim().toLowerCase())
+  }
+  return names
+}
+
+/** Builds the flat list for `writeHead` from the raw one as it came. */
+export function clientHeaders(
+  raw: readonly Buffer[],
+  rules: ResponseRules,
+  facts: ResponseFacts,
+): string[] {
+  const list: string[] = ['X-Request-Id', facts.requestId]
+  const named = connectionNames(raw)
+  let cached = false
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toString('latin1')
+    const lower = name.toLowerCase()
+    let value = raw[i + 1]!.toString('latin1')
+    if (dropped.has(lower) || named.has(lower) || lower.startsWith('x-trac-')) continue
+    if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookieStem)) continue
+    if (lower === 'strict-transport-security' && rules.secure) continue
+    if (facts.byCookie && lower.startsWith('access-control-')) continue
+    if (lower === 'cache-control') {
+      if (facts.setCookies.length > 0) continue
+      cached = true
+      if (facts.personal && !isPersonalAlready(value)) value = `private, ${value}`
+    }
+    list.push(name, value)
+  }
+  if (facts.setCookies.length > 0) list.push('Cache-Control', 'no-store')
+  else if (facts.personal && !cached) list.push('Cache-Control', 'private')
+  if (rules.secure) list.push('Strict-Transport-Security', hsts)
+  for (const cookie of facts.setCookies) list.push('Set-Cookie', cookie)
+  return list
+}

@@ -1,0 +1,102 @@
+/** Chunked bodies are collected first, since tracd understands only a length: in memory, then in a file without a name. */
+import { createWriteStream } from 'node:fs'
+import { open, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { finished } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
+import { GatewayError } from '../errors.js'
+
+/** A collected body. */
+export interface Spooled {
+  readonly length: number
+  readonly body: Buffer | Readable
+  /** Gives its room back; to be called once, whatever happened. */
+  release(): void
+}
+
+/** The bounds of all spooled bodies together, in bytes. */
+export interface SpoolOptions {
+  readonly directory: string
+  readonly total: number
+}
+
+/** Bytes kept in memory before a file is opened. */
+const memory = 1024 * 1024
+/** The part of the whole that one principal or address may take. */
+const share = 4
+
+/** A file that nobody else can open and that is gone when it is closed, even after a crash. */
+async function openNameless(directory: string): Promise<FileHandle> {
+  const path = join(directory, `trac-gateway-${randomBytes(12).toString('hex')}`)
+  const file = await open(path, 'wx+', 0o600)
+  await unlink(path)
+  return file
+}
+
+/** Creates the spool. */
+export function createSpool(options: SpoolOptions) {
+  const used = new Map<string, number>()
+  let all = 0
+
+  const reserve = (owner: string, bytes: number): void => {
+    const own = (used.get(owner) ?? 0) + bytes
+    if (all + bytes > options.total || own > options.total / share) {
+      throw new GatewayError('ERR_SPOOL_FULL', { retryAfter: 10 })
+    }
+    used.set(owner, own)
+    all += bytes
+  }
+  const giveBack = (owner: string, bytes: number): void => {
+    const own = (used.get(owner) ?? 0) - bytes
+    if (own > 0) used.set(owner, own)
+    else used.delete(owner)
+    all -= bytes
+  }
+  /**
+   * Collects a body for its owner (a principal or an address).
+   * @param limit bytes that the route allows
+   * @throws {@link GatewayError} ERR_BODY_TOO_LARGE, ERR_SPOOL_FULL, ERR_CLIENT_GONE
+   */
+  return async (source: Readable, owner: string, limit: number): Promise<Spooled> => {
+    const chunks: Buffer[] = []
+    let length = 0
+    let file: FileHandle | undefined
+    const release = (): void => {
+      giveBack(owner, length)
+      length = 0
+      void file?.close().catch(() => undefined)
+    }
+    try {
+      let sink: ReturnType<typeof createWriteStream> | undefined
+      // Not destroyed when we stop early: the refusal still has to go out on its connection.
+      const chunksOfSource = source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+      for await (const chunk of chunksOfSource) {
+        if (length + chunk.length > limit) throw new GatewayError('ERR_BODY_TOO_LARGE')
+        reserve(owner, chunk.length)
+        length += chunk.length
+        if (sink === undefined && length <= memory) {
+          chunks.push(chunk)
+          continue
+        }
+        if (sink === undefined) {
+          file = await openNameless(options.directory)
+          sink = createWriteStream('', { fd: file, autoClose: false })
+          for (const early of chunks.splice(0)) sink.write(early)
+        }
+        if (!sink.write(chunk)) await new Promise<void>((resolve) => sink?.once('drain', resolve))
+      }
+      if (sink === undefined || file === undefined) {
+        return { length, body: Buffer.concat(chunks), release }
+      }
+      sink.end()
+      await finished(sink)
+      return { length, body: file.createReadStream({ start: 0, autoClose: false }), release }
+    } catch (cause) {
+      release()
+      if (cause instanceof GatewayError) throw cause
+      throw new GatewayError(source.destroyed ? 'ERR_CLIENT_GONE' : 'ERR_SPOOL_FULL', { cause })
+    }
+  }
+}

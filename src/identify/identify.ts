@@ -1,0 +1,93 @@
+/** Step 9 of a request's way: Bearer first, then the session cookie, else anonymous; never a half identity (design §3). */
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Identity } from '../identity.js'
+import { readAuthorization } from './bearer.js'
+import type { IdentifyBearer } from './bearer.js'
+
+/** What the cookies of a request led to. */
+export interface CookieOutcome {
+  /** Undefined: as if no cookie had come. */
+  readonly identity: Identity | undefined
+  /** What every answer should carry. */
+  readonly setCookies: readonly string[]
+  /** What the answer that goes to sign-in should carry besides. */
+  readonly leaveCookies: readonly string[]
+  readonly warm: boolean
+}
+
+/** What the neighbours bring. */
+export interface IdentifyParts<T> {
+  readonly anonymous: Identity
+  readonly bearer: IdentifyBearer<T>
+  /** Undefined: no session cookie came. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE */
+  readonly session: (cookieHeader: string) => CookieOutcome | Promise<CookieOutcome> | undefined
+  readonly onDropped: (scheme: string) => void
+  readonly observe: (credential: string, cache: string, result: string, seconds: number) => void
+}
+
+function asBearerFault(error: unknown): unknown {
+  if (!(error instanceof GatewayError)) return error
+  return new GatewayError(error.code, { ...error.details, bearer: true })
+}
+
+/** Builds the stage. It answers a promise only if something has to be looked up elsewhere. */
+export function createIdentify<T>(parts: IdentifyParts<T>) {
+  const timed = (exchange: Exchange, credential: string, startedAt: number, result: string) => {
+    parts.observe(credential, exchange.cache, result, (performance.now() - startedAt) / 1000)
+  }
+
+  const byBearer = (exchange: Exchange, token: string): void | Promise<void> => {
+    const startedAt = performance.now()
+    const failed = (error: unknown): never => {
+      timed(exchange, 'bearer', startedAt, error instanceof GatewayError ? error.code : 'fault')
+      throw asBearerFault(error)
+    }
+    const done = ({ identity }: { readonly identity: Identity }): void => {
+      exchange.identity = identity
+      timed(exchange, 'bearer', startedAt, 'ok')
+    }
+    try {
+      const { known, hit } = parts.bearer(token)
+      exchange.cache = hit ? 'hit' : 'miss'
+      return known instanceof Promise ? known.then(done, failed) : done(known)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  const bySession = (exchange: Exchange, cookie: string): void | Promise<void> => {
+    const startedAt = performance.now()
+    const done = (outcome: CookieOutcome): void => {
+      exchange.cache = outcome.warm ? 'hit' : 'miss'
+      exchange.identity = outcome.identity ?? parts.anonymous
+      exchange.setCookies = outcome.setCookies
+      exchange.leaveCookies = outcome.leaveCookies
+      timed(exchange, 'session', startedAt, outcome.identity === undefined ? 'ended' : 'ok')
+    }
+    const outcome = parts.session(cookie)
+    if (outcome === undefined) {
+      exchange.identity = parts.anonymous
+      return undefined
+    }
+    if (!(outcome instanceof Promise)) return done(outcome)
+    return outcome.then(done, (error: unknown) => {
+      timed(exchange, 'session', startedAt, error instanceof GatewayError ? error.code : 'fault')
+      throw error
+    })
+  }
+
+  return (exchange: Exchange): void | Promise<void> => {
+    const { authorization = '', cookie = '' } = exchange.headers ?? {}
+    if (exchange.preflight) {
+      exchange.identity = parts.anonymous
+      return undefined
+    }
+    if (authorization !== '') {
+      const read = readAuthorization(authorization)
+      if ('token' in read) return byBearer(exchange, read.token)
+      parts.onDropped(read.scheme === 'basic' ? 'basic' : 'other')
+    }
+    return bySession(exchange, cookie)
+  }
+}

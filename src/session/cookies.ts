@@ -1,0 +1,127 @@
+/** Our cookies: their names and attributes, how a large value is split, and how they are told from all others. */
+import { createHash } from 'node:crypto'
+
+/** The names and attributes of one gateway's cookies. */
+export interface CookieNames {
+  /** The session; chunks add 1, 2, 3. */
+  readonly session: string
+  /** What every login attempt begins with. */
+  readonly attempt: string
+  readonly secure: boolean
+}
+
+/** A browser takes 4,096 bytes of name, value and attributes (RFC 6265bis §5.6); attributes take under 100. */
+const longestCookie = 3900
+/** Chunks that a session may have. */
+export const mostChunks = 3
+/** Bytes that a sealed session may have: more would not pass the header limits of usual front proxies. */
+export const longestSession = 8 * 1024
+
+/**
+ * Names the cookies of a gateway, so that two gateways on one host don't meet.
+ * `__Host-` binds them to this host, HTTPS and `Path=/` (RFC 6265bis §4.1.3); plain HTTP exists on loopback only.
+ */
+export function nameCookies(publicUrl: string, issuer: string, clientId: string): CookieNames {
+  const identity = `${publicUrl}\n${issuer}\n${clientId}`
+  const stem = `tg-${createHash('sha256').update(identity).digest('hex').slice(0, 8)}`
+  const secure = publicUrl.startsWith('https:')
+  const prefix = secure ? '__Host-' : ''
+  return { session: `${prefix}${stem}-s`, attempt: `${prefix}${stem}-l-`, secure }
+}
+
+/** Writes a Set-Cookie value; `maxAge` in seconds, 0 deletes with the very attributes it was set with. */
+export function formatCookie(
+  names: CookieNames,
+  name: string,
+  value: string,
+  maxAge: number,
+): string {
+  const secure = names.secure ? '; Secure' : ''
+  return `${name}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure}`
+}
+
+/** The cookies of a request, sorted into ours and the rest. */
+export interface Cookies {
+  /** The session's value, chunks joined; empty text without one. */
+  readonly session: string
+  /** Names of session cookies that came, for deletion. */
+  readonly sessionNames: readonly string[]
+  /** Login attempts: name and value, in the order in which they came. */
+  readonly attempts: readonly (readonly [string, string])[]
+}
+
+const none: Cookies = { session: '', sessionNames: [], attempts: [] }
+
+/** Calls `each` with the name and value of every pair; odd pieces are passed over (RFC 6265bis §5.7). */
+function eachCookie(header: string, each: (name: string, value: string, piece: string) => void) {
+  let start = 0
+  while (start < header.length) {
+    let end = header.indexOf(';', start)
+    if (end < 0) end = header.length
+    const piece = header.slice(start, end).trim()
+    const equals = piece.indexOf('=')
+    if (equals > 0) each(piece.slice(0, equals), piece.slice(equals + 1), piece)
+    else if (piece !== '') each('', '', piece)
+    start = end + 1
+  }
+}
+
+/** Finds our cookies in a Cookie header. Of a name that comes twice the first counts. */
+export function readCookies(header: string, names: CookieNames): Cookies {
+  if (header === '' || !header.includes(names.session.slice(0, -1))) return none
+  const parts = new Map<string, string>()
+  const attempts: [string, string][] = []
+  eachCookie(header, (name, value) => {
+    if (name.startsWith(names.attempt)) attempts.push([name, value])
+    else if (name.startsWith(names.session) && !parts.has(name)) parts.set(name, value)
+  })
+  const sessionNames = [...parts.keys()]
+  const whole = parts.get(names.session)
+  if (whole !== undefined) return { session: whole, sessionNames, attempts }
+  let session = ''
+  for (let i = 1; i <= mostChunks; i++) {
+    const chunk = parts.get(`${names.session}${i}`)
+    if (chunk === undefined) break
+    session += chunk
+  }
+  return { session, sessionNames, attempts }
+}
+
+/** Everything but our cookies and `trac_auth`, which would be a second, independent session (trac.md §0). */
+export function foreignCookies(header: string, names: CookieNames): string {
+  const stem = names.session.slice(0, -1)
+  if (!header.includes(stem) && !header.includes('trac_auth')) return header
+  const kept: string[] = []
+  eachCookie(header, (name, _value, piece) => {
+    if (name !== 'trac_auth' && !name.startsWith(stem)) kept.push(piece)
+  })
+  return kept.join('; ')
+}
+
+/** The Set-Cookie values that put a session in place of whatever session cookies `present` names. */
+export function writeSession(
+  names: CookieNames,
+  value: string,
+  maxAge: number,
+  present: readonly string[],
+): readonly string[] {
+  const parts = new Map<string, string>()
+  const room = longestCookie - names.session.length - 1
+  if (value.length <= room) {
+    parts.set(names.session, value)
+  } else {
+    for (let i = 0; i * room < value.length; i++) {
+      parts.set(`${names.session}${i + 1}`, value.slice(i * room, (i + 1) * room))
+    }
+  }
+  const gone = present.filter((name) => !parts.has(name))
+  return [
+    ...[...parts].map(([name, part]) => formatCookie(names, name, part, maxAge)),
+    ...gone.map((name) => formatCookie(names, name, '', 0)),
+  ]
+}
+
+/** The Set-Cookie values that delete a session, chunks included. */
+export function deleteSession(names: CookieNames, present: readonly string[]): readonly string[] {
+  return present.map((name) => formatCookie(names, name, '', 0))
+}
