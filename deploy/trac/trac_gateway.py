@@ -238,11 +238,13 @@ class TracGateway(Component):
         {{{
         [trac]
         permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy
+        request_filters = TracGateway
         [components]
         trac.web.auth.loginmodule = disabled
         [trac_gateway]
         key_file = trac_gateway.keys
         }}}
+        The second line lets it judge a request before other plugins' filters see it.
      4. Clear the stored rights, which no longer count: `trac-admin ENV permission remove '*' '*'`.
      5. Restart Trac, and let it listen on the loopback address or a private network.
 

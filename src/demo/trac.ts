@@ -27,6 +27,9 @@ const startTimeout = 30_000
 /** How long a server may take to end after SIGTERM before it is killed, in milliseconds. */
 const stopTimeout = 5000
 
+/** Where a Python is looked for; Debian's own first, since its Apache module can use what is made with it. */
+const pythons: readonly string[] = ['/usr/bin/python3', 'python3']
+
 /** Receives one line of progress. */
 export type Report = (line: string) => void
 
@@ -68,7 +71,7 @@ export interface RunningTrac {
   readonly url: string
   readonly environment: string
   /** Ends the process and resolves once it has ended. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 /** Where virtual environments are kept between runs, outside of the checkout; `test/setup` uses the same. */
@@ -86,9 +89,8 @@ async function isUsable(python: string): Promise<boolean> {
   )
 }
 
-/** Debian's own Python first: its Apache module can use what is made with it. */
-async function findPython(): Promise<string> {
-  for (const python of ['/usr/bin/python3', 'python3']) {
+async function findPython(candidates: readonly string[]): Promise<string> {
+  for (const python of candidates) {
     if (await isUsable(python)) return python
   }
   throw new Error(
@@ -110,12 +112,16 @@ async function isFinished(folder: string): Promise<boolean> {
 /**
  * Makes the virtual environment with Trac 1.6 in the cache folder, unless it is there, and returns its Python.
  * It is made under another name and then renamed, so a half-made one is never taken for a whole one.
+ * @throws Error that says what to install, if there is no usable Python.
  */
-export async function installTrac(report: Report = () => {}): Promise<string> {
+export async function installTrac(
+  report: Report = () => {},
+  candidates: readonly string[] = pythons,
+): Promise<string> {
   const folder = join(cacheFolder(), 'trac-1.6')
   const python = join(folder, 'bin', 'python')
   if (await isFinished(folder)) return python
-  const base = await findPython()
+  const base = await findPython(candidates)
   const unfinished = `${folder}.${process.pid}`
   report('Making a virtual environment with Trac 1.6 (once) …')
   await rm(unfinished, { recursive: true, force: true })
@@ -143,6 +149,7 @@ function usualIni(publicUrl: string): Ini {
       secure_cookies: String(publicUrl.startsWith('https:')),
       permission_policies:
         'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy',
+      request_filters: 'TracGateway',
     },
     components: { 'trac.web.auth.loginmodule': 'disabled' },
     trac_gateway: { key_file: 'trac_gateway.keys' },
