@@ -1,51 +1,17 @@
 /** What no single key can tell: the rules between keys of gateway.yaml. Each break of one is a problem. */
 import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { entriesOf, itemsOf } from './draft.js'
+import type { Draft } from './draft.js'
 import { isLoopback, isLoopbackForBrowsers, parseUrl } from './hosts.js'
-import { foldName, nameFault } from './names.js'
+import { configuredGroups, foldName, nameFault } from './names.js'
 import { suggest } from './problems.js'
 import type { Path, Report } from './problems.js'
 import type { Config, Pem } from './schema.js'
-
-/** A configuration some of whose keys could not be read: those are undefined. */
-export type Draft<T> = T extends readonly (infer U)[]
-  ? readonly (Draft<U> | undefined)[]
-  : T extends object
-    ? { readonly [K in keyof T]?: Draft<T[K]> | undefined }
-    : T
 
 /** Whether a key stands in the file, rather than being a default. */
 export type Given = (path: Path) => boolean
 
 type Check = (draft: Draft<Config>, report: Report, given: Given) => void
-
-/** Entries of a record that could be read. */
-export function entriesOf<T>(
-  record: Readonly<Record<string, T | undefined>> | undefined,
-): (readonly [string, T])[] {
-  return Object.entries(record ?? {}).flatMap(([key, value]) =>
-    value === undefined ? [] : [[key, value] as const],
-  )
-}
-
-/** Items of a list that could be read, with their index. */
-export function itemsOf<T>(list: readonly (T | undefined)[] | undefined): (readonly [number, T])[] {
-  return (list ?? []).flatMap((value, index) =>
-    value === undefined ? [] : [[index, value] as const],
-  )
-}
-
-/** Groups that the draft names anywhere, folded. */
-export function groupsOf(draft: Draft<Config>): ReadonlySet<string> {
-  const names = [
-    ...Object.keys(draft.permissions?.groups ?? {}),
-    ...itemsOf(draft.identity?.additionalIssuers).flatMap(([, { groups }]) =>
-      Object.keys(groups ?? {}),
-    ),
-    ...entriesOf(draft.identity?.machines).flatMap(([, { groups }]) => groups ?? []),
-    ...itemsOf(draft.routes).flatMap(([, { require }]) => require?.anyGroup ?? []),
-  ]
-  return new Set(names.flatMap((name) => (name === undefined ? [] : [foldName(name)])))
-}
 
 const checkHttps: Check = ({ server }, report, given) => {
   const url = parseUrl(server?.publicUrl ?? '')
@@ -209,7 +175,7 @@ const checkClients: Check = ({ identity }, report) => {
 
 const checkNames: Check = (draft, report) => {
   const { identity } = draft
-  const groups = groupsOf(draft)
+  const groups = new Set([...configuredGroups(draft)].map(foldName))
   const taken = new Map<string, string>()
   const named = [
     ...entriesOf(identity?.username?.aliases).map(

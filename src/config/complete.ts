@@ -1,5 +1,5 @@
 /** Fills in what follows from other keys, once a draft has no problems (`computed` in the schema). */
-import type { Draft } from './checks.js'
+import type { Draft } from './draft.js'
 import type { Config } from './schema.js'
 
 /** The issuer of a Cognito user pool. */

@@ -1,5 +1,7 @@
 /** Which user names can be used in Trac, and which groups the configuration names (design §3). */
 import { coreActions } from './actions.js'
+import { entriesOf, itemsOf } from './draft.js'
+import type { Draft } from './draft.js'
 import type { Config } from './schema.js'
 
 /** The longest user name, in characters. */
@@ -31,14 +33,14 @@ export function nameFault(name: string, groups: ReadonlySet<string>): string | u
   return undefined
 }
 
-/** Every group that the configuration names, as it is spelled there. */
-export function configuredGroups(
-  config: Pick<Config, 'permissions' | 'identity' | 'routes'>,
-): ReadonlySet<string> {
-  return new Set([
-    ...Object.keys(config.permissions.groups),
-    ...config.identity.additionalIssuers.flatMap((issuer) => Object.keys(issuer.groups)),
-    ...Object.values(config.identity.machines).flatMap((machine) => machine.groups),
-    ...config.routes.flatMap((route) => route.require?.anyGroup ?? []),
-  ])
+/** Every group that the configuration names anywhere, as it is spelled there. */
+export function configuredGroups(config: Draft<Config>): ReadonlySet<string> {
+  const { permissions, identity, routes } = config
+  const lists = [
+    Object.keys(permissions?.groups ?? {}),
+    ...itemsOf(identity?.additionalIssuers).map(([, { groups }]) => Object.keys(groups ?? {})),
+    ...entriesOf(identity?.machines).map(([, { groups }]) => groups),
+    ...itemsOf(routes).map(([, { require }]) => require?.anyGroup),
+  ]
+  return new Set(lists.flatMap((list) => itemsOf(list).map(([, group]) => group)))
 }

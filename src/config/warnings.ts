@@ -1,8 +1,9 @@
 /** What can be run but should be thought about; `check` says it, nothing refuses it. */
 import { coreActions } from './actions.js'
-import { entriesOf, itemsOf } from './checks.js'
-import type { Draft, Given } from './checks.js'
+import type { Given } from './checks.js'
 import { isCognitoIssuer } from './complete.js'
+import { entriesOf, itemsOf } from './draft.js'
+import type { Draft } from './draft.js'
 import { isLoopback, parseUrl } from './hosts.js'
 import { suggest } from './problems.js'
 import type { Path, Report } from './problems.js'

@@ -1146,6 +1146,42 @@ void t.test('says what to think about, and loads all the same', async (t) => {
     ],
     ['a route that is ours', 'routes[0].path', base.replace('/api/**', '/auth/x'), /our own/],
     [
+      'no address for names made of it',
+      'identity.scopes',
+      minimal.replace(
+        'clientId: trac',
+        'clientId: trac, scopes: [openid], username: { emailLocalPart: example.edu }',
+      ),
+      /made of the address/,
+    ],
+    [
+      'a switch without effect',
+      'identity.publicRefresh',
+      minimal.replace('clientId: trac', 'clientId: trac, publicRefresh: true'),
+      /on anyway/,
+    ],
+    [
+      'a machine in a group without rights',
+      'identity.machines.m.groups[0]',
+      minimal.replace(
+        'clientId: trac',
+        'clientId: trac, machines: { m: { username: x, groups: [y] } }',
+      ),
+      /grants nothing/,
+    ],
+    [
+      'OPTIONS for Trac',
+      'routes[0].methods',
+      base.replace('    upstream: api', '    methods: [OPTIONS]'),
+      /never goes to Trac/,
+    ],
+    [
+      'something required where nobody comes in',
+      'routes[0].require',
+      base.replace('    upstream: api', '    access: deny'),
+      /nobody comes in/,
+    ],
+    [
       'a method that a query rules out',
       'routes[0].methods',
       base.replace('    upstream: api', '    methods: [GET, POST]\n    query: { a: b }'),
