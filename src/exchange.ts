@@ -84,12 +84,13 @@ export class Exchange {
     request: IncomingMessage,
     response: ServerResponse,
     startedAt: number,
+    rawTarget: string,
     target: Target | BadTarget,
   ) {
     this.request = request
     this.response = response
     this.startedAt = startedAt
-    this.rawTarget = request.url ?? ''
+    this.rawTarget = rawTarget
     this.target = 'code' in target ? undefined : target
     this.targetFault = 'code' in target ? target.code : undefined
   }

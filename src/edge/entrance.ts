@@ -50,7 +50,8 @@ export function createEntrance({ address, names, resolveClient, reply }: Entranc
     const headers = scanHeaders(exchange.request)
     exchange.id = names.id(headers.requestId)
     exchange.traceparent = names.trace(headers.traceparent)
-    const { socket } = exchange.request
+    const { socket, httpVersion } = exchange.request
+    if (headers.host === '' && httpVersion !== '1.0') throw new GatewayError('ERR_HEADER_INVALID')
     const client = resolveClient(socket, headers)
     exchange.headers = headers
     exchange.address = client.address

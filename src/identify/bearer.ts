@@ -9,6 +9,8 @@ export interface KnownToken<T> {
   readonly identity: Identity
   readonly traces: T
   readonly user: string
+  /** Revocations were last checked at this generation. */
+  checkedAt: number
 }
 
 /** What the neighbours bring. `T` are the traces by which a token is found revoked. */
@@ -18,6 +20,8 @@ export interface BearerParts<T> {
     token: string,
   ) => Promise<{ principal: Principal; traces: T; expiresAt: Milliseconds }>
   readonly isRevoked: (traces: T, user: string) => boolean
+  /** Grows with each revocation. */
+  readonly revocationGeneration: () => number
   /** Grows with each change of any key set. */
   readonly keyGeneration: () => number
   readonly now: Now
@@ -62,14 +66,17 @@ export function createBearer<T>(parts: BearerParts<T>): IdentifyBearer<T> {
   const pending = new Map<string, Promise<KnownToken<T>>>()
 
   const guarded = (known: KnownToken<T>): KnownToken<T> => {
+    const generation = parts.revocationGeneration()
+    if (known.checkedAt === generation) return known
     if (parts.isRevoked(known.traces, known.user)) throw new GatewayError('ERR_TOKEN_REVOKED')
+    known.checkedAt = generation
     return known
   }
   const verify = async (token: string, key: string): Promise<KnownToken<T>> => {
     try {
       const { principal, traces, expiresAt } = await parts.admit(token)
       const identity: Identity = { principal, via: 'bearer', expiresAt, accessToken: token }
-      const known = { identity, traces, user: principal.user }
+      const known = { identity, traces, user: principal.user, checkedAt: -1 }
       tokens.set(key, known)
       parts.onVerified('ok')
       return known

@@ -13,6 +13,8 @@ export interface NameRules {
   /** Trac actions and groups of the configuration: Trac would read such a name as a right or a group. */
   readonly forbidden: readonly string[]
   readonly email: 'verified' | 'any'
+  /** Prefixes of additional issuers: no name of the main one may begin like theirs. */
+  readonly prefixes: readonly string[]
 }
 
 /** Where a profile comes from. `prefix` is the empty text for the main issuer. */
@@ -76,6 +78,9 @@ export function createNaming(rules: NameRules): Naming {
       refuse('Only ASCII user names are allowed here (identity.username.case).')
     return name.toLowerCase()
   }
+  const prefixes = rules.prefixes.map((prefix) => prefix.toLowerCase())
+  const isPrefixed = (name: string): boolean =>
+    prefixes.some((prefix) => name.toLowerCase().startsWith(prefix))
   const aliasOf = (subject: string, source: NameSource): string | undefined =>
     aliases.get(`${source.issuer}#${subject}`) ?? (source.main ? aliases.get(subject) : undefined)
   const localPart = (profile: Profile, domain: string): string => {
@@ -104,7 +109,9 @@ export function createNaming(rules: NameRules): Naming {
           ? localPart(profile, rules.emailLocalPart)
           : claimed(profile)
       const name = check(inCase(source.prefix + raw))
-      if (reserved.has(name.toLowerCase())) throw new GatewayError('ERR_NAME_RESERVED')
+      if (reserved.has(name.toLowerCase()) || (source.main && isPrefixed(name))) {
+        throw new GatewayError('ERR_NAME_RESERVED')
+      }
       return name
     },
     checkMachineName: (name) => check(inCase(name)),

@@ -276,6 +276,15 @@ export function createSessions(options: SessionOptions) {
       return isSettled(known) ? { session: known, fresh: false } : settle(known)
     },
 
+    /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
+    async peek(value: string): Promise<OpenSession | undefined> {
+      const known = byValue.get(fingerprint(value))
+      if (known !== undefined) return newestOf(known)
+      const stored = await store.open(value)
+      const session = stored === undefined ? undefined : tryAdmit(stored.record, value)
+      return session === undefined ? undefined : newestOf(session)
+    },
+
     /** Begins a session under a fresh id. */
     begin: (signIn: SignIn): Promise<OpenSession> =>
       keep({

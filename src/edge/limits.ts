@@ -1,0 +1,54 @@
+/** Step 7 and 10 of a request's way: how often, counted by @fastify/rate-limit within bounded memory. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Milliseconds } from '../identity.js'
+
+/** Counts one request and refuses it if there were too many. */
+export type Limiter = (exchange: Exchange, request: FastifyRequest) => Promise<void>
+
+/** A limit: `max` requests in `per`, for each key. */
+export interface Limit {
+  readonly max: number
+  readonly per: Milliseconds
+  readonly keyOf: (exchange: Exchange) => string
+}
+
+/** Keys that are counted at the same time; beyond it the least recent start afresh. About 100 bytes each. */
+const mostKeys = 50_000
+
+/** The address as it is counted: IPv6 by /64, since a household has that many (RFC 6177 §2). */
+export function addressKey(address: string): string {
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.split('%', 1)[0]!.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length)
+  const groups = [...left, ...Array<string>(zeros).fill('0'), ...right]
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')}::/64`
+}
+
+/** Builds a limiter; the plugin must have been registered. */
+export function createLimiter(
+  app: FastifyInstance,
+  exchangeOf: (request: FastifyRequest) => Exchange,
+  limit: Limit,
+): Limiter {
+  // The plugin takes `cache` for each limiter, though its types name it for the whole plugin only.
+  const options = {
+    max: limit.max,
+    timeWindow: limit.per,
+    keyGenerator: (request: FastifyRequest) => limit.keyOf(exchangeOf(request)),
+    cache: mostKeys,
+  }
+  const check = app.createRateLimit(options)
+  return async (_exchange, request) => {
+    const state = await check(request)
+    if (!state.isAllowed && state.isExceeded) {
+      throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, state.ttlInSeconds) })
+    }
+  }
+}

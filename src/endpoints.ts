@@ -1,0 +1,130 @@
+/** The gateway's own endpoints as one table: path, methods, limits, credential, handler (design §2). */
+import type { Exchange } from './exchange.js'
+import { isSameOrigin } from './authorize/csrf.js'
+import type { PublicAddress } from './edge/entrance.js'
+import { wantsPage } from './edge/reply.js'
+import type { Reply } from './edge/reply.js'
+import { createAttempts } from './login/attempts.js'
+import { createBackchannel } from './login/backchannel.js'
+import { createCallback } from './login/callback.js'
+import { createClientScript } from './login/client-script.js'
+import { createLogin } from './login/login.js'
+import { createLogout } from './login/logout.js'
+import { createLoopBreaker } from './login/loop-breaker.js'
+import { createRefresh } from './login/refresh.js'
+import { createSessionPage } from './login/session-page.js'
+import { createLogoutVerifier } from './oidc/logout-token.js'
+import type { Rooms, Surroundings } from './rooms.js'
+
+/** Who is asked for before the handler runs: nobody, anybody who can be recognised, or whoever a bad token names too. */
+export type EndpointCredential = 'unread' | 'lenient' | 'strict'
+
+/** One own endpoint. */
+export interface Endpoint {
+  /** Below the base path, exactly. */
+  readonly path: string
+  /** The label of logs and metrics. */
+  readonly name: string
+  readonly methods: readonly string[]
+  /** Whether `rateLimit.auth` counts it. */
+  readonly limited: boolean
+  readonly credential: EndpointCredential
+  readonly handle: (exchange: Exchange, body: Buffer) => Promise<void>
+}
+
+/** Builds the table. */
+export function createEndpoints(
+  rooms: Rooms,
+  around: Surroundings,
+  address: PublicAddress,
+  reply: Reply,
+): readonly Endpoint[] {
+  const { config, names, endpoints, tokens, checks, sessions } = rooms
+  const { identity } = config
+  const { metrics, now, revocations } = around
+  const { base } = address
+  const clientId = identity.clientId
+  const attempts = createAttempts(rooms.loginSealer, names, identity.issuer, now)
+  const loopBreaker = createLoopBreaker(names)
+  const sameOrigin = (exchange: Exchange): boolean =>
+    exchange.headers !== undefined && isSameOrigin(exchange.headers, address.origin)
+  const common = { base, clientId, endpoints, tokens, sessions, names, loopBreaker }
+
+  const { login, tracLogin } = createLogin({
+    ...common,
+    attempts,
+    origin: address.origin,
+    redirectUri: `${address.url}/auth/callback`,
+    scopes: identity.scopes,
+    redirect: reply.redirect,
+  })
+  const callback = createCallback({
+    ...common,
+    checks,
+    attempts,
+    redirect: reply.redirect,
+    onLogin: (result) => metrics.logins.inc({ result }),
+  })
+  const refresh = createRefresh({
+    ...common,
+    checks,
+    acceptsTokens: identity.clientSecret === undefined || identity.publicRefresh,
+    isSameOrigin: sameOrigin,
+    now,
+    json: reply.json,
+    onRefresh: (who, result) => metrics.refreshes.inc({ for: who, result }),
+  })
+  const { logout, signedOut } = createLogout({
+    ...common,
+    signedOutUrl: `${address.url}/auth/signed-out`,
+    maxTokenLife: identity.maxTokenLife,
+    isSameOrigin: sameOrigin,
+    page: reply.page,
+    send: reply.send,
+    onLogout: (kind) => metrics.logouts.inc({ kind }),
+    onProviderFault: (exchange, cause) => {
+      exchange.cause = cause
+    },
+  })
+  const session = createSessionPage({ base, page: reply.page, json: reply.json, wantsPage })
+  const backchannel = createBackchannel({
+    verify: createLogoutVerifier(rooms.issuers.main, clientId, {
+      ...identity,
+      publicUrl: address.url,
+      now,
+    }),
+    revocations,
+    issuer: identity.issuer,
+    life: identity.maxTokenLife,
+    now,
+    json: reply.json,
+    onLogout: (kind) => metrics.logouts.inc({ kind }),
+  })
+  const script = createClientScript(reply.send)
+
+  const row = (
+    path: string,
+    name: string,
+    methods: readonly string[],
+    limited: boolean,
+    credential: EndpointCredential,
+    handle: Endpoint['handle'],
+  ): Endpoint => ({ path, name: `auth:${name}`, methods, limited, credential, handle })
+
+  const read = ['GET', 'HEAD']
+  const readOrPost = ['GET', 'HEAD', 'POST']
+  return [
+    row('/auth/login', 'login', read, true, 'lenient', login),
+    row('/auth/callback', 'callback', ['GET'], true, 'lenient', callback),
+    row('/auth/refresh', 'refresh', ['POST'], true, 'unread', refresh),
+    row('/auth/logout', 'logout', readOrPost, false, 'lenient', logout),
+    row('/auth/signed-out', 'signed-out', read, false, 'unread', signedOut),
+    row('/auth/session', 'session', read, false, 'strict', session),
+    row('/auth/client.js', 'client.js', read, false, 'unread', script),
+    row('/auth/backchannel-logout', 'backchannel', ['POST'], true, 'unread', backchannel),
+    row('/login', 'trac-login', read, false, 'unread', tracLogin),
+    row('/login/', 'trac-login', read, false, 'unread', tracLogin),
+    row('/logout', 'trac-logout', readOrPost, false, 'lenient', logout),
+    row('/logout/', 'trac-logout', readOrPost, false, 'lenient', logout),
+  ]
+}

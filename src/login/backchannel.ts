@@ -1,0 +1,45 @@
+/** `POST /auth/backchannel-logout`: the provider ends sessions here (OpenID Connect Back-Channel Logout 1.0). */
+import { LRUCache } from 'lru-cache'
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Milliseconds, Now } from '../identity.js'
+import type { LogoutToken, VerifyLogoutToken } from '../oidc/logout-token.js'
+import type { Revocations } from '../session/revocations.js'
+
+/** What the endpoint needs. */
+export interface BackchannelParts {
+  readonly verify: VerifyLogoutToken
+  readonly revocations: Revocations
+  readonly issuer: string
+  readonly life: Milliseconds
+  readonly now: Now
+  readonly json: (exchange: Exchange, status: number, value: unknown) => void
+  readonly onLogout: (kind: string) => void
+}
+
+/** Token ids seen; an id beyond it can only come again within the five minutes that a token is young. */
+const mostIds = 10_000
+
+/** Builds the endpoint. */
+export function createBackchannel(parts: BackchannelParts) {
+  const seen = new LRUCache<string, true>({ max: mostIds, ttl: 10 * 60_000 })
+
+  const end = (token: LogoutToken): void => {
+    const until = parts.now() + parts.life
+    if (token.sid !== undefined) parts.revocations.endTrace(parts.issuer, `sid ${token.sid}`, until)
+    else if (token.subject !== undefined) {
+      parts.revocations.endPerson(parts.issuer, token.subject, until)
+    }
+  }
+  return async (exchange: Exchange, body: Buffer): Promise<void> => {
+    const form = new URLSearchParams(body.toString('utf8'))
+    const [raw, ...more] = form.getAll('logout_token')
+    if (raw === undefined || more.length > 0) throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID')
+    const token = await parts.verify(raw)
+    if (seen.has(token.id)) throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID')
+    seen.set(token.id, true)
+    end(token)
+    parts.onLogout('backchannel')
+    parts.json(exchange, 200, {})
+  }
+}

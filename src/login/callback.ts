@@ -1,0 +1,115 @@
+/** `GET /auth/callback`: the way back from the provider ends in a session or in a page that says why not (design §2). */
+import { validateAuthResponse } from 'oauth4webapi'
+import { LRUCache } from 'lru-cache'
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { FindEndpoints } from '../oidc/provider.js'
+import type { TokenClient } from '../oidc/tokens.js'
+import { longestSession, readCookies, writeSession } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import type { OpenSession, Sessions } from '../session/sessions.js'
+import type { Attempt, Attempts } from './attempts.js'
+import type { TokenChecks } from './exchange-tokens.js'
+import type { LoopBreaker } from './loop-breaker.js'
+import { readReturnTo } from './return-to.js'
+
+/** What the way back needs. */
+export interface CallbackParts {
+  readonly base: string
+  readonly clientId: string
+  readonly endpoints: FindEndpoints
+  readonly tokens: TokenClient
+  readonly checks: TokenChecks
+  readonly sessions: Sessions
+  readonly attempts: Attempts
+  readonly loopBreaker: LoopBreaker
+  readonly names: CookieNames
+  readonly redirect: (exchange: Exchange, status: 302 | 303, location: string) => void
+  readonly onLogin: (result: string) => void
+}
+
+/** Answers kept for a callback that comes twice; each is one open session, shared with the sessions' own memory. */
+const mostAnswers = 1000
+const answerLife = 60_000
+
+/** The provider's word that it or the person did not go through with it (RFC 6749 §4.1.2.1). */
+function deniedBy(error: string): GatewayError {
+  const cause = new Error(`the provider answered ${error.slice(0, 60)}`)
+  return error === 'temporarily_unavailable' || error === 'server_error'
+    ? new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter: 10 })
+    : new GatewayError('ERR_LOGIN_DENIED', { cause })
+}
+
+/** Builds the endpoint. */
+export function createCallback(parts: CallbackParts) {
+  // Keyed by state, which only the browser with the attempt's sealed cookie can present here.
+  const answers = new LRUCache<string, Promise<OpenSession>>({ max: mostAnswers, ttl: answerLife })
+
+  const redeem = async (attempt: Attempt, query: URLSearchParams): Promise<OpenSession> => {
+    const { server } = await parts.endpoints()
+    let callback: URLSearchParams
+    try {
+      callback = validateAuthResponse(server, { client_id: parts.clientId }, query, attempt.state)
+    } catch (cause) {
+      const error = query.get('error')
+      throw error === null ? new GatewayError('ERR_CALLBACK_MALFORMED', { cause }) : deniedBy(error)
+    }
+    const answer = await parts.tokens.redeem(callback, attempt.verifier)
+    const session = await parts.sessions.begin(await parts.checks.signIn(answer, attempt.nonce))
+    if (session.value.length > longestSession) throw new GatewayError('ERR_SESSION_TOO_LARGE')
+    return session
+  }
+
+  const once = (attempt: Attempt, query: URLSearchParams): Promise<OpenSession> => {
+    let answer = answers.get(attempt.state)
+    if (answer === undefined) {
+      answer = redeem(attempt, query)
+      answers.set(attempt.state, answer)
+    }
+    return answer
+  }
+
+  /** A bookmark of this address, or Back after an hour: nothing is wrong if somebody is signed in. */
+  const withoutAttempt = (exchange: Exchange): void => {
+    if (exchange.identity?.via !== 'session') throw new GatewayError('ERR_LOGIN_UNKNOWN')
+    parts.redirect(exchange, 303, `${parts.base}/`)
+  }
+
+  const finish = async (exchange: Exchange): Promise<void> => {
+    const query = new URLSearchParams(exchange.target?.query ?? '')
+    for (const name of ['state', 'code', 'error', 'iss']) {
+      if (query.getAll(name).length > 1) throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    }
+    const state = query.get('state') ?? ''
+    if (state === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    const cookies = readCookies(exchange.headers?.cookie ?? '', parts.names)
+    const attempt = await parts.attempts.find(state, cookies.attempts)
+    if (attempt === undefined) {
+      withoutAttempt(exchange)
+      return
+    }
+    const session = await once(attempt, query).catch((error: unknown) => {
+      if (error instanceof GatewayError && error.code === 'ERR_REFRESH_REFUSED') {
+        throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause: error })
+      }
+      throw error
+    })
+    const age = parts.sessions.cookieAge(session)
+    exchange.setCookies = [
+      ...writeSession(parts.names, session.value, age, cookies.sessionNames),
+      ...parts.attempts.finish(state, cookies.attempts),
+      parts.loopBreaker.count(cookies.attempts),
+    ]
+    parts.onLogin('ok')
+    parts.redirect(exchange, 303, readReturnTo(attempt.returnTo, parts.base) ?? `${parts.base}/`)
+  }
+
+  return async (exchange: Exchange): Promise<void> => {
+    try {
+      await finish(exchange)
+    } catch (error) {
+      parts.onLogin(error instanceof GatewayError ? error.code : 'ERR_INTERNAL')
+      throw error
+    }
+  }
+}

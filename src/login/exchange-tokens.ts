@@ -1,0 +1,126 @@
+/** What the token endpoint gave, verified before anybody believes it: signature, client, subject, nonce. */
+import { decodeJwt } from 'jose'
+import { GatewayError } from '../errors.js'
+import type { Milliseconds, Now, Profile } from '../identity.js'
+import type { TokenAnswer } from '../oidc/tokens.js'
+import type { VerifiedToken, VerifyToken } from '../oidc/verify.js'
+import { tracesOf } from '../session/revocations.js'
+import type { Traces } from '../session/revocations.js'
+import type { Renewed, SignIn } from '../session/sessions.js'
+
+/** What the checks need. */
+export interface TokenCheckParts {
+  readonly verify: VerifyToken
+  readonly clientId: string
+  readonly readProfile: (token: VerifiedToken) => Profile
+  readonly isRevoked: (traces: Traces, profile: Profile) => boolean
+  readonly now: Now
+}
+
+/** A signed-in person with what sign-out needs to know. */
+export interface CheckedSignIn extends SignIn {
+  readonly idToken: VerifiedToken
+}
+
+/** The claims of an access token, if it is a JWT: it came from the provider itself, so only its names are read. */
+function accessClaims(accessToken: string): Record<string, unknown> {
+  try {
+    return decodeJwt(accessToken)
+  } catch {
+    return {}
+  }
+}
+
+/** Builds the checks. */
+export function createTokenChecks(parts: TokenCheckParts) {
+  const { now } = parts
+
+  const accessEnd = (answer: TokenAnswer): Milliseconds => {
+    if (answer.expiresIn !== undefined) return now() + answer.expiresIn * 1000
+    const { exp } = accessClaims(answer.accessToken)
+    return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
+  }
+
+  const checkIdToken = async (idToken: string): Promise<VerifiedToken> => {
+    const token = await parts.verify(idToken)
+    if (token.use !== 'id' || !token.issuer.main) throw new GatewayError('ERR_TOKEN_USE')
+    if (token.clientId !== parts.clientId) throw new GatewayError('ERR_TOKEN_CLIENT')
+    return token
+  }
+
+  /** The identifiers of both tokens, which are of one sign-in. */
+  const jointTraces = (token: VerifiedToken, accessToken: string): Traces => {
+    const traces = tracesOf(token.issuer.issuer, token.claims)
+    const access = tracesOf(token.issuer.issuer, accessClaims(accessToken))
+    return { ...traces, ids: [...new Set([...traces.ids, ...access.ids])] }
+  }
+
+  return {
+    /**
+     * Checks what a code was redeemed for.
+     * @throws {@link GatewayError} ERR_TOKEN_… — whatever does not hold
+     * @see OpenID Connect Core §3.1.3.7
+     */
+    async signIn(answer: TokenAnswer, nonce: string): Promise<CheckedSignIn> {
+      if (answer.idToken === undefined) {
+        throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('no ID token came') })
+      }
+      const idToken = await checkIdToken(answer.idToken)
+      if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
+      const traces = jointTraces(idToken, answer.accessToken)
+      const profile = parts.readProfile(idToken)
+      if (parts.isRevoked(traces, profile)) throw new GatewayError('ERR_TOKEN_REVOKED')
+      return {
+        idToken,
+        profile,
+        traces,
+        refreshToken: answer.refreshToken,
+        accessToken: answer.accessToken,
+        expiresAt: Math.min(idToken.expiresAt, accessEnd(answer)),
+      }
+    },
+
+    /**
+     * Checks what a session's refresh token was exchanged for; an answer without ID token keeps the old profile.
+     * @see OpenID Connect Core §12.2
+     */
+    async renewal(answer: TokenAnswer, subject: string): Promise<Renewed> {
+      const { accessToken, refreshToken } = answer
+      if (answer.idToken === undefined) {
+        const end = accessEnd(answer)
+        const expiresAt = Number.isFinite(end) ? end : now() + 3_600_000
+        return { profile: undefined, ids: [], refreshToken, accessToken, expiresAt }
+      }
+      const idToken = await checkIdToken(answer.idToken)
+      if (idToken.subject !== subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
+      return {
+        profile: parts.readProfile(idToken),
+        ids: jointTraces(idToken, accessToken).ids,
+        refreshToken,
+        accessToken,
+        expiresAt: Math.min(idToken.expiresAt, accessEnd(answer)),
+      }
+    },
+
+    /** Checks what is to be handed to an API client: every JWT in it, and that the sign-in was not ended. */
+    async forClient(answer: TokenAnswer): Promise<void> {
+      const checked: VerifiedToken[] = []
+      if (answer.idToken !== undefined) checked.push(await checkIdToken(answer.idToken))
+      if (answer.accessToken.split('.').length === 3) {
+        checked.push(await parts.verify(answer.accessToken))
+      }
+      const [first] = checked
+      if (first === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
+      for (const token of checked) {
+        if (token.subject !== first.subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
+        const traces = tracesOf(token.issuer.issuer, token.claims)
+        if (parts.isRevoked(traces, parts.readProfile(token))) {
+          throw new GatewayError('ERR_REFRESH_REFUSED')
+        }
+      }
+    },
+  }
+}
+
+/** The checks of one gateway. */
+export type TokenChecks = ReturnType<typeof createTokenChecks>

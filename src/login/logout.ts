@@ -1,0 +1,162 @@
+/** `/auth/logout`, Trac's `/logout` and `/auth/signed-out`: out here first, then at the provider (design §2, §7). */
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Milliseconds } from '../identity.js'
+import type { Endpoints, FindEndpoints } from '../oidc/provider.js'
+import type { TokenClient } from '../oidc/tokens.js'
+import type { PageContent } from '../browser/page.js'
+import { deleteSession, readCookies } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import type { OpenSession, Sessions } from '../session/sessions.js'
+import type { LoopBreaker } from './loop-breaker.js'
+
+/** What sign-out needs. */
+export interface LogoutParts {
+  readonly base: string
+  readonly clientId: string
+  readonly signedOutUrl: string
+  readonly endpoints: FindEndpoints
+  readonly tokens: TokenClient
+  readonly sessions: Sessions
+  readonly names: CookieNames
+  readonly loopBreaker: LoopBreaker
+  readonly maxTokenLife: Milliseconds
+  readonly isSameOrigin: (exchange: Exchange) => boolean
+  readonly page: (
+    exchange: Exchange,
+    status: number,
+    content: PageContent,
+    headers?: readonly string[],
+  ) => void
+  readonly send: (
+    exchange: Exchange,
+    status: number,
+    headers: readonly string[],
+    body: string,
+  ) => void
+  readonly onLogout: (kind: string) => void
+  readonly onProviderFault: (exchange: Exchange, cause: unknown) => void
+}
+
+/** How long the provider may keep somebody waiting who wants to leave. */
+const patience: Milliseconds = 3000
+
+/** Pages that were shown to somebody must not come back by the Back button (Clear Site Data §3.1). */
+const forgetPages = ['Clear-Site-Data', '"cache"'] as const
+
+/** Resolves to undefined if the work fails or takes longer than the provider may take. */
+async function within<T>(
+  work: Promise<T>,
+  onFault: (cause: unknown) => void,
+): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      onFault(new Error('the provider took too long'))
+      resolve(undefined)
+    }, patience)
+  })
+  const done = work.catch((cause: unknown) => {
+    onFault(cause)
+    return undefined
+  })
+  return Promise.race([done, late]).finally(() => clearTimeout(timer))
+}
+
+/** Builds the endpoints. */
+export function createLogout(parts: LogoutParts) {
+  const { base } = parts
+
+  /** Where the provider's own session is ended; a fresh ID token is the hint where one is wanted. */
+  const providerUrl = (endpoints: Endpoints, idToken: string | undefined): string => {
+    const { logout } = endpoints
+    if (logout.kind === 'none') return parts.signedOutUrl
+    const url = new URL(logout.endpoint)
+    url.searchParams.set('client_id', parts.clientId)
+    if (logout.kind === 'cognito') {
+      url.searchParams.set('logout_uri', parts.signedOutUrl)
+      return url.href
+    }
+    if (idToken !== undefined) url.searchParams.set('id_token_hint', idToken)
+    url.searchParams.set('post_logout_redirect_uri', parts.signedOutUrl)
+    return url.href
+  }
+
+  /** Ends the sign-in at the provider as far as it lets us, and says where the browser goes for the rest. */
+  const atProvider = async (refreshToken: string | undefined): Promise<string> => {
+    const endpoints = await parts.endpoints()
+    let idToken: string | undefined
+    let current = refreshToken
+    if (endpoints.logout.kind === 'oidc' && current !== undefined) {
+      const fresh = await parts.tokens.refresh(current)
+      idToken = fresh.idToken
+      current = fresh.refreshToken ?? current
+    }
+    if (current !== undefined) await parts.tokens.revoke(current)
+    return providerUrl(endpoints, idToken)
+  }
+
+  const end = async (exchange: Exchange, session: OpenSession | undefined): Promise<string> => {
+    if (session === undefined) return parts.signedOutUrl
+    // Before anything else: whatever happens at the provider, it is over here.
+    await parts.sessions.end(session, parts.maxTokenLife)
+    const onFault = (cause: unknown) => parts.onProviderFault(exchange, cause)
+    const url = await within(atProvider(session.record.refresh), onFault)
+    if (url !== undefined) return url
+    const endpoints = await within(parts.endpoints(), onFault)
+    return endpoints === undefined ? parts.signedOutUrl : providerUrl(endpoints, undefined)
+  }
+
+  const leave = async (exchange: Exchange): Promise<void> => {
+    if (!parts.isSameOrigin(exchange)) throw new GatewayError('ERR_CROSS_SITE')
+    const cookies = readCookies(exchange.headers?.cookie ?? '', parts.names)
+    const found =
+      cookies.sessionNames.length === 0 ? undefined : await parts.sessions.peek(cookies.session)
+    const location = await end(exchange, found)
+    exchange.setCookies = [
+      ...deleteSession(parts.names, cookies.sessionNames),
+      ...parts.loopBreaker.forget(cookies.attempts),
+    ]
+    parts.onLogout(found === undefined ? 'nobody' : 'session')
+    parts.send(exchange, 303, ['Location', location, ...forgetPages], '')
+  }
+
+  const confirm = (exchange: Exchange): void => {
+    const user = exchange.identity?.principal.user ?? ''
+    parts.page(exchange, 200, {
+      title: user === '' ? 'You are not signed in' : 'Sign out?',
+      paragraphs:
+        user === ''
+          ? ['There is nothing to sign out of.']
+          : [`You are signed in as ${user}. Signing out ends it here and at the sign-in provider.`],
+      actions: [
+        ...(user === '' ? [] : [{ label: 'Sign out', post: `${base}/auth/logout` }]),
+        { label: 'Go to the start page', href: `${base}/` },
+      ],
+    })
+  }
+
+  return {
+    /** POST ends the session; GET asks first, so that no link or image can sign anybody out. */
+    async logout(exchange: Exchange): Promise<void> {
+      if (exchange.request.method === 'POST') await leave(exchange)
+      else confirm(exchange)
+    },
+    signedOut(exchange: Exchange): Promise<void> {
+      parts.page(
+        exchange,
+        200,
+        {
+          title: 'Signed out',
+          paragraphs: ['You are signed out.'],
+          actions: [
+            { label: 'Sign in again', href: `${base}/auth/login` },
+            { label: 'Go to the start page', href: `${base}/` },
+          ],
+        },
+        forgetPages,
+      )
+      return Promise.resolve()
+    },
+  }
+}

@@ -1,0 +1,112 @@
+/** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (design §2). */
+import { createHash } from 'node:crypto'
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Now } from '../identity.js'
+import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
+import { deleteSession, readCookies, writeSession } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import type { Sessions } from '../session/sessions.js'
+import type { TokenChecks } from './exchange-tokens.js'
+
+/** What the endpoint needs. */
+export interface RefreshParts {
+  readonly tokens: TokenClient
+  readonly checks: TokenChecks
+  readonly sessions: Sessions
+  readonly names: CookieNames
+  /** Whether refresh tokens that come as JSON are redeemed at all. */
+  readonly acceptsTokens: boolean
+  readonly isSameOrigin: (exchange: Exchange) => boolean
+  readonly now: Now
+  readonly json: (exchange: Exchange, status: number, value: unknown) => void
+  readonly onRefresh: (who: 'client' | 'browser', result: string) => void
+}
+
+const jsonType = /^application\/json(?:\s*;|\s*$)/i
+
+/** What the body asks for: a refresh token, or undefined for the cookie's renewal. */
+function readBody(exchange: Exchange, body: Buffer): string | undefined {
+  if (body.length === 0) return undefined
+  if (!jsonType.test(exchange.headers?.contentType ?? '')) throw new GatewayError('ERR_MEDIA_TYPE')
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString('utf8'))
+  } catch (cause) {
+    throw new GatewayError('ERR_BODY_MALFORMED', { cause })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new GatewayError('ERR_BODY_MALFORMED')
+  }
+  const token = (value as Record<string, unknown>)['refresh_token']
+  if (token === undefined) return undefined
+  if (typeof token !== 'string' || token === '') throw new GatewayError('ERR_BODY_MALFORMED')
+  return token
+}
+
+/** Builds the endpoint. */
+export function createRefresh(parts: RefreshParts) {
+  // Only exchanges in flight are shared: a finished one is nobody else's business.
+  const inFlight = new Map<string, Promise<TokenAnswer>>()
+
+  const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> => {
+    const key = createHash('sha256').update(refreshToken).digest('base64')
+    let answer = inFlight.get(key)
+    if (answer === undefined) {
+      answer = parts.tokens
+        .refresh(refreshToken)
+        .then(async (fresh) => {
+          await parts.checks.forClient(fresh)
+          return fresh
+        })
+        .finally(() => inFlight.delete(key))
+      inFlight.set(key, answer)
+    }
+    return answer
+  }
+
+  const forClient = async (exchange: Exchange, refreshToken: string): Promise<void> => {
+    if (!parts.acceptsTokens) throw new GatewayError('ERR_REFRESH_DISABLED')
+    const answer = await exchangeOnce(refreshToken)
+    parts.json(exchange, 200, {
+      access_token: answer.accessToken,
+      ...(answer.idToken === undefined ? {} : { id_token: answer.idToken }),
+      ...(answer.refreshToken === undefined ? {} : { refresh_token: answer.refreshToken }),
+      expires_in: answer.expiresIn ?? 3600,
+      token_type: 'Bearer',
+    })
+  }
+
+  const forBrowser = async (exchange: Exchange): Promise<void> => {
+    const cookies = readCookies(exchange.headers?.cookie ?? '', parts.names)
+    if (cookies.sessionNames.length === 0) throw new GatewayError('ERR_CREDENTIAL_MISSING')
+    if (!parts.isSameOrigin(exchange)) throw new GatewayError('ERR_CROSS_SITE')
+    const found = await parts.sessions.resolve(cookies.session)
+    if (found.session === undefined) {
+      if (found.reason !== 'final') {
+        exchange.setCookies = deleteSession(parts.names, cookies.sessionNames)
+      }
+      throw new GatewayError('ERR_SESSION_ENDED')
+    }
+    const session = found.fresh ? found.session : await parts.sessions.renewNow(found.session)
+    const age = parts.sessions.cookieAge(session)
+    exchange.setCookies = writeSession(parts.names, session.value, age, cookies.sessionNames)
+    const { expiresAt } = session.identity
+    parts.json(exchange, 200, {
+      expires_in: Math.max(0, Math.floor((expiresAt - parts.now()) / 1000)),
+      expires_at: Math.floor(expiresAt / 1000),
+    })
+  }
+
+  return async (exchange: Exchange, body: Buffer): Promise<void> => {
+    const refreshToken = readBody(exchange, body)
+    const who = refreshToken === undefined ? 'browser' : 'client'
+    try {
+      await (refreshToken === undefined ? forBrowser(exchange) : forClient(exchange, refreshToken))
+      parts.onRefresh(who, 'ok')
+    } catch (error) {
+      parts.onRefresh(who, error instanceof GatewayError ? error.code : 'ERR_INTERNAL')
+      throw error
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/** `GET /auth/session`: who am I, and what may I do, for a person and for a program (design §2). */
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { PageContent } from '../browser/page.js'
+
+/** What the endpoint needs. */
+export interface SessionPageParts {
+  readonly base: string
+  readonly page: (exchange: Exchange, status: number, content: PageContent) => void
+  readonly json: (exchange: Exchange, status: number, value: unknown) => void
+  readonly wantsPage: (exchange: Exchange) => boolean
+}
+
+/** Builds the endpoint. */
+export function createSessionPage(parts: SessionPageParts) {
+  return (exchange: Exchange): Promise<void> => {
+    const { identity } = exchange
+    if (identity?.via === undefined) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    const { principal, via, expiresAt } = identity
+    const groups = [...principal.groups]
+    if (!parts.wantsPage(exchange)) {
+      parts.json(exchange, 200, {
+        user: principal.user,
+        email: principal.email ?? null,
+        name: principal.name ?? null,
+        groups,
+        permissions: principal.grants,
+        via,
+        expires_at: Math.floor(expiresAt / 1000),
+      })
+      return Promise.resolve()
+    }
+    parts.page(exchange, 200, {
+      title: `Signed in as ${principal.user}`,
+      paragraphs: [
+        'This is what Trac is told about you. Permissions can differ between tokens: an access token may lack the claim that adds some.',
+      ],
+      facts: [
+        ['Name', principal.name ?? 'not known'],
+        ['E-mail', principal.email ?? 'not known, or not verified'],
+        ['Groups', groups.length === 0 ? 'none that count here' : groups.join(', ')],
+        ...principal.grants.map(({ action, from }) => [action, `by ${from.join(', ')}`] as const),
+      ],
+      actions: [
+        { label: 'Go to the start page', href: `${parts.base}/` },
+        ...(via === 'session' ? [{ label: 'Sign out', post: `${parts.base}/auth/logout` }] : []),
+      ],
+    })
+    return Promise.resolve()
+  }
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+/** The process: commands, signals, exit codes (0 done, 1 problems found, 2 wrong usage). */
+import { Command, CommanderError } from 'commander'
+import { check } from './cli/check.js'
+import { routes } from './cli/routes.js'
+import { start } from './cli/start.js'
+import { readVersion } from './gateway.js'
+
+const defaultConfig = 'gateway.yaml'
+
+/** Serves until SIGTERM or SIGINT. */
+async function serve(path: string): Promise<number> {
+  const gateway = await start(path, { env: process.env })
+  if (gateway === undefined) return 1
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+  await gateway.close()
+  return 0
+}
+
+/** The demo's parts are development dependencies: an image has none of them. */
+async function demo(): Promise<number> {
+  let parts: typeof import('./demo/demo.js')
+  try {
+    parts = await import('./demo/demo.js')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    process.stderr.write('The demo runs from a checkout of the project: npm ci && npm run demo\n')
+    return 1
+  }
+  return parts.runDemo({
+    environment: process.env,
+    startGateway: async (configPath, environment) => {
+      const gateway = await start(configPath, { env: { ...process.env, ...environment } })
+      if (gateway === undefined) throw new Error('the gateway did not start')
+      return gateway
+    },
+  })
+}
+
+function createProgram(finish: (code: number) => void): Command {
+  const program = new Command('trac-gateway')
+  const config = ['-c, --config <file>', 'the configuration', defaultConfig] as const
+  program
+    .description('OpenID Connect sign-in, Bearer tokens and a route policy in front of Trac')
+    .version(readVersion())
+    .exitOverride()
+    .showHelpAfterError()
+  program
+    .command('start', { isDefault: true })
+    .description('serve (also without a command)')
+    .option(...config)
+    .action(async (options: { config: string }) => finish(await serve(options.config)))
+  program
+    .command('check')
+    .description('say all that is wrong with a configuration, and start nothing')
+    .option(...config)
+    .option('--json', 'for machines', false)
+    .action((options: { config: string; json: boolean }) =>
+      finish(check(options.config, { json: options.json, env: process.env })),
+    )
+  program
+    .command('routes')
+    .description('print the whole policy in the order in which it is tried')
+    .option(...config)
+    .option('--json', 'for machines', false)
+    .action((options: { config: string; json: boolean }) =>
+      finish(routes(options.config, { json: options.json, env: process.env })),
+    )
+  program
+    .command('demo')
+    .description(
+      'a real Trac, a provider that looks like Cognito and this gateway, on this machine',
+    )
+    .action(async () => finish(await demo()))
+  return program
+}
+
+const program = createProgram((code) => {
+  process.exitCode = code
+})
+try {
+  await program.parseAsync()
+} catch (error) {
+  // Commander has said what it wants; help and version are no errors.
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? 0 : 2
+}

@@ -1,0 +1,82 @@
+/** The admin listener: probes, metrics and revocation, on an address of its own that is never public (design §2). */
+import { timingSafeEqual, createHash } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Metrics } from './metrics.js'
+import type { Readiness } from './readiness.js'
+
+/** What the listener serves. */
+export interface AdminParts {
+  readonly metrics: Metrics
+  readonly readiness: Readiness
+  /** Undefined: `POST /revoke` is off. */
+  readonly token: string | undefined
+  /** Ends everything of a user; answers whether that outlives a restart. */
+  readonly revoke: (user: string) => { readonly durable: boolean }
+  /** Brings gauges up to date before a scrape. */
+  readonly beforeScrape: () => void
+}
+
+/** Bytes that the body of `POST /revoke` may have. */
+const bodyLimit = 4096
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function answer(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
+  response.end(`${JSON.stringify(value)}\n`)
+}
+
+async function readUser(request: IncomingMessage): Promise<string> {
+  let body = ''
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    body += chunk.toString('utf8')
+    if (body.length > bodyLimit) return ''
+  }
+  try {
+    const { user } = JSON.parse(body) as { user?: unknown }
+    return typeof user === 'string' ? user : ''
+  } catch {
+    return ''
+  }
+}
+
+/** Creates the server; the caller lets it listen. */
+export function createAdmin(parts: AdminParts): Server {
+  const expected = parts.token === undefined ? undefined : digest(`Bearer ${parts.token}`)
+
+  const revoke = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const given = digest(request.headers.authorization ?? '')
+    if (expected === undefined || !timingSafeEqual(given, expected)) {
+      response.setHeader('www-authenticate', 'Bearer realm="admin"')
+      answer(response, 401, { error: 'unauthorized' })
+      return
+    }
+    const user = await readUser(request)
+    if (user === '') answer(response, 400, { error: 'bad_request', message: 'send {"user": NAME}' })
+    else answer(response, 200, { revoked: user, ...parts.revoke(user) })
+  }
+  const scrape = async (response: ServerResponse): Promise<void> => {
+    parts.beforeScrape()
+    const text = await parts.metrics.registry.metrics()
+    response.writeHead(200, { 'content-type': parts.metrics.registry.contentType })
+    response.end(text)
+  }
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { method, url } = request
+    const reading = method === 'GET' || method === 'HEAD'
+    if (reading && url === '/metrics') await scrape(response)
+    else if (reading && url === '/healthz') answer(response, 200, { status: 'ok' })
+    else if (reading && url === '/readyz') {
+      const report = parts.readiness.report()
+      answer(response, report.ready ? 200 : 503, report)
+    } else if (method === 'POST' && url === '/revoke' && expected !== undefined) {
+      await revoke(request, response)
+    } else answer(response, 404, { error: 'not_found' })
+  }
+  return createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy())
+  })
+}

@@ -1,0 +1,44 @@
+/** Whether to send people here: once everything was reached, it stays so; later trouble is told, not acted on (design §2). */
+
+/** What must have been reached once. */
+export type Part = 'keys' | 'upstream' | 'store'
+
+/** The state that `/readyz` tells. */
+export interface Readiness {
+  /** A part was reached, or could not be. */
+  reached(part: Part): void
+  missed(part: Part): void
+  /** Something to tell besides, such as a refused reload; empty text takes it back. */
+  note(about: string, text: string): void
+  /** No new work, please. */
+  drain(): void
+  report(): { readonly ready: boolean; readonly waiting: Part[]; readonly degraded: string[] }
+}
+
+/** Creates the state; `parts` are what this gateway needs. */
+export function createReadiness(parts: readonly Part[]): Readiness {
+  const waiting = new Set<Part>(parts)
+  const trouble = new Map<string, string>()
+  let draining = false
+  return {
+    reached(part) {
+      waiting.delete(part)
+      trouble.delete(part)
+    },
+    missed(part) {
+      trouble.set(part, `${part} can't be reached`)
+    },
+    note(about, text) {
+      if (text === '') trouble.delete(about)
+      else trouble.set(about, text)
+    },
+    drain() {
+      draining = true
+    },
+    report: () => ({
+      ready: waiting.size === 0 && !draining,
+      waiting: [...waiting],
+      degraded: [...trouble.values(), ...(draining ? ['shutting down'] : [])],
+    }),
+  }
+}

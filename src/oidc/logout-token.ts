@@ -1,0 +1,66 @@
+/** The rules for a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
+import { decodeProtectedHeader, jwtVerify } from 'jose'
+import { GatewayError } from '../errors.js'
+import type { Issuer, TokenRules } from './verify.js'
+
+/** What a logout token ends: one sign-in by `sid`, or everything of a person. */
+export interface LogoutToken {
+  readonly id: string
+  readonly sid: string | undefined
+  readonly subject: string | undefined
+}
+
+/** Verifies a logout token. @throws {@link GatewayError} (rejects) ERR_LOGOUT_TOKEN_INVALID */
+export type VerifyLogoutToken = (token: string) => Promise<LogoutToken>
+
+const event = 'http://schemas.openid.net/event/backchannel-logout'
+/** Seconds. */
+const mostAge = 300
+
+function optionalText(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Builds the verifier for the main issuer. */
+export function createLogoutVerifier(
+  issuer: Issuer,
+  clientId: string,
+  rules: TokenRules,
+): VerifyLogoutToken {
+  const check = async (token: string): Promise<LogoutToken> => {
+    const { kid = '', alg = '', typ } = decodeProtectedHeader(token)
+    if (typ !== undefined && !/^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) {
+      throw new Error(`typ ${typ.slice(0, 40)}`)
+    }
+    const { payload } = await jwtVerify(token, await issuer.keys.find({ kid, alg }), {
+      algorithms: [...rules.algorithms],
+      issuer: issuer.issuer,
+      audience: clientId,
+      clockTolerance: rules.clockTolerance / 1000,
+      currentDate: new Date(rules.now()),
+      maxTokenAge: mostAge,
+      requiredClaims: ['iat', 'jti'],
+    })
+    const id = optionalText(payload.jti)
+    const sid = optionalText(payload['sid'])
+    const subject = optionalText(payload.sub)
+    const events = payload['events']
+    if (!isObject(events) || !isObject(events[event])) throw new Error('no logout event')
+    if (payload['nonce'] !== undefined) throw new Error('a nonce makes it another kind of token')
+    if (id === undefined || (sid === undefined && subject === undefined)) {
+      throw new Error('it names nobody')
+    }
+    return { id, sid, subject }
+  }
+  return async (token) => {
+    try {
+      return await check(token)
+    } catch (cause) {
+      throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID', { cause })
+    }
+  }
+}

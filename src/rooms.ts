@@ -1,0 +1,307 @@
+/** Builds every room out of one configuration and joins them; what is built here never changes while it serves. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { createGrants, anonymousGrants } from './authorize/permissions.js'
+import { compileRoutes, unmatchedRoute } from './authorize/compile.js'
+import { createRouter } from './authorize/router.js'
+import { tracActions } from './authorize/trac-permissions.js'
+import { configuredGroups } from './config/names.js'
+import type { Config } from './config/schema.js'
+import { createSigner } from './forward/assertion.js'
+import { createConnections } from './forward/connections.js'
+import type { Upstream } from './forward/forward.js'
+import { toWire } from './forward/wire.js'
+import type { Identity, Now, Profile } from './identity.js'
+import { createAdmit } from './identify/admit.js'
+import type { IssuerPeople } from './identify/admit.js'
+import { createBearer } from './identify/bearer.js'
+import { createNaming } from './identify/naming.js'
+import { anonymousPrincipal, personPrincipal } from './identify/principals.js'
+import { createUserinfo } from './identify/userinfo.js'
+import { createTokenChecks } from './login/exchange-tokens.js'
+import type { Metrics } from './observe/metrics.js'
+import { providerFetch } from './oidc/fetch.js'
+import { createKeySource } from './oidc/keys.js'
+import type { KeySource } from './oidc/keys.js'
+import { createEndpointFinder } from './oidc/provider.js'
+import type { FindEndpoints } from './oidc/provider.js'
+import { createTokenClient } from './oidc/tokens.js'
+import { createVerifier } from './oidc/verify.js'
+import type { Issuer } from './oidc/verify.js'
+import type { PublicAddress } from './edge/entrance.js'
+import { foreignCookies, nameCookies } from './session/cookies.js'
+import type { CookieNames } from './session/cookies.js'
+import type { Revocations, Traces } from './session/revocations.js'
+import { createSealer } from './session/seal.js'
+import { createSessions } from './session/sessions.js'
+import { createCookieStore } from './session/store.js'
+import type { Route } from './route.js'
+
+/** What the rooms share with the process. */
+export interface Surroundings {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly revocations: Revocations
+  readonly address: PublicAddress
+  readonly now: Now
+  readonly random: () => number
+  /** Whether the keys of the main issuer, or Trac, could be reached just now. */
+  readonly onKeys: (ok: boolean) => void
+  readonly onUpstream: (ok: boolean) => void
+}
+
+/** Keeps the key set of the main issuer over a restart. */
+function keyFile(path: string | undefined) {
+  if (path === undefined) return {}
+  const read = (): string | undefined => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch {
+      return undefined
+    }
+  }
+  const write = (text: string): void => {
+    writeFileSync(`${path}.new`, text, { mode: 0o600 })
+    renameSync(`${path}.new`, path)
+  }
+  return { cache: { read, write } }
+}
+
+function createKeys(
+  config: Config,
+  around: Surroundings,
+  jwksUri: () => Promise<string>,
+  main: boolean,
+): KeySource {
+  const { identity } = config
+  return createKeySource({
+    jwksUri,
+    algorithms: identity.algorithms,
+    maxAge: identity.keys.maxAge,
+    coolDown: identity.keys.coolDown,
+    fetch: providerFetch,
+    now: around.now,
+    onFetch: (result, cause) => {
+      around.metrics.jwksFetches.inc({ result })
+      if (main) around.onKeys(result === 'ok')
+      if (result === 'failed') around.logger.warn({ cause }, 'keys could not be fetched')
+    },
+    ...(main ? keyFile(identity.keys.cacheFile) : {}),
+  })
+}
+
+/** The main issuer first, then the additional ones. */
+function createIssuers(config: Config, around: Surroundings, endpoints: FindEndpoints) {
+  const { identity } = config
+  const main: Issuer = {
+    issuer: identity.issuer,
+    cognito: identity.cognito !== undefined,
+    main: true,
+    clients: new Set([identity.clientId, ...identity.acceptClients]),
+    machines: new Set(Object.keys(identity.machines)),
+    keys: createKeys(config, around, async () => (await endpoints()).jwks, true),
+  }
+  const others = identity.additionalIssuers.map((other): Issuer => {
+    const find = createEndpointFinder({
+      issuer: other.issuer,
+      cognitoDomain: other.cognito ? other.issuer : undefined,
+      insecure: other.issuer.startsWith('http:'),
+      fetch: providerFetch,
+      now: around.now,
+    })
+    return {
+      issuer: other.issuer,
+      cognito: other.cognito,
+      main: false,
+      clients: new Set(other.clients),
+      machines: new Set(),
+      keys: createKeys(config, around, async () => (await find()).jwks, false),
+    }
+  })
+  return { main, all: [main, ...others] }
+}
+
+/** Groups that mean something: only these are kept in sessions. */
+function knownGroupsOf(config: Config, routes: readonly Route[]): Set<string> {
+  return new Set([
+    ...Object.keys(config.permissions.groups),
+    ...routes.flatMap((route) => route.require?.anyGroup ?? []),
+  ])
+}
+
+/** How the people of each issuer are named and what they may do. */
+function createPeople(config: Config, routes: readonly Route[]) {
+  const { identity, permissions } = config
+  const knownGroups = knownGroupsOf(config, routes)
+  const naming = createNaming({
+    aliases: identity.username.aliases,
+    emailLocalPart: identity.username.emailLocalPart,
+    case: identity.username.case,
+    machineNames: Object.values(identity.machines).map((machine) => machine.username),
+    forbidden: [
+      ...Object.keys(tracActions),
+      ...configuredGroups(config),
+      ...Object.values(permissions.groups).flat(),
+    ],
+    email: identity.email,
+    prefixes: identity.additionalIssuers.map((other) => other.prefix),
+  })
+  const people = new Map<string, IssuerPeople>()
+  people.set(identity.issuer, {
+    source: { issuer: identity.issuer, main: true, prefix: '' },
+    claims: identity.claims,
+    knownGroups,
+    parts: { naming, grants: createGrants(permissions), toWire },
+  })
+  for (const other of identity.additionalIssuers) {
+    const rules = { ...permissions, groups: other.groups, fromClaims: 'none' as const }
+    people.set(other.issuer, {
+      source: { issuer: other.issuer, main: false, prefix: other.prefix },
+      claims: { ...other.claims, permissions: [] },
+      knownGroups: new Set([...Object.keys(other.groups), ...knownGroups]),
+      parts: { naming, grants: createGrants(rules), toWire },
+    })
+  }
+  return people
+}
+
+function createUpstreams(
+  config: Config,
+  around: Surroundings,
+  names: CookieNames,
+): Map<string, Upstream> {
+  const upstreams = new Map<string, Upstream>()
+  for (const [name, upstream] of Object.entries(config.upstreams)) {
+    const [key] = upstream.signingKeys
+    const connections = createConnections({
+      url: upstream.url,
+      connectTimeout: upstream.timeouts.connect,
+      onCount: (open) => around.metrics.upstreamConnections.set({ upstream: name }, open),
+    })
+    upstreams.set(name, {
+      name,
+      isTrac: name === 'trac',
+      connections,
+      voice: {
+        host: around.address.host,
+        proto: around.address.secure ? 'https' : 'http',
+        foreignCookies: (header) => foreignCookies(header, names),
+        forwardAccessToken: upstream.forwardAccessToken,
+      },
+      sign: key === undefined ? undefined : createSigner(key),
+      timeouts: upstream.timeouts,
+    })
+  }
+  return upstreams
+}
+
+/** Everything that one configuration becomes. */
+export type Rooms = ReturnType<typeof createRooms>
+
+/** Builds the rooms; opens no connection and reads no clock. */
+export function createRooms(config: Config, around: Surroundings) {
+  const { identity, session, permissions, server } = config
+  const { address, now, metrics, revocations } = around
+  const defaults = { mode: config.mode, bodyLimit: server.limits.body }
+  const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
+  const names = nameCookies(address.url, identity.issuer, identity.clientId)
+  const insecure = identity.issuer.startsWith('http:')
+  const endpoints = createEndpointFinder({
+    issuer: identity.issuer,
+    cognitoDomain: identity.cognito?.domain,
+    insecure,
+    fetch: providerFetch,
+    now,
+  })
+  const issuers = createIssuers(config, around, endpoints)
+  const verify = createVerifier(issuers.all, {
+    algorithms: identity.algorithms,
+    clockTolerance: identity.clockTolerance,
+    maxTokenLife: identity.maxTokenLife,
+    publicUrl: address.url,
+    now,
+  })
+  const tokens = createTokenClient({
+    clientId: identity.clientId,
+    clientSecret: identity.clientSecret,
+    redirectUri: `${address.url}/auth/callback`,
+    insecure,
+    endpoints,
+    fetch: providerFetch,
+  })
+  const people = createPeople(config, routes)
+  const main = people.get(identity.issuer)!
+  const { admit, profileOf } = createAdmit({
+    verify,
+    people,
+    machines: identity.machines,
+    userinfo:
+      identity.username.userinfo === 'never' ? undefined : createUserinfo(tokens.userinfo, now),
+    byEmail: identity.username.emailLocalPart !== false,
+  })
+  const facts = { clientId: identity.clientId, scopes: new Set<string>() }
+  const toPrincipal = (profile: Profile) => personPrincipal(main.parts, profile, main.source, facts)
+  const checks = createTokenChecks({
+    verify,
+    clientId: identity.clientId,
+    readProfile: profileOf,
+    isRevoked: (traces, profile) => revocations.isRevoked(traces, toPrincipal(profile).user),
+    now,
+  })
+  const sealContext = {
+    secrets: session.secrets,
+    publicUrl: address.url,
+    issuer: identity.issuer,
+    clientId: identity.clientId,
+  }
+  const sessions = createSessions({
+    store: createCookieStore(createSealer('session', sealContext)),
+    revocations,
+    toPrincipal,
+    renew: async (refreshToken, subject) =>
+      checks.renewal(await tokens.refresh(refreshToken), subject),
+    now,
+    random: around.random,
+    issuer: identity.issuer,
+    idleTimeout: session.idleTimeout,
+    maxAge: session.maxAge,
+    renewAt: session.renewAt,
+    keepAccessToken: Object.values(config.upstreams).some((up) => up.forwardAccessToken),
+    onRenewal: (result, cause) => {
+      metrics.refreshes.inc({ for: 'session', result })
+      if (result !== 'ok') around.logger.warn({ cause }, 'a session could not be renewed')
+    },
+  })
+  const anonymous: Identity = {
+    principal: anonymousPrincipal(toWire, anonymousGrants(permissions)),
+    via: undefined,
+    expiresAt: Number.POSITIVE_INFINITY,
+    accessToken: undefined,
+  }
+  const bearer = createBearer<Traces>({
+    admit,
+    isRevoked: (traces, user) => revocations.isRevoked(traces, user),
+    revocationGeneration: () => revocations.generation,
+    keyGeneration: () => issuers.all.reduce((sum, issuer) => sum + issuer.keys.generation, 0),
+    now,
+    onVerified: (result) => metrics.tokenVerifications.inc({ result }),
+  })
+  return {
+    config,
+    /** Origins that a sign-out form may lead to. */
+    formTargets: [new URL(identity.cognito?.domain ?? identity.issuer).origin],
+    routes,
+    router: createRouter(routes),
+    unmatched: unmatchedRoute(defaults),
+    names,
+    endpoints,
+    issuers,
+    tokens,
+    checks,
+    sessions,
+    bearer,
+    anonymous,
+    upstreams: createUpstreams(config, around, names),
+    loginSealer: createSealer('login', sealContext),
+  }
+}

@@ -1,0 +1,323 @@
+/** The way of a request, as one list, on Fastify and @fastify/http-proxy. */
+import { METHODS } from 'node:http'
+import httpProxy from '@fastify/http-proxy'
+import rateLimit from '@fastify/rate-limit'
+import Fastify from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifyServerOptions,
+  HTTPMethods,
+} from 'fastify'
+import { createPolicy } from './authorize/policy.js'
+import { createClientResolver, createTrust } from './edge/client.js'
+import { createEntrance } from './edge/entrance.js'
+import { addressKey, createLimiter } from './edge/limits.js'
+import type { Limiter } from './edge/limits.js'
+import { createReply } from './edge/reply.js'
+import { createRequestNames } from './edge/request-id.js'
+import { createEndpoints } from './endpoints.js'
+import type { Endpoint } from './endpoints.js'
+import { GatewayError } from './errors.js'
+import type { ErrorCode } from './errors.js'
+import { Exchange } from './exchange.js'
+import type { StageResult } from './exchange.js'
+import { createForward } from './forward/forward.js'
+import { createSpool } from './forward/spool.js'
+import { createIdentify } from './identify/identify.js'
+import { createSessionCredential } from './identify/session.js'
+import { createJournal } from './journal.js'
+import type { Rooms, Surroundings } from './rooms.js'
+import { belowBase, parseTarget } from './target.js'
+import type { BadTarget, Target } from './target.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Everything the stages know of the request. */
+    exchange: Exchange
+  }
+}
+
+/** A stage, with Fastify's request for the one library that asks for it. */
+type Step = (exchange: Exchange, request: FastifyRequest) => StageResult | Promise<StageResult>
+
+/** What `rewriteUrl` learnt before there was an exchange. */
+interface Arrival {
+  readonly rawTarget: string
+  readonly target: Target | BadTarget
+  readonly startedAt: number
+}
+
+const kArrival = Symbol('arrival')
+type Arriving = FastifyRequest['raw'] & { [kArrival]?: Arrival }
+
+/** Bytes of a body that one of our own endpoints takes. */
+const ownBodyLimit = 16 * 1024
+
+/** Runs steps in order; one that has to wait makes the rest wait, one that answers ends it. */
+function runSteps(
+  steps: readonly Step[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+  from = 0,
+): void {
+  try {
+    for (let i = from; i < steps.length; i++) {
+      const result = steps[i]!(request.exchange, request)
+      if (result instanceof Promise) {
+        result.then(
+          (late) => {
+            if (late === 'answered') reply.hijack()
+            else runSteps(steps, request, reply, done, i + 1)
+          },
+          (error: unknown) => done(error as Error),
+        )
+        return
+      }
+      if (result === 'answered') {
+        reply.hijack()
+        return
+      }
+    }
+  } catch (error) {
+    done(error as Error)
+    return
+  }
+  done()
+}
+
+/** Fastify's own refusals of a body become ours. */
+const fastifyFaults: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'ERR_BODY_TOO_LARGE',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'ERR_FRAMING_AMBIGUOUS',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'ERR_MEDIA_TYPE',
+}
+
+function fromFastify(error: unknown): unknown {
+  const code = fastifyFaults[String((error as { code?: unknown }).code)]
+  return code === undefined ? error : new GatewayError(code, { cause: error })
+}
+
+/**
+ * Builds the way of a request for one configuration. It never listens by itself: the listener hands it what comes
+ * in by `routing`, so that a reload is one assignment.
+ */
+export async function createWay(rooms: Rooms, around: Surroundings): Promise<FastifyInstance> {
+  const { config, names, anonymous } = rooms
+  const { address, metrics, now } = around
+  const { server } = config
+  const journal = createJournal(around.logger, metrics, config.log.audit, around.onUpstream)
+  const reply = createReply({
+    publicUrl: address.url,
+    base: address.base,
+    formTargets: rooms.formTargets,
+  })
+  const table = createEndpoints(rooms, around, address, reply)
+  const ownPaths = new Set(table.map((endpoint) => endpoint.path))
+
+  /** Where the router takes a request: an own endpoint by its name, everything else to the proxy at `/`. */
+  const rewriteUrl = (raw: Arriving): string => {
+    const rawTarget = raw.url ?? ''
+    const target = parseTarget(rawTarget, server.limits.target)
+    raw[kArrival] = { rawTarget, target, startedAt: performance.now() }
+    if ('code' in target) return '/'
+    const below = belowBase(target.path, address.base)
+    return below !== undefined && ownPaths.has(below) ? below : '/'
+  }
+
+  const app = Fastify({
+    logger: false,
+    rewriteUrl: rewriteUrl as NonNullable<FastifyServerOptions['rewriteUrl']>,
+    exposeHeadRoutes: false,
+  })
+  for (const method of METHODS) {
+    if (method !== 'CONNECT')
+      app.addHttpMethod(method, { hasBody: method !== 'GET' && method !== 'HEAD' })
+  }
+  app.decorateRequest('exchange', null as unknown as Exchange)
+  app.setErrorHandler((error, request, fastifyReply) => {
+    fastifyReply.hijack()
+    reply.refuse(request.exchange, fromFastify(error))
+  })
+  app.setNotFoundHandler((request, fastifyReply) => {
+    fastifyReply.hijack()
+    reply.refuse(request.exchange, new GatewayError('ERR_ROUTE_UNKNOWN'))
+  })
+  await app.register(rateLimit, { global: false })
+
+  // ── The way of a request ────────────────────────────────────────────────────────────────────────
+  const entrance = createEntrance({
+    address,
+    names: createRequestNames(),
+    resolveClient: createClientResolver(
+      createTrust(server.trustedProxies),
+      'path' in server.listen,
+    ),
+    reply,
+  })
+  const identify = createIdentify({
+    anonymous,
+    bearer: rooms.bearer,
+    session: createSessionCredential(rooms.sessions, names),
+    onDropped: (scheme) => metrics.droppedCredentials.inc({ scheme }),
+    observe: (credential, cache, result, seconds) =>
+      metrics.authenticationDuration(credential, cache, result)(seconds),
+  })
+  const policy = createPolicy({
+    router: rooms.router,
+    publicOrigin: address.origin,
+    anonymous,
+    mode: config.mode,
+    unmatched: rooms.unmatched,
+    answerPreflight: (exchange) => reply.send(exchange, 204, [], ''),
+    record: journal.decision,
+  })
+  const limits = createRouteLimits(app, rooms)
+  const forward = createForward({
+    upstreams: rooms.upstreams,
+    spool: createSpool({ directory: server.spoolDirectory, total: server.limits.spool }),
+    anonymousWire: anonymous.principal.wire,
+    responseRules: { cookieStem: names.session.slice(0, -1), secure: address.secure },
+    bodyLimits: { idle: server.timeouts.bodyIdle, minimumRate: server.timeouts.bodyMinimumRate },
+    now,
+    refuse: reply.refuse,
+    onAnswer: journal.upstreamAnswer,
+    onError: journal.upstreamError,
+  })
+
+  /** Every request, own endpoints included (design §2, steps 1 to 6). */
+  const everyone: readonly Step[] = [
+    entrance.framing,
+    entrance.canonicalPath,
+    entrance.health,
+    entrance.host,
+    entrance.scheme,
+    entrance.basePath,
+  ]
+  /** What is not an own endpoint (steps 8 to 13); step 14 is the handler. */
+  const forwarded: readonly Step[] = [
+    policy.matchRoute,
+    identify,
+    limits,
+    policy.csrf,
+    policy.access,
+    policy.bodyLimits,
+  ]
+
+  app.addHook('onRequest', (request, fastifyReply, done) => {
+    const raw = request.raw as Arriving
+    const { target, startedAt, rawTarget } = raw[kArrival]!
+    request.exchange = new Exchange(raw, fastifyReply.raw, startedAt, rawTarget, target)
+    journal.open(request.exchange)
+    runSteps(everyone, request, fastifyReply, done)
+  })
+
+  await app.register(async (own) => {
+    own.removeAllContentTypeParsers()
+    own.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: ownBodyLimit },
+      (_request, body, done) => done(null, body),
+    )
+    const limited = createLimiter(own, (request) => request.exchange, {
+      ...config.rateLimit.auth,
+      keyOf: (exchange) => addressKey(exchange.address),
+    })
+    for (const endpoint of table) {
+      addEndpoint(own, endpoint, ownSteps(endpoint, limited, identify, anonymous, reply))
+    }
+  })
+
+  await app.register(async (proxied) => {
+    proxied.addHook('onRequest', (request, fastifyReply, done) => {
+      runSteps(forwarded, request, fastifyReply, done)
+    })
+    // The constant target keeps http-proxy's own reading of paths out: the canonical one is in the exchange.
+    await proxied.register(httpProxy, {
+      upstream: 'http://upstream.invalid',
+      routes: ['/'],
+      httpMethods: METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[],
+      disableRequestLogging: true,
+      handler: (request, fastifyReply) => {
+        fastifyReply.hijack()
+        forward(request.exchange)
+        return fastifyReply
+      },
+    })
+  })
+  // ────────────────────────────────────────────────────────────────────────────────────────────────
+  await app.ready()
+  return app
+}
+
+/** One limiter for each row that has a limit of its own. */
+function createRouteLimits(app: FastifyInstance, rooms: Rooms): Step {
+  const byRoute = new Map<string, Limiter>()
+  for (const { name, rateLimit: limit } of rooms.routes) {
+    if (limit === undefined) continue
+    byRoute.set(
+      name,
+      createLimiter(app, (request) => request.exchange, {
+        max: limit.max,
+        per: limit.per,
+        keyOf: ({ identity, address }) =>
+          limit.by === 'principal' && identity?.via !== undefined
+            ? `${identity.principal.issuer} ${identity.principal.subject}`
+            : addressKey(address),
+      }),
+    )
+  }
+  return (exchange, request) => byRoute.get(exchange.routeName)?.(exchange, request)
+}
+
+/** Step 7: an own endpoint's method, its rate, and who it is that asks. */
+function ownSteps(
+  endpoint: Endpoint,
+  limited: Limiter,
+  identify: Step,
+  anonymous: Rooms['anonymous'],
+  reply: ReturnType<typeof createReply>,
+): readonly Step[] {
+  const method: Step = (exchange) => {
+    exchange.routeName = endpoint.name
+    const asked = exchange.request.method ?? ''
+    if (asked === 'OPTIONS' && exchange.headers?.preflightMethod !== '') {
+      reply.send(exchange, 204, [], '')
+      return 'answered'
+    }
+    if (endpoint.methods.includes(asked)) {
+      if (exchange.headers?.expectContinue === true) exchange.response.writeContinue()
+      return undefined
+    }
+    throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: endpoint.methods })
+  }
+  /** Sign-in and our pages never fail because of a credential. */
+  const lenient: Step = async (exchange, request) => {
+    try {
+      await identify(exchange, request)
+    } catch {
+      exchange.identity = anonymous
+    }
+  }
+  const steps: Step[] = [method]
+  if (endpoint.limited) steps.push(limited)
+  if (endpoint.credential === 'strict') steps.push(identify)
+  if (endpoint.credential === 'lenient') steps.push(lenient)
+  return steps
+}
+
+function addEndpoint(app: FastifyInstance, endpoint: Endpoint, steps: readonly Step[]): void {
+  app.route({
+    url: endpoint.path,
+    method: METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[],
+    onRequest: (request, reply, done) => runSteps(steps, request, reply, done),
+    handler: async (request, reply) => {
+      const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0)
+      await endpoint.handle(request.exchange, body)
+      reply.hijack()
+      return reply
+    },
+  })
+}
