@@ -42,7 +42,7 @@ SHORTEST_SECRET = 32
 # How many used nonces are remembered, about 10 MB; see `Nonces` for what happens beyond it.
 NONCES_KEPT = 50000
 
-# What Trac's database keeps of a name (design: at most 255), and of an address (RFC 5321, 4.5.3.1.3).
+# The longest user name, and the longest e-mail address (RFC 5321, section 4.5.3.1.3).
 LONGEST_NAME = 255
 LONGEST_EMAIL = 254
 
@@ -55,7 +55,7 @@ ACTIONS = re.compile(br'[A-Z0-9_,]*\Z')
 KEY_ID = re.compile(br'[A-Za-z0-9_-]{1,32}\Z')
 EMAIL = re.compile(u'[^@,;:<>"()\\[\\]\\\\\\s]+@[^@,;:<>"()\\[\\]\\\\\\s]+\\Z', re.UNICODE)
 
-# Control, format, surrogate, line and paragraph characters: what can hide in a name or break a line.
+# Control, format, surrogate, line and paragraph characters: they hide in a name or break a line.
 UNPRINTABLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
 
 # Where the verdict on a request is kept; a client can't set it, since its headers begin with HTTP_.
@@ -227,13 +227,14 @@ class TracGateway(Component):
     """Takes the user, rights, e-mail address and name of each request from trac-gateway.
 
     The gateway signs what it sends (header `X-Trac-Signature`) with a key that this component
-    shares. A request without a valid signature is answered by 403, whatever it asks for, so Trac
-    may listen on a port that others can reach. It takes five steps:
+    shares. A request without a valid signature is answered by 403, whatever it asks for. To set it
+    up:
 
      1. Copy `trac_gateway.py` into the folder `plugins/` of the environment.
-     2. Write `conf/trac_gateway.keys` with one line: a short key id, a blank, a secret of 32 random
-        bytes or more, both as in `upstreams.trac.signingKeys` of `gateway.yaml`. The file belongs
-        to the user that Trac runs as, with mode 0600.
+     2. Write `conf/trac_gateway.keys` with one line: a key id, a blank, and a random secret of 32
+        characters or more without blanks (as from `openssl rand -hex 32`), both the same as in
+        `upstreams.trac.signingKeys` of `gateway.yaml`. The file belongs to the user that Trac runs
+        as, with mode 0600.
      3. In `trac.ini`:
         {{{
         [trac]
@@ -244,13 +245,13 @@ class TracGateway(Component):
         [trac_gateway]
         key_file = trac_gateway.keys
         }}}
-        The second line lets it judge a request before other plugins' filters see it.
+        `request_filters` lets it judge a request before the filters of other plugins see it.
      4. Clear the stored rights, which no longer count: `trac-admin ENV permission remove '*' '*'`.
      5. Restart Trac, and let it listen on the loopback address or a private network.
 
-    While something of this is missing every request is refused, and the page and Trac's log say
-    what it is. To change the key, add the new one as a second line, let the gateway sign with it,
-    remove the old line: the file is read again when it changes.
+    While the key file or one of the settings is missing every request is refused, and the page and
+    Trac's log say which. To change the key, add the new one as a second line, let the gateway sign
+    with it, remove the old line: the file is read again when it changes.
 
     Nothing between the gateway and Trac may rewrite the path, the Host or the method; with Apache's
     mod_wsgi set `WSGIMapHEADToGET Off`. With several processes each remembers used nonces for
