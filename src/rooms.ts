@@ -245,7 +245,8 @@ export function createRooms(config: Config, around: Surroundings) {
     verify,
     clientId: identity.clientId,
     readProfile: profileOf,
-    isRevoked: (traces, profile) => revocations.isRevoked(traces, toPrincipal(profile).user),
+    nameOf: (profile) => toPrincipal(profile).user,
+    isRevoked: (traces, user) => revocations.isRevoked(traces, user),
     now,
   })
   const sealContext = {

@@ -52,6 +52,9 @@ interface Arrival {
 const kArrival = Symbol('arrival')
 type Arriving = FastifyRequest['raw'] & { [kArrival]?: Arrival }
 
+/** What Node's parser lets in, each judged by the policy; CONNECT is answered by the listener. */
+const allMethods = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
+
 /** Bytes of a body that one of our own endpoints takes. */
 const ownBodyLimit = 16 * 1024
 
@@ -132,9 +135,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     rewriteUrl: rewriteUrl as NonNullable<FastifyServerOptions['rewriteUrl']>,
     exposeHeadRoutes: false,
   })
-  for (const method of METHODS) {
-    if (method !== 'CONNECT')
-      app.addHttpMethod(method, { hasBody: method !== 'GET' && method !== 'HEAD' })
+  for (const method of allMethods) {
+    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   }
   app.decorateRequest('exchange', null as unknown as Exchange)
   app.setErrorHandler((error, request, fastifyReply) => {
@@ -238,7 +240,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     await proxied.register(httpProxy, {
       upstream: 'http://upstream.invalid',
       routes: ['/'],
-      httpMethods: METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[],
+      httpMethods: allMethods,
       disableRequestLogging: true,
       handler: (request, fastifyReply) => {
         fastifyReply.hijack()
@@ -311,7 +313,7 @@ function ownSteps(
 function addEndpoint(app: FastifyInstance, endpoint: Endpoint, steps: readonly Step[]): void {
   app.route({
     url: endpoint.path,
-    method: METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[],
+    method: allMethods,
     onRequest: (request, reply, done) => runSteps(steps, request, reply, done),
     handler: async (request, reply) => {
       const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0)

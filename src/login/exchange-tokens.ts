@@ -13,7 +13,9 @@ export interface TokenCheckParts {
   readonly verify: VerifyToken
   readonly clientId: string
   readonly readProfile: (token: VerifiedToken) => Profile
-  readonly isRevoked: (traces: Traces, profile: Profile) => boolean
+  /** The Trac user name of a profile. @throws {@link GatewayError} ERR_NAME_… */
+  readonly nameOf: (profile: Profile) => string
+  readonly isRevoked: (traces: Traces, user: string) => boolean
   readonly now: Now
 }
 
@@ -69,7 +71,8 @@ export function createTokenChecks(parts: TokenCheckParts) {
       if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
       const traces = jointTraces(idToken, answer.accessToken)
       const profile = parts.readProfile(idToken)
-      if (parts.isRevoked(traces, profile)) throw new GatewayError('ERR_TOKEN_REVOKED')
+      if (parts.isRevoked(traces, parts.nameOf(profile)))
+        throw new GatewayError('ERR_TOKEN_REVOKED')
       return {
         idToken,
         profile,
@@ -104,17 +107,19 @@ export function createTokenChecks(parts: TokenCheckParts) {
 
     /** Checks what is to be handed to an API client: every JWT in it, and that the sign-in was not ended. */
     async forClient(answer: TokenAnswer): Promise<void> {
-      const checked: VerifiedToken[] = []
-      if (answer.idToken !== undefined) checked.push(await checkIdToken(answer.idToken))
-      if (answer.accessToken.split('.').length === 3) {
-        checked.push(await parts.verify(answer.accessToken))
+      const { idToken, accessToken } = answer
+      const id = idToken === undefined ? undefined : await checkIdToken(idToken)
+      const isJwt = accessToken.split('.').length === 3
+      const access = isJwt ? await parts.verify(accessToken) : undefined
+      if (id === undefined && access === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
+      if (id !== undefined && access !== undefined && id.subject !== access.subject) {
+        throw new GatewayError('ERR_TOKEN_SUBJECT')
       }
-      const [first] = checked
-      if (first === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
-      for (const token of checked) {
-        if (token.subject !== first.subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
-        const traces = tracesOf(token.issuer.issuer, token.claims)
-        if (parts.isRevoked(traces, parts.readProfile(token))) {
+      // An access token alone may not say the name; then it is refused when it is used.
+      const user = id === undefined ? '' : parts.nameOf(parts.readProfile(id))
+      for (const token of [id, access]) {
+        if (token === undefined) continue
+        if (parts.isRevoked(tracesOf(token.issuer.issuer, token.claims), user)) {
           throw new GatewayError('ERR_REFRESH_REFUSED')
         }
       }
