@@ -4,7 +4,10 @@ import { Command, CommanderError } from 'commander'
 import { check } from './cli/check.js'
 import { routes } from './cli/routes.js'
 import { start } from './cli/start.js'
+import type { runDemo as RunDemoFunction } from './demo/demo.js'
 import { readVersion } from './gateway.js'
+
+type RunDemo = typeof RunDemoFunction
 
 const defaultConfig = 'gateway.yaml'
 
@@ -22,15 +25,15 @@ async function serve(path: string): Promise<number> {
 
 /** The demo's parts are development dependencies: an image has none of them. */
 async function demo(): Promise<number> {
-  let parts: typeof import('./demo/demo.js')
+  let runDemo: RunDemo
   try {
-    parts = await import('./demo/demo.js')
+    runDemo = (await import('./demo/demo.js')).runDemo
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     process.stderr.write('The demo runs from a checkout of the project: npm ci && npm run demo\n')
     return 1
   }
-  return parts.runDemo({
+  return runDemo({
     environment: process.env,
     startGateway: async (configPath, environment) => {
       const gateway = await start(configPath, { env: { ...process.env, ...environment } })

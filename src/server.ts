@@ -3,13 +3,7 @@ import { METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import rateLimit from '@fastify/rate-limit'
 import Fastify from 'fastify'
-import type {
-  FastifyInstance,
-  FastifyReply,
-  FastifyRequest,
-  FastifyServerOptions,
-  HTTPMethods,
-} from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import { createPolicy } from './authorize/policy.js'
 import { createClientResolver, createTrust } from './edge/client.js'
 import { createEntrance } from './edge/entrance.js'
@@ -132,7 +126,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
 
   const app = Fastify({
     logger: false,
-    rewriteUrl: rewriteUrl as NonNullable<FastifyServerOptions['rewriteUrl']>,
+    rewriteUrl,
     exposeHeadRoutes: false,
   })
   for (const method of allMethods) {

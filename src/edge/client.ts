@@ -1,7 +1,6 @@
 /** Who is on the other end of the connection: its address and scheme, believed from trusted proxies only (design §2). */
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import type { RequestHeaders } from '../exchange.js'
 
 /** What is known of the client. */
@@ -99,7 +98,7 @@ export function createClientResolver(isTrusted: IsTrusted, listensOnUnix: boolea
     if (peer === undefined) {
       const address =
         socket.remoteAddress === undefined ? nameless : plainAddress(socket.remoteAddress)
-      const encrypted = (socket as TLSSocket).encrypted === true
+      const encrypted = 'encrypted' in socket
       peer = { address, trusted: isTrusted(address), encrypted }
       peers.set(socket, peer)
     }

@@ -54,11 +54,19 @@ function hasNoBody(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
+/** Whether bytes of the request are still to come: the next request can't be told from them. */
+function hasUnreadBody({ request, headers }: Exchange): boolean {
+  return !request.complete && (headers?.chunked === true || (headers?.contentLength ?? 0) > 0)
+}
+
 /** Builds the handler. */
 export function createForward(parts: ForwardParts) {
   const { now } = parts
 
-  const fail = (exchange: Exchange, upstream: Upstream, error: GatewayError): void => {
+  const fail = (exchange: Exchange, upstream: Upstream, fault: GatewayError): void => {
+    // A client that leaves in the middle of its body looks like an upstream's fault from here.
+    const left = exchange.request.destroyed || exchange.response.destroyed
+    const error = left ? new GatewayError('ERR_CLIENT_GONE', { cause: fault }) : fault
     exchange.code = error.code
     exchange.cause = error.details.cause
     if (error.status >= 500) parts.onError(upstream.name, error)
@@ -95,16 +103,18 @@ export function createForward(parts: ForwardParts) {
     return list
   }
 
-  /** Sends it once; a GET whose kept connection had quietly ended is sent once more, on a fresh one. */
+  /**
+   * Sends it once. Only a GET without a body may share a connection (`reusable`); one whose kept connection had
+   * quietly ended is sent once more, on a fresh one.
+   */
   const dispatch = (
     exchange: Exchange,
     upstream: Upstream,
     outgoing: Outgoing,
-    again: boolean,
+    reusable: boolean,
   ): void => {
     const { request, response, route, target } = exchange
     const method = request.method ?? ''
-    const reusable = method === 'GET' && outgoing.body === null && !again
     const connection = upstream.connections.take(reusable)
     const startedAt = performance.now()
     const relay = new Relay(response, connection, method === 'HEAD', {
@@ -116,7 +126,7 @@ export function createForward(parts: ForwardParts) {
           byCookie: exchange.identity?.via === 'session',
           setCookies: exchange.setCookies,
         })
-        if (!request.complete && !hasNoBody(method)) headers.push('Connection', 'close')
+        if (hasUnreadBody(exchange)) headers.push('Connection', 'close')
         return headers
       },
       done(used: Connection) {
@@ -128,7 +138,7 @@ export function createForward(parts: ForwardParts) {
         response.off('close', gone)
         upstream.connections.discard(used)
         if (reusable && untouched && !started && error.status === 502) {
-          dispatch(exchange, upstream, outgoing, true)
+          dispatch(exchange, upstream, outgoing, false)
           return
         }
         outgoing.release()
@@ -141,7 +151,7 @@ export function createForward(parts: ForwardParts) {
     connection.client.dispatch(
       {
         path: target?.sent ?? '/',
-        method: method as 'GET',
+        method,
         headers: headersFor(exchange, upstream, outgoing),
         body: outgoing.body,
         headersTimeout: route?.timeouts.firstByte ?? upstream.timeouts.firstByte,
@@ -173,11 +183,11 @@ export function createForward(parts: ForwardParts) {
     response.once('close', stop)
     if (!chunked) {
       const length = headers?.contentLength ?? 0
-      dispatch(exchange, upstream, { body: request, length, release: nothing }, true)
+      dispatch(exchange, upstream, { body: request, length, release: nothing }, false)
       return
     }
     collect(exchange).then(
-      (outgoing) => dispatch(exchange, upstream, outgoing, true),
+      (outgoing) => dispatch(exchange, upstream, outgoing, false),
       (error: unknown) => parts.refuse(exchange, error),
     )
   }
@@ -188,8 +198,8 @@ export function createForward(parts: ForwardParts) {
     const { request, headers } = exchange
     const method = request.method ?? ''
     const chunked = headers?.chunked === true
-    if (hasNoBody(method)) dispatch(exchange, upstream, noBody, false)
+    if (hasNoBody(method)) dispatch(exchange, upstream, noBody, method === 'GET')
     else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(exchange, upstream, chunked)
-    else dispatch(exchange, upstream, { ...noBody, length: 0 }, true)
+    else dispatch(exchange, upstream, { ...noBody, length: 0 }, false)
   }
 }

@@ -31,7 +31,7 @@ const unreachable =
 /** The one place where undici's errors become ours, by their codes. */
 function fromUndici(cause: Error): GatewayError {
   if (cause instanceof GatewayError) return cause
-  const code = String((cause as { code?: unknown }).code ?? '')
+  const { code = '' } = cause as NodeJS.ErrnoException
   if (code.startsWith('HPE_')) return new GatewayError('ERR_UPSTREAM_ANSWER', { cause })
   if (unreachable.test(code)) return new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause })
   return new GatewayError(codes[code] ?? 'ERR_UPSTREAM_RESET', { cause })
