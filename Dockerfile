@@ -1,0 +1,37 @@
+# trac-gateway as an image: non-root, runs with a read-only root file system. Holds no configuration:
+# mount gateway.yaml and its secrets (deploy/compose.yaml shows all of it).
+#
+# The base is pinned by tag only: this file was written where no registry answers, so that no digest
+# could be learned. To pin it, ask for the digest of the tag
+#   docker buildx imagetools inspect node:24-bookworm-slim --format '{{.Manifest.Digest}}'
+# and write node:24-bookworm-slim@sha256:… in both FROM lines. deploy/test-image builds this very file.
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY src ./src
+# The demo runs from a checkout: its provider is a development dependency.
+RUN npm run build && rm -rf dist/demo && npm prune --omit=dev --ignore-scripts
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production
+# Inside the container all addresses, so that Prometheus and probes come in; never publish this port.
+ENV TRAC_GATEWAY_ADMIN_LISTEN=0.0.0.0:9464
+ENV TRAC_GATEWAY_LISTEN=0.0.0.0:8080
+# Where revocations and keys outlive a restart (session.revocationFile, identity.keys.cacheFile).
+RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/trac-gateway
+WORKDIR /opt/trac-gateway
+# Owned by root: the process cannot change its own program.
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+COPY LICENSE gateway.yaml ./
+# By number, so that Kubernetes' runAsNonRoot can tell.
+USER 1000:1000
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.TRAC_GATEWAY_ADMIN_LISTEN.split(':').pop()}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/opt/trac-gateway/dist/main.js"]
+CMD ["start", "--config", "/etc/trac-gateway/gateway.yaml"]
