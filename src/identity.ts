@@ -1,6 +1,6 @@
 /** Who a request is from: pure types, made once per token or session and shared by every request of it. */
 
-/** An instant in milliseconds since 1970 (as `Date.now()`), or a span of milliseconds. */
+/** An instant in milliseconds since the start of 1970, or a span of milliseconds. */
 export type Milliseconds = number
 
 /** The injected clock. */
