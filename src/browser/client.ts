@@ -120,7 +120,8 @@ if (!('tracTokenManager' in window)) {
   }
 
   const read = async (answer: Response): Promise<boolean> => {
-    const life: Life = await answer.json()
+    const life: Partial<Life> = await answer.json().catch(() => ({}))
+    if (life.expires_at === undefined) return fail('The gateway’s answer was cut off.')
     // By the gateway's clock, as the one here may be wrong.
     const sent = Date.parse(answer.headers.get('Date') ?? '') || Date.now()
     const later = learn(Date.now() + life.expires_at * second - sent, life.user)
@@ -154,10 +155,7 @@ if (!('tracTokenManager' in window)) {
 
   // Renewing.
 
-  const exchange = async (waited = false): Promise<number> => {
-    const known = expiresAt ?? 0
-    // Whoever held the lock before has probably renewed for all.
-    if (waited && (await look()) && expiresAt! - known > sameEnd) return expiresAt!
+  const exchange = async (): Promise<number> => {
     const isDue = Date.now() >= dueAt
     const answer = await ask('/auth/refresh', 'POST')
     if (answer.ok) {
@@ -176,8 +174,12 @@ if (!('tracTokenManager' in window)) {
   const exchangeForAll = async (): Promise<number> => {
     const { locks } = navigator as Partial<Navigator>
     if (locks === undefined) return exchange()
+    const known = expiresAt ?? 0
     const end = await locks.request(name, { ifAvailable: true }, (lock) => lock && exchange())
-    return end ?? locks.request(name, () => exchange(true))
+    // Whoever held the lock meanwhile has probably renewed for all.
+    const exchangeUnlessDone = async () =>
+      (await look()) && expiresAt! - known > sameEnd ? expiresAt! : exchange()
+    return end ?? locks.request(name, exchangeUnlessDone)
   }
 
   const renew = (): Promise<number> =>
@@ -219,7 +221,8 @@ if (!('tracTokenManager' in window)) {
     }
     if (!(field instanceof HTMLInputElement)) return false
     if (/^(hidden|submit|button|image|reset)$/.test(field.type)) return false
-    return field.value !== field.defaultValue || field.checked !== field.defaultChecked
+    if (/^(checkbox|radio)$/.test(field.type)) return field.checked !== field.defaultChecked
+    return field.value !== field.defaultValue
   }
 
   const isDirty = (form: HTMLFormElement): boolean =>
@@ -263,8 +266,7 @@ if (!('tracTokenManager' in window)) {
       href: `${base}/auth/login?return_to=${home}${ended ? '' : '&prompt=login'}`,
       target: '_blank',
       rel: 'noopener',
-      style: 'color:#700',
-    })
+    }).style.color = '#700'
     add('button', 'Dismiss', { type: 'button' }).addEventListener('click', () => {
       dismissed = text
       hide()
