@@ -299,7 +299,7 @@ class TracGateway(Component):
             self.log.warning('trac_gateway refuses %s %r: %s', req.method, req.path_info,
                              verdict.cause)
             raise HTTPForbidden(verdict.cause)
-        if self.write_email and verdict.user != u'anonymous':
+        if self.write_email:
             self._write_profile(req, verdict)
         return handler
 

@@ -1,9 +1,10 @@
 /** A signature holds for one request only: nothing in it, and nothing it was made for, can be changed. */
+import { createHmac } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
 import { admin, identityHeaders, nobody, now, send, sendRaw, student } from '../fixtures/signed.js'
 import type { Answer, Call, Header } from '../fixtures/signed.js'
-import { both, servers, setIni, startFixture } from '../fixtures/tracs.js'
+import { both, servers, setIni, startFixture, testKey } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 
 const page: Call = { target: '/wiki/WikiStart?a=1', from: student }
@@ -71,6 +72,27 @@ function respelled(signature: string): string {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   const last = letters.indexOf(signature.slice(-1))
   return signature.slice(0, -1) + letters.charAt(last ^ 1)
+}
+
+/** What only a gateway with a mistake in it would sign: the headers of a GET of `/about`, by the words of design §5. */
+function signedByHand(
+  fixture: Fixture,
+  wire: { readonly user?: string; readonly perms?: string },
+  lifetime: number,
+): Header[] {
+  const { user = 'sam', perms = 'WIKI_VIEW' } = wire
+  const signed = now()
+  const nonce = 'AAAAAAAAAAAAAAAAAAAAAA'
+  const fields = ['trac-gateway-v1', testKey.id, String(signed), String(signed + lifetime), nonce]
+  fields.push('GET', fixture.host, '/about', '', user, perms, '', '')
+  const text = fields.map((field) => `${Buffer.byteLength(field)}:${field}\n`).join('')
+  const sig = createHmac('sha256', testKey.secret).update(text).digest('base64url')
+  const times = `t=${signed};e=${signed + lifetime}`
+  return [
+    ['X-Trac-User', user],
+    ['X-Trac-Perms', perms],
+    ['X-Trac-Signature', `v1;${times};n=${nonce};kid=${testKey.id};sig=${sig}`],
+  ]
 }
 
 function refuses(t: Test, answer: Answer, cause: string, message: string): void {
@@ -150,6 +172,29 @@ for (const server of both) {
     const read = identityHeaders(fixture, page)
     t.equal((await sendRaw(fixture, page, read)).status, 200)
     t.equal((await sendRaw(fixture, page, read)).status, 200, 'a GET may come again')
+  })
+
+  void t.test(`${server} refuses what no gateway should have signed`, async (t) => {
+    const fixture = await startFixture(t, server)
+    const about: Call = { target: '/about' }
+    const cases: readonly (readonly [Parameters<typeof signedByHand>[1], number, string])[] = [
+      [{}, 3601, 'holds for too long a time'],
+      [{}, -1, 'holds for too long a time'],
+      [{ user: '%zz' }, 60, 'X-Trac-User is malformed'],
+      [{ user: 'a%2' }, 60, 'X-Trac-User is malformed'],
+      [{ user: 'sam,ada' }, 60, 'X-Trac-User is malformed'],
+      [{ user: 'sam ada' }, 60, 'X-Trac-User is malformed'],
+      [{ user: '%ff' }, 60, 'X-Trac-User is not UTF-8'],
+      [{ user: '%ED%A0%80' }, 60, 'X-Trac-User is not'],
+      [{ perms: 'WIKI_VIEW, TRAC_ADMIN' }, 60, 'X-Trac-Perms is malformed'],
+      [{ perms: 'wiki_view' }, 60, 'X-Trac-Perms is malformed'],
+    ]
+    for (const [wire, lifetime, cause] of cases) {
+      const answer = await sendRaw(fixture, about, signedByHand(fixture, wire, lifetime))
+      refuses(t, answer, cause, `${JSON.stringify(wire)} for ${lifetime} s`)
+    }
+    const right = await sendRaw(fixture, about, signedByHand(fixture, {}, 3600))
+    t.equal(right.status, 200, 'and takes what is right, by the words of the contract')
   })
 
   void t.test(`${server} refuses names that mean something else, though signed`, async (t) => {
