@@ -47,6 +47,13 @@ export interface TokenRules {
 const longestToken = 32 * 1024
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
+/** Whether decoding drops no bit: else many spellings of a token would pass as tokens of their own (RFC 4648 §3.5). */
+function isCanonical(token: string): boolean {
+  return token
+    .split('.')
+    .every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
+}
+
 const claimFaults: Readonly<Record<string, ErrorCode>> = {
   iss: 'ERR_TOKEN_ISSUER',
   aud: 'ERR_TOKEN_CLIENT',
@@ -76,7 +83,7 @@ function fromJose(cause: unknown): unknown {
 }
 
 function peek(token: string): { header: ProtectedHeaderParameters; issuer: unknown } {
-  if (token.length > longestToken || !compactJws.test(token)) {
+  if (token.length > longestToken || !compactJws.test(token) || !isCanonical(token)) {
     throw new GatewayError('ERR_TOKEN_MALFORMED')
   }
   try {
