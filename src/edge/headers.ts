@@ -95,15 +95,17 @@ function readFraming(headers: RequestHeaders, name: string, value: string): void
 export function scanHeaders(request: IncomingMessage): RequestHeaders {
   const raw = request.rawHeaders
   const headers = emptyHeaders()
-  let hosts = 0
+  // A header without a value still counts as one that came.
+  let empty: string[] | undefined
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!.toLowerCase()
     const value = raw[i + 1]!
     const key = once[name] as TextKey | undefined
     if (key !== undefined) {
-      if (headers[key] !== '' || (key === 'host' && hosts++ > 0)) {
+      if (headers[key] !== '' || empty?.includes(name) === true) {
         throw new GatewayError('ERR_HEADER_REPEATED', { detail: `The header ${name} came twice.` })
       }
+      if (value === '') (empty ??= []).push(name)
       headers[key] = value
       continue
     }
