@@ -42,6 +42,12 @@ function deriveKey(secret: string, purpose: Purpose): SealKey {
   return { key, kid: createHash('sha256').update(key).digest('base64url').slice(0, 8) }
 }
 
+function isCanonical(sealed: string): boolean {
+  return sealed
+    .split('.')
+    .every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
+}
+
 /**
  * Builds the sealer for one purpose.
  * @see RFC 7516 §5, RFC 7518 §4.5 and §5.3
@@ -66,6 +72,8 @@ export function createSealer(purpose: Purpose, context: SealContext): Sealer {
         .setProtectedHeader(header)
         .encrypt(first.key),
     async open(sealed) {
+      // Bits that decoding drops would give one value many spellings, each an entry of its own in memory.
+      if (!isCanonical(sealed)) return undefined
       try {
         const { typ, ctx, kid } = decodeProtectedHeader(sealed)
         const key = typeof kid === 'string' ? byKid.get(kid) : undefined
