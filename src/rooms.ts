@@ -51,7 +51,7 @@ export interface Surroundings {
 }
 
 /** Keeps the key set of the main issuer over a restart. */
-function keyFile(path: string | undefined) {
+function keyFile(path: string | undefined, logger: Logger) {
   if (path === undefined) return {}
   const read = (): string | undefined => {
     try {
@@ -64,7 +64,8 @@ function keyFile(path: string | undefined) {
     writeFileSync(`${path}.new`, text, { mode: 0o600 })
     renameSync(`${path}.new`, path)
   }
-  return { cache: { read, write } }
+  const onFault = (cause: unknown) => logger.warn({ cause }, 'keys could not be kept in cacheFile')
+  return { cache: { read, write, onFault } }
 }
 
 function createKeys(
@@ -86,7 +87,7 @@ function createKeys(
       if (main) around.onKeys(result === 'ok')
       if (result === 'failed') around.logger.warn({ cause }, 'keys could not be fetched')
     },
-    ...(main ? keyFile(identity.keys.cacheFile) : {}),
+    ...(main ? keyFile(identity.keys.cacheFile, around.logger) : {}),
   })
 }
 

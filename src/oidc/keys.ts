@@ -19,7 +19,15 @@ export interface KeyOptions {
   readonly now: Now
   readonly onFetch: (result: 'ok' | 'failed', cause?: unknown) => void
   /** Keys kept from an earlier run, and where to keep the next ones. */
-  readonly cache?: { read(): string | undefined; write(text: string): void }
+  readonly cache?: KeyCache
+}
+
+/** Where the key set outlives the process. */
+export interface KeyCache {
+  read(): string | undefined
+  write(text: string): void
+  /** It could not be written, which takes nothing from the keys in use. */
+  onFault(cause: unknown): void
 }
 
 /** The keys of one issuer. */
@@ -48,9 +56,10 @@ function algorithmsOf(jwk: JWK, allowed: readonly string[]): readonly string[] {
   })
 }
 
-/** RSA keys under 2,048 bits verify nothing (RFC 7518 §3.3). */
-function isStrong(jwk: JWK): boolean {
-  return jwk.kty !== 'RSA' || Buffer.from(jwk.n ?? '', 'base64url').length >= 256
+/** RSA keys under 2,048 bits verify nothing (RFC 7518 §3.3); zeros in front of the modulus do not count. */
+function isStrong(key: CryptoKey): boolean {
+  const { modulusLength } = key.algorithm as { modulusLength?: number }
+  return modulusLength === undefined || modulusLength >= 2048
 }
 
 function isForSignatures(jwk: JWK): boolean {
@@ -66,6 +75,16 @@ function publicMembers({ kty, n, e, crv, x, y }: JWK): JWK {
   return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as JWK
 }
 
+/** A key that can't be read is passed over, so that it takes no other one with it (RFC 7517 §5). */
+async function importKey(jwk: JWK, algorithm: string): Promise<CryptoKey | undefined> {
+  try {
+    const key = await importJWK(publicMembers(jwk), algorithm)
+    return key instanceof Uint8Array || !isStrong(key) ? undefined : key
+  } catch {
+    return undefined
+  }
+}
+
 /** Reads a JWK set; a `kid` that comes twice is nobody's, since one of the two could be an attacker's. */
 async function readKeySet(text: string, allowed: readonly string[]): Promise<KeySet> {
   const { keys } = JSON.parse(text) as { keys?: unknown }
@@ -77,11 +96,11 @@ async function readKeySet(text: string, allowed: readonly string[]): Promise<Key
     if (typeof jwk !== 'object' || jwk === null || typeof jwk.kid !== 'string') continue
     if (seen.has(jwk.kid)) repeated.add(jwk.kid)
     seen.add(jwk.kid)
-    if (!isStrong(jwk) || !isForSignatures(jwk)) continue
+    if (!isForSignatures(jwk)) continue
     const byAlgorithm = new Map<string, CryptoKey>()
     for (const algorithm of algorithmsOf(jwk, allowed)) {
-      const key = await importJWK(publicMembers(jwk), algorithm)
-      if (!(key instanceof Uint8Array)) byAlgorithm.set(algorithm, key)
+      const key = await importKey(jwk, algorithm)
+      if (key !== undefined) byAlgorithm.set(algorithm, key)
     }
     if (byAlgorithm.size > 0) known.set(jwk.kid, byAlgorithm)
   }
@@ -106,6 +125,13 @@ export function createKeySource(options: KeyOptions): KeySource {
     text = next
     generation++
   }
+  const keepText = (): void => {
+    try {
+      options.cache?.write(text)
+    } catch (cause) {
+      options.cache?.onFault(cause)
+    }
+  }
   const load = async (): Promise<void> => {
     try {
       const response = await options.fetch(
@@ -116,8 +142,8 @@ export function createKeySource(options: KeyOptions): KeySource {
       if (response.status !== 200) throw new Error(`the key set answered ${response.status}`)
       await take(await response.text())
       fetchedAt = now()
-      options.cache?.write(text)
       options.onFetch('ok')
+      keepText()
     } catch (cause) {
       options.onFetch('failed', cause)
       if (keys.size > 0) return
