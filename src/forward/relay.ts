@@ -22,6 +22,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ECONNRESET: 'ERR_UPSTREAM_RESET',
   EPIPE: 'ERR_UPSTREAM_RESET',
   UND_ERR_HEADERS_OVERFLOW: 'ERR_UPSTREAM_ANSWER',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'ERR_UPSTREAM_ANSWER',
 }
 
 /** Faults of a connection that never came to be. */
@@ -32,7 +33,8 @@ const unreachable =
 function fromUndici(cause: Error): GatewayError {
   if (cause instanceof GatewayError) return cause
   const { code = '' } = cause as NodeJS.ErrnoException
-  if (code.startsWith('HPE_')) return new GatewayError('ERR_UPSTREAM_ANSWER', { cause })
+  // A parser's error has no code in undici 7, only its class.
+  if (cause.name === 'HTTPParserError') return new GatewayError('ERR_UPSTREAM_ANSWER', { cause })
   if (unreachable.test(code)) return new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause })
   return new GatewayError(codes[code] ?? 'ERR_UPSTREAM_RESET', { cause })
 }
