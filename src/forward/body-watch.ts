@@ -33,9 +33,10 @@ export function createBodyMeter(limits: BodyLimits, now: Now) {
       if (bytes !== lastBytes || waiting) {
         lastBytes = bytes
         movedAt = at
-        return false
+      } else if (at - movedAt >= limits.idle) {
+        return true
       }
-      if (at - movedAt >= limits.idle) return true
+      // A byte now and then is no progress: the rate is looked at whether some came or not.
       const spent = at - startedAt - ours
       return spent > grace && bytes < (spent / 1000) * limits.minimumRate
     },

@@ -1,10 +1,8 @@
 /** Chunked bodies are collected first, since tracd understands only a length: in memory, then in a file without a name. */
-import { createWriteStream } from 'node:fs'
 import { open, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { finished } from 'node:stream/promises'
 import type { Readable } from 'node:stream'
 import { GatewayError } from '../errors.js'
 
@@ -69,29 +67,23 @@ export function createSpool(options: SpoolOptions) {
       void file?.close().catch(() => undefined)
     }
     try {
-      let sink: ReturnType<typeof createWriteStream> | undefined
       // Not destroyed when we stop early: the refusal still has to go out on its connection.
       const chunksOfSource = source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
       for await (const chunk of chunksOfSource) {
         if (length + chunk.length > limit) throw new GatewayError('ERR_BODY_TOO_LARGE')
         reserve(owner, chunk.length)
         length += chunk.length
-        if (sink === undefined && length <= memory) {
+        if (file === undefined && length <= memory) {
           chunks.push(chunk)
           continue
         }
-        if (sink === undefined) {
+        if (file === undefined) {
           file = await openNameless(options.directory)
-          sink = createWriteStream('', { fd: file, autoClose: false })
-          for (const early of chunks.splice(0)) sink.write(early)
+          await file.writeFile(Buffer.concat(chunks.splice(0)))
         }
-        if (!sink.write(chunk)) await new Promise<void>((resolve) => sink?.once('drain', resolve))
+        await file.writeFile(chunk)
       }
-      if (sink === undefined || file === undefined) {
-        return { length, body: Buffer.concat(chunks), release }
-      }
-      sink.end()
-      await finished(sink)
+      if (file === undefined) return { length, body: Buffer.concat(chunks), release }
       return { length, body: file.createReadStream({ start: 0, autoClose: false }), release }
     } catch (cause) {
       release()
