@@ -36,7 +36,9 @@ const dropped: ReadonlySet<string> = new Set([
 const hsts = 'max-age=31536000'
 
 function cookieIsOurs(value: string, stem: string): boolean {
-  const name = value.slice(0, value.indexOf('=')).trim()
+  // `=name=value` sets a cookie without a name, which comes back as `name=value` (RFC 6265bis §5.6).
+  const pair = value.replace(/^[\s=]+/, '')
+  const name = pair.split(/[=;]/, 1)[0]!.trim()
   return name === 'trac_auth' || name.startsWith(stem)
 }
 
