@@ -3,8 +3,17 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.js'
 import type { RequestHeaders } from '../exchange.js'
 
+type TextKey = {
+  [K in keyof RequestHeaders]: RequestHeaders[K] extends string ? K : never
+}[keyof RequestHeaders]
+
+/** A look-up by names that clients choose: `constructor` is in none. */
+function tableOf<T>(entries: Readonly<Record<string, T>>): ReadonlyMap<string, T> {
+  return new Map(Object.entries(entries))
+}
+
 /** Headers that decide something here: a second copy would leave open which one counts. */
-const once: Readonly<Record<string, keyof RequestHeaders>> = {
+const once = tableOf<TextKey>({
   host: 'host',
   authorization: 'authorization',
   origin: 'origin',
@@ -16,12 +25,10 @@ const once: Readonly<Record<string, keyof RequestHeaders>> = {
   'x-request-id': 'requestId',
   traceparent: 'traceparent',
   upgrade: 'upgrade',
-}
+})
 
 /** Headers of which the copies are read together, in order. */
-const joined: Readonly<
-  Record<string, { readonly key: keyof RequestHeaders; readonly by: string }>
-> = {
+const joined = tableOf<{ readonly key: TextKey; readonly by: string }>({
   cookie: { key: 'cookie', by: '; ' },
   accept: { key: 'accept', by: ', ' },
   forwarded: { key: 'forwarded', by: ', ' },
@@ -30,7 +37,7 @@ const joined: Readonly<
   'x-forwarded-host': { key: 'forwardedHost', by: ', ' },
   'x-forwarded-method': { key: 'forwardedMethod', by: ', ' },
   'x-forwarded-uri': { key: 'forwardedUri', by: ', ' },
-}
+})
 
 const length = /^[0-9]{1,15}$/
 
@@ -61,10 +68,6 @@ function emptyHeaders(): RequestHeaders {
     forwardedUri: '',
   }
 }
-
-type TextKey = {
-  [K in keyof RequestHeaders]: RequestHeaders[K] extends string ? K : never
-}[keyof RequestHeaders]
 
 function readFraming(headers: RequestHeaders, name: string, value: string): void {
   if (name === 'content-length') {
@@ -100,7 +103,7 @@ export function scanHeaders(request: IncomingMessage): RequestHeaders {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!.toLowerCase()
     const value = raw[i + 1]!
-    const key = once[name] as TextKey | undefined
+    const key = once.get(name)
     if (key !== undefined) {
       if (headers[key] !== '' || empty?.includes(name) === true) {
         throw new GatewayError('ERR_HEADER_REPEATED', { detail: `The header ${name} came twice.` })
@@ -109,14 +112,15 @@ export function scanHeaders(request: IncomingMessage): RequestHeaders {
       headers[key] = value
       continue
     }
-    const list = joined[name]
+    const list = joined.get(name)
     if (list === undefined) {
       readFraming(headers, name, value)
       continue
     }
-    const listKey = list.key as TextKey
-    headers[listKey] = headers[listKey] === '' ? value : headers[listKey] + list.by + value
+    headers[list.key] = headers[list.key] === '' ? value : headers[list.key] + list.by + value
   }
   if (headers.chunked && headers.contentLength >= 0) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+  // RFC 9110 §10.1.1: an HTTP/1.0 client knows no interim answers.
+  if (request.httpVersionMinor === 0) headers.expectContinue = false
   return headers
 }

@@ -97,8 +97,10 @@ export function createReply(options: ReplyOptions) {
     if (status !== 204) list.push('Content-Length', String(payload.length))
     if (secure) list.push('Strict-Transport-Security', hsts)
     for (const cookie of exchange.setCookies) list.push('Set-Cookie', cookie)
-    const { contentLength = 0, chunked = false } = exchange.headers ?? {}
-    const unread = !request.complete && (chunked || contentLength > drainable)
+    const { contentLength = 0, chunked = false, expectContinue = false } = exchange.headers ?? {}
+    // Who waits for `100 Continue` may send the body or the next request after a refusal: they can't be told apart.
+    const ambiguous = chunked || expectContinue || contentLength > drainable
+    const unread = !request.complete && ambiguous
     if (unread || exchange.headers === undefined) list.push('Connection', 'close')
     response.writeHead(status, list)
     response.end(request.method === 'HEAD' ? undefined : payload)
