@@ -9,7 +9,7 @@ import { start } from '../../src/cli/start.js'
 import { startDemo } from '../../src/demo/demo.js'
 import { createLogger } from '../../src/observe/logger.js'
 import { startBrowser } from '../fixtures/browser.js'
-import { freePort } from '../fixtures/tracs.js'
+import { freePort } from '../fixtures/ports.js'
 
 const example = fileURLToPath(new URL('../../gateway.yaml', import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-e2e-'))
