@@ -141,7 +141,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     throw error
   })
   metrics.configGeneration.set(1)
-  const stops = watchParts(rooms, around, identity.keys.maxAge)
+  const stops = watchParts(rooms, around, readiness, identity.keys.maxAge)
   logger.info({ public: publicAddress, admin: adminAddress, url: server.publicUrl }, 'listening')
 
   return {
@@ -172,6 +172,7 @@ function openRevocations({ session, identity }: Config, now: Now): Revocations {
 function watchParts(
   rooms: Rooms,
   around: Surroundings,
+  readiness: Readiness,
   keysMaxAge: Milliseconds,
 ): readonly (() => void)[] {
   const { all, main } = rooms.issuers
@@ -187,7 +188,9 @@ function watchParts(
     untilReached(
       async () => {
         await main.keys.refresh()
-        return main.keys.generation > 0
+        // Keys kept from an earlier run serve as well; the provider is still waited for.
+        if (main.keys.generation > 0) readiness.serves('keys')
+        return main.keys.fetchedAt !== undefined
       },
       () => around.logger.info('keys are known'),
     ),

@@ -8,6 +8,8 @@ export interface Readiness {
   /** A part was reached, or could not be. */
   reached(part: Part): void
   missed(part: Part): void
+  /** A part was not reached, but what is known of it is enough to serve. */
+  serves(part: Part): void
   /** Something to tell besides, such as a refused reload; empty text takes it back. */
   note(about: string, text: string): void
   /** No new work, please. */
@@ -27,6 +29,9 @@ export function createReadiness(parts: readonly Part[]): Readiness {
     },
     missed(part) {
       trouble.set(part, `${part} can't be reached`)
+    },
+    serves(part) {
+      waiting.delete(part)
     },
     note(about, text) {
       if (text === '') trouble.delete(about)

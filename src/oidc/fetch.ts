@@ -41,6 +41,7 @@ export const providerFetch: ProviderFetch = async (url, init, limit = answerLimi
     if (response.status >= 500 || response.status === 429) {
       throw new GatewayError('ERR_PROVIDER_UNAVAILABLE', {
         cause: new Error(`the provider answered ${response.status}`),
+        retryAfter: 10,
       })
     }
     // A Response can't be built with a body for statuses that have none (RFC 9110 §15.3.5).

@@ -113,7 +113,7 @@ async function readKeySet(text: string, allowed: readonly string[]): Promise<Key
 export function createKeySource(options: KeyOptions): KeySource {
   const { now, coolDown, maxAge } = options
   let keys: KeySet = new Map()
-  let text = ''
+  let text: string | undefined
   let generation = 0
   let fetchedAt: Milliseconds | undefined
   let askedAt = Number.NEGATIVE_INFINITY
@@ -125,9 +125,9 @@ export function createKeySource(options: KeyOptions): KeySource {
     text = next
     generation++
   }
-  const keepText = (): void => {
+  const keep = (fresh: string): void => {
     try {
-      options.cache?.write(text)
+      options.cache?.write(fresh)
     } catch (cause) {
       options.cache?.onFault(cause)
     }
@@ -140,10 +140,11 @@ export function createKeySource(options: KeyOptions): KeySource {
         keySetLimit,
       )
       if (response.status !== 200) throw new Error(`the key set answered ${response.status}`)
-      await take(await response.text())
+      const fresh = await response.text()
+      await take(fresh)
       fetchedAt = now()
       options.onFetch('ok')
-      keepText()
+      keep(fresh)
     } catch (cause) {
       options.onFetch('failed', cause)
       if (keys.size > 0) return

@@ -157,8 +157,11 @@ await t.test('what is no key set leaves what is known', async (t) => {
 })
 
 await t.test('no key at all is the provider’s fault, not the token’s', async (t) => {
-  const { keys } = source(() => Promise.reject(new Error('down')))
-  t.equal(await codeOf(keys.find({ kid: 'one', alg: 'RS256' })), 'ERR_PROVIDER_UNAVAILABLE')
+  for (const answer of [() => Promise.reject(new Error('down')), () => new Response('')]) {
+    const { keys, results } = source(answer)
+    t.equal(await codeOf(keys.find({ kid: 'one', alg: 'RS256' })), 'ERR_PROVIDER_UNAVAILABLE')
+    t.same(results, ['failed'])
+  }
 })
 
 await t.test('those who ask at the same time share one fetch', async (t) => {
