@@ -304,7 +304,8 @@ class TracGateway(Component):
         return handler
 
     def post_process_request(self, req, template, data, metadata):
-        if template is not None and self.inject_client:
+        # A visitor has no session to renew.
+        if template is not None and self.inject_client and req.is_authenticated:
             add_script(req, '/auth/client.js')
         return template, data, metadata
 

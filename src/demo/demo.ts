@@ -116,7 +116,10 @@ export async function startDemo(options: DemoOptions, abort?: AbortSignal): Prom
       python,
       publicUrl,
       keys: [{ id: signingKeyId, secret: signingSecret }],
-      ini: { project: { name: 'Demo course', descr: 'Trac behind trac-gateway' } },
+      ini: {
+        project: { name: 'Demo course', descr: 'Trac behind trac-gateway' },
+        header_logo: { src: '' },
+      },
     })
     abort?.throwIfAborted()
     const trac = await startTracd({ environment, python, port: numbers.trac, basePath })

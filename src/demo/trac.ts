@@ -184,7 +184,7 @@ env.db_transaction("DELETE FROM permission")
 pages = {
     u'WikiStart': u'= Welcome to the course =\\n\\nThis Trac sits behind trac-gateway.\\n\\n'
                   u' * [wiki:Syllabus The syllabus], [wiki:Rules House rules]\\n'
-                  u' * [roadmap What comes next], [report:1 Open tickets]\\n',
+                  u' * [/roadmap What comes next], [report:1 Open tickets]\\n',
     u'Syllabus': u'= Syllabus =\\n\\n 1. Version control\\n 1. Tickets and milestones\\n 1. Reviews\\n',
     u'Rules': u'= House rules =\\n\\nBe kind. Write tests.\\n',
 }

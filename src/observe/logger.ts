@@ -39,7 +39,7 @@ function createTimestamp(): () => string {
 }
 
 /** Lines wait for this many bytes or {@link flushEvery}, whatever comes first: a write costs more than a line. */
-const batch = 16_384
+const batch = 8192
 /** Milliseconds. */
 const flushEvery = 250
 
