@@ -7,7 +7,7 @@ import type { Fixture } from '../fixtures/tracs.js'
 
 /** As many as gunicorn has threads, each with this many requests. */
 const workers = 8
-const rounds = 15
+const rounds = 10
 
 /** A worker's requests, one after the other, as `change` makes them; tells what was answered wrongly. */
 async function work(
