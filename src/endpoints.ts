@@ -2,7 +2,7 @@
 import type { Exchange } from './exchange.js'
 import { isSameOrigin } from './authorize/csrf.js'
 import type { PublicAddress } from './edge/entrance.js'
-import { wantsPage } from './edge/reply.js'
+import { isNavigation, wantsPage } from './edge/reply.js'
 import type { Reply } from './edge/reply.js'
 import { createAttempts } from './login/attempts.js'
 import { createBackchannel } from './login/backchannel.js'
@@ -56,6 +56,7 @@ export function createEndpoints(
     origin: address.origin,
     redirectUri: `${address.url}/auth/callback`,
     scopes: identity.scopes,
+    isNavigation,
     redirect: reply.redirect,
   })
   const callback = createCallback({

@@ -33,6 +33,14 @@ const mendedBySignIn: ReadonlySet<ErrorCode> = new Set([
   'ERR_SESSION_FINAL',
 ])
 
+/** Codes after which the provider must ask again: unasked it would hand out the same person or sign-in. */
+const asksAgain: ReadonlySet<ErrorCode> = new Set([
+  'ERR_TOKEN_REVOKED',
+  'ERR_NAME_REFUSED',
+  'ERR_NAME_RESERVED',
+  'ERR_NAME_UNKNOWN',
+])
+
 const titles: Readonly<Record<number, string>> = {
   400: 'That request can’t be served',
   401: 'Please sign in',
@@ -145,7 +153,8 @@ export function createReply(options: ReplyOptions) {
     const sent = exchange.target?.sent ?? `${base}/`
     const own = exchange.routeName.startsWith('auth:')
     if (error.status === 401 || own) {
-      return [{ label: 'Sign in', href: own ? `${base}/auth/login` : loginUrl(sent) }, start]
+      const ownUrl = `${base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
+      return [{ label: 'Sign in', href: own ? ownUrl : loginUrl(sent) }, start]
     }
     return error.status >= 500 && exchange.request.method === 'GET'
       ? [{ label: 'Try again', href: sent }, start]

@@ -20,6 +20,7 @@ export interface LoginParts {
   readonly attempts: Attempts
   readonly loopBreaker: LoopBreaker
   readonly names: CookieNames
+  readonly isNavigation: (exchange: Exchange) => boolean
   readonly redirect: (exchange: Exchange, status: 302 | 303, location: string) => void
 }
 
@@ -55,6 +56,8 @@ export function createLogin(parts: LoginParts) {
       parts.redirect(exchange, 302, returnTo)
       return
     }
+    // A script's request would leave a cookie each time and die at the provider's origin.
+    if (!parts.isNavigation(exchange)) throw new GatewayError('ERR_LOGIN_REQUIRED')
     const { attempts } = readCookies(exchange.headers?.cookie ?? '', parts.names)
     if (parts.loopBreaker.isLoop(attempts)) {
       exchange.setCookies = [...exchange.setCookies, ...parts.loopBreaker.forget(attempts)]

@@ -150,7 +150,8 @@ export function createLogout(parts: LogoutParts) {
           title: 'Signed out',
           paragraphs: ['You are signed out.'],
           actions: [
-            { label: 'Sign in again', href: `${base}/auth/login` },
+            // The provider may still know the person, and the sign-in that ended must not come back.
+            { label: 'Sign in again', href: `${base}/auth/login?prompt=login` },
             { label: 'Go to the start page', href: `${base}/` },
           ],
         },
