@@ -24,6 +24,7 @@ export function readQuery(
   const values = new Map<string, string>()
   if (query === '') return values
   for (const pair of query.split(separators === '&' ? '&' : /[&;]/)) {
+    if (pair === '') continue
     const equals = pair.indexOf('=')
     const name = decode(equals < 0 ? pair : pair.slice(0, equals))
     if (!values.has(name)) values.set(name, equals < 0 ? '' : decode(pair.slice(equals + 1)))
