@@ -1,0 +1,180 @@
+/** Which row a request leads to: first match, methods, query conditions, and what is said when none fits. */
+import fc from 'fast-check'
+import t from 'tap'
+import { compilePattern } from '../../src/authorize/pattern.js'
+import { createRouter } from '../../src/authorize/router.js'
+import type { QueryCondition, Route } from '../../src/route.js'
+
+interface Row {
+  readonly path: string
+  readonly methods?: readonly string[]
+  readonly query?: Readonly<Record<string, boolean | readonly string[]>>
+}
+
+function routeOf({ path, methods, query }: Row, name: string): Route {
+  const conditions = Object.entries(query ?? {}).map(([key, wanted]): [string, QueryCondition] => [
+    key,
+    typeof wanted === 'boolean' ? wanted : new Set(wanted),
+  ])
+  return {
+    name,
+    path,
+    methods: methods === undefined ? undefined : new Set(methods),
+    query: query === undefined ? undefined : new Map(conditions),
+    upstream: 'trac',
+    credentials: new Set(['bearer', 'session']),
+    access: 'optional',
+    require: undefined,
+    mode: 'enforce',
+    rateLimit: undefined,
+    bodyLimit: 0,
+    timeouts: {},
+    websocket: false,
+  }
+}
+
+function routerOf(rows: Readonly<Record<string, Row>>) {
+  return createRouter(Object.entries(rows).map(([name, row]) => routeOf(row, name)))
+}
+
+/** The row's name, or the methods of a 405, or 404. */
+function found(router: ReturnType<typeof createRouter>, asked: string): string {
+  const [method = '', target = ''] = asked.split(' ')
+  const [path = '', query = ''] = target.split('?')
+  const match = router(method, path, query)
+  if (match.route !== undefined) return match.route.name
+  return match.allow.length === 0 ? '404' : `405 ${match.allow.join(' ')}`
+}
+
+const rows: Readonly<Record<string, Row>> = {
+  edit: { path: '/wiki/**', query: { action: ['edit', 'delete'] } },
+  old: { path: '/wiki/**', methods: ['GET'], query: { version: true, format: false } },
+  page: { path: '/wiki/*', methods: ['GET', 'POST'] },
+  head: { path: '/head', methods: ['HEAD'] },
+  post: { path: '/post', methods: ['POST'] },
+  put: { path: '/post', methods: ['PUT', 'DELETE'] },
+  asked: { path: '/asked', query: { a: ['1'] } },
+  any: { path: '/any/**' },
+  suffix: { path: '/*.css', methods: ['GET'] },
+  root: { path: '/', methods: ['GET'] },
+}
+
+const cases: readonly (readonly [asked: string, result: string])[] = [
+  ['GET /wiki/X', 'page'],
+  ['HEAD /wiki/X', 'page'],
+  ['POST /wiki/X', 'page'],
+  ['PUT /wiki/X', '405 GET HEAD POST'],
+  ['GET /wiki/X?action=edit', 'edit'],
+  ['HEAD /wiki/X?action=delete', 'edit'],
+  ['GET /wiki/X?action=view', 'page'],
+  ['GET /wiki/X?action=edit&action=view', 'edit'],
+  ['GET /wiki/X?action=view&action=edit', 'page'],
+  ['GET /wiki/X?%61ction=%65dit', 'edit'],
+  ['GET /wiki/X?action=edit;x', 'page'],
+  ['GET /wiki/X?Action=edit', 'page'],
+  ['POST /wiki/X?action=edit', 'page'],
+  ['GET /wiki/X?version=1', 'old'],
+  ['GET /wiki/X?version', 'old'],
+  ['GET /wiki/X?version=1&format=txt', 'page'],
+  ['GET /wiki/a/b', '404'],
+  ['GET /wiki/a/b?action=edit', 'edit'],
+  ['POST /wiki/a/b', '405 GET HEAD'],
+  ['GET /head', '405 HEAD'],
+  ['HEAD /head', 'head'],
+  ['POST /post', 'post'],
+  ['DELETE /post', 'put'],
+  ['GET /post', '405 POST PUT DELETE'],
+  ['GET /asked', '404'],
+  ['GET /asked?a=1', 'asked'],
+  ['POST /asked?a=1', '405 GET HEAD'],
+  ['GET /any', 'any'],
+  ['PROPFIND /any/thing', 'any'],
+  ['GET /x.css', 'suffix'],
+  ['GET /any.css', 'suffix'],
+  ['GET /', 'root'],
+  ['GET ', 'root'],
+  ['POST /', '405 GET HEAD'],
+  ['get /wiki/X', '405 GET HEAD POST'],
+  ['GET /WIKI/X', '404'],
+  ['GET /constructor', '404'],
+  ['GET /__proto__', '404'],
+]
+
+const router = routerOf(rows)
+for (const [asked, result] of cases) {
+  void t.test(`${asked} leads to ${result}`, async (t) => {
+    t.equal(found(router, asked), result)
+  })
+}
+
+void t.test(
+  'a query that is not UTF-8 is refused only where a row asks for the query',
+  async (t) => {
+    t.throws(() => router('GET', '/wiki/X', 'a=%ff'), { code: 'ERR_QUERY_ENCODING' })
+    t.equal(found(router, 'GET /any?a=%ff'), 'any')
+    t.equal(found(router, 'POST /wiki/X?a=%ff'), 'page')
+  },
+)
+
+void t.test('the earlier of two rows that fit is taken', async (t) => {
+  const both = { a: { path: '/x/**' }, b: { path: '/x/y' } }
+  t.equal(found(routerOf(both), 'GET /x/y'), 'a')
+  t.equal(found(routerOf({ b: both.b, a: both.a }), 'GET /x/y'), 'b')
+  t.equal(found(routerOf({ all: { path: '/**' }, ...both }), 'GET /x/y'), 'all')
+  t.equal(found(routerOf({ ...both, all: { path: '/**' } }), 'GET /z'), 'all')
+})
+
+void t.test('without any row nothing is found', async (t) => {
+  t.equal(found(routerOf({}), 'GET /'), '404')
+})
+
+const segment = fc.constantFrom('a', 'b', 'ab', '*', 'a*', '**')
+const methods = fc.option(fc.subarray(['GET', 'HEAD', 'POST', 'PUT'], { minLength: 1 }), {
+  nil: undefined,
+})
+const row = fc.record({
+  path: fc.array(segment, { maxLength: 3 }).map((list) => `/${list.join('/')}`),
+  methods,
+})
+
+/** Every row, one after the other, in the words of the design. */
+function linear(list: readonly Row[], method: string, path: string): string {
+  const fits = (it: Row) =>
+    it.methods === undefined ||
+    it.methods.includes(method) ||
+    (method === 'HEAD' && it.methods.includes('GET'))
+  const there = list.flatMap((it, i) => (compilePattern(it.path)(path) ? [{ it, i }] : []))
+  const hit = there.find(({ it }) => fits(it))
+  if (hit !== undefined) return `row ${hit.i}`
+  return there.length === 0 ? '404' : '405'
+}
+
+void t.test('the index by first segment changes nothing', async (t) => {
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(
+      fc.array(row, { maxLength: 8 }),
+      fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE'),
+      fc.array(fc.constantFrom('a', 'b', 'ab', 'c', ''), { maxLength: 3 }),
+      (list, method, segments) => {
+        const path = `/${segments.join('/')}`
+        const made = list.map(({ path: pattern, methods: taken }, i): [string, Row] => [
+          `row ${i}`,
+          taken === undefined ? { path: pattern } : { path: pattern, methods: taken },
+        ])
+        const wanted = linear(
+          made.map(([, it]) => it),
+          method,
+          path,
+        )
+        const got = found(routerOf(Object.fromEntries(made)), `${method} ${path}`)
+        seen.add(wanted)
+        if (got.split(' ', wanted.startsWith('row') ? 2 : 1).join(' ') !== wanted) {
+          throw new Error(`${method} ${path}: ${got}, not ${wanted}`)
+        }
+      },
+    ),
+    { numRuns: 20_000, seed: 9 },
+  )
+  t.ok(['404', '405', 'row 0', 'row 3'].every((result) => seen.has(result)))
+})
