@@ -1,5 +1,6 @@
 /** What the stages of a request's way have learnt about it so far: each adds a fact, the next ones read it. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { ErrorCode, GatewayError } from './errors.js'
 import type { Identity } from './identity.js'
 import type { Route } from './route.js'
@@ -40,7 +41,11 @@ export type CacheUse = 'hit' | 'miss' | 'none'
 /** One request and everything known of it. */
 export class Exchange {
   readonly request: IncomingMessage
+  /** The method that is judged and sent on. */
+  readonly method: string
   readonly response: ServerResponse
+  /** The socket of a request that asks for an upgrade, and what came after its headers. */
+  tunnel: { readonly socket: Duplex; readonly head: Buffer } | undefined = undefined
   /** `performance.now()` when the request's headers had arrived. */
   readonly startedAt: number
   /** As it stood on the wire: `request.url` is rewritten for the router. */
@@ -88,6 +93,7 @@ export class Exchange {
     target: Target | BadTarget,
   ) {
     this.request = request
+    this.method = request.method ?? ''
     this.response = response
     this.startedAt = startedAt
     this.rawTarget = rawTarget

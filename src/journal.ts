@@ -35,11 +35,10 @@ export function createJournal(
   onUpstream: (ok: boolean) => void,
 ) {
   const close = (exchange: Exchange): void => {
-    const { request, response, identity } = exchange
+    const { method, response, identity } = exchange
     const milliseconds = performance.now() - exchange.startedAt
     const gone = !response.writableFinished
     const status = response.headersSent ? response.statusCode : 499
-    const method = request.method ?? ''
     metrics.requestDuration(
       exchange.routeName,
       methodLabels.has(method) ? method : 'other',
@@ -78,7 +77,7 @@ export function createJournal(
           request_id: exchange.id,
           user: exchange.identity?.principal.user || undefined,
           via: exchange.identity?.via,
-          method: exchange.request.method,
+          method: exchange.method,
           path: loggedPath(exchange),
           route,
           result,

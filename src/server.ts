@@ -278,7 +278,7 @@ function ownSteps(
 ): readonly Step[] {
   const method: Step = (exchange) => {
     exchange.routeName = endpoint.name
-    const asked = exchange.request.method ?? ''
+    const asked = exchange.method
     if (asked === 'OPTIONS' && exchange.headers?.preflightMethod !== '') {
       reply.send(exchange, 204, [], '')
       return 'answered'

@@ -52,9 +52,7 @@ function refusal(code: ErrorCode, missing: readonly string[], exchange: Exchange
 /** A preflight is judged as the method it asks for (Fetch §4.8). */
 function preflightMethod(exchange: Exchange): string | undefined {
   const { origin = '', preflightMethod: method = '' } = exchange.headers ?? {}
-  return exchange.request.method === 'OPTIONS' && origin !== '' && method !== ''
-    ? method
-    : undefined
+  return exchange.method === 'OPTIONS' && origin !== '' && method !== '' ? method : undefined
 }
 
 /** Builds the steps. */
@@ -81,7 +79,7 @@ export function createPolicy(parts: PolicyParts) {
 
   const matchRoute: Stage = (exchange) => {
     const asked = preflightMethod(exchange)
-    const method = asked ?? exchange.request.method ?? ''
+    const method = asked ?? exchange.method
     const { route, ...other } = router(method, exchange.path, exchange.target?.query ?? '')
     if (route === undefined) {
       const allow = 'allow' in other ? other.allow : []
@@ -96,16 +94,14 @@ export function createPolicy(parts: PolicyParts) {
     exchange.route = route ?? parts.unmatched
     exchange.routeName = exchange.route.name
     exchange.preflight = asked !== undefined
-    if (exchange.request.method !== 'OPTIONS' || exchange.route.upstream !== 'trac')
-      return undefined
+    if (exchange.method !== 'OPTIONS' || exchange.route.upstream !== 'trac') return undefined
     // Trac runs the view of any method it does not know, so OPTIONS never gets there.
     parts.answerPreflight(exchange)
     return 'answered'
   }
 
   const csrf: Stage = (exchange) => {
-    const { request, route, headers, identity, target } = exchange
-    const method = request.method ?? ''
+    const { method, route, headers, identity, target } = exchange
     if (route?.upstream === 'trac' && safeMethods.has(method)) {
       // Trac saves an edited comment on GET, without a form token; older Pythons also split at ';'.
       const query = target?.query ?? ''

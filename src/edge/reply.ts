@@ -55,9 +55,9 @@ const titles: Readonly<Record<number, string>> = {
 }
 
 /** A GET or HEAD that a browser makes to show a page. */
-export function isNavigation({ headers, request }: Exchange): boolean {
+export function isNavigation({ headers, method }: Exchange): boolean {
   if (headers === undefined) return false
-  if (request.method !== 'GET' && request.method !== 'HEAD') return false
+  if (method !== 'GET' && method !== 'HEAD') return false
   if (headers.fetchMode !== '') return headers.fetchMode === 'navigate'
   return headers.accept.includes('text/html') && !headers.requestedWith
 }
@@ -67,6 +67,12 @@ export function wantsPage({ headers }: Exchange): boolean {
   if (headers === undefined || headers.requestedWith) return false
   if (headers.fetchMode !== '' && headers.fetchMode !== 'navigate') return false
   return headers.accept.includes('text/html')
+}
+
+function titleOf(exchange: Exchange, error: GatewayError): string {
+  if (exchange.routeName === 'auth:callback') return 'Sign-in did not work'
+  if (error.code === 'ERR_PROVIDER_ANSWER') return 'The sign-in provider can’t be reached'
+  return titles[error.status] ?? errors[error.code].text
 }
 
 function challengeOf(error: GatewayError): string {
@@ -156,7 +162,7 @@ export function createReply(options: ReplyOptions) {
       const ownUrl = `${base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
       return [{ label: 'Sign in', href: own ? ownUrl : loginUrl(sent) }, start]
     }
-    return error.status >= 500 && exchange.request.method === 'GET'
+    return error.status >= 500 && exchange.method === 'GET'
       ? [{ label: 'Try again', href: sent }, start]
       : [start]
   }
@@ -172,7 +178,7 @@ export function createReply(options: ReplyOptions) {
       exchange,
       error.status,
       {
-        title: titles[error.status] ?? errors[error.code].text,
+        title: titleOf(exchange, error),
         paragraphs: [error.message],
         facts,
         actions: actionsFor(exchange, error),

@@ -79,14 +79,14 @@ export function createForward(parts: ForwardParts) {
   }
 
   const headersFor = (exchange: Exchange, upstream: Upstream, outgoing: Outgoing): string[] => {
-    const { route, target, request, identity } = exchange
+    const { route, target, identity } = exchange
     const anonymous = route?.access === 'public' || identity === undefined || exchange.preflight
     const wire = anonymous ? parts.anonymousWire : identity.principal.wire
     const length = outgoing.length ?? 0
     // As long as the slowest allowed client may take to send it.
     const bodySeconds = length === 0 ? 0 : 30 + Math.ceil(length / parts.bodyLimits.minimumRate)
     const signed = {
-      method: request.method ?? '',
+      method: exchange.method,
       host: upstream.voice.host,
       path: target?.path ?? '',
       query: target?.query ?? '',
@@ -113,8 +113,7 @@ export function createForward(parts: ForwardParts) {
     outgoing: Outgoing,
     reusable: boolean,
   ): void => {
-    const { request, response, route, target } = exchange
-    const method = request.method ?? ''
+    const { method, response, route, target } = exchange
     const connection = upstream.connections.take(reusable)
     const startedAt = performance.now()
     const relay = new Relay(response, connection, method === 'HEAD', {
@@ -195,8 +194,7 @@ export function createForward(parts: ForwardParts) {
   return (exchange: Exchange): void => {
     const upstream = parts.upstreams.get(exchange.route?.upstream ?? '')
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
-    const { request, headers } = exchange
-    const method = request.method ?? ''
+    const { method, headers } = exchange
     const chunked = headers?.chunked === true
     if (hasNoBody(method)) dispatch(exchange, upstream, noBody, method === 'GET')
     else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(exchange, upstream, chunked)

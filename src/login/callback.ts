@@ -54,6 +54,7 @@ export function createCallback(parts: CallbackParts) {
       const error = query.get('error')
       throw error === null ? new GatewayError('ERR_CALLBACK_MALFORMED', { cause }) : deniedBy(error)
     }
+    if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
     const answer = await parts.tokens.redeem(callback, attempt.verifier)
     const session = await parts.sessions.begin(await parts.checks.signIn(answer, attempt.nonce))
     if (session.value.length > longestSession) throw new GatewayError('ERR_SESSION_TOO_LARGE')

@@ -139,7 +139,7 @@ export function createLogout(parts: LogoutParts) {
   return {
     /** POST ends the session; GET asks first, so that no link or image can sign anybody out. */
     async logout(exchange: Exchange): Promise<void> {
-      if (exchange.request.method === 'POST') await leave(exchange)
+      if (exchange.method === 'POST') await leave(exchange)
       else confirm(exchange)
     },
     signedOut(exchange: Exchange): Promise<void> {
