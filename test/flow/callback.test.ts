@@ -1,0 +1,378 @@
+/** The way back from the provider: whatever comes, it ends in a session or in a page with a way forward. */
+import t from 'tap'
+import type { Test } from 'tap'
+import { badAnswers, hugeAnswer, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import type { ScriptedAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'
+import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { Visitor } from '../fixtures/visitor.js'
+import type { Answer } from '../fixtures/visitor.js'
+import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+
+const provider = await startScriptedProvider()
+const stranger = await createScriptedKey('key-1')
+const upstream = await startUpstream()
+const gateway = await startTestGateway({
+  issuer: provider.issuer,
+  clientId: provider.clientId,
+  cognitoDomain: provider.origin,
+  tracUrl: upstream.url,
+})
+t.teardown(async () => {
+  await gateway.close()
+  await upstream.close()
+  await provider.stop()
+})
+const { session: sessionName, attempt: attemptStem } = gateway.gateway.rooms.names
+const callback = `${gateway.url}/auth/callback`
+const isCallback = (url: URL) => url.href.startsWith(callback)
+const hasSession = (visitor: Visitor) => visitor.cookies(gateway.url).has(sessionName)
+
+/** A browser that stands before the callback. */
+async function begin(returnTo = '/trac/wiki/Start') {
+  const visitor = new Visitor()
+  const start = `${gateway.url}/auth/login?return_to=${encodeURIComponent(returnTo)}`
+  const back = await visitor.follow(start, isCallback)
+  return { visitor, back: new URL(back.location) }
+}
+
+/** A page of ours that says what, names the request, leads on, and starts nothing by itself. */
+function checkPage(t: Test, page: Answer, status: number, code: string) {
+  t.equal(page.status, status)
+  t.match(page.text, `<dd>${code}</dd>`)
+  t.match(page.text, /<dt>Request<\/dt><dd>[0-9a-f]{32}<\/dd>/)
+  t.match(page.text, /<a href="\/trac\/auth\/login(\?prompt=login)?">Sign in<\/a>/)
+  t.equal(page.location, '', 'no redirect')
+  t.notMatch(page.text, /<script|http-equiv/i)
+  t.match(page.headers['content-security-policy'], "default-src 'none'")
+  t.equal(page.headers['referrer-policy'], 'same-origin')
+  t.equal(page.headers['cache-control'], 'no-store')
+}
+
+await t.test('ends in a session, and at the page that asked', async (t) => {
+  const { visitor, back } = await begin('/trac/ticket/42?x=1')
+  const answer = await visitor.open(back)
+  t.equal(answer.status, 303)
+  t.equal(answer.location, `${gateway.url}/ticket/42?x=1`)
+  t.ok(hasSession(visitor))
+  const form = provider.received.token.at(-1)!.form
+  t.match(form.get('code_verifier'), /^[A-Za-z0-9_-]{43}$/)
+  t.equal(form.get('redirect_uri'), callback)
+})
+
+await t.test('sent twice it gets the same answer, with one exchange', async (t) => {
+  const { visitor, back } = await begin()
+  const before = provider.counts.token
+  const twice = await Promise.all([visitor.copy().open(back), visitor.copy().open(back)])
+  const third = await visitor.open(back)
+  const fourth = await visitor.open(back)
+  t.equal(provider.counts.token, before + 1)
+  const values = [...twice, third, fourth].map((answer) => {
+    t.equal(answer.status, 303)
+    t.equal(answer.location, `${gateway.url}/wiki/Start`)
+    return answer.setCookies.find((line) => line.startsWith(`${sessionName}=`))?.split(';')[0]
+  })
+  t.equal(new Set(values).size, 1, 'the very same session')
+  const attempt = third.setCookies.find((line) => line.startsWith(`${attemptStem}${stateOf(back)}`))
+  t.match(attempt, '; Max-Age=60;', 'for a minute')
+})
+function stateOf(url: URL): string {
+  return url.searchParams.get('state')!.slice(0, 8)
+}
+
+await t.test('a failure sent twice is the same failure, with one exchange', async (t) => {
+  const { visitor, back } = await begin()
+  provider.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
+  const before = provider.counts.token
+  checkPage(t, await visitor.open(back), 400, 'ERR_LOGIN_UNKNOWN')
+  checkPage(t, await visitor.open(back), 400, 'ERR_LOGIN_UNKNOWN')
+  t.equal(provider.counts.token, before + 1)
+  provider.restore()
+})
+
+await t.test('a code that was used before, or is made up, gives nothing', async (t) => {
+  const { visitor, back } = await begin()
+  await visitor.open(back)
+  const other = await begin()
+  const mixed = new URL(other.back)
+  mixed.searchParams.set('code', back.searchParams.get('code')!)
+  checkPage(t, await other.visitor.open(mixed), 400, 'ERR_LOGIN_UNKNOWN')
+  t.notOk(hasSession(other.visitor))
+  const third = await begin()
+  third.back.searchParams.set('code', 'made-up')
+  checkPage(t, await third.visitor.open(third.back), 400, 'ERR_LOGIN_UNKNOWN')
+})
+
+await t.test('a bookmark of it: the start page for who is signed in, else a page', async (t) => {
+  const { visitor, back } = await begin()
+  checkPage(t, await new Visitor().open(back), 400, 'ERR_LOGIN_UNKNOWN')
+  await visitor.open(back)
+  for (const name of visitor.cookies(gateway.url).keys()) {
+    if (name.startsWith(attemptStem)) visitor.cookies(gateway.url).delete(name)
+  }
+  const answer = await visitor.open(back)
+  t.equal(answer.status, 303)
+  t.equal(answer.location, `${gateway.url}/`)
+})
+
+await t.test('a sign-in ends after ten minutes', async (t) => {
+  const late = await begin()
+  gateway.clock.advance(10 * 60_000 + 1)
+  checkPage(t, await late.visitor.open(late.back), 400, 'ERR_LOGIN_UNKNOWN')
+  t.notOk(hasSession(late.visitor))
+  const intime = await begin()
+  gateway.clock.advance(10 * 60_000 - 1000)
+  t.equal((await intime.visitor.open(intime.back)).status, 303)
+})
+
+await t.test('an answer that is none is 400', async (t) => {
+  const { visitor, back } = await begin()
+  const { searchParams } = back
+  const [code, own] = [searchParams.get('code')!, searchParams.get('state')!]
+  const cases: readonly (readonly [string, string])[] = [
+    ['', 'ERR_CALLBACK_MALFORMED'],
+    ['?', 'ERR_CALLBACK_MALFORMED'],
+    ['?&', 'ERR_CALLBACK_MALFORMED'],
+    ['?code=x', 'ERR_CALLBACK_MALFORMED'],
+    ['?state=', 'ERR_CALLBACK_MALFORMED'],
+    [`?code=${code}&state=`, 'ERR_CALLBACK_MALFORMED'],
+    [`?code=${code}&state=${own}&state=${own}`, 'ERR_CALLBACK_MALFORMED'],
+    [`?code=${code}&code=${code}&state=${own}`, 'ERR_CALLBACK_MALFORMED'],
+    [`?code=${code}&state=${own}&iss=a&iss=b`, 'ERR_CALLBACK_MALFORMED'],
+    [`?code=${code}&state=${own}&error=a&error=b`, 'ERR_CALLBACK_MALFORMED'],
+    [`?code=${code}&state=${own.slice(0, 8)}${'A'.repeat(35)}`, 'ERR_LOGIN_UNKNOWN'],
+    [`?code=${code}&state=${own.slice(0, 8)}`, 'ERR_LOGIN_UNKNOWN'],
+    [`?code=${code}&state=%00`, 'ERR_LOGIN_UNKNOWN'],
+    ['?code=%zz&state=%', 'ERR_LOGIN_UNKNOWN'],
+  ]
+  const before = provider.counts.token
+  for (const [query, expected] of cases) {
+    checkPage(t, await visitor.copy().open(callback + query), 400, expected)
+  }
+  t.equal(provider.counts.token, before, 'no code was redeemed')
+  t.equal((await visitor.open(back)).status, 303, 'and the sign-in is still open')
+})
+
+await t.test('an attempt without code, or with an empty one, is 400', async (t) => {
+  for (const query of ['', '&code=', '&iss=', '&response=x']) {
+    const { visitor, back } = await begin()
+    const own = back.searchParams.get('state')!
+    checkPage(
+      t,
+      await visitor.open(`${callback}?state=${own}${query}`),
+      400,
+      'ERR_CALLBACK_MALFORMED',
+    )
+  }
+})
+
+await t.test('a consent that was denied is said so, escaped', async (t) => {
+  const cases: readonly (readonly [string, number, string])[] = [
+    ['access_denied', 403, 'ERR_LOGIN_DENIED'],
+    ['interaction_required', 403, 'ERR_LOGIN_DENIED'],
+    ['<img src=x onerror=alert(1)>', 403, 'ERR_LOGIN_DENIED'],
+    ['temporarily_unavailable', 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ['server_error', 503, 'ERR_PROVIDER_UNAVAILABLE'],
+  ]
+  for (const [error, status, code] of cases) {
+    const { visitor, back } = await begin()
+    const query = new URLSearchParams({
+      state: back.searchParams.get('state')!,
+      error,
+      error_description: '<script>alert(1)</script>',
+    })
+    const page = await visitor.open(`${callback}?${query.toString()}`)
+    checkPage(t, page, status, code)
+    t.notMatch(page.text, 'onerror')
+    t.equal(page.headers['retry-after'] !== undefined, status === 503)
+  }
+})
+
+await t.test('iss of RFC 9207 must be the issuer when it comes', async (t) => {
+  for (const iss of ['https://evil.example', `${provider.issuer}/`, provider.origin]) {
+    const { visitor, back } = await begin()
+    back.searchParams.set('iss', iss)
+    checkPage(t, await visitor.open(back), 400, 'ERR_CALLBACK_MALFORMED')
+    t.notOk(hasSession(visitor))
+  }
+  const { visitor, back } = await begin()
+  back.searchParams.set('iss', provider.issuer)
+  t.equal((await visitor.open(back)).status, 303)
+})
+
+await t.test('iss of RFC 9207 must come when the provider says it does', async (t) => {
+  const other = await startScriptedProvider({ dialect: 'standard', path: '' })
+  other.replace('discovery', (request) => ({
+    body: {
+      ...(other.usual('discovery', request).body as object),
+      authorization_response_iss_parameter_supported: true,
+    },
+  }))
+  const { issuer, clientId } = other
+  const strict = await startTestGateway({ issuer, clientId, tracUrl: upstream.url })
+  t.teardown(async () => {
+    await strict.close()
+    await other.stop()
+  })
+  for (const iss of [undefined, issuer]) {
+    const visitor = new Visitor()
+    const answer = await visitor.follow(`${strict.url}/auth/login`, (url) =>
+      url.pathname.endsWith('/callback'),
+    )
+    const back = new URL(answer.location)
+    if (iss !== undefined) back.searchParams.set('iss', iss)
+    const last = await visitor.open(back)
+    if (iss === undefined) checkPage(t, last, 400, 'ERR_CALLBACK_MALFORMED')
+    else t.equal(last.status, 303)
+  }
+})
+
+/** The usual token answer with other members. */
+function tokens(change: (usual: Record<string, unknown>, nonce: string) => object) {
+  return (request: ScriptedRequest): ScriptedAnswer => {
+    const usual = provider.usual('token', request).body as Record<string, unknown>
+    const claims = String(usual['id_token']).split('.')[1] ?? ''
+    const { nonce } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { nonce: string }
+    return { body: { ...usual, ...change(usual, nonce) } }
+  }
+}
+const idToken = (claims: object, options = {}) =>
+  tokens((_, nonce) => ({ id_token: provider.sign('id', { nonce, ...claims }, options) }))
+
+await t.test('nonsense from the token endpoint ends in a page and no session', async (t) => {
+  const cases: readonly (readonly [
+    string,
+    (request: ScriptedRequest) => ScriptedAnswer,
+    number,
+    string,
+  ])[] = [
+    ['an HTML page', () => badAnswers.html, 502, 'ERR_PROVIDER_ANSWER'],
+    ['half of JSON', () => badAnswers.notJson, 502, 'ERR_PROVIDER_ANSWER'],
+    ['nothing', () => badAnswers.empty, 502, 'ERR_PROVIDER_ANSWER'],
+    ['null', () => ({ body: 'null' }), 502, 'ERR_PROVIDER_ANSWER'],
+    ['10 MB', () => hugeAnswer(), 502, 'ERR_PROVIDER_ANSWER'],
+    ['a redirect', () => ({ status: 302, headers: { Location: '/' } }), 502, 'ERR_PROVIDER_ANSWER'],
+    ['another OAuth error', () => oauthError('invalid_client'), 502, 'ERR_PROVIDER_ANSWER'],
+    ['a 503', () => badAnswers.unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ['a 429', () => ({ status: 429 }), 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ['a broken connection', () => badAnswers.broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ['no ID token', tokens(() => ({ id_token: undefined })), 502, 'ERR_PROVIDER_ANSWER'],
+    ['no access token', tokens(() => ({ access_token: undefined })), 502, 'ERR_PROVIDER_ANSWER'],
+    ['another token type', tokens(() => ({ token_type: 'mac' })), 502, 'ERR_PROVIDER_ANSWER'],
+    ['an ID token that is a number', tokens(() => ({ id_token: 7 })), 502, 'ERR_PROVIDER_ANSWER'],
+    [
+      'the access token in its place',
+      tokens(({ access_token: access }) => ({ id_token: access })),
+      401,
+      'ERR_TOKEN_USE',
+    ],
+    ['another nonce', idToken({ nonce: 'other' }), 401, 'ERR_TOKEN_NONCE'],
+    ['no nonce', idToken({ nonce: undefined }), 401, 'ERR_TOKEN_NONCE'],
+    ['another issuer', idToken({ iss: 'https://evil.example' }), 401, 'ERR_TOKEN_ISSUER'],
+    ['another client', idToken({ aud: 'other' }), 401, 'ERR_TOKEN_CLIENT'],
+    ['an expired token', idToken({ exp: 1 }), 401, 'ERR_TOKEN_EXPIRED'],
+    ['no signature', idToken({}, { alg: 'none' }), 401, 'ERR_TOKEN_MALFORMED'],
+    [
+      'HMAC',
+      idToken({}, { key: Buffer.from('x'), header: { kid: 'key-1' } }),
+      401,
+      'ERR_TOKEN_ALGORITHM',
+    ],
+    ['a bad signature', idToken({}, { key: stranger }), 401, 'ERR_TOKEN_SIGNATURE'],
+    ['an unknown key', idToken({}, { kid: 'key-7' }), 401, 'ERR_TOKEN_KEY_UNKNOWN'],
+    [
+      'a name that is a permission',
+      idToken({ 'cognito:username': 'trac_admin' }),
+      401,
+      'ERR_NAME_REFUSED',
+    ],
+    ['a name that is a group', idToken({ 'cognito:username': 'Admins' }), 401, 'ERR_NAME_REFUSED'],
+    ['no name', idToken({ 'cognito:username': undefined }), 401, 'ERR_NAME_UNKNOWN'],
+    [
+      'a session over 8 KiB',
+      tokens(() => ({ refresh_token: 'r'.repeat(9000) })),
+      431,
+      'ERR_SESSION_TOO_LARGE',
+    ],
+  ]
+  for (const [what, answer, status, code] of cases) {
+    await t.test(what, async (t) => {
+      const { visitor, back } = await begin()
+      provider.replace('token', answer)
+      const page = await visitor.open(back)
+      provider.restore()
+      checkPage(t, page, status, code)
+      t.notOk(hasSession(visitor))
+      t.equal(page.headers['retry-after'] !== undefined, status === 503)
+      t.equal((await visitor.follow(`${gateway.url}/newticket`)).status, 200, 'a new try works')
+    })
+  }
+})
+function oauthError(error: string): ScriptedAnswer {
+  return { status: 401, body: { error } }
+}
+
+await t.test('a provider that was down while somebody signed in is no dead end', async (t) => {
+  const { visitor, back } = await begin()
+  await provider.stop()
+  checkPage(t, await visitor.open(back), 503, 'ERR_PROVIDER_UNAVAILABLE')
+  await provider.restart()
+  const page = await visitor.follow(`${gateway.url}/auth/login`)
+  t.equal(page.url.href, `${gateway.url}/`)
+  t.ok(hasSession(visitor))
+})
+
+await t.test(
+  'a browser that goes away while the code is redeemed leaves nothing stuck',
+  async (t) => {
+    const { visitor, back } = await begin()
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => (release = resolve))
+    provider.replace('token', async (request) => {
+      await released
+      return provider.usual('token', request)
+    })
+    const asked = provider.next('token')
+    const controller = new AbortController()
+    const aborted = fetch(back, {
+      redirect: 'manual',
+      headers: { cookie: visitor.cookieHeader(gateway.url) },
+      signal: controller.signal,
+    }).catch((error: Error) => error.name)
+    await asked
+    controller.abort()
+    t.equal(await aborted, 'AbortError')
+    release()
+    provider.restore()
+    t.equal((await visitor.open(back)).status, 303, 'the second request gets the answer')
+  },
+)
+
+await t.test('a thousand random queries do no harm', async (t) => {
+  const { visitor, back } = await begin()
+  const own = back.searchParams.get('state')!
+  const names = ['state', 'code', 'error', 'iss', 'x', 'error_description', 'session_state', '']
+  const values = [
+    '',
+    own,
+    'x',
+    '%00',
+    '%zz',
+    '%F0%9F',
+    '&',
+    '=',
+    "'",
+    '%3Cscript%3E',
+    'a'.repeat(500),
+  ]
+  let seed = 1
+  const pick = <T>(list: readonly T[]): T => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return list[seed % list.length]!
+  }
+  for (let i = 0; i < 1000; i++) {
+    const pairs = Array.from({ length: 1 + (i % 5) }, () => `${pick(names)}=${pick(values)}`)
+    const { status } = await visitor.open(`${callback}?${pairs.join('&')}`, { keep: false })
+    if (status >= 500 && status !== 503) t.fail(`${status} for ${pairs.join('&')}`)
+  }
+  t.equal((await visitor.open(`${gateway.url}/wiki/Start`)).status, 200)
+})
