@@ -46,6 +46,8 @@ export class Exchange {
   readonly response: ServerResponse
   /** The socket of a request that asks for an upgrade, and what came after its headers. */
   tunnel: { readonly socket: Duplex; readonly head: Buffer } | undefined = undefined
+  /** Whether 101 was answered on that socket. */
+  upgraded = false
   /** `performance.now()` when the request's headers had arrived. */
   readonly startedAt: number
   /** As it stood on the wire: `request.url` is rewritten for the router. */

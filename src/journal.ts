@@ -37,8 +37,9 @@ export function createJournal(
   const close = (exchange: Exchange): void => {
     const { method, response, identity } = exchange
     const milliseconds = performance.now() - exchange.startedAt
-    const gone = !response.writableFinished
-    const status = response.headersSent ? response.statusCode : 499
+    const gone = !response.writableFinished && !exchange.upgraded
+    const answered = response.headersSent ? response.statusCode : 499
+    const status = exchange.upgraded ? 101 : answered
     metrics.requestDuration(
       exchange.routeName,
       methodLabels.has(method) ? method : 'other',

@@ -1,13 +1,21 @@
 /** The public socket: what is bounded and refused before there is a request, and to whom requests are handed. */
-import { createServer as createHttpServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { ServerResponse, createServer as createHttpServer } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Config } from './config/schema.js'
 import type { Milliseconds } from './identity.js'
 
 /** Takes one request. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Where the socket of a WebSocket handshake waits for its verdict. */
+export const kTunnel = Symbol('tunnel')
+/** A request that may carry such a socket. */
+export type Upgrading = IncomingMessage & {
+  [kTunnel]?: { readonly socket: Duplex; readonly head: Buffer }
+}
 
 /** The public listener. */
 export interface Listener {
@@ -67,6 +75,25 @@ function createServer(config: Config): Server {
   })
 }
 
+/**
+ * Hands an upgrade request on like any other: what answers it is an ordinary answer, after which the connection ends,
+ * or the tunnel that takes the socket over. Node has stopped parsing here, so a body could not be told from a tunnel.
+ */
+function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, head: Buffer): void {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(request.socket)
+  response.once('finish', () => socket.end())
+  socket.on('error', () => socket.destroy())
+  const { headers } = request
+  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
+    socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    return
+  }
+  if (headers.upgrade?.toLowerCase() === 'websocket') request[kTunnel] = { socket, head }
+  hand(request, response)
+}
+
 /** Creates the listener; until {@link Listener.handTo} it serves nobody. */
 export function createListener(config: Config): Listener {
   const server = createServer(config)
@@ -75,6 +102,12 @@ export function createListener(config: Config): Listener {
   server.on('request', hand)
   // `100 Continue` is sent when a request has passed, not when it arrives.
   server.on('checkContinue', hand)
+  const upgraded = new Set<Duplex>()
+  server.on('upgrade', (request: Upgrading, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
+    handUpgrade(hand, request, socket, head)
+  })
   server.on('clientError', answerParserError)
   server.on('connect', (_request: IncomingMessage, socket: Socket) => {
     socket.end('HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
@@ -88,6 +121,8 @@ export function createListener(config: Config): Listener {
       new Promise((resolve) => {
         const sweep = setInterval(() => server.closeIdleConnections(), sweepEvery)
         const deadline = setTimeout(() => server.closeAllConnections(), patience)
+        // A WebSocket has no end of its own to wait for.
+        for (const socket of upgraded) socket.destroy()
         server.close(() => {
           clearInterval(sweep)
           clearTimeout(deadline)

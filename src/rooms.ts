@@ -182,6 +182,7 @@ function createUpstreams(
     upstreams.set(name, {
       name,
       isTrac: name === 'trac',
+      url: upstream.url,
       connections,
       voice: {
         host: around.address.host,

@@ -21,8 +21,12 @@ import { createForward } from './forward/forward.js'
 import { createSpool } from './forward/spool.js'
 import { createIdentify } from './identify/identify.js'
 import { createSessionCredential } from './identify/session.js'
+import type { Now } from './identity.js'
 import { createJournal } from './journal.js'
 import type { Rooms, Surroundings } from './rooms.js'
+import { kTunnel } from './listener.js'
+import type { Upgrading } from './listener.js'
+import { readCookies } from './session/cookies.js'
 import { belowBase, parseTarget } from './target.js'
 import type { BadTarget, Target } from './target.js'
 
@@ -44,7 +48,7 @@ interface Arrival {
 }
 
 const kArrival = Symbol('arrival')
-type Arriving = FastifyRequest['raw'] & { [kArrival]?: Arrival }
+type Arriving = Upgrading & { [kArrival]?: Arrival }
 
 /** What Node's parser lets in, each judged by the policy; CONNECT is answered by the listener. */
 const allMethods = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
@@ -178,6 +182,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     responseRules: { cookieStem: names.session.slice(0, -1), secure: address.secure },
     bodyLimits: { idle: server.timeouts.bodyIdle, minimumRate: server.timeouts.bodyMinimumRate },
     now,
+    isAlive: createLiveness(rooms, now),
+    onTunnel: (change) => metrics.tunnels.inc(change),
     refuse: reply.refuse,
     onAnswer: journal.upstreamAnswer,
     onError: journal.upstreamError,
@@ -199,6 +205,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     limits,
     policy.csrf,
     policy.access,
+    policy.upgrades,
     policy.bodyLimits,
   ]
 
@@ -206,6 +213,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     const raw = request.raw as Arriving
     const { target, startedAt, rawTarget } = raw[kArrival]!
     request.exchange = new Exchange(raw, fastifyReply.raw, startedAt, rawTarget, target)
+    request.exchange.tunnel = raw[kTunnel]
     journal.open(request.exchange)
     runSteps(everyone, request, fastifyReply, done)
   })
@@ -246,6 +254,25 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
   // ────────────────────────────────────────────────────────────────────────────────────────────────
   await app.ready()
   return app
+}
+
+/** Whether the credential of an exchange that is long under way still holds. */
+function createLiveness({ bearer, sessions, names }: Rooms, now: Now) {
+  return ({ identity, headers }: Exchange): boolean => {
+    if (identity?.via === undefined) return true
+    if (identity.via === 'session') {
+      return sessions.isAlive(readCookies(headers?.cookie ?? '', names).session)
+    }
+    if (now() >= identity.expiresAt) return false
+    try {
+      const { known } = bearer(identity.accessToken ?? '')
+      // Forgotten here, so it is being verified: the next look will tell.
+      if (known instanceof Promise) known.catch(() => undefined)
+      return true
+    } catch {
+      return false
+    }
+  }
 }
 
 /** One limiter for each row that has a limit of its own. */

@@ -1,4 +1,4 @@
-/** Steps 8, 11, 12 and 13 of a request's way: the route, where it came from, whether it may, how large it is. */
+/** Steps 8 and 11 to 13 of a request's way: the route, where it came from, whether it may, how large it is. */
 import { GatewayError } from '../errors.js'
 import type { ErrorCode } from '../errors.js'
 import type { Exchange, Stage } from '../exchange.js'
@@ -127,10 +127,20 @@ export function createPolicy(parts: PolicyParts) {
     else if (exchange.shadowed === undefined) record(exchange, 'allow')
   }
 
+  /** A browser sends its own origin with every WebSocket and cookies with any: only our pages may (RFC 6455 §10.2). */
+  const upgrades: Stage = ({ tunnel, route, headers, identity }) => {
+    if (tunnel === undefined) return
+    const websocket = headers?.upgrade.toLowerCase() === 'websocket'
+    if (!websocket || route?.websocket !== true) throw new GatewayError('ERR_UPGRADE_REFUSED')
+    const origin = headers?.origin ?? ''
+    const ours = origin === parts.publicOrigin || (origin === '' && identity?.via !== 'session')
+    if (!ours) throw new GatewayError('ERR_CROSS_SITE')
+  }
+
   const bodyLimits: Stage = ({ route, headers }) => {
     if (headers === undefined || route === undefined) throw new GatewayError('ERR_INTERNAL')
     if (headers.contentLength > route.bodyLimit) throw new GatewayError('ERR_BODY_TOO_LARGE')
   }
 
-  return { matchRoute, csrf, access, bodyLimits }
+  return { matchRoute, csrf, access, upgrades, bodyLimits }
 }

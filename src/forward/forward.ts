@@ -10,6 +10,7 @@ import type { Connection, Connections } from './connections.js'
 import { Relay } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
 import type { UpstreamVoice } from './request-headers.js'
+import { createTunnel } from './tunnel.js'
 import { clientHeaders } from './response-headers.js'
 import type { ResponseRules } from './response-headers.js'
 import type { createSpool } from './spool.js'
@@ -19,6 +20,7 @@ export interface Upstream {
   readonly name: string
   /** Trac's servers want a type for every body, even an empty one (trac.md §6). */
   readonly isTrac: boolean
+  readonly url: string
   readonly connections: Connections
   readonly voice: UpstreamVoice
   readonly sign: Signer | undefined
@@ -33,6 +35,8 @@ export interface ForwardParts {
   readonly responseRules: ResponseRules
   readonly bodyLimits: BodyLimits
   readonly now: Now
+  readonly isAlive: (exchange: Exchange) => boolean
+  readonly onTunnel: (change: 1 | -1) => void
   readonly refuse: (exchange: Exchange, error: unknown) => void
   readonly onAnswer: (upstream: string, exchange: Exchange, milliseconds: number) => void
   readonly onError: (upstream: string, error: GatewayError) => void
@@ -103,6 +107,22 @@ export function createForward(parts: ForwardParts) {
     return list
   }
 
+  const answerHeaders = (exchange: Exchange, raw: readonly Buffer[]): string[] =>
+    clientHeaders(raw, parts.responseRules, {
+      requestId: exchange.id,
+      personal: exchange.identity?.via !== undefined && exchange.route?.access !== 'public',
+      byCookie: exchange.identity?.via === 'session',
+      setCookies: exchange.setCookies,
+    })
+
+  const tunnel = createTunnel({
+    headersFor: (exchange, upstream) => headersFor(exchange, upstream, noBody),
+    clientHeaders: answerHeaders,
+    isAlive: parts.isAlive,
+    fail,
+    onOpen: parts.onTunnel,
+  })
+
   /**
    * Sends it once. Only a GET without a body may share a connection (`reusable`); one whose kept connection had
    * quietly ended is sent once more, on a fresh one.
@@ -119,12 +139,7 @@ export function createForward(parts: ForwardParts) {
     const relay = new Relay(response, connection, method === 'HEAD', {
       headers(_status, raw) {
         parts.onAnswer(upstream.name, exchange, performance.now() - startedAt)
-        const headers = clientHeaders(raw, parts.responseRules, {
-          requestId: exchange.id,
-          personal: exchange.identity?.via !== undefined && route?.access !== 'public',
-          byCookie: exchange.identity?.via === 'session',
-          setCookies: exchange.setCookies,
-        })
+        const headers = answerHeaders(exchange, raw)
         if (hasUnreadBody(exchange)) headers.push('Connection', 'close')
         return headers
       },
@@ -196,7 +211,8 @@ export function createForward(parts: ForwardParts) {
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
     const { method, headers } = exchange
     const chunked = headers?.chunked === true
-    if (hasNoBody(method)) dispatch(exchange, upstream, noBody, method === 'GET')
+    if (exchange.tunnel !== undefined) tunnel(exchange, upstream)
+    else if (hasNoBody(method)) dispatch(exchange, upstream, noBody, method === 'GET')
     else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(exchange, upstream, chunked)
     else dispatch(exchange, upstream, { ...noBody, length: 0 }, false)
   }

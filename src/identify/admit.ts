@@ -65,7 +65,14 @@ export function createAdmit(parts: AdmitParts) {
     if (!saysTooLittle(token, people)) return token.claims
     if (parts.userinfo === undefined || !token.issuer.main)
       throw new GatewayError('ERR_NAME_UNKNOWN')
-    return withUserinfo(token.claims, await parts.userinfo(raw, token.subject, token.scopes))
+    const claims = withUserinfo(
+      token.claims,
+      await parts.userinfo(raw, token.subject, token.scopes),
+    )
+    // A provider may keep a claim to itself that an ID token would show: a lower entry could be a second name.
+    const byName = !(parts.byEmail && people.source.main)
+    if (byName && lacksBetterName(claims, people.claims)) throw new GatewayError('ERR_NAME_UNKNOWN')
+    return claims
   }
 
   const asMachine = (token: VerifiedToken, people: IssuerPeople): Principal => {

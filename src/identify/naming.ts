@@ -48,6 +48,11 @@ const longestAddress = 254
 /** Names with a meaning of their own in Trac. */
 const builtin = ['anonymous', 'authenticated']
 
+/** The form in which two names are compared; upper case first, since a dotless i and a sharp s only meet there. */
+function fold(name: string): string {
+  return name.toUpperCase().toLowerCase()
+}
+
 function refuse(detail: string): never {
   throw new GatewayError('ERR_NAME_REFUSED', { detail })
 }
@@ -55,10 +60,8 @@ function refuse(detail: string): never {
 /** Compiles the rules. */
 export function createNaming(rules: NameRules): Naming {
   const aliases = new Map(Object.entries(rules.aliases))
-  const reserved = new Set(
-    [...aliases.values(), ...rules.machineNames].map((name) => name.toLowerCase()),
-  )
-  const forbidden = new Set([...builtin, ...rules.forbidden].map((name) => name.toLowerCase()))
+  const reserved = new Set([...aliases.values(), ...rules.machineNames].map(fold))
+  const forbidden = new Set([...builtin, ...rules.forbidden].map(fold))
 
   const check = (name: string): string => {
     if (name === '') refuse('The user name is empty.')
@@ -67,7 +70,7 @@ export function createNaming(rules: NameRules): Naming {
     if (whiteEnds.test(name)) refuse('The user name begins or ends with white space.')
     if (name.includes(',')) refuse('The user name has a comma.')
     if (name.normalize('NFKC') !== name) refuse('The user name has a look-alike character.')
-    if (forbidden.has(name.toLowerCase())) {
+    if (forbidden.has(fold(name))) {
       refuse(`“${name}” is a permission or a group, not a user name.`)
     }
     return name
@@ -78,9 +81,9 @@ export function createNaming(rules: NameRules): Naming {
       refuse('Only ASCII user names are allowed here (identity.username.case).')
     return name.toLowerCase()
   }
-  const prefixes = rules.prefixes.map((prefix) => prefix.toLowerCase())
+  const prefixes = rules.prefixes.map(fold)
   const isPrefixed = (name: string): boolean =>
-    prefixes.some((prefix) => name.toLowerCase().startsWith(prefix))
+    prefixes.some((prefix) => fold(name).startsWith(prefix))
   const aliasOf = (subject: string, source: NameSource): string | undefined =>
     aliases.get(`${source.issuer}#${subject}`) ?? (source.main ? aliases.get(subject) : undefined)
   const localPart = (profile: Profile, domain: string): string => {
@@ -109,7 +112,7 @@ export function createNaming(rules: NameRules): Naming {
           ? localPart(profile, rules.emailLocalPart)
           : claimed(profile)
       const name = check(inCase(source.prefix + raw))
-      if (reserved.has(name.toLowerCase()) || (source.main && isPrefixed(name))) {
+      if (reserved.has(fold(name)) || (source.main && isPrefixed(name))) {
         throw new GatewayError('ERR_NAME_RESERVED')
       }
       return name

@@ -93,6 +93,7 @@ export function createMetrics(build: { readonly version: string }) {
       'Open connections to upstreams.',
       ['upstream'],
     ),
+    tunnels: gauge('trac_gateway_tunnels', 'WebSocket connections that are open.'),
     configGeneration: gauge(
       'trac_gateway_config_generation',
       'How many times a configuration was taken.',

@@ -285,6 +285,14 @@ export function createSessions(options: SessionOptions) {
       return session === undefined ? undefined : newestOf(session)
     },
 
+    /** Whether a session that was found before is still good, without touching it. */
+    isAlive(value: string): boolean {
+      const known = byValue.get(fingerprint(value))
+      if (known === undefined) return false
+      const session = newestOf(known)
+      return !hasEnded(session) && (canRenew(session) || now() < session.record.exp * 1000)
+    },
+
     /** Begins a session under a fresh id. */
     begin: (signIn: SignIn): Promise<OpenSession> =>
       keep({

@@ -1,0 +1,132 @@
+/** A WebSocket's way: the upstream is dialled before 101 is answered, and the tunnel ends with the session (design §5). */
+import { request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { GatewayError } from '../errors.js'
+import type { Exchange } from '../exchange.js'
+import type { Milliseconds } from '../identity.js'
+import type { Upstream } from './forward.js'
+
+/** What a tunnel needs. */
+export interface TunnelParts {
+  /** The headers the upstream receives, signed, without the upgrade's own. */
+  readonly headersFor: (exchange: Exchange, upstream: Upstream) => string[]
+  /** The upstream's headers as the client may see them. */
+  readonly clientHeaders: (exchange: Exchange, raw: readonly Buffer[]) => string[]
+  /** Whether the token or session behind the exchange still holds. */
+  readonly isAlive: (exchange: Exchange) => boolean
+  readonly fail: (exchange: Exchange, upstream: Upstream, error: GatewayError) => void
+  readonly onOpen: (change: 1 | -1) => void
+}
+
+/** How often it is asked whether the session still lives. */
+const watchEvery: Milliseconds = 1000
+
+function target(url: string) {
+  if (url.startsWith('unix:')) return { request: httpRequest, at: { socketPath: url.slice(5) } }
+  const { protocol, hostname, port } = new URL(url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const at = { host, port: Number(port) || (protocol === 'https:' ? 443 : 80), servername: host }
+  return { request: protocol === 'https:' ? httpsRequest : httpRequest, at }
+}
+
+function toBuffers(raw: readonly string[]): Buffer[] {
+  return raw.map((text) => Buffer.from(text, 'latin1'))
+}
+
+/** Carries bytes both ways until either side, or the session, ends. */
+function join(client: Duplex, upstream: Duplex, isAlive: () => boolean, onEnd: () => void): void {
+  const timer = setInterval(() => {
+    if (!isAlive()) end()
+  }, watchEvery)
+  timer.unref()
+  let over = false
+  const end = (): void => {
+    if (over) return
+    over = true
+    clearInterval(timer)
+    client.destroy()
+    upstream.destroy()
+    onEnd()
+  }
+  for (const side of [client, upstream]) {
+    side.on('error', end)
+    side.on('close', end)
+  }
+  client.pipe(upstream)
+  upstream.pipe(client)
+}
+
+/** Builds the handler of upgrade requests that have passed the policy. */
+export function createTunnel(parts: TunnelParts) {
+  const accept = (
+    exchange: Exchange,
+    answer: IncomingMessage,
+    upstreamSocket: Duplex,
+    head: Buffer,
+  ): void => {
+    const { tunnel, response } = exchange
+    if (tunnel === undefined || tunnel.socket.destroyed) {
+      upstreamSocket.destroy()
+      return
+    }
+    const headers = parts.clientHeaders(exchange, toBuffers(answer.rawHeaders))
+    let text = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
+    exchange.upgraded = true
+    response.detachSocket(exchange.request.socket)
+    tunnel.socket.write(`${text}\r\n`, 'latin1')
+    if (head.length > 0) tunnel.socket.write(head)
+    parts.onOpen(1)
+    join(
+      tunnel.socket,
+      upstreamSocket,
+      () => parts.isAlive(exchange),
+      () => {
+        parts.onOpen(-1)
+        response.emit('close')
+      },
+    )
+  }
+
+  /** An upstream that does not upgrade answers like any other, on a connection that ends with it. */
+  const decline = (exchange: Exchange, answer: IncomingMessage): void => {
+    const headers = parts.clientHeaders(exchange, toBuffers(answer.rawHeaders))
+    exchange.response.writeHead(answer.statusCode ?? 502, [...headers, 'Connection', 'close'])
+    answer.pipe(exchange.response)
+  }
+
+  return (exchange: Exchange, upstream: Upstream): void => {
+    const { request, at } = target(upstream.url)
+    const fault = (cause: unknown): void =>
+      parts.fail(exchange, upstream, new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause }))
+    const dialled = request({
+      ...at,
+      method: 'GET',
+      path: exchange.target?.sent ?? '/',
+      headers: [
+        ...parts.headersFor(exchange, upstream),
+        ...['Connection', 'Upgrade', 'Upgrade', 'websocket'],
+      ],
+      agent: false,
+      setHost: false,
+      timeout: upstream.timeouts.firstByte,
+    })
+    const gone = (): void => void dialled.destroy()
+    exchange.response.once('close', gone)
+    dialled.once('timeout', () => {
+      dialled.destroy()
+      parts.fail(exchange, upstream, new GatewayError('ERR_UPSTREAM_TIMEOUT'))
+    })
+    dialled.once('error', fault)
+    dialled.once('response', (answer) => decline(exchange, answer))
+    dialled.once('upgrade', (answer, socket, head) => {
+      dialled.off('error', fault)
+      exchange.response.off('close', gone)
+      socket.setTimeout(0)
+      accept(exchange, answer, socket, head)
+    })
+    dialled.end()
+  }
+}
