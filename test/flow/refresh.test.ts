@@ -1,0 +1,341 @@
+/** `POST /auth/refresh`: new tokens for a program, a renewed session for a browser, and every way to be refused. */
+import t from 'tap'
+import type { Test } from 'tap'
+import { startProvider } from '../../src/demo/provider.js'
+import { createDemoClient } from '../../src/demo/provider-pool.js'
+import { signIn } from '../../src/demo/sign-in.js'
+import { badAnswers, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { Visitor } from '../fixtures/visitor.js'
+import type { Answer, Sent } from '../fixtures/visitor.js'
+import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+
+const clock = createClock()
+const provider = await startProvider({ now: clock })
+const scripted = await startScriptedProvider()
+const stranger = await createScriptedKey('key-1')
+const upstream = await startUpstream()
+const gateway = await startTestGateway({ provider, clock, tracUrl: upstream.url })
+const odd = await startTestGateway({
+  issuer: scripted.issuer,
+  clientId: scripted.clientId,
+  cognitoDomain: scripted.origin,
+  tracUrl: upstream.url,
+})
+t.teardown(async () => {
+  await gateway.close()
+  await odd.close()
+  await upstream.close()
+  await provider.stop()
+  await scripted.stop()
+})
+const person = provider.people[1]!
+const url = `${gateway.url}/auth/refresh`
+const sessionName = gateway.gateway.rooms.names.session
+
+/** Asks as a program does: no cookie, no origin. */
+const post = (body: string, sent: Sent = {}, at = url) =>
+  new Visitor().fetch(at, {
+    method: 'POST',
+    body,
+    ...sent,
+    headers: {
+      'sec-fetch-mode': '',
+      'sec-fetch-site': '',
+      'content-type': 'application/json',
+      ...sent.headers,
+    },
+  })
+const redeem = (refreshToken: unknown, sent: Sent = {}, at = url) =>
+  post(JSON.stringify({ refresh_token: refreshToken }), sent, at)
+
+/** A browser that has signed in, in a second of its own: a sign-in is known by its `auth_time`. */
+async function signedIn(): Promise<Visitor> {
+  clock.advance(1000)
+  const visitor = new Visitor()
+  await visitor.signIn(`${gateway.url}/auth/login`, person)
+  return visitor
+}
+const renew = (visitor: Visitor, headers: Record<string, string> = {}, sent: Sent = {}) =>
+  visitor.fetch(url, { method: 'POST', ...sent, headers: { origin: gateway.origin, ...headers } })
+
+function check(t: Test, answer: Answer, status: number, code: string, what = code) {
+  t.equal(answer.status, status, what)
+  t.equal(answer.json()['code'], code, what)
+  t.equal(answer.headers['cache-control'], 'no-store', what)
+  t.match(answer.headers['content-type'], 'application/json')
+}
+
+await t.test('gives a program new tokens, verified and not kept by anybody', async (t) => {
+  const { refreshToken } = await signIn(provider, person)
+  const answer = await redeem(refreshToken)
+  t.equal(answer.status, 200)
+  t.equal(answer.headers['cache-control'], 'no-store')
+  t.same(answer.setCookies, [])
+  const tokens = answer.json()
+  t.same(Object.keys(tokens).sort(), ['access_token', 'expires_in', 'id_token', 'token_type'])
+  t.match(tokens, { expires_in: 3600, token_type: 'Bearer' })
+  for (const name of ['access_token', 'id_token']) {
+    const headers = { authorization: `Bearer ${String(tokens[name])}` }
+    t.equal((await new Visitor().fetch(`${gateway.url}/auth/session`, { headers })).status, 200)
+  }
+  t.equal((await redeem(refreshToken)).status, 200, 'without rotation it can be used again')
+})
+
+await t.test('passes a rotated refresh token on, and refuses the old one', async (t) => {
+  const { refreshToken } = await signIn(provider, person)
+  provider.settings.rotateRefreshTokens = true
+  const first = (await redeem(refreshToken)).json()
+  t.type(first['refresh_token'], 'string')
+  t.not(first['refresh_token'], refreshToken)
+  check(t, await redeem(refreshToken), 401, 'ERR_REFRESH_REFUSED')
+  provider.settings.rotateRefreshTokens = false
+})
+
+await t.test('leaves the cookies of a JSON request unread and untouched', async (t) => {
+  const visitor = await signedIn()
+  const { refreshToken } = await signIn(provider, person)
+  for (const cookie of [visitor.cookieHeader(gateway.url), `${sessionName}=junk`, ';;=;', 'a=b']) {
+    for (const headers of [
+      {},
+      { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+    ]) {
+      const answer = await redeem(refreshToken, { cookie, headers })
+      t.equal(answer.status, 200)
+      t.same(answer.setCookies, [])
+      const refused = await redeem('made-up', { cookie, headers })
+      check(t, refused, 401, 'ERR_REFRESH_REFUSED')
+      t.same(refused.setCookies, [])
+    }
+  }
+  t.equal((await visitor.fetch(`${gateway.url}/auth/session`)).json()['user'], person.username)
+})
+
+await t.test('shares an exchange in flight, and nothing that is finished', async (t) => {
+  const { refreshToken } = await signIn(provider, person)
+  const before = provider.counts.token
+  const answers = await Promise.all(Array.from({ length: 10 }, () => redeem(refreshToken)))
+  const texts = new Set(answers.map(({ text }) => text))
+  t.ok(provider.counts.token - before < 10)
+  t.equal(texts.size, provider.counts.token - before)
+  await redeem(refreshToken)
+  t.equal(provider.counts.token, before + texts.size + 1, 'a later one asks again')
+})
+
+await t.test('other methods are told which one it is', async (t) => {
+  for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']) {
+    const answer = await new Visitor().fetch(url, { method })
+    t.equal(answer.status, 405, method)
+    t.equal(answer.headers['allow'], 'POST', method)
+  }
+})
+
+await t.test('what cannot be read is refused with its reason', async (t) => {
+  const cases: readonly (readonly [string, string, number, string])[] = [
+    ['{', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['null', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['[]', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['"x"', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['{"refresh_token":""}', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['{"refresh_token":null}', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['{"refresh_token":["x"]}', 'application/json', 400, 'ERR_BODY_MALFORMED'],
+    ['{}', 'application/json', 400, 'ERR_CREDENTIAL_MISSING'],
+    ['{"token":"x"}', 'application/json; charset=utf-8', 400, 'ERR_CREDENTIAL_MISSING'],
+    ['', 'application/json', 400, 'ERR_CREDENTIAL_MISSING'],
+    ['', '', 400, 'ERR_CREDENTIAL_MISSING'],
+    ['refresh_token=x', 'application/x-www-form-urlencoded', 415, 'ERR_MEDIA_TYPE'],
+    ['{"refresh_token":"x"}', 'text/plain', 415, 'ERR_MEDIA_TYPE'],
+    ['{"refresh_token":"x"}', 'application/jsonp', 415, 'ERR_MEDIA_TYPE'],
+    ['{"refresh_token":"x"}', '', 415, 'ERR_MEDIA_TYPE'],
+    [`{"refresh_token":"${'x'.repeat(17_000)}"}`, 'application/json', 413, 'ERR_BODY_TOO_LARGE'],
+  ]
+  const before = provider.counts.token
+  for (const [body, type, status, code] of cases) {
+    const answer = await post(body, { headers: { 'content-type': type } })
+    check(t, answer, status, code, `${type} ${body.slice(0, 30)}`)
+  }
+  t.equal(provider.counts.token, before, 'the provider was not asked')
+})
+
+await t.test('what the provider says no to is 401, what it can’t answer 502 or 503', async (t) => {
+  const at = `${odd.url}/auth/refresh`
+  const sign = (claims: object, options = {}) => scripted.sign('id', { ...claims }, options)
+  const tokens = (more: object) => ({
+    body: {
+      access_token: scripted.sign('access'),
+      id_token: sign({}),
+      token_type: 'Bearer',
+      expires_in: 60,
+      ...more,
+    },
+  })
+  const cases: readonly (readonly [string, object, number, string])[] = [
+    ['a refusal', { status: 400, body: { error: 'invalid_grant' } }, 401, 'ERR_REFRESH_REFUSED'],
+    [
+      'another error',
+      { status: 400, body: { error: 'invalid_client' } },
+      502,
+      'ERR_PROVIDER_ANSWER',
+    ],
+    ['a page', badAnswers.html, 502, 'ERR_PROVIDER_ANSWER'],
+    ['nothing', badAnswers.empty, 502, 'ERR_PROVIDER_ANSWER'],
+    ['503', badAnswers.unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ['a broken connection', badAnswers.broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    [
+      'a bad signature',
+      tokens({ id_token: sign({}, { key: stranger }) }),
+      401,
+      'ERR_TOKEN_SIGNATURE',
+    ],
+    [
+      'an access token with a bad signature',
+      tokens({ access_token: scripted.sign('access', {}, { key: stranger }) }),
+      401,
+      'ERR_TOKEN_SIGNATURE',
+    ],
+    ['another client', tokens({ id_token: sign({ aud: 'x' }) }), 401, 'ERR_TOKEN_CLIENT'],
+    ['two people', tokens({ id_token: sign({ sub: 'x' }) }), 401, 'ERR_TOKEN_SUBJECT'],
+    [
+      'nothing that can be verified',
+      tokens({ access_token: 'x', id_token: undefined }),
+      502,
+      'ERR_PROVIDER_ANSWER',
+    ],
+  ]
+  for (const [what, body, status, code] of cases) {
+    scripted.replace('token', () => body)
+    const answer = await redeem('refresh-token', {}, at)
+    check(t, answer, status, code, what)
+    t.equal(answer.headers['retry-after'] !== undefined, status === 503, `${what}: Retry-After`)
+    t.notMatch(answer.text, 'eyJ', 'no token is passed on')
+    if (status === 401) t.match(answer.headers['www-authenticate'], 'Bearer realm="Trac"')
+  }
+  scripted.replace('token', () => tokens({ id_token: undefined }))
+  t.notOk('id_token' in (await redeem('refresh-token', {}, at)).json(), 'none came, none goes on')
+  scripted.restore()
+})
+
+await t.test('tokens of a sign-in that ended here are not handed out', async (t) => {
+  const at = `${odd.url}/auth/refresh`
+  const origin = { origin_jti: 'origin-1' }
+  const tokens = () => ({
+    access_token: scripted.sign('access', origin),
+    id_token: scripted.sign('id', origin),
+    token_type: 'Bearer',
+  })
+  scripted.replace('token', (request) => {
+    const usual = scripted.usual('token', request).body as Record<string, string>
+    const claims = Buffer.from(usual['id_token']!.split('.')[1]!, 'base64url').toString()
+    const { nonce } = JSON.parse(claims) as { nonce?: string }
+    return { body: { ...usual, ...tokens(), id_token: scripted.sign('id', { ...origin, nonce }) } }
+  })
+  const browser = new Visitor()
+  await browser.follow(`${odd.url}/auth/login`)
+  t.equal((await redeem('refresh-token', {}, at)).status, 200)
+  t.equal((await browser.submit(`${odd.url}/auth/logout`)).status, 303)
+  check(t, await redeem('refresh-token', {}, at), 401, 'ERR_REFRESH_REFUSED')
+  scripted.restore()
+})
+
+await t.test('with a clientSecret the JSON form is off, unless it is said', async (t) => {
+  const own = createDemoClient({ redirectUris: ['http://localhost:1/'] })
+  Object.assign(own, { clientId: 'confidential', clientSecret: 'the-secret-of-the-client' })
+  provider.clients.push(own)
+  const { refreshToken } = await signIn(provider, person, { clientId: 'confidential' })
+  for (const publicRefresh of [false, true]) {
+    const closed = await startTestGateway({
+      provider,
+      clientId: 'confidential',
+      overlay: {
+        identity: { clientId: 'confidential', clientSecret: { fromEnv: 'SESSION' }, publicRefresh },
+      },
+    })
+    const before = provider.counts.token
+    const answer = await redeem(refreshToken, {}, `${closed.url}/auth/refresh`)
+    if (publicRefresh) t.equal(provider.counts.token, before + 1, 'the provider is asked')
+    else {
+      check(t, answer, 403, 'ERR_REFRESH_DISABLED')
+      t.equal(provider.counts.token, before)
+    }
+    await closed.close()
+  }
+})
+
+await t.test('renews a browser’s session and hands out no token', async (t) => {
+  const visitor = await signedIn()
+  const old = visitor.cookies(gateway.url).get(sessionName)!
+  const before = provider.counts.token
+  const answer = await renew(visitor)
+  t.equal(answer.status, 200, answer.text)
+  t.same(Object.keys(answer.json()).sort(), ['expires_at', 'expires_in'])
+  t.match(answer.json(), { expires_in: Number, expires_at: Number })
+  t.ok(Number(answer.json()['expires_in']) > 3590)
+  t.equal(answer.headers['cache-control'], 'no-store')
+  t.equal(provider.counts.token, before + 1)
+  t.not(visitor.cookies(gateway.url).get(sessionName), old)
+  t.equal((await visitor.fetch(`${gateway.url}/auth/session`)).json()['user'], person.username)
+})
+
+await t.test('a browser’s renewal must come from our own pages', async (t) => {
+  const visitor = await signedIn()
+  const cases: readonly (readonly [Record<string, string>, number])[] = [
+    [{ 'sec-fetch-site': 'same-origin' }, 200],
+    [{ 'sec-fetch-site': 'same-origin', origin: '' }, 200],
+    [{ 'sec-fetch-site': '' }, 200],
+    [{ 'sec-fetch-site': '', origin: '', referer: `${gateway.url}/wiki` }, 200],
+    [{ 'sec-fetch-site': 'same-site' }, 403],
+    [{ 'sec-fetch-site': 'cross-site' }, 403],
+    [{ 'sec-fetch-site': 'none' }, 403],
+    [{ origin: 'https://evil.example' }, 403],
+    [{ 'sec-fetch-site': '', origin: 'null' }, 403],
+    [{ 'sec-fetch-site': '', origin: '' }, 403],
+    [{ 'sec-fetch-site': '', origin: '', referer: 'https://evil.example/' }, 403],
+    [{ 'sec-fetch-site': '', origin: `${gateway.origin}.evil.example` }, 403],
+  ]
+  for (const [headers, status] of cases) {
+    const before = provider.counts.token
+    const answer = await renew(visitor, headers)
+    t.equal(answer.status, status, JSON.stringify(headers))
+    if (status === 403) {
+      check(t, answer, 403, 'ERR_CROSS_SITE')
+      t.equal(provider.counts.token, before)
+    }
+  }
+})
+
+await t.test('a session that is none is 401, and its cookie goes', async (t) => {
+  const visitor = await signedIn()
+  const copy = visitor.copy()
+  await visitor.submit(`${gateway.url}/auth/logout`)
+  for (const cookie of [copy.cookieHeader(gateway.url), `${sessionName}=junk`]) {
+    const answer = await renew(new Visitor(), {}, { cookie })
+    check(t, answer, 401, 'ERR_SESSION_ENDED')
+    t.match(answer.setCookies.join(), `${sessionName}=; Path=/; Max-Age=0`)
+  }
+})
+
+await t.test(
+  'a provider that is down keeps the session; its last word ends renewal only',
+  async (t) => {
+    const visitor = new Visitor()
+    await visitor.follow(`${odd.url}/auth/login`)
+    const at = `${odd.url}/auth/refresh`
+    const again = () => visitor.fetch(at, { method: 'POST', headers: { origin: odd.origin } })
+    const isIn = async () => (await visitor.fetch(`${odd.url}/auth/session`)).status
+    scripted.replace('token', () => badAnswers.unavailable)
+    const down = await again()
+    check(t, down, 503, 'ERR_PROVIDER_UNAVAILABLE')
+    t.match(down.headers['retry-after'], /^[0-9]+$/)
+    t.equal(await isIn(), 200)
+    scripted.restore()
+    t.equal((await again()).status, 200)
+    scripted.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
+    for (let i = 0; i < 2; i++) {
+      const final = await again()
+      check(t, final, 401, 'ERR_SESSION_FINAL')
+      t.same(final.setCookies, [], 'the cookie stays: another one may have won')
+    }
+    t.equal(await isIn(), 200, 'it serves until its tokens end')
+    scripted.restore()
+  },
+)
