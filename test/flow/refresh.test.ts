@@ -317,6 +317,7 @@ await t.test('a session that is none is 401, and its cookie goes', async (t) => 
 await t.test(
   'a provider that is down keeps the session; its last word ends renewal only',
   async (t) => {
+    scripted.person = { ...scripted.person, sub: 'somebody-else' }
     const visitor = new Visitor()
     await visitor.follow(`${odd.url}/auth/login`)
     const at = `${odd.url}/auth/refresh`
