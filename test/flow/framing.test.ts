@@ -1,0 +1,403 @@
+/** Where one message ends and the next begins: towards the upstream one reading only, towards the client a clean connection. */
+import t from 'tap'
+import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import type { Overlay } from '../fixtures/gateway.js'
+import {
+  Wire,
+  answerText,
+  answering,
+  ask,
+  codeOf,
+  requestText,
+  sendBytes,
+  startRawUpstream,
+} from '../fixtures/wire.js'
+
+const overlay: Overlay = {
+  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
+  server: { limits: { body: '3MiB' } },
+  routes: [
+    { name: 'small', path: '/small', access: 'public', bodyLimit: '100B' },
+    { name: 'shut', path: '/shut', access: 'deny' },
+    { name: 'all', path: '/all/**', access: 'public' },
+  ],
+}
+const heads: string[] = []
+const raw = await startRawUpstream(
+  answering((head) => {
+    heads.push(head)
+    return answerText(head.startsWith('HEAD') ? '' : 'page')
+  }),
+)
+const gateway = await startTestGateway({ tracUrl: raw.url, overlay })
+const upstream = await startUpstream()
+const whole = await startTestGateway({ tracUrl: upstream.url, overlay })
+t.teardown(async () => {
+  await gateway.close()
+  await whole.close()
+  await raw.close()
+  await upstream.close()
+})
+
+const field = (head: string, name: string) =>
+  head
+    .split('\r\n')
+    .filter((line) => line.toLowerCase().startsWith(`${name}:`))
+    .map((line) => line.slice(name.length + 1).trim())
+
+// These look at the connections of one upstream: one after the other.
+await t.test('GETs without a body share a connection', async (t) => {
+  const before = raw.connections.length
+  for (let i = 0; i < 5; i++) t.equal((await ask(gateway, 'GET /trac/all/x')).status, 200)
+  t.ok(raw.connections.length - before <= 1)
+  t.strictSame(field(heads.at(-1)!, 'content-length'), [])
+  t.strictSame(field(heads.at(-1)!, 'transfer-encoding'), [])
+  t.not(field(heads.at(-1)!, 'connection').join(), 'close')
+})
+
+const fresh: readonly (readonly [
+  line: string,
+  headers: readonly string[],
+  body: string,
+  length: string[],
+])[] = [
+  ['HEAD /trac/all/x', [], '', []],
+  ['POST /trac/all/x', [], '', ['0']],
+  ['POST /trac/all/x', ['Content-Length: 0'], '', ['0']],
+  ['POST /trac/all/x', ['Content-Length: 5'], 'hello', ['5']],
+  ['PUT /trac/all/x', ['Content-Length: 5'], 'hello', ['5']],
+  ['DELETE /trac/all/x', ['Content-Length: 5'], 'hello', ['5']],
+  ['PATCH /trac/all/x', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n', ['5']],
+  ['POST /trac/all/x', ['Transfer-Encoding: chunked'], '0\r\n\r\n', ['0']],
+  [
+    'PROPFIND /trac/all/x',
+    ['Transfer-Encoding: Chunked'],
+    '2\r\nab\r\n0\r\nX-Trac-User: evil\r\n\r\n',
+    ['2'],
+  ],
+]
+for (const [line, headers, body, length] of fresh) {
+  await t.test(
+    `${line} ${headers.join()} goes alone: one length, no coding, Connection: close`,
+    async (t) => {
+      const before = raw.connections.length
+      for (let i = 0; i < 2; i++) {
+        t.equal((await ask(gateway, line, headers, body)).status, 200)
+        const head = heads.at(-1)!
+        t.strictSame(field(head, 'connection'), ['close'])
+        t.strictSame(field(head, 'content-length'), length)
+        t.strictSame(field(head, 'transfer-encoding'), [])
+        t.notMatch(head, /evil/)
+      }
+      t.equal(raw.connections.length, before + 2)
+    },
+  )
+}
+
+await t.test('a body of GET and HEAD never reaches the upstream', async (t) => {
+  for (const line of ['GET /trac/all/x', 'HEAD /trac/all/x']) {
+    for (const [headers, body] of [
+      [['Content-Length: 5'], 'hello'],
+      [['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n'],
+    ] as const) {
+      const answer = await ask(gateway, line, headers, body)
+      t.equal(answer.status, 200)
+      t.strictSame(field(heads.at(-1)!, 'content-length'), [])
+      t.ok(raw.connections.every(({ text }) => !text.includes('hello')))
+    }
+  }
+})
+
+await t.test('bytes after the end of an answer end the connection and reach nobody', async (t) => {
+  const chatty = await startRawUpstream(
+    answering(() => answerText('page') + answerText('SMUGGLED')),
+  )
+  const front = await startTestGateway({ tracUrl: chatty.url, overlay })
+  t.teardown(async () => {
+    await front.close()
+    await chatty.close()
+  })
+  for (let i = 0; i < 10; i++) {
+    const answer = await ask(front, 'GET /trac/all/x')
+    t.notMatch(answer.body, /SMUGGLED/)
+    if (answer.status === 200) t.equal(answer.body, 'page')
+  }
+  t.ok(chatty.connections.length >= 10, 'no connection served two requests')
+})
+
+await t.test('bytes on an idle connection end it', async (t) => {
+  const idle = await startRawUpstream((arrived) => {
+    answering(() => answerText('page'))(arrived)
+    setImmediate(() => arrived.socket.write(answerText('SMUGGLED')))
+  })
+  const front = await startTestGateway({ tracUrl: idle.url, overlay })
+  t.teardown(async () => {
+    await front.close()
+    await idle.close()
+  })
+  for (let i = 0; i < 20; i++) {
+    const answer = await ask(front, 'GET /trac/all/x')
+    t.notMatch(answer.body, /SMUGGLED/)
+  }
+})
+
+/** Requests of which two readings exist; none is forwarded. */
+const ambiguous: readonly (readonly [what: string, headers: readonly string[], body: string])[] = [
+  ['a length beside chunks', ['Content-Length: 5', 'Transfer-Encoding: chunked'], '0\r\n\r\n'],
+  ['chunks beside a length', ['Transfer-Encoding: chunked', 'Content-Length: 5'], '0\r\n\r\n'],
+  ['two lengths', ['Content-Length: 5', 'Content-Length: 6'], 'hello'],
+  ['the same length twice', ['Content-Length: 5', 'Content-Length: 5'], 'hello'],
+  ['a list of lengths', ['Content-Length: 5, 5'], 'hello'],
+  ['a length with a sign', ['Content-Length: +5'], 'hello'],
+  ['a negative length', ['Content-Length: -5'], 'hello'],
+  ['a hexadecimal length', ['Content-Length: 0x5'], 'hello'],
+  ['a length with a space within', ['Content-Length: 1 5'], 'hello'],
+  ['no digits', ['Content-Length: five'], 'hello'],
+  ['an endless length', ['Content-Length: 99999999999999999999'], 'hello'],
+  ['an unknown coding', ['Transfer-Encoding: xchunked'], '0\r\n\r\n'],
+  ['a coding before chunked', ['Transfer-Encoding: gzip, chunked'], '0\r\n\r\n'],
+  ['a coding after chunked', ['Transfer-Encoding: chunked, identity'], '0\r\n\r\n'],
+  ['chunked twice', ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], '0\r\n\r\n'],
+  ['chunked with a parameter', ['Transfer-Encoding: chunked;x=y'], '0\r\n\r\n'],
+  ['chunked with a tab', ['Transfer-Encoding:\tchunked\v'], '0\r\n\r\n'],
+  ['a space before the colon', ['Transfer-Encoding : chunked'], '0\r\n\r\n'],
+  ['a folded coding', ['Transfer-Encoding:\r\n chunked'], '0\r\n\r\n'],
+  ['a quoted coding', ['Transfer-Encoding: "chunked"'], '0\r\n\r\n'],
+  ['identity', ['Transfer-Encoding: identity', 'Content-Length: 5'], 'hello'],
+]
+for (const [what, headers, body] of ambiguous) {
+  await t.test(`${what}: 400, nothing is forwarded, the connection ends`, async (t) => {
+    const before = heads.length
+    const hidden = 'GET /trac/all/hidden HTTP/1.1\r\nHost: x\r\n\r\n'
+    const answers = await sendBytes(
+      gateway.port,
+      requestText(
+        gateway,
+        'POST /trac/all/x',
+        [...headers, 'Connection: keep-alive'],
+        body + hidden,
+      ),
+      ['POST'],
+    )
+    t.equal(answers[0]?.status, 400)
+    t.equal(codeOf(answers[0]!), 'ERR_FRAMING_AMBIGUOUS')
+    t.ok(
+      answers.every((answer) => answer.status === 400),
+      'what stood behind it was not answered',
+    )
+    t.equal(heads.length, before)
+  })
+}
+
+/** Chunks that are none. */
+const badChunks = [
+  'zz\r\nhello\r\n0\r\n\r\n',
+  '-1\r\nhello\r\n',
+  '5\nhello\n0\n\n',
+  '5\r\nhelloX\r\n0\r\n\r\n',
+  '5;a=\0\r\nhello\r\n0\r\n\r\n',
+  '0x5\r\nhello\r\n0\r\n\r\n',
+  'fffffffffffffffff\r\nhello',
+  '5 \r\nhello\r\n0\r\n\r\n',
+  '0\r\nbad trailer\r\n\r\n',
+]
+for (const body of badChunks) {
+  await t.test(`the chunks ${JSON.stringify(body)} are not forwarded`, async (t) => {
+    const before = heads.length
+    const answers = await sendBytes(
+      gateway.port,
+      requestText(
+        gateway,
+        'POST /trac/all/x',
+        ['Transfer-Encoding: chunked', 'Connection: keep-alive'],
+        `${body}GET /trac/all/h HTTP/1.1\r\nHost: x\r\n\r\n`,
+      ),
+      ['POST'],
+    )
+    t.ok(
+      answers.every(({ status }) => status === 400),
+      answers.map(({ status }) => status).join(),
+    )
+    t.equal(heads.length, before)
+  })
+}
+
+await t.test('pipelined requests are answered in their order, each as itself', async (t) => {
+  const paths = ['a', 'b', 'c', 'd']
+  const last = (path: string) => (path === 'd' ? 'close' : 'keep-alive')
+  const bytes = paths
+    .map((path) => requestText(whole, `GET /trac/all/${path}`, [`Connection: ${last(path)}`]))
+    .join('')
+  const answers = await sendBytes(whole.port, bytes)
+  t.strictSame(
+    answers.map(({ body }) => (JSON.parse(body) as { url: string }).url),
+    paths.map((path) => `/trac/all/${path}`),
+  )
+})
+
+/** Refused requests with a body: what the client sends next on that connection is answered right, or the connection ends. */
+const refusedWithBody: readonly (readonly [
+  what: string,
+  line: string,
+  headers: readonly string[],
+  body: string,
+  status: number,
+])[] = [
+  ['403, small body', 'POST /trac/shut', ['Content-Length: 5'], 'hello', 403],
+  ['404, small body', 'POST /trac/nowhere', ['Content-Length: 5'], 'hello', 404],
+  [
+    '405, a body that looks like a request',
+    'PUT /trac/wiki',
+    ['Content-Length: 46'],
+    'GET /trac/all/hidden HTTP/1.1\r\nHost: hidden\r\n\r\n',
+    405,
+  ],
+  ['413, announced', 'POST /trac/small', ['Content-Length: 101'], 'x'.repeat(101), 413],
+  [
+    '413, in chunks',
+    'POST /trac/small',
+    ['Transfer-Encoding: chunked'],
+    `80\r\n${'x'.repeat(128)}\r\n0\r\n\r\n`,
+    413,
+  ],
+  [
+    '404, chunks',
+    'POST /trac/nowhere',
+    ['Transfer-Encoding: chunked'],
+    '5\r\nhello\r\n0\r\n\r\n',
+    404,
+  ],
+  ['403, 1 MiB', 'POST /trac/shut', ['Content-Length: 1048576'], 'x'.repeat(1_048_576), 403],
+  ['401, by an own endpoint', 'POST /trac/auth/session', ['Content-Length: 5'], 'hello', 405],
+  ['400, bad target', 'POST /trac/%zz', ['Content-Length: 5'], 'hello', 400],
+  [
+    'GET with a body',
+    'GET /trac/all/x',
+    ['Content-Length: 46'],
+    'GET /trac/all/hidden HTTP/1.1\r\nHost: hidden\r\n\r\n',
+    200,
+  ],
+]
+for (const [what, line, headers, body, status] of refusedWithBody) {
+  await t.test(`${what}: the connection is clean or closed`, async (t) => {
+    const wire = new Wire(whole.port)
+    wire.send(requestText(whole, line, [...headers, 'Connection: keep-alive'], body))
+    const first = await wire.answer(line.split(' ', 1)[0])
+    t.equal(first?.status, status)
+    wire.send(requestText(whole, 'GET /trac/all/next'))
+    const second = await wire.answer()
+    if (second === undefined) t.equal(first?.header('connection'), 'close', 'the end was announced')
+    else t.match(second.body, '"url":"/trac/all/next"')
+    await wire.end()
+    t.notOk(upstream.received.some(({ url }) => url.includes('hidden')))
+  })
+}
+
+await t.test(
+  'a client that waits for 100 is told to go on after the checks, not before',
+  async (t) => {
+    const wire = new Wire(whole.port)
+    const expecting = ['Content-Length: 5', 'Expect: 100-continue', 'Connection: keep-alive']
+    wire.send(requestText(whole, 'POST /trac/all/x', expecting))
+    await wire.until(() => wire.text.includes('\r\n\r\n'))
+    t.match(wire.text, /^HTTP\/1\.1 100 /)
+    wire.send('hello')
+    t.equal((await wire.answer('POST'))?.status, 200)
+    t.equal(upstream.received.at(-1)?.body.toString(), 'hello')
+    t.notOk(upstream.received.at(-1)?.rawHeaders.some((name) => name.toLowerCase() === 'expect'))
+    wire.destroy()
+  },
+)
+
+for (const [path, status] of [
+  ['/shut', 403],
+  ['/nowhere', 404],
+  ['/small', 413],
+  ['/newticket', 401],
+] as const) {
+  await t.test(
+    `a client that waits for 100 at ${path} gets ${status} and the connection ends`,
+    async (t) => {
+      const wire = new Wire(whole.port)
+      wire.send(
+        requestText(whole, `POST /trac${path}`, [
+          'Content-Length: 500',
+          'Expect: 100-continue',
+          'Connection: keep-alive',
+        ]),
+      )
+      const answer = await wire.answer('POST')
+      t.equal(answer?.status, status)
+      t.equal(answer?.header('connection'), 'close')
+      await wire.end()
+      t.notMatch(wire.text, /100 Continue/)
+    },
+  )
+}
+
+await t.test('HTTP/1.0 gets no interim answer and no chunks', async (t) => {
+  const text = (line: string, more: string, body = '') =>
+    `${line} HTTP/1.0\r\nHost: localhost:${whole.port}\r\n${more}\r\n${body}`
+  const [answer] = await sendBytes(
+    whole.port,
+    text('POST /trac/all/x', 'Content-Length: 5\r\nExpect: 100-continue\r\n', 'hello'),
+  )
+  t.equal(answer?.status, 200)
+  t.equal(answer?.header('transfer-encoding'), '')
+  const [bare] = await sendBytes(whole.port, 'GET /trac/all/x HTTP/1.0\r\n\r\n')
+  t.equal(bare?.status, 421)
+  const [hostless] = await sendBytes(
+    whole.port,
+    'GET /trac/all/x HTTP/1.1\r\nConnection: close\r\n\r\n',
+  )
+  t.equal(hostless?.status, 400)
+})
+
+for (const line of [
+  'CONNECT /trac/all/x',
+  'CONNECT other:443',
+  'CONNECT ',
+  'OPTIONS *',
+  'GET http://other/trac/all/x',
+  'GET ?',
+  'FOO /trac/all/x',
+  'get /trac/all/x',
+]) {
+  await t.test(`${line} is 400 or 405 and reaches nobody`, async (t) => {
+    const before = upstream.received.length
+    const [answer] = await sendBytes(whole.port, requestText(whole, line))
+    t.ok([400, 405].includes(answer?.status ?? 0), String(answer?.status))
+    t.equal(upstream.received.length, before)
+  })
+}
+
+await t.test('a chunked body over the memory bound goes through a file, whole', async (t) => {
+  const size = 2 * 1024 * 1024 + 12_345
+  const body = Buffer.alloc(size, 'abcdefghij')
+  const wire = new Wire(whole.port)
+  wire.send(requestText(whole, 'POST /trac/all/x', ['Transfer-Encoding: chunked']))
+  for (let at = 0; at < size; at += 100_000) {
+    const part = body.subarray(at, at + 100_000)
+    wire.send(`${part.length.toString(16)}\r\n${part.toString('latin1')}\r\n`)
+  }
+  wire.send('0\r\n\r\n')
+  t.equal((await wire.answer('POST'))?.status, 200)
+  t.ok(upstream.received.at(-1)?.body.equals(body))
+  wire.destroy()
+})
+
+await t.test(
+  'a chunked body over the route’s limit is 413 and nothing of it is forwarded',
+  async (t) => {
+    const before = upstream.received.length
+    const wire = new Wire(whole.port)
+    wire.send(requestText(whole, 'POST /trac/all/x', ['Transfer-Encoding: chunked']))
+    const part = `${(65_536).toString(16)}\r\n${'x'.repeat(65_536)}\r\n`
+    for (let i = 0; i < 50; i++) wire.send(part)
+    const answer = await wire.answer('POST')
+    t.equal(answer?.status, 413)
+    t.equal(codeOf(answer!), 'ERR_BODY_TOO_LARGE')
+    await wire.end()
+    t.equal(upstream.received.length, before)
+  },
+)
