@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import type { FindEndpoints } from '../oidc/provider.js'
 import type { TokenClient } from '../oidc/tokens.js'
-import { longestSession, readCookies, writeSession } from '../session/cookies.js'
+import { readCookies, writeSession } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { OpenSession, Sessions } from '../session/sessions.js'
 import type { Attempt, Attempts } from './attempts.js'
@@ -56,9 +56,7 @@ export function createCallback(parts: CallbackParts) {
     }
     if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
     const answer = await parts.tokens.redeem(callback, attempt.verifier)
-    const session = await parts.sessions.begin(await parts.checks.signIn(answer, attempt.nonce))
-    if (session.value.length > longestSession) throw new GatewayError('ERR_SESSION_TOO_LARGE')
-    return session
+    return parts.sessions.begin(await parts.checks.signIn(answer, attempt.nonce))
   }
 
   const once = (attempt: Attempt, query: URLSearchParams): Promise<OpenSession> => {

@@ -66,6 +66,11 @@ function eachCookie(header: string, each: (name: string, value: string, piece: s
   }
 }
 
+/** The session's own name or that of a chunk; any other suffix was never set here. */
+function isSessionName(name: string, { session }: CookieNames): boolean {
+  return name.startsWith(session) && /^[1-9]?$/.test(name.slice(session.length))
+}
+
 /** Finds our cookies in a Cookie header. Of a name that comes twice the first counts. */
 export function readCookies(header: string, names: CookieNames): Cookies {
   if (header === '' || !header.includes(names.session.slice(0, -1))) return none
@@ -73,7 +78,7 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   const attempts: [string, string][] = []
   eachCookie(header, (name, value) => {
     if (name.startsWith(names.attempt)) attempts.push([name, value])
-    else if (name.startsWith(names.session) && !parts.has(name)) parts.set(name, value)
+    else if (isSessionName(name, names) && !parts.has(name)) parts.set(name, value)
   })
   const sessionNames = [...parts.keys()]
   const whole = parts.get(names.session)

@@ -3,6 +3,7 @@ import { createHash, hash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../errors.js'
 import type { Identity, Milliseconds, Now, Principal, Profile } from '../identity.js'
+import { longestSession } from './cookies.js'
 import type { Revocations, Traces } from './revocations.js'
 import type { SessionRecord, SessionStore } from './store.js'
 
@@ -72,6 +73,8 @@ const mostOpen = 10_000
 const retryAfter: Milliseconds = 10_000
 /** Identifiers of single tokens that a session remembers. */
 const mostTokenIds = 4
+/** Identifiers of the sign-in itself that a session remembers; usually there are two, and they stay. */
+const mostSignInIds = 8
 /** The renewal is spread over this part of the tokens' life, so that a class does not renew in one second. */
 const jitter = 0.05
 
@@ -132,7 +135,9 @@ export function createSessions(options: SessionOptions) {
   }
 
   const keep = async (record: SessionRecord): Promise<OpenSession> => {
-    const session = admit(record, await store.write(record))
+    const value = await store.write(record)
+    if (value.length > longestSession) throw new GatewayError('ERR_SESSION_TOO_LARGE')
+    const session = admit(record, value)
     const known = newest.get(record.id)
     if (known === undefined || known.record.v < record.v) newest.set(record.id, session)
     return session
@@ -265,7 +270,8 @@ export function createSessions(options: SessionOptions) {
       if (known === undefined) {
         return store.open(value).then((stored): Resolved | Promise<Resolved> => {
           if (stored === undefined) return { session: undefined, reason: 'unknown' }
-          const session = tryAdmit(stored.record, value)
+          // Those who came at the same time share what they learn of it.
+          const session = byValue.get(fingerprint(value)) ?? tryAdmit(stored.record, value)
           if (session === undefined) return { session: undefined, reason: 'ended' }
           if (stored.stale && !hasEnded(session)) {
             return advance(session, touch).then((next) => ({ session: next, fresh: true }))
@@ -344,14 +350,16 @@ export function createSessions(options: SessionOptions) {
   }
 }
 
-/** Those of the sign-in stay for good; of the tokens' own (`jti`) the last few are enough. */
+/** Those of the sign-in and of its tokens (`jti`), the last few of each: a provider may change both each time. */
 function joinIds(old: readonly string[], fresh: readonly string[]): readonly string[] {
-  const all = [...new Set([...old, ...fresh])]
+  // A set keeps the place of what it has, and what came now should count as the latest.
+  const all = [...new Set([...old.filter((id) => !fresh.includes(id)), ...fresh])]
   const own = all.filter((id) => id.startsWith('jti '))
-  return [...all.filter((id) => !id.startsWith('jti ')), ...own.slice(-mostTokenIds)]
+  const signIn = all.filter((id) => !id.startsWith('jti '))
+  return [...signIn.slice(-mostSignInIds), ...own.slice(-mostTokenIds)]
 }
 
-/** The provider's final word, or a new token that names somebody else: never worth another try. */
+/** The provider's final word, a new token that names somebody else, or one too large: never worth another try. */
 function isFinal(error: GatewayError): boolean {
-  return error.status === 401
+  return error.status === 401 || error.code === 'ERR_SESSION_TOO_LARGE'
 }
