@@ -1,0 +1,82 @@
+/** A wiki page whose text is an HTTP answer, asked for by HEAD, never becomes the answer to somebody else (trac.md §10). */
+import { connect } from 'node:net'
+import t from 'tap'
+import { startTestGateway } from '../fixtures/gateway.js'
+import { admin, identityHeaders, postForm } from '../fixtures/signed.js'
+import { startFixture, testKey } from '../fixtures/tracs.js'
+import type { ServerName } from '../fixtures/tracs.js'
+import { ask } from '../fixtures/wire.js'
+
+const evilBody = '<html>EVIL-PAGE</html>'
+const evil = [
+  'HTTP/1.1 200 OK',
+  'Content-Type: text/html',
+  'Set-Cookie: trac_session=evil; Path=/',
+  `Content-Length: ${evilBody.length}`,
+  '',
+  evilBody,
+].join('\r\n')
+
+async function start(t: Parameters<typeof startFixture>[0], server: ServerName) {
+  const fixture = await startFixture(t, server, {
+    basePath: '/trac',
+    ini: { trac: { use_chunked_encoding: 'false' } },
+  })
+  const saved = await postForm(fixture, admin, '/trac/wiki/Evil', {
+    action: 'edit',
+    text: evil,
+    version: '0',
+    save: 'Submit changes',
+  })
+  t.equal(saved.status, 303)
+  return fixture
+}
+
+for (const server of ['tracd 1.6', 'waitress 1.6', 'tracd 1.4'] as const) {
+  void t.test(`${server}: 100 tries, none of which reaches the next visitor`, async (t) => {
+    const fixture = await start(t, server)
+    const gateway = await startTestGateway({
+      tracUrl: `http://127.0.0.1:${fixture.port}`,
+      signingKey: testKey,
+      overlay: { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } },
+    })
+    t.teardown(() => gateway.close())
+    const text = await ask(gateway, 'GET /trac/wiki/Evil?format=txt')
+    t.match(text.body, 'EVIL-PAGE', 'the page is there')
+    let spoiled = 0
+    for (let i = 0; i < 100; i++) {
+      const [head, page] = await Promise.all([
+        ask(gateway, 'HEAD /trac/wiki/Evil?format=txt'),
+        ask(gateway, 'GET /trac/about'),
+      ])
+      const after = await ask(gateway, 'GET /trac/about')
+      if (head.status !== 200 || head.body !== '') spoiled++
+      for (const answer of [page, after]) {
+        if (answer.status !== 200 || answer.body.includes('EVIL-PAGE')) spoiled++
+        if (/evil/.test(answer.header('set-cookie'))) spoiled++
+      }
+    }
+    t.equal(spoiled, 0)
+  })
+}
+
+void t.test(
+  'tracd itself sends body bytes after the answer to HEAD: the test above can fail',
+  async (t) => {
+    const fixture = await start(t, 'tracd 1.6')
+    const target = '/trac/wiki/Evil?format=txt'
+    const headers = identityHeaders(fixture, { target, method: 'HEAD', from: admin })
+    const lines = [['Host', fixture.host], ['Connection', 'close'], ...headers]
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')
+    const bytes = await new Promise<string>((resolve) => {
+      const socket = connect(fixture.port, '127.0.0.1')
+      let all = ''
+      socket.setEncoding('latin1')
+      socket.on('data', (chunk: string) => (all += chunk))
+      socket.on('close', () => resolve(all))
+      socket.write(`HEAD ${target} HTTP/1.1\r\n${lines}\r\n`)
+    })
+    t.match(bytes, 'EVIL-PAGE')
+  },
+)
