@@ -77,6 +77,8 @@ export function createEndpoints(
   })
   const { logout, signedOut } = createLogout({
     ...common,
+    checks,
+    endSignIn: (traces) => revocations.endSignIn(traces, now() + identity.maxTokenLife),
     signedOutUrl: `${address.url}/auth/signed-out`,
     maxTokenLife: identity.maxTokenLife,
     isSameOrigin: sameOrigin,

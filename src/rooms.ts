@@ -245,6 +245,7 @@ export function createRooms(config: Config, around: Surroundings) {
   const toPrincipal = (profile: Profile) => personPrincipal(main.parts, profile, main.source, facts)
   const checks = createTokenChecks({
     verify,
+    issuer: identity.issuer,
     clientId: identity.clientId,
     readProfile: profileOf,
     nameOf: (profile) => toPrincipal(profile).user,

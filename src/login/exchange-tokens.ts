@@ -11,6 +11,7 @@ import type { Renewed, SignIn } from '../session/sessions.js'
 /** What the checks need. */
 export interface TokenCheckParts {
   readonly verify: VerifyToken
+  readonly issuer: string
   readonly clientId: string
   readonly readProfile: (token: VerifiedToken) => Profile
   /** The Trac user name of a profile. @throws {@link GatewayError} ERR_NAME_… */
@@ -24,10 +25,10 @@ export interface CheckedSignIn extends SignIn {
   readonly idToken: VerifiedToken
 }
 
-/** The claims of an access token, if it is a JWT: it came from the provider itself, so only its names are read. */
-function accessClaims(accessToken: string): Record<string, unknown> {
+/** The claims of a token, if it is a JWT: it came from the provider itself, so only its names are read. */
+function unverifiedClaims(token: string): Record<string, unknown> {
   try {
-    return decodeJwt(accessToken)
+    return decodeJwt(token)
   } catch {
     return {}
   }
@@ -39,7 +40,7 @@ export function createTokenChecks(parts: TokenCheckParts) {
 
   const accessEnd = (answer: TokenAnswer): Milliseconds => {
     if (answer.expiresIn !== undefined) return now() + answer.expiresIn * 1000
-    const { exp } = accessClaims(answer.accessToken)
+    const { exp } = unverifiedClaims(answer.accessToken)
     return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
   }
 
@@ -53,7 +54,7 @@ export function createTokenChecks(parts: TokenCheckParts) {
   /** The identifiers of both tokens, which are of one sign-in. */
   const jointTraces = (token: VerifiedToken, accessToken: string): Traces => {
     const traces = tracesOf(token.issuer.issuer, token.claims)
-    const access = tracesOf(token.issuer.issuer, accessClaims(accessToken))
+    const access = tracesOf(token.issuer.issuer, unverifiedClaims(accessToken))
     return { ...traces, ids: [...new Set([...traces.ids, ...access.ids])] }
   }
 
@@ -103,6 +104,13 @@ export function createTokenChecks(parts: TokenCheckParts) {
         accessToken,
         expiresAt: Math.min(idToken.expiresAt, accessEnd(answer)),
       }
+    },
+
+    /** How the tokens of an answer are recognised; only for ending them, since nothing is verified. */
+    tracesOf(answer: TokenAnswer): Traces {
+      const traces = tracesOf(parts.issuer, unverifiedClaims(answer.idToken ?? ''))
+      const access = tracesOf(parts.issuer, unverifiedClaims(answer.accessToken))
+      return { ...traces, ids: [...new Set([...traces.ids, ...access.ids])] }
     },
 
     /** Checks what is to be handed to an API client: every JWT in it, and that the sign-in was not ended. */

@@ -8,6 +8,8 @@ import type { PageContent } from '../browser/page.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { OpenSession, Sessions } from '../session/sessions.js'
+import type { Traces } from '../session/revocations.js'
+import type { TokenChecks } from './exchange-tokens.js'
 import type { LoopBreaker } from './loop-breaker.js'
 
 /** What sign-out needs. */
@@ -17,7 +19,10 @@ export interface LogoutParts {
   readonly signedOutUrl: string
   readonly endpoints: FindEndpoints
   readonly tokens: TokenClient
+  readonly checks: TokenChecks
   readonly sessions: Sessions
+  /** Ends whatever can be recognised by these traces. */
+  readonly endSignIn: (traces: Traces) => void
   readonly names: CookieNames
   readonly loopBreaker: LoopBreaker
   readonly maxTokenLife: Milliseconds
@@ -89,6 +94,8 @@ export function createLogout(parts: LogoutParts) {
     let current = refreshToken
     if (endpoints.logout.kind === 'oidc' && current !== undefined) {
       const fresh = await parts.tokens.refresh(current)
+      // The hint travels through the browser, and must be of no use here either.
+      parts.endSignIn(parts.checks.tracesOf(fresh))
       idToken = fresh.idToken
       current = fresh.refreshToken ?? current
     }

@@ -112,7 +112,8 @@ export function createSessions(options: SessionOptions) {
       identity: {
         principal: options.toPrincipal(record.profile),
         via: 'session',
-        expiresAt: record.exp * 1000,
+        // What no renewal can move any more is an end, too: the browser warns before it.
+        expiresAt: Math.min(record.exp * 1000, record.start * 1000 + options.maxAge),
         accessToken: record.access,
       },
       traces: tracesOfRecord(record),

@@ -1,0 +1,80 @@
+/** The process: exit codes, what is said on a mistake, and that it ends when it is told to. */
+import t from 'tap'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { minimal, secrets } from '../fixtures/config.js'
+import { freePort } from '../fixtures/ports.js'
+
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const folder = t.testdir({})
+
+/** Runs the built program to its end. */
+async function run(args: readonly string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], ...secrets, ...env },
+  })
+  let out = ''
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, out }
+}
+
+const good = join(folder, 'good.yaml')
+const bad = join(folder, 'bad.yaml')
+await writeFile(good, minimal)
+await writeFile(bad, `${minimal}\nserver2: 1\nmode: maybe\n`)
+
+await t.test('check exits with 0 or 1 and says where and what', async (t) => {
+  t.equal((await run(['check', '-c', good])).code, 0)
+  const { code, out } = await run(['check', '--config', bad])
+  t.equal(code, 1)
+  t.match(out, /bad\.yaml:\d+:\d+ server2: /)
+  t.match(out, /bad\.yaml:\d+:\d+ mode: found .*maybe.*; wanted enforce, shadow/)
+})
+
+await t.test('start with a mistake starts nothing and exits with 1', async (t) => {
+  const { code, out } = await run(['start', '--config', bad])
+  t.equal(code, 1)
+  t.match(out, /mode/)
+})
+
+await t.test('wrong usage exits with 2, help and version with 0', async (t) => {
+  t.equal((await run(['check', '--no-such-option'])).code, 2)
+  t.equal((await run(['nonsense', 'words'])).code, 2)
+  t.equal((await run(['--help'])).code, 0)
+  t.match(await run(['--version']), { code: 0, out: /^\d+\.\d+\.\d+/ })
+})
+
+await t.test('it serves without a command, and ends with 0 at SIGTERM', async (t) => {
+  const port = await freePort()
+  const admin = await freePort()
+  const file = join(folder, 'serve.yaml')
+  await writeFile(
+    file,
+    minimal
+      .replace('https://trac.example.edu', `http://localhost:${port}`)
+      .replace('trustedProxies', `listen: '127.0.0.1:${port}', trustedProxies`) +
+      `admin: { listen: '127.0.0.1:${admin}' }\n`,
+  )
+  const child = spawn(process.execPath, [main, '-c', file], {
+    env: { PATH: process.env['PATH'], ...secrets },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await new Promise<void>((resolve) => {
+    let log = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      log += chunk.toString()
+      if (log.includes('"msg":"listening"')) resolve()
+    })
+  })
+  const health = await fetch(`http://localhost:${port}/auth/healthz`)
+  t.match({ status: health.status, body: await health.text() }, { status: 200, body: 'ok\n' })
+  t.equal((await fetch(`http://127.0.0.1:${admin}/readyz`)).status, 503)
+  child.kill('SIGTERM')
+  t.strictSame(await once(child, 'close'), [0, null])
+})
