@@ -274,7 +274,7 @@ export function createSessions(options: SessionOptions) {
           // Those who came at the same time share what they learn of it.
           const session = byValue.get(fingerprint(value)) ?? tryAdmit(stored.record, value)
           if (session === undefined) return { session: undefined, reason: 'ended' }
-          if (stored.stale && !hasEnded(session)) {
+          if (stored.stale && !hasEnded(session) && newestOf(session) === session) {
             return advance(session, touch).then((next) => ({ session: next, fresh: true }))
           }
           return settle(session)
