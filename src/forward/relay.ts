@@ -51,6 +51,8 @@ export class Relay {
   #abort: ((reason: Error) => void) | undefined
   #resume: (() => void) | undefined
   #started = false
+  /** Whether a byte of the body has come. */
+  #flowing = false
   #over = false
 
   constructor(
@@ -87,10 +89,17 @@ export class Relay {
     const headers = this.#events.headers(status, raw)
     this.#started = true
     this.#response.writeHead(status, headers)
+    // Node keeps headers back until the first byte of the body: an event stream may have none for minutes.
+    process.nextTick(this.#flush)
     return true
   }
 
+  readonly #flush = (): void => {
+    if (!this.#over && !this.#flowing) this.#response.flushHeaders()
+  }
+
   onData(chunk: Buffer): boolean {
+    this.#flowing = true
     if (this.#bodiless || this.#response.write(chunk)) return true
     this.#response.once('drain', () => this.#resume?.())
     return false
