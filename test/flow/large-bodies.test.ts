@@ -1,0 +1,211 @@
+/** Large and slow things: bodies stream both ways in flat memory, one slow client is only slow itself, nothing stays behind. */
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import t from 'tap'
+import type { Test } from 'tap'
+import { startTestGateway } from '../fixtures/gateway.js'
+import type { Overlay } from '../fixtures/gateway.js'
+import { Wire, ask, requestText } from '../fixtures/wire.js'
+
+const mebibyte = 1024 * 1024
+const size = 64 * mebibyte
+const overlay: Overlay = {
+  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
+  server: { limits: { body: '1GiB' } },
+  routes: [{ name: 'all', path: '/**', access: 'public' }],
+  log: { level: 'error', audit: false },
+}
+
+async function front(
+  t: Test,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+) {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const gateway = await startTestGateway({ tracUrl: `http://127.0.0.1:${port}`, overlay })
+  t.teardown(async () => {
+    await gateway.close()
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  const open = async () => {
+    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    return Number(/^trac_gateway_upstream_connections\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 0)
+  }
+  return { gateway, server, open }
+}
+
+/** Sends a body as fast as it is taken. */
+async function pump(wire: Wire, total: number, piece: Buffer): Promise<void> {
+  for (let sent = 0; sent < total; sent += piece.length) {
+    if (!wire.socket.write(piece))
+      await new Promise((resolve) => wire.socket.once('drain', resolve))
+  }
+}
+
+/** The most that memory grew by while something ran, in bytes; looked at with every tick of the loop's own time. */
+async function growthOf(run: () => Promise<void>): Promise<number> {
+  const before = process.memoryUsage.rss()
+  let most = before
+  const timer = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss())
+  }, 20)
+  await run()
+  clearInterval(timer)
+  return most - before
+}
+
+void t.test(
+  '64 MiB up stream through: the first byte arrives before the last was sent',
+  async (t) => {
+    let received = 0
+    let firstAt = 0
+    const { gateway } = await front(t, (request, response) => {
+      request.on('data', (chunk: Buffer) => {
+        firstAt ||= performance.now()
+        received += chunk.length
+      })
+      request.on('end', () => response.end(String(received)))
+    })
+    let sentAt = 0
+    const growth = await growthOf(async () => {
+      const wire = new Wire(gateway.port)
+      wire.send(requestText(gateway, 'PUT /trac/x', [`Content-Length: ${size}`]))
+      await pump(wire, size, Buffer.alloc(mebibyte / 4, 'x'))
+      sentAt = performance.now()
+      const answer = await wire.answer()
+      t.equal(answer?.status, 200)
+      t.equal(answer?.body, String(size))
+    })
+    t.ok(firstAt < sentAt)
+    t.ok(growth < 64 * mebibyte, `${Math.round(growth / mebibyte)} MiB more`)
+  },
+)
+
+void t.test(
+  '64 MiB down stream through to one who reads, and wait for one who does not',
+  async (t) => {
+    let written = 0
+    const piece = Buffer.alloc(mebibyte / 4, 'y')
+    const { gateway } = await front(t, (_request, response) => {
+      response.writeHead(200, { 'content-length': String(size) })
+      const more = (): void => {
+        while (written < size) {
+          written += piece.length
+          if (!response.write(piece)) {
+            response.once('drain', more)
+            return
+          }
+        }
+        response.end()
+      }
+      more()
+    })
+    const reader = new Wire(gateway.port)
+    let read = 0
+    reader.socket.removeAllListeners('data')
+    reader.socket.pause()
+    reader.send(requestText(gateway, 'GET /trac/x'))
+    // Nobody reads: the upstream is held back long before it has written everything.
+    let before = -1
+    while (written !== before || written === 0) {
+      before = written
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    t.ok(written < size / 2, `${written / mebibyte} MiB were written for nobody`)
+    t.equal(
+      (await ask(gateway, 'GET /trac/auth/healthz')).status,
+      200,
+      'others are served meanwhile',
+    )
+    const growth = await growthOf(async () => {
+      reader.socket.on('data', (chunk: string) => (read += chunk.length))
+      reader.socket.resume()
+      await reader.end()
+    })
+    t.ok(read > size)
+    t.ok(growth < 64 * mebibyte, `${Math.round(growth / mebibyte)} MiB more`)
+  },
+)
+
+void t.test('server-sent events pass one by one', async (t) => {
+  let send: ((text: string) => void) | undefined
+  const { gateway } = await front(t, (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.flushHeaders()
+    send = (text) => response.write(text)
+  })
+  const wire = new Wire(gateway.port)
+  wire.send(requestText(gateway, 'GET /trac/events'))
+  await wire.until(() => wire.text.includes('\r\n\r\n'))
+  t.match(wire.text, /^HTTP\/1\.1 200 /, 'the headers come before any event')
+  for (const event of ['data: one\n\n', 'data: two\n\n']) {
+    send?.(event)
+    await wire.until(() => wire.text.includes(event))
+    t.ok(wire.text.includes(event))
+  }
+  wire.destroy()
+})
+
+void t.test('a slow writer holds only its own connection', async (t) => {
+  const { gateway } = await front(t, (request, response) => {
+    request.resume().on('end', () => response.end('ok'))
+  })
+  const slow = new Wire(gateway.port)
+  slow.send(requestText(gateway, 'POST /trac/x', ['Content-Length: 10'], 'half'))
+  for (let i = 0; i < 20; i++) t.equal((await ask(gateway, 'GET /trac/y')).status, 200)
+  slow.send('second')
+  t.equal((await slow.answer('POST'))?.status, 200)
+})
+
+/** When a client leaves. */
+const leaving: Readonly<Record<string, (wire: Wire) => Promise<void>>> = {
+  'at once': async (wire) => wire.destroy(),
+  'before the answer': async (wire) => {
+    await new Promise((resolve) => wire.socket.once('connect', resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+    wire.destroy()
+  },
+  'within the answer': async (wire) => {
+    await wire.until(() => wire.text.includes('part'))
+    wire.destroy()
+  },
+}
+
+for (const [when, leave] of Object.entries(leaving)) {
+  void t.test(`300 clients that leave ${when} leave no connection behind`, async (t) => {
+    const { gateway, server, open } = await front(t, (request, response) => {
+      if (request.url === '/trac/whole') {
+        response.end('whole')
+        return
+      }
+      request.on('error', () => undefined).resume()
+      response.on('error', () => undefined).write('part')
+    })
+    for (let i = 0; i < 300; i += 10) {
+      await Promise.all(
+        Array.from({ length: 10 }, async (_, n) => {
+          const wire = new Wire(gateway.port)
+          const posts = n % 2 === 0
+          const headers = posts ? ['Content-Length: 100'] : []
+          wire.send(
+            requestText(gateway, `${posts ? 'POST' : 'GET'} /trac/x`, headers, posts ? 'half' : ''),
+          )
+          await leave(wire)
+        }),
+      )
+    }
+    const inbound = () =>
+      new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)))
+    let left = Number.POSITIVE_INFINITY
+    // They end by and by; the test's time limit is the end of patience.
+    while (left > 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      left = Math.max(await inbound(), await open())
+    }
+    t.ok(left <= 1, 'at most one that is kept for the next GET')
+    t.equal((await ask(gateway, 'GET /trac/whole')).body, 'whole')
+  })
+}
