@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import type { FindEndpoints } from '../oidc/provider.js'
+import { errorWord } from '../oidc/tokens.js'
 import type { TokenClient } from '../oidc/tokens.js'
 import { readCookies, writeSession } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
@@ -34,7 +35,7 @@ const answerLife = 60_000
 
 /** The provider's word that it or the person did not go through with it (RFC 6749 §4.1.2.1). */
 function deniedBy(error: string): GatewayError {
-  const cause = new Error(`the provider answered ${error.slice(0, 60)}`)
+  const cause = new Error(`the provider answered ${errorWord(error)}`)
   return error === 'temporarily_unavailable' || error === 'server_error'
     ? new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter: 10 })
     : new GatewayError('ERR_LOGIN_DENIED', { cause })

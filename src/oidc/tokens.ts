@@ -45,6 +45,11 @@ function optionalText(value: unknown): string | undefined {
     : undefined
 }
 
+/** An error code of OAuth as it may be logged: whatever does not look like one could repeat a secret. */
+export function errorWord(error: string): string {
+  return /^[a-z][a-z_]{0,39}$/.test(error) ? error : 'an error'
+}
+
 async function readJson(response: Response): Promise<Record<string, unknown>> {
   try {
     const value: unknown = await response.json()
@@ -62,8 +67,8 @@ async function readJson(response: Response): Promise<Record<string, unknown>> {
 async function readTokens(response: Response): Promise<TokenAnswer> {
   const body = await readJson(response)
   if (response.status !== 200) {
-    const error = optionalText(body['error']) ?? `status ${response.status}`
-    const cause = new Error(`the token endpoint answered ${error.slice(0, 60)}`)
+    const error = optionalText(body['error']) ?? ''
+    const cause = new Error(`the token endpoint answered ${response.status} ${errorWord(error)}`)
     if (error === 'invalid_grant') throw new GatewayError('ERR_REFRESH_REFUSED', { cause })
     throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
   }
