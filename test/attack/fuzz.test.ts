@@ -43,8 +43,7 @@ const method = fc.oneof(
   { weight: 1, arbitrary: words('CONNECT get FOO G\tET PRI') },
 )
 const path = fc.oneof(
-  words('/trac /trac/wiki /trac/open/x /trac/open/x /trac/open/x /trac/api/x'),
-  words('/trac/open/x /trac/ticket/1 /trac/about'),
+  { weight: 5, arbitrary: words('/trac /trac/wiki /trac/open/x /trac/api/x /trac/ticket/1') },
   words(
     '/trac /trac/ /trac/wiki /trac/open/x /trac/api/x /trac/admin /trac/ticket/1 / * /x /trac/newticket',
   ),
@@ -116,16 +115,23 @@ function textOf(it: typeof request extends fc.Arbitrary<infer R> ? R : never): s
         ? []
         : [`Host: ${it.host}`]
   const sized = it.sized && it.body !== '' ? [`Content-Length: ${it.body.length}`] : []
-  const lines = [...host, ...it.headers, ...sized].map((line) => `${line}\r\n`).join('')
+  const lines = [...host, 'Connection: close', ...it.headers, ...sized]
+    .map((line) => `${line}\r\n`)
+    .join('')
   return `${it.method} ${it.path} ${it.version}\r\n${lines}\r\n${it.body}`
 }
 
-/** Sends bytes, ends the sending side, and reads what comes until the gateway closes. */
+/** How long a request may stay unfinished before its client gives up. */
+const patience = 100
+
+/** Sends bytes and reads what comes until the gateway closes, or until nothing more will come. */
 async function converse(bytes: string): Promise<string> {
   const wire = new Wire(gateway.port)
   wire.send(bytes)
-  wire.socket.end()
-  return await wire.end()
+  const timer = setTimeout(() => wire.socket.end(), patience)
+  const text = await wire.end()
+  clearTimeout(timer)
+  return text
 }
 
 await t.test(
@@ -134,9 +140,9 @@ await t.test(
     const faults: string[] = []
     const statuses = new Map<number, number>()
     const samples = fc.sample(request, { numRuns: 2000, seed: 2000 })
-    for (let i = 0; i < samples.length; i += 8) {
+    for (let i = 0; i < samples.length; i += 20) {
       await Promise.all(
-        samples.slice(i, i + 8).map(async (sample) => {
+        samples.slice(i, i + 20).map(async (sample) => {
           const bytes = textOf(sample)
           for (const { status } of splitAnswers(await converse(bytes), [sample.method])) {
             statuses.set(status, (statuses.get(status) ?? 0) + 1)
