@@ -1,0 +1,80 @@
+/** Session fixation and replay: a planted or a destroyed session is of no use (CVE-2023-29019, CVE-2024-31999, CVE-2026-34454). */
+import t from 'tap'
+import { startProvider } from '../../src/demo/provider.js'
+import { Visitor } from '../fixtures/visitor.js'
+import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+
+const clock = createClock()
+const provider = await startProvider({ now: clock })
+const upstream = await startUpstream()
+const gateway = await startTestGateway({
+  provider,
+  clock,
+  tracUrl: upstream.url,
+  apiUrl: upstream.url,
+})
+t.teardown(async () => {
+  await gateway.close()
+  await upstream.close()
+  await provider.stop()
+})
+const { session } = gateway.gateway.rooms.names
+const [attacker, victim] = provider.people as [
+  (typeof provider.people)[0],
+  (typeof provider.people)[0],
+]
+const login = `${gateway.url}/auth/login`
+const userOf = async (visitor: Visitor) => {
+  const answer = await visitor.copy().fetch(`${gateway.url}/auth/session`)
+  return answer.status === 200 ? answer.json()['user'] : answer.status
+}
+
+await t.test('a session planted before sign-in does not become the victim’s', async (t) => {
+  const theirs = new Visitor()
+  await theirs.signIn(login, attacker)
+  const planted = theirs.cookies(gateway.url).get(session)!
+  const visitor = new Visitor()
+  visitor.cookies(gateway.url).set(session, planted)
+  await visitor.signIn(`${login}?prompt=login`, victim)
+  t.equal(await userOf(visitor), victim.username)
+  t.not(visitor.cookies(gateway.url).get(session), planted)
+  t.equal(await userOf(theirs), attacker.username, 'the attacker’s copy shows only the attacker')
+})
+
+await t.test('a session that ended stays ended, by its old and by its renewed value', async (t) => {
+  clock.advance(2000)
+  const visitor = new Visitor()
+  await visitor.signIn(login, victim)
+  const copies = [visitor.copy()]
+  for (let i = 0; i < 2; i++) {
+    clock.advance(50 * 60_000)
+    await visitor.fetch(`${gateway.url}/api/x`)
+    copies.push(visitor.copy())
+  }
+  t.equal(new Set(copies.map((copy) => copy.cookies(gateway.url).get(session))).size, 3)
+  const before = provider.counts.token
+  await visitor.submit(`${gateway.url}/auth/logout`)
+  for (const copy of copies) t.equal(await userOf(copy), 401)
+  clock.advance(50 * 60_000)
+  for (const copy of copies) {
+    t.equal(await userOf(copy), 401)
+    const headers = { origin: gateway.origin }
+    const renewal = await copy.fetch(`${gateway.url}/auth/refresh`, { method: 'POST', headers })
+    t.equal(renewal.status, 401, 'nor can it be renewed')
+  }
+  t.equal(provider.counts.token, before, 'the provider is not even asked')
+})
+
+await t.test(
+  'a callback that comes again after sign-out does not bring the session back',
+  async (t) => {
+    clock.advance(2000)
+    const visitor = new Visitor()
+    const back = await visitor.signIn(login, victim, (url) => url.pathname.endsWith('/callback'))
+    const before = visitor.copy()
+    await visitor.open(back.location)
+    await visitor.submit(`${gateway.url}/auth/logout`)
+    await before.open(back.location)
+    t.equal(await userOf(before), 401)
+  },
+)
