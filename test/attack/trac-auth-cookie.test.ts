@@ -1,0 +1,29 @@
+/** threats.md 0.15: `trac_auth`, Trac’s own second session, reaches Trac in no spelling that Python would read. */
+import t from 'tap'
+import { startAttacked } from '../fixtures/attacked.js'
+import { ask } from '../fixtures/wire.js'
+
+/** Python's http.cookies also takes spaces around `=`, and white space between pairs. */
+const spellings = [
+  'trac_auth=x',
+  ' trac_auth=x',
+  'trac_auth =x',
+  'trac_auth= x',
+  'a=b;trac_auth=x',
+  'a=b trac_auth=x',
+  'a=b\ttrac_auth=x',
+  'a="b; trac_auth=x"',
+  'a="b" trac_auth=x',
+  ';trac_auth=x;',
+  'trac_auth=x; trac_auth=y',
+]
+
+void t.test('it is taken out, the others stay', async (t) => {
+  const { gateway, upstream } = await startAttacked(t)
+  for (const cookie of spellings) {
+    await ask(gateway, 'GET /trac/wiki', [`Cookie: ${cookie}`, 'Cookie: trac_session=keep'])
+    const sent = upstream.lastHeaders()['cookie'] ?? ''
+    t.notMatch(sent, /trac_auth/, cookie)
+    t.match(sent, /trac_session=keep/, cookie)
+  }
+})
