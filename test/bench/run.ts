@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { startProvider } from '../../src/demo/provider.js'
 import { signIn } from '../../src/demo/sign-in.js'
 import { freePort } from '../fixtures/ports.js'
-import { signInByBrowser } from './browser-sign-in.js'
+import { Visitor } from '../fixtures/visitor.js'
 import { load } from './load.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '7')
@@ -111,9 +111,11 @@ const gateway = await startProcess(serverCore, [
 children.push(gateway.child)
 const person = provider.people[1]!
 const { idToken } = await signIn(provider, person)
+const visitor = new Visitor()
+await visitor.signIn(`${origin}/auth/login?return_to=/wiki`, person)
 const headers = {
   bearer: `Authorization: Bearer ${idToken}`,
-  session: `Cookie: ${await signInByBrowser(origin, person)}`,
+  session: `Cookie: ${visitor.cookieHeader(origin)}`,
 }
 for (const kind of ['bearer', 'session'] as const) {
   contenders.push({
