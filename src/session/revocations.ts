@@ -157,9 +157,10 @@ export function createRevocations(
     }
   }
   const add = (entry: Entry): void => {
-    log?.append(JSON.stringify([entry.key, entry.until, entry.before ?? 0]))
+    // In memory first: a disk that is full must not keep alive here what somebody ended.
     take(entry)
     prune()
+    log?.append(JSON.stringify([entry.key, entry.until, entry.before ?? 0]))
   }
   const holds = (key: string, since: Milliseconds): boolean => {
     const entry = entries.get(key)

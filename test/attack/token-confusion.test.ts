@@ -23,7 +23,7 @@ function stage() {
   })
   const release = () => {
     // Last in, first out, so that answers come in another order than questions.
-    for (const resolve of waiting.splice(0).reverse()) resolve()
+    for (const resolve of waiting.splice(0).toReversed()) resolve()
   }
   const userOf = async (token: string) => (await bearer(token).known).user
   return { state, bearer, release, userOf }

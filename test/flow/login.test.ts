@@ -42,7 +42,7 @@ await t.test('leads back to the page that asked, as the person who signed in', a
   t.equal(upstream.lastHeaders()['x-trac-email'], 'alice@example.edu')
   t.equal(upstream.lastHeaders()['x-trac-name'], 'Alice%20Admin')
   t.equal(upstream.lastHeaders()['cookie'], undefined, 'our cookies stay here')
-  t.match(await (await visitor.fetch(`${gateway.url}/auth/session`)).json(), {
+  t.match((await visitor.fetch(`${gateway.url}/auth/session`)).json(), {
     user: 'alice',
     via: 'session',
     groups: ['admins'],

@@ -73,7 +73,7 @@ await t.test('gives a program new tokens, verified and not kept by anybody', asy
   t.equal(answer.headers['cache-control'], 'no-store')
   t.same(answer.setCookies, [])
   const tokens = answer.json()
-  t.same(Object.keys(tokens).sort(), ['access_token', 'expires_in', 'id_token', 'token_type'])
+  t.same(Object.keys(tokens).toSorted(), ['access_token', 'expires_in', 'id_token', 'token_type'])
   t.match(tokens, { expires_in: 3600, token_type: 'Bearer' })
   for (const name of ['access_token', 'id_token']) {
     const headers = { authorization: `Bearer ${String(tokens[name])}` }
@@ -267,7 +267,7 @@ await t.test('renews a browser’s session and hands out no token', async (t) =>
   const before = provider.counts.token
   const answer = await renew(visitor)
   t.equal(answer.status, 200, answer.text)
-  t.same(Object.keys(answer.json()).sort(), ['expires_at', 'expires_in'])
+  t.same(Object.keys(answer.json()).toSorted(), ['expires_at', 'expires_in'])
   t.match(answer.json(), { expires_in: Number, expires_at: Number })
   t.ok(Number(answer.json()['expires_in']) > 3590)
   t.equal(answer.headers['cache-control'], 'no-store')

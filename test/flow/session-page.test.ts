@@ -29,7 +29,7 @@ await t.test('is JSON for a client: who, by what, until when, and why', async (t
   t.match(answer.headers['content-type'], 'application/json')
   t.equal(answer.headers['cache-control'], 'no-store')
   const told = answer.json()
-  t.same(Object.keys(told).sort(), [
+  t.same(Object.keys(told).toSorted(), [
     'email',
     'expires_at',
     'groups',

@@ -141,7 +141,7 @@ await t.test('an odd Cookie header does no harm', async (t) => {
     ';;;=;',
     '=;=;=',
     'a=b=c;;  ; d',
-    `${name}`,
+    name,
     `${name}=`,
     `${name}=;${name}1=`,
     `=${name}`,

@@ -1,5 +1,5 @@
 /** Where somebody may be sent after sign-in: below our own base path, or nowhere. */
-import fc from 'fast-check'
+import { array, assert, constantFrom, property } from 'fast-check'
 import t from 'tap'
 import { readReferer, readReturnTo } from '../../src/login/return-to.js'
 
@@ -60,7 +60,7 @@ await t.test('a Referer counts only if it is ours', (t) => {
 })
 
 await t.test('whatever is let through stays on our origin, in any browser’s reading', (t) => {
-  const piece = fc.constantFrom(
+  const piece = constantFrom(
     '/',
     '\\',
     '//',
@@ -94,9 +94,9 @@ await t.test('whatever is let through stays on our origin, in any browser’s re
     '&',
     '=',
   )
-  const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''))
-  fc.assert(
-    fc.property(text, fc.constantFrom('', '/trac'), (value, base) => {
+  const text = array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''))
+  assert(
+    property(text, constantFrom('', '/trac'), (value, base) => {
       const result = readReturnTo(value, base)
       if (result === undefined) return
       const url = new URL(result, origin)

@@ -1,0 +1,122 @@
+/** Tokens of providers other than Cognito, by OpenID Connect and RFC 9068. */
+import { importJWK } from 'jose'
+import type { CryptoKey } from 'jose'
+import t from 'tap'
+import type { GatewayError } from '../../src/errors.js'
+import { createVerifier } from '../../src/oidc/verify.js'
+import type { Issuer } from '../../src/oidc/verify.js'
+import {
+  createScriptedCurveKey,
+  createScriptedKey,
+  signScripted,
+} from '../fixtures/scripted-keys.js'
+
+const rsa = await createScriptedKey('rsa')
+const curve = await createScriptedCurveKey('curve')
+const now = 1_700_000_000_000
+const publicUrl = 'https://trac.example.edu/trac'
+
+async function keyFor({ privateKey: _, publicJwk }: typeof rsa) {
+  return (await importJWK(publicJwk)) as CryptoKey
+}
+const [rsaKey, curveKey] = [await keyFor(rsa), await keyFor(curve)]
+
+function issuer(name: string, more: Partial<Issuer> = {}): Issuer {
+  return {
+    issuer: name,
+    cognito: false,
+    main: true,
+    clients: new Set(['web', 'second']),
+    machines: new Set(['robot']),
+    keys: {
+      generation: 1,
+      fetchedAt: now,
+      refresh: () => Promise.resolve(),
+      find: ({ kid }) => Promise.resolve(kid === 'curve' ? curveKey : rsaKey),
+    },
+    ...more,
+  }
+}
+const main = issuer('https://idp.example.edu')
+const cognito = issuer('https://cognito.example', { cognito: true, main: false })
+const verify = createVerifier([main, cognito], {
+  algorithms: ['RS256', 'ES256'],
+  clockTolerance: 30_000,
+  maxTokenLife: 86_400_000,
+  publicUrl,
+  now: () => now,
+})
+
+function token(claims: object, header: Record<string, unknown> = {}, key = rsa): string {
+  const iat = now / 1000 - 10
+  const usual = { iss: main.issuer, sub: 'alice', iat, exp: iat + 600 }
+  return signScripted({ ...usual, ...claims }, { key, header })
+}
+/** What a token is, in a word, or the code of its refusal. */
+const judge = (text: string) =>
+  verify(text).then(
+    ({ use, clientId, machine }) => `${use} ${clientId}${machine ? ' machine' : ''}`,
+    (error: GatewayError) => error.code,
+  )
+
+await t.test('each kind of token is told by its own rules', async (t) => {
+  const access = { typ: 'at+jwt' }
+  const cases: readonly (readonly [string, object, Record<string, unknown>, string])[] = [
+    ['an ID token', { aud: 'web' }, {}, 'id web'],
+    ['an ID token with typ', { aud: ['web'] }, { typ: 'JWT' }, 'id web'],
+    ['another accepted client', { aud: 'second' }, {}, 'id second'],
+    ['with azp', { aud: ['web', 'api'], azp: 'web' }, {}, 'id web'],
+    ['two audiences without azp', { aud: ['web', 'api'] }, {}, 'ERR_TOKEN_CLIENT'],
+    ['azp that is no audience', { aud: 'web', azp: 'second' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['azp of a stranger', { aud: ['web', 'x'], azp: 'x' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['azp that is no text', { aud: 'web', azp: 7 }, {}, 'ERR_TOKEN_CLIENT'],
+    ['another client', { aud: 'x' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['no audience', {}, {}, 'ERR_TOKEN_CLIENT'],
+    ['an audience of numbers', { aud: [7] }, {}, 'ERR_TOKEN_CLIENT'],
+
+    ['RFC 9068 for the client', { aud: 'web', client_id: 'web' }, access, 'access web'],
+    ['RFC 9068 for us', { aud: publicUrl, client_id: 'web' }, access, 'access web'],
+    [
+      'RFC 9068 with a long typ',
+      { aud: publicUrl, client_id: 'web' },
+      { typ: 'application/AT+JWT' },
+      'access web',
+    ],
+    ['RFC 9068 for an API', { aud: 'https://api', client_id: 'web' }, access, 'ERR_TOKEN_CLIENT'],
+    ['RFC 9068 of a stranger', { aud: publicUrl, client_id: 'x' }, access, 'ERR_TOKEN_CLIENT'],
+    ['RFC 9068 without client', { aud: publicUrl }, access, 'ERR_TOKEN_CLIENT'],
+    ['a machine', { aud: publicUrl, client_id: 'robot' }, access, 'access robot machine'],
+    ['a machine’s ID token', { aud: 'robot' }, {}, 'ERR_TOKEN_USE'],
+
+    ['Keycloak’s access token', { typ: 'Bearer', azp: 'web' }, { typ: 'JWT' }, 'access web'],
+    ['Keycloak’s of a stranger', { typ: 'Bearer', azp: 'x' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['Keycloak’s ID token', { typ: 'ID', aud: 'web', azp: 'web' }, {}, 'id web'],
+    ['Keycloak’s refresh token', { typ: 'Refresh', aud: 'web' }, {}, 'ERR_TOKEN_USE'],
+    ['Keycloak’s offline token', { typ: 'Offline', aud: 'web' }, {}, 'ERR_TOKEN_USE'],
+    ['a logout token', { aud: 'web' }, { typ: 'logout+jwt' }, 'ERR_TOKEN_USE'],
+    ['a proof of possession', { aud: 'web' }, { typ: 'dpop+jwt' }, 'ERR_TOKEN_USE'],
+    ['Cognito’s form', { token_use: 'access', client_id: 'web' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['this form at Cognito', { iss: cognito.issuer, aud: 'web' }, {}, 'ERR_TOKEN_USE'],
+  ]
+  for (const [what, claims, header, expected] of cases) {
+    t.equal(await judge(token(claims, header)), expected, what)
+  }
+})
+
+await t.test('scopes belong to access tokens alone', async (t) => {
+  const scope = 'openid  trac/write '
+  const access = token({ aud: 'web', client_id: 'web', scope }, { typ: 'at+jwt' })
+  t.same([...(await verify(access)).scopes], ['openid', 'trac/write'])
+  t.same([...(await verify(token({ aud: 'web', scope }))).scopes], [])
+  const list = token({ aud: 'web', client_id: 'web', scope: ['x'] }, { typ: 'at+jwt' })
+  t.same([...(await verify(list)).scopes], [])
+})
+
+await t.test('a key verifies by its own algorithm', async (t) => {
+  t.equal(await judge(token({ aud: 'web' }, {}, curve)), 'id web')
+})
+
+await t.test('a token that is far too long is not looked at', async (t) => {
+  const long = token({ aud: 'web', padding: 'x'.repeat(33_000) })
+  t.equal(await judge(long), 'ERR_TOKEN_MALFORMED')
+})
