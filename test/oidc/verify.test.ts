@@ -16,7 +16,7 @@ const curve = await createScriptedCurveKey('curve')
 const now = 1_700_000_000_000
 const publicUrl = 'https://trac.example.edu/trac'
 
-async function keyFor({ privateKey: _, publicJwk }: typeof rsa) {
+async function keyFor({ publicJwk }: typeof rsa) {
   return (await importJWK(publicJwk)) as CryptoKey
 }
 const [rsaKey, curveKey] = [await keyFor(rsa), await keyFor(curve)]
