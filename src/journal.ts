@@ -71,7 +71,7 @@ export function createJournal(
       exchange.response.once('close', () => close(exchange))
     },
     decision({ exchange, route, result, mode }: DecisionRecord): void {
-      metrics.decisions.labels(route, result, mode).inc()
+      metrics.decisions(route, result, mode)(1)
       if (!audit) return
       logger.info(
         {

@@ -39,7 +39,7 @@ function createTimestamp(): () => string {
 }
 
 /** Lines wait for this many bytes or {@link flushEvery}, whatever comes first: a write costs more than a line. */
-const batch = 8192
+const batch = 32 * 1024
 /** Milliseconds. */
 const flushEvery = 250
 
@@ -57,6 +57,12 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
   }
   const out =
     destination ??
-    pino.destination({ dest: 1, sync: false, minLength: batch, periodicFlush: flushEvery })
+    pino.destination({
+      dest: 1,
+      sync: false,
+      minLength: batch,
+      maxWrite: 2 * batch,
+      periodicFlush: flushEvery,
+    })
   return pino(options, out)
 }

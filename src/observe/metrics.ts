@@ -10,13 +10,10 @@ const buckets = [
 /** The registry of one gateway and what it counts. */
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** Observes a span in seconds for one fixed set of labels. */
-type Observe = (seconds: number) => void
-
-/** Children of a histogram, made once per set of labels: looking them up by object costs more than counting. */
-function childCache(make: (labels: readonly string[]) => Observe) {
-  const children = new Map<string, Observe>()
-  return (...labels: string[]): Observe => {
+/** What counts or observes for one fixed set of labels, made once per set of labels: looking them up by object costs more than counting. */
+function childCache<T extends (value: number) => void>(make: (labels: readonly string[]) => T) {
+  const children = new Map<string, T>()
+  return (...labels: string[]): T => {
     const key = labels.join('\n')
     let child = children.get(key)
     if (child === undefined) {
@@ -43,6 +40,11 @@ export function createMetrics(build: { readonly version: string }) {
   gauge('trac_gateway_build_info', 'Version of this gateway; always 1.', ['version', 'node'])
     .labels(build.version, process.version)
     .set(1)
+  const decisions = counter('trac_gateway_decisions_total', 'Decisions of the route policy.', [
+    'route',
+    'result',
+    'mode',
+  ])
   return {
     registry,
     requestDuration: histogram(
@@ -60,11 +62,7 @@ export function createMetrics(build: { readonly version: string }) {
       'From sending a request upstream to the headers of its answer.',
       ['upstream'],
     ),
-    decisions: counter('trac_gateway_decisions_total', 'Decisions of the route policy.', [
-      'route',
-      'result',
-      'mode',
-    ]),
+    decisions: childCache((labels) => decisions.labels(...labels).inc),
     tokenVerifications: counter(
       'trac_gateway_token_verifications_total',
       'Bearer tokens verified, by result; answers from the cache are not counted.',

@@ -1,5 +1,5 @@
 /** 2,000 structured odd requests by raw socket: no crash, no fault of our own, nothing left behind (the long form is in test/long). */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { startProvider } from '../../src/demo/provider.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'

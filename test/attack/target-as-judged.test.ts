@@ -1,5 +1,5 @@
 /** CVE-2023-33189 and its kin: the target an upstream receives is, byte for byte, the one that was judged. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { parseTarget } from '../../src/target.js'
 import { startTestGateway } from '../fixtures/gateway.js'
@@ -29,7 +29,7 @@ t.teardown(async () => {
 })
 
 const piece = fc.oneof(
-  fc.constantFrom(...'abAZ09-._~/;:@+=&?$!,()*\'"<>|^`{}[]'),
+  fc.constantFrom(...'abAZ09-._~/;:@+=&?$!,()*\'"<>|^`{}[]'.split('')),
   fc.constantFrom(
     ...'%20 %25 %2b %3B %3f %23 %c3%a9 %61 %7e /x a../ ..a ? ?? ?a=%zz ?//../ %2e %2F // \\ %0a %ff'.split(
       ' ',

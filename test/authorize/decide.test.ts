@@ -1,5 +1,5 @@
 /** The decision: a table of what each access, credential and requirement leads to, and that it is total and pure. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { decide } from '../../src/authorize/decide.js'
 import type { Identity, Principal, Via } from '../../src/identity.js'
@@ -282,7 +282,7 @@ void t.test('it is total, pure, and lets in exactly whom the rule lets in', asyn
 void t.test('more permissions, groups and scopes never take anything away', async (t) => {
   fc.assert(
     fc.property(routes, whos, names, (row, { via, ...rest }, more) => {
-      const with_ = (extra: readonly string[]): Who => {
+      const withMore = (extra: readonly string[]): Who => {
         const grown = {
           permissions: [...rest.permissions, ...extra],
           groups: [...rest.groups, ...extra],
@@ -291,8 +291,8 @@ void t.test('more permissions, groups and scopes never take anything away', asyn
         return via === undefined ? grown : { ...grown, via }
       }
       const route = routeOf(row)
-      const before = decide(route, identityOf(with_([])))
-      if (before.allow && !decide(route, identityOf(with_(more))).allow)
+      const before = decide(route, identityOf(withMore([])))
+      if (before.allow && !decide(route, identityOf(withMore(more))).allow)
         throw new Error('taken away')
     }),
     { numRuns: 20_000, seed: 8 },

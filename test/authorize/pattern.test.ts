@@ -1,5 +1,5 @@
 /** Path patterns: a table, a naive reading of them to compare with, and their time on hostile input. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { compilePattern, firstSegment } from '../../src/authorize/pattern.js'
 

@@ -1,5 +1,5 @@
 /** Which row a request leads to: first match, methods, query conditions, and what is said when none fits. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import { compilePattern } from '../../src/authorize/pattern.js'
 import { createRouter } from '../../src/authorize/router.js'

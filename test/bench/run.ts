@@ -13,7 +13,7 @@ import { load } from './load.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '7')
 const roundTime = Number(process.env['BENCH_MILLISECONDS'] ?? '2000')
-const connections = 16
+const connections = 64
 const serversFile = fileURLToPath(new URL('./servers.js', import.meta.url))
 const table = join(process.cwd(), 'test/bench/README.md')
 const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-bench-'))

@@ -87,13 +87,13 @@ void t.test(
 void t.test(
   '64 MiB down stream through to one who reads, and wait for one who does not',
   async (t) => {
-    let written = 0
+    const upstream = { written: 0 }
     const piece = Buffer.alloc(mebibyte / 4, 'y')
     const { gateway } = await front(t, (_request, response) => {
       response.writeHead(200, { 'content-length': String(size) })
       const more = (): void => {
-        while (written < size) {
-          written += piece.length
+        while (upstream.written < size) {
+          upstream.written += piece.length
           if (!response.write(piece)) {
             response.once('drain', more)
             return
@@ -110,11 +110,11 @@ void t.test(
     reader.send(requestText(gateway, 'GET /trac/x'))
     // Nobody reads: the upstream is held back long before it has written everything.
     let before = -1
-    while (written !== before || written === 0) {
-      before = written
+    while (upstream.written !== before || upstream.written === 0) {
+      before = upstream.written
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
-    t.ok(written < size / 2, `${written / mebibyte} MiB were written for nobody`)
+    t.ok(upstream.written < size / 2, `${upstream.written / mebibyte} MiB were written for nobody`)
     t.equal(
       (await ask(gateway, 'GET /trac/auth/healthz')).status,
       200,
@@ -207,5 +207,26 @@ for (const [when, leave] of Object.entries(leaving)) {
     }
     t.ok(left <= 1, 'at most one that is kept for the next GET')
     t.equal((await ask(gateway, 'GET /trac/whole')).body, 'whole')
+  })
+}
+
+/** Bodies that stop: one with a length is on its way to Trac already, one in chunks is still being collected. */
+const stopping: readonly (readonly [what: string, header: string, begun: string])[] = [
+  ['with a length', 'Content-Length: 100', 'begun'],
+  ['in chunks', 'Transfer-Encoding: chunked', '5\r\nbegun\r\n'],
+]
+
+for (const [what, header, begun] of stopping) {
+  void t.test(`a body ${what} that stops coming is cut after bodyIdle`, async (t) => {
+    const { gateway, open } = await front(t, (request) => request.resume())
+    const wire = new Wire(gateway.port)
+    wire.send(requestText(gateway, 'POST /trac/x', [header], begun))
+    // The body must have begun before the clock moves.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    gateway.clock.advance(31_000)
+    const answer = await wire.answer('POST')
+    t.ok(answer === undefined || answer.status === 408, `${answer?.status}`)
+    await wire.end()
+    t.ok((await open()) <= 1)
   })
 }

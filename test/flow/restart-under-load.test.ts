@@ -27,12 +27,12 @@ void t.test('tracd stops and starts again while eight clients go on asking', asy
   })
   t.teardown(() => gateway.close())
 
-  let running = true
+  const load = { running: true }
   /** Which phase a request was begun in, so that what overlaps a restart can be told. */
   let phase = 0
   const answers: { from: number; to: number; line: string; answer: WireAnswer }[] = []
   const client = async (n: number): Promise<void> => {
-    for (let i = 0; running; i++) {
+    for (let i = 0; load.running; i++) {
       const line = (n + i) % 3 === 0 ? 'HEAD /trac/about' : 'GET /trac/about'
       const from = phase
       const answer = await ask(gateway, line)
@@ -53,7 +53,7 @@ void t.test('tracd stops and starts again while eight clients go on asking', asy
   stop = await start()
   phase = 4
   await until(60)
-  running = false
+  load.running = false
   await Promise.all(clients)
 
   const during = (from: number, to: number) =>
