@@ -1,0 +1,84 @@
+/** What a client hears of an upstream's headers: cookies, caching, CORS, hop-by-hop, by table. */
+import t from 'tap'
+import { clientHeaders } from '../../src/forward/response-headers.js'
+import type { ResponseFacts } from '../../src/forward/response-headers.js'
+
+const stem = '__Host-tg-0123abcd-'
+
+function heard(
+  lines: readonly string[],
+  facts: Partial<ResponseFacts> = {},
+  secure = true,
+): string[] {
+  const raw = lines.flatMap((line) => {
+    const colon = line.indexOf(':')
+    return [
+      Buffer.from(line.slice(0, colon), 'latin1'),
+      Buffer.from(line.slice(colon + 1).trim(), 'latin1'),
+    ]
+  })
+  const list = clientHeaders(
+    raw,
+    { cookieStem: stem, secure },
+    { requestId: 'id', personal: false, byCookie: false, setCookies: [], ...facts },
+  )
+  const pairs = list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
+  const always = ['X-Request-Id: id', 'Strict-Transport-Security: max-age=31536000']
+  return pairs.filter((pair) => !always.includes(pair))
+}
+
+const cases: readonly (readonly [
+  lines: readonly string[],
+  facts: Partial<ResponseFacts>,
+  wanted: readonly string[],
+])[] = [
+  [['Content-Type: a/b', 'ETag: "x"'], {}, ['Content-Type: a/b', 'ETag: "x"']],
+  [['X: caf\u{e9}'], {}, ['X: caf\u{e9}']],
+  [['Connection: x-a, X-B', 'X-A: 1', 'x-b: 2', 'X-C: 3'], {}, ['X-C: 3']],
+  [['Transfer-Encoding: chunked', 'Keep-Alive: 1', 'Upgrade: x', 'Trailer: y'], {}, []],
+  [['Server: tracd', 'X-Powered-By: x', 'x-trac-user: y', 'X-Request-Id: z'], {}, []],
+  [['Strict-Transport-Security: max-age=0'], {}, []],
+  [[`Set-Cookie: ${stem}s=x`], {}, []],
+  [[`Set-Cookie:  ${stem}l-1 = x`], {}, []],
+  [[`Set-Cookie: =${stem}s=x`], {}, []],
+  [[`Set-Cookie: ${stem}s`], {}, []],
+  [
+    ['Set-Cookie: trac_auth=x; Path=/', 'Set-Cookie: trac_session=y'],
+    {},
+    ['Set-Cookie: trac_session=y'],
+  ],
+  [['Set-Cookie: a=trac_auth'], {}, ['Set-Cookie: a=trac_auth']],
+  [['Access-Control-Allow-Origin: *', 'access-control-expose-headers: x'], { byCookie: true }, []],
+  [['Access-Control-Allow-Origin: *'], {}, ['Access-Control-Allow-Origin: *']],
+  [[], { personal: true }, ['Cache-Control: private']],
+  [['Cache-Control: max-age=1'], { personal: true }, ['Cache-Control: private, max-age=1']],
+  [
+    ['Cache-Control: max-age=1, PRIVATE'],
+    { personal: true },
+    ['Cache-Control: max-age=1, PRIVATE'],
+  ],
+  [['Cache-Control: private="x"'], { personal: true }, ['Cache-Control: private="x"']],
+  [['Cache-Control: x-private'], { personal: true }, ['Cache-Control: private, x-private']],
+  [
+    ['Cache-Control: public'],
+    { setCookies: ['a=b'] },
+    ['Cache-Control: no-store', 'Set-Cookie: a=b'],
+  ],
+  [
+    [],
+    { setCookies: ['a=b', 'c=d'] },
+    ['Cache-Control: no-store', 'Set-Cookie: a=b', 'Set-Cookie: c=d'],
+  ],
+]
+
+for (const [lines, facts, wanted] of cases) {
+  void t.test(`${lines.join(' | ') || 'nothing'} with ${JSON.stringify(facts)}`, async (t) => {
+    t.strictSame(heard(lines, facts), wanted)
+  })
+}
+
+void t.test('over plain HTTP, on loopback, HSTS is the upstream’s own affair', async (t) => {
+  t.strictSame(heard(['Strict-Transport-Security: max-age=5'], {}, false), [
+    'Strict-Transport-Security: max-age=5',
+  ])
+})
