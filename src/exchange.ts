@@ -93,9 +93,10 @@ export class Exchange {
     startedAt: number,
     rawTarget: string,
     target: Target | BadTarget,
+    method = request.method ?? '',
   ) {
     this.request = request
-    this.method = request.method ?? ''
+    this.method = method
     this.response = response
     this.startedAt = startedAt
     this.rawTarget = rawTarget

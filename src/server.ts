@@ -9,19 +9,20 @@ import { createClientResolver, createTrust } from './edge/client.js'
 import { createEntrance } from './edge/entrance.js'
 import { addressKey, createLimiter } from './edge/limits.js'
 import type { Limiter } from './edge/limits.js'
-import { createReply } from './edge/reply.js'
+import { createReply, isNavigation } from './edge/reply.js'
 import { createRequestNames } from './edge/request-id.js'
 import { createEndpoints } from './endpoints.js'
 import type { Endpoint } from './endpoints.js'
 import { GatewayError } from './errors.js'
 import type { ErrorCode } from './errors.js'
 import { Exchange } from './exchange.js'
-import type { StageResult } from './exchange.js'
+import type { Stage, StageResult } from './exchange.js'
 import { createForward } from './forward/forward.js'
 import { createSpool } from './forward/spool.js'
 import { createIdentify } from './identify/identify.js'
 import { createSessionCredential } from './identify/session.js'
 import type { Now } from './identity.js'
+import { createForwardAuth, verifyPath } from './login/forward-auth.js'
 import { createJournal } from './journal.js'
 import type { Rooms, Surroundings } from './rooms.js'
 import { kTunnel } from './listener.js'
@@ -125,7 +126,9 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     raw[kArrival] = { rawTarget, target, startedAt: performance.now() }
     if ('code' in target) return '/'
     const below = belowBase(target.path, address.base)
-    return below !== undefined && ownPaths.has(below) ? below : '/'
+    if (below === undefined) return '/'
+    if (below.startsWith(`${verifyPath}/`)) return verifyPath
+    return ownPaths.has(below) || below === verifyPath ? below : '/'
   }
 
   const app = Fastify({
@@ -151,6 +154,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
   const entrance = createEntrance({
     address,
     names: createRequestNames(),
+    verifyPath: server.forwardAuth === undefined ? undefined : address.base + verifyPath,
     resolveClient: createClientResolver(
       createTrust(server.trustedProxies),
       'path' in server.listen,
@@ -174,6 +178,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     answerPreflight: (exchange) => reply.send(exchange, 204, [], ''),
     record: journal.decision,
   })
+  const forwardAuth = createVerify(rooms, around, identify, reply)
   const limits = createRouteLimits(app, rooms)
   const forward = createForward({
     upstreams: rooms.upstreams,
@@ -229,7 +234,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
       ...config.rateLimit.auth,
       keyOf: (exchange) => addressKey(exchange.address),
     })
-    for (const endpoint of table) {
+    for (const endpoint of [...table, forwardAuth]) {
       addEndpoint(own, endpoint, ownSteps(endpoint, limited, identify, anonymous, reply))
     }
   })
@@ -254,6 +259,60 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
   // ────────────────────────────────────────────────────────────────────────────────────────────────
   await app.ready()
   return app
+}
+
+/** `/auth/verify`: the same rules as a forwarded request's, for one that another proxy will forward. */
+function createVerify(
+  rooms: Rooms,
+  around: Surroundings,
+  identify: Stage,
+  reply: ReturnType<typeof createReply>,
+): Endpoint {
+  const { config, anonymous } = rooms
+  const { address, now } = around
+  const policy = createPolicy({
+    router: rooms.router,
+    publicOrigin: address.origin,
+    anonymous,
+    mode: config.mode,
+    unmatched: rooms.unmatched,
+    answerPreflight: () => {
+      throw new GatewayError('ERR_METHOD_NOT_ALLOWED')
+    },
+    record: createJournal(around.logger, around.metrics, config.log.audit, () => undefined)
+      .decision,
+  })
+  const handle = createForwardAuth({
+    dialect: config.server.forwardAuth,
+    base: address.base,
+    host: address.host,
+    proto: address.secure ? 'https' : 'http',
+    targetLimit: config.server.limits.target,
+    steps: [policy.matchRoute, identify, policy.csrf, policy.access, policy.upgrades],
+    wireOf: ({ route, identity = anonymous }) =>
+      (route?.access === 'public' ? anonymous : identity).principal.wire,
+    sign: ({ route, target, method }, wire) => {
+      const sign = rooms.upstreams.get(route?.upstream ?? '')?.sign
+      const readOnly = method === 'GET' || method === 'HEAD'
+      const slowest = (route?.bodyLimit ?? 0) / config.server.timeouts.bodyMinimumRate
+      const bodySeconds = readOnly ? 0 : 30 + Math.ceil(slowest)
+      const { path = '', query = '' } = target ?? {}
+      const signed = { method, host: address.host, path, query }
+      return sign?.(signed, wire, Math.floor(now() / 1000), bodySeconds) ?? ''
+    },
+    isNavigation,
+    loginUrl: reply.loginUrl,
+    send: reply.send,
+    redirect: reply.redirect,
+  })
+  return {
+    path: verifyPath,
+    name: 'auth:verify',
+    methods: allMethods,
+    limited: false,
+    credential: 'unread',
+    handle,
+  }
 }
 
 /** Whether the credential of an exchange that is long under way still holds. */

@@ -39,10 +39,13 @@ export interface EntranceParts {
     headers: NonNullable<Exchange['headers']>,
   ) => Client
   readonly reply: Reply
+  /** Where a trusted proxy asks about requests: it may call us by an inner name. */
+  readonly verifyPath: string | undefined
 }
 
 /** Builds the six steps, in their order. */
-export function createEntrance({ address, names, resolveClient, reply }: EntranceParts) {
+export function createEntrance(parts: EntranceParts) {
+  const { address, names, resolveClient, reply } = parts
   const defaultPort = address.secure ? ':443' : ':80'
   const healthPath = `${address.base}/auth/healthz`
 
@@ -81,6 +84,10 @@ export function createEntrance({ address, names, resolveClient, reply }: Entranc
   const host: Stage = (exchange) => {
     const received = (exchange.headers?.host ?? '').toLowerCase()
     if (received === address.host || received === address.host + defaultPort) return
+    const path = exchange.target?.path ?? ''
+    if (parts.verifyPath !== undefined && exchange.trusted && path.startsWith(parts.verifyPath)) {
+      return
+    }
     throw new GatewayError('ERR_HOST_UNKNOWN', { detail: `This gateway serves ${address.url}.` })
   }
 
