@@ -26,8 +26,8 @@ export interface Endpoint {
   /** The label of logs and metrics. */
   readonly name: string
   readonly methods: readonly string[]
-  /** Whether `rateLimit.auth` counts it. */
-  readonly limited: boolean
+  /** Which requests `rateLimit.auth` counts: a class behind one address renews its sessions by cookie uncounted. */
+  readonly limited: 'all' | 'withBody' | 'none'
   readonly credential: EndpointCredential
   readonly handle: (exchange: Exchange, body: Buffer) => Promise<void>
 }
@@ -109,7 +109,7 @@ export function createEndpoints(
     path: string,
     name: string,
     methods: readonly string[],
-    limited: boolean,
+    limited: Endpoint['limited'],
     credential: EndpointCredential,
     handle: Endpoint['handle'],
   ): Endpoint => ({ path, name: `auth:${name}`, methods, limited, credential, handle })
@@ -117,17 +117,17 @@ export function createEndpoints(
   const read = ['GET', 'HEAD']
   const readOrPost = ['GET', 'HEAD', 'POST']
   return [
-    row('/auth/login', 'login', read, true, 'lenient', login),
-    row('/auth/callback', 'callback', ['GET'], true, 'lenient', callback),
-    row('/auth/refresh', 'refresh', ['POST'], true, 'unread', refresh),
-    row('/auth/logout', 'logout', readOrPost, false, 'lenient', logout),
-    row('/auth/signed-out', 'signed-out', read, false, 'unread', signedOut),
-    row('/auth/session', 'session', read, false, 'strict', session),
-    row('/auth/client.js', 'client.js', read, false, 'unread', script),
-    row('/auth/backchannel-logout', 'backchannel', ['POST'], true, 'unread', backchannel),
-    row('/login', 'trac-login', read, false, 'unread', tracLogin),
-    row('/login/', 'trac-login', read, false, 'unread', tracLogin),
-    row('/logout', 'trac-logout', readOrPost, false, 'lenient', logout),
-    row('/logout/', 'trac-logout', readOrPost, false, 'lenient', logout),
+    row('/auth/login', 'login', read, 'all', 'lenient', login),
+    row('/auth/callback', 'callback', ['GET'], 'all', 'lenient', callback),
+    row('/auth/refresh', 'refresh', ['POST'], 'withBody', 'unread', refresh),
+    row('/auth/logout', 'logout', readOrPost, 'none', 'lenient', logout),
+    row('/auth/signed-out', 'signed-out', read, 'none', 'unread', signedOut),
+    row('/auth/session', 'session', read, 'none', 'strict', session),
+    row('/auth/client.js', 'client.js', read, 'none', 'unread', script),
+    row('/auth/backchannel-logout', 'backchannel', ['POST'], 'all', 'unread', backchannel),
+    row('/login', 'trac-login', read, 'none', 'unread', tracLogin),
+    row('/login/', 'trac-login', read, 'none', 'unread', tracLogin),
+    row('/logout', 'trac-logout', readOrPost, 'none', 'lenient', logout),
+    row('/logout/', 'trac-logout', readOrPost, 'none', 'lenient', logout),
   ]
 }

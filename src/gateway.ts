@@ -131,6 +131,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return { durable: revocations.durable }
     },
     beforeScrape() {
+      metrics.sessions.set(rooms.sessions.size)
       const { fetchedAt } = rooms.issuers.main.keys
       if (fetchedAt !== undefined) metrics.jwksAge.set((now() - fetchedAt) / 1000)
     },

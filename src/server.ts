@@ -309,7 +309,7 @@ function createVerify(
     path: verifyPath,
     name: 'auth:verify',
     methods: allMethods,
-    limited: false,
+    limited: 'none',
     credential: 'unread',
     handle,
   }
@@ -384,10 +384,17 @@ function ownSteps(
     }
   }
   const steps: Step[] = [method]
-  if (endpoint.limited) steps.push(limited)
+  if (endpoint.limited === 'all') steps.push(limited)
+  if (endpoint.limited === 'withBody') {
+    steps.push((exchange, request) => (hasBody(exchange) ? limited(exchange, request) : undefined))
+  }
   if (endpoint.credential === 'strict') steps.push(identify)
   if (endpoint.credential === 'lenient') steps.push(lenient)
   return steps
+}
+
+function hasBody({ headers }: Exchange): boolean {
+  return headers?.chunked === true || (headers?.contentLength ?? 0) > 0
 }
 
 function addEndpoint(app: FastifyInstance, endpoint: Endpoint, steps: readonly Step[]): void {

@@ -214,6 +214,9 @@ const checkGroups: Check = (draft, report, given) => {
 
 const checkSession: Check = ({ session }, report, given) => {
   const redis = given(['session', 'redis'])
+  if (session?.store === 'redis') {
+    report(['session', 'store'], 'redis', 'cookie: sessions in Redis are not built yet')
+  }
   if (session?.store === 'redis' && !redis) {
     report(['session', 'store'], 'redis without its address', 'session.redis.url')
   }

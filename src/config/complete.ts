@@ -49,12 +49,11 @@ const defaultUsername = (cognito: boolean): readonly string[] =>
 function completeRoutes(config: Config): Config['routes'] {
   return config.routes.map((route) => {
     const limits = config.upstreams[route.upstream]?.timeouts
-    const { connect, firstByte, idle } = route.timeouts
+    const { firstByte, idle } = route.timeouts
     return {
       ...route,
       bodyLimit: route.bodyLimit ?? config.server.limits.body,
       timeouts: {
-        connect: connect ?? limits?.connect ?? 0,
         firstByte: firstByte ?? limits?.firstByte ?? 0,
         idle: idle ?? limits?.idle ?? 0,
       },

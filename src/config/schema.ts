@@ -553,7 +553,7 @@ const session = shape('Browser sessions.', {
     maxItems: 8,
   }),
   store: choice(
-    'Where sessions are: sealed in the cookie, or in Redis (Valkey).',
+    'Where sessions are: sealed in the cookie. `redis` is the name that a store in Redis will have; it is not built yet and refused.',
     ['cookie', 'redis'],
     'cookie',
   ),
@@ -563,7 +563,7 @@ const session = shape('Browser sessions.', {
     'one',
   ),
   redis: optional(
-    shape('The Redis server; also counts rate limits for all replicas.', {
+    shape('The Redis server of that store; not built yet.', {
       url: secret(
         'Its address, such as `rediss://user:password@host:6379`; a secret, as it holds one.',
         1,
@@ -814,7 +814,6 @@ const route = shape('One rule.', {
   ),
   bodyLimit: computed(size('The largest request body.'), '`server.limits.body`'),
   timeouts: shape('Limits other than those of the upstream.', {
-    connect: computed(span('To connect.'), 'that of the upstream'),
     firstByte: computed(span('To the first byte of the answer.'), 'that of the upstream'),
     idle: computed(span('Between two bytes of the answer.'), 'that of the upstream'),
   }),

@@ -96,14 +96,14 @@ const adviseSession: Advice = ({ session }, warn, given) => {
     warn(
       ['session', 'store'],
       'cookie: right for one process',
-      'redis as soon as there are more: renewals of a provider that rotates refresh tokens need it, and rate limits are shared only there',
+      'one process only, until sessions in Redis are built: renewals of a provider that rotates refresh tokens and rate limits are not shared',
     )
   }
   if (!redis && session?.revocationFile === undefined) {
     warn(
       ['session', 'revocationFile'],
       'revocations in memory only',
-      'a revocationFile or redis: else a copied cookie or token of somebody who signed out works again after a restart, until it ends',
+      'a revocationFile: else a copied cookie or token of somebody who signed out works again after a restart, until it ends',
     )
   }
 }

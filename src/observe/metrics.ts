@@ -91,6 +91,7 @@ export function createMetrics(build: { readonly version: string }) {
       'Open connections to upstreams.',
       ['upstream'],
     ),
+    sessions: gauge('trac_gateway_sessions', 'Sessions that are open in memory.'),
     tunnels: gauge('trac_gateway_tunnels', 'WebSocket connections that are open.'),
     configGeneration: gauge(
       'trac_gateway_config_generation',
