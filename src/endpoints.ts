@@ -2,6 +2,7 @@
 import type { Exchange } from './exchange.js'
 import { isSameOrigin } from './authorize/csrf.js'
 import type { PublicAddress } from './edge/entrance.js'
+import type { FailureCounter } from './edge/limits.js'
 import { isNavigation, wantsPage } from './edge/reply.js'
 import type { Reply } from './edge/reply.js'
 import { createAttempts } from './login/attempts.js'
@@ -38,6 +39,7 @@ export function createEndpoints(
   around: Surroundings,
   address: PublicAddress,
   reply: Reply,
+  failures: FailureCounter,
 ): readonly Endpoint[] {
   const { config, names, endpoints, tokens, checks, sessions } = rooms
   const { identity } = config
@@ -73,6 +75,7 @@ export function createEndpoints(
     isSameOrigin: sameOrigin,
     now,
     json: reply.json,
+    failures,
     onRefresh: (who, result) => metrics.refreshes.inc({ for: who, result }),
   })
   const { logout, signedOut } = createLogout({

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { createPolicy } from './authorize/policy.js'
 import { createClientResolver, createTrust } from './edge/client.js'
 import { createEntrance } from './edge/entrance.js'
-import { addressKey, createLimiter } from './edge/limits.js'
+import { addressKey, createFailureCounter, createLimiter } from './edge/limits.js'
 import type { Limiter } from './edge/limits.js'
 import { createReply, isNavigation } from './edge/reply.js'
 import { createRequestNames } from './edge/request-id.js'
@@ -116,9 +116,6 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     base: address.base,
     formTargets: rooms.formTargets,
   })
-  const table = createEndpoints(rooms, around, address, reply)
-  const ownPaths = new Set(table.map((endpoint) => endpoint.path))
-
   /** Where the router takes a request: an own endpoint by its name, everything else to the proxy at `/`. */
   const rewriteUrl = (raw: Arriving): string => {
     const rawTarget = raw.url ?? ''
@@ -149,6 +146,9 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     reply.refuse(request.exchange, new GatewayError('ERR_ROUTE_UNKNOWN'))
   })
   await app.register(rateLimit, { global: false })
+  const failures = createFailureCounter(app, config.rateLimit.failures)
+  const table = createEndpoints(rooms, around, address, reply, failures)
+  const ownPaths = new Set(table.map((endpoint) => endpoint.path))
 
   // ── The way of a request ────────────────────────────────────────────────────────────────────────
   const entrance = createEntrance({

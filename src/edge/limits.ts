@@ -31,6 +31,40 @@ export function addressKey(address: string): string {
     .join(':')}::/64`
 }
 
+/** Counts what went wrong, by whatever kept failing. */
+export interface FailureCounter {
+  /** @throws {@link GatewayError} ERR_RATE_LIMITED — it failed too often lately */
+  check(key: string): Promise<void>
+  count(key: string): Promise<void>
+}
+
+/** Builds the counter of failures; the plugin must have been registered. */
+export function createFailureCounter(
+  app: FastifyInstance,
+  limit: { readonly max: number; readonly per: Milliseconds },
+): FailureCounter {
+  const options = {
+    max: limit.max,
+    timeWindow: limit.per,
+    keyGenerator: (request: FastifyRequest) => (request as unknown as { key: string }).key,
+    cache: mostKeys,
+  }
+  const state = app.createRateLimit(options)
+  // The plugin asks a request for its key and its route's settings, and for nothing else.
+  const asked = (key: string) => ({ key, routeOptions: {} }) as unknown as FastifyRequest
+  return {
+    async check(key) {
+      const now = await state(asked(key), { increment: false })
+      if (!now.isAllowed && now.remaining === 0) {
+        throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, now.ttlInSeconds) })
+      }
+    },
+    async count(key) {
+      await state(asked(key))
+    },
+  }
+}
+
 /** Builds a limiter; the plugin must have been registered. */
 export function createLimiter(
   app: FastifyInstance,

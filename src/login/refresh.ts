@@ -20,6 +20,11 @@ export interface RefreshParts {
   readonly isSameOrigin: (exchange: Exchange) => boolean
   readonly now: Now
   readonly json: (exchange: Exchange, status: number, value: unknown) => void
+  /** What fails again and again with one token or session is stopped before the provider is asked. */
+  readonly failures: {
+    check(key: string): Promise<void>
+    count(key: string): Promise<void>
+  }
   readonly onRefresh: (who: 'client' | 'browser', result: string) => void
 }
 
@@ -44,13 +49,17 @@ function readBody(exchange: Exchange, body: Buffer): string | undefined {
   return token
 }
 
+function fingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('base64')
+}
+
 /** Builds the endpoint. */
 export function createRefresh(parts: RefreshParts) {
   // Only exchanges in flight are shared: a finished one is nobody else's business.
   const inFlight = new Map<string, Promise<TokenAnswer>>()
 
   const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> => {
-    const key = createHash('sha256').update(refreshToken).digest('base64')
+    const key = fingerprint(refreshToken)
     let answer = inFlight.get(key)
     if (answer === undefined) {
       answer = parts.tokens
@@ -101,10 +110,13 @@ export function createRefresh(parts: RefreshParts) {
   return async (exchange: Exchange, body: Buffer): Promise<void> => {
     const refreshToken = readBody(exchange, body)
     const who = refreshToken === undefined ? 'browser' : 'client'
+    const key = `${who} ${fingerprint(refreshToken ?? exchange.headers?.cookie ?? '')}`
     try {
+      await parts.failures.check(key)
       await (refreshToken === undefined ? forBrowser(exchange) : forClient(exchange, refreshToken))
       parts.onRefresh(who, 'ok')
     } catch (error) {
+      if (error instanceof GatewayError && error.status === 401) await parts.failures.count(key)
       parts.onRefresh(who, error instanceof GatewayError ? error.code : 'ERR_INTERNAL')
       throw error
     }

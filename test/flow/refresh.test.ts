@@ -340,3 +340,31 @@ await t.test(
     scripted.restore()
   },
 )
+
+await t.test(
+  'a refresh token that keeps failing is stopped before the provider is asked',
+  async (t) => {
+    const provider = await startProvider()
+    const gateway = await startTestGateway({
+      provider,
+      overlay: { rateLimit: { failures: { max: 3, per: '1m' } } },
+    })
+    t.teardown(async () => {
+      await gateway.close()
+      await provider.stop()
+    })
+    const ask = (token: string) =>
+      fetch(`${gateway.url}/auth/refresh`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ refresh_token: token }),
+      })
+    const statuses = []
+    for (let i = 0; i < 5; i++) statuses.push((await ask('stolen-or-stale')).status)
+    t.strictSame(statuses, [401, 401, 401, 429, 429])
+    t.equal(provider.counts.token, 3)
+    const stopped = await ask('stolen-or-stale')
+    t.match(stopped.headers.get('retry-after'), /^[1-9]\d*$/)
+    t.equal((await ask('another')).status, 401, 'another token is another matter')
+  },
+)
