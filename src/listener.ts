@@ -31,7 +31,9 @@ const sweepEvery: Milliseconds = 100
 
 /** What Node's parser refuses never becomes a request: it is answered on the socket, and the connection ends. */
 function answerParserError(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  // What is written now would stand in the middle of an answer that is under way.
+  const answering = (socket as Socket & { _httpMessage?: unknown })._httpMessage
+  if (!socket.writable || error.code === 'ECONNRESET' || answering) {
     socket.destroy()
     return
   }

@@ -21,7 +21,7 @@ import { createForward } from './forward/forward.js'
 import { createSpool } from './forward/spool.js'
 import { createIdentify } from './identify/identify.js'
 import { createSessionCredential } from './identify/session.js'
-import type { Now } from './identity.js'
+import type { Milliseconds, Now } from './identity.js'
 import { createForwardAuth, verifyPath } from './login/forward-auth.js'
 import { createJournal } from './journal.js'
 import type { Rooms, Surroundings } from './rooms.js'
@@ -235,7 +235,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
       keyOf: (exchange) => addressKey(exchange.address),
     })
     for (const endpoint of [...table, forwardAuth]) {
-      addEndpoint(own, endpoint, ownSteps(endpoint, limited, identify, anonymous, reply))
+      const steps = ownSteps(endpoint, limited, identify, anonymous, reply)
+      addEndpoint(own, endpoint, steps, server.timeouts.bodyIdle)
     }
   })
 
@@ -397,11 +398,25 @@ function hasBody({ headers }: Exchange): boolean {
   return headers?.chunked === true || (headers?.contentLength ?? 0) > 0
 }
 
-function addEndpoint(app: FastifyInstance, endpoint: Endpoint, steps: readonly Step[]): void {
+/** Registers an endpoint; `patience` is how long its small body may take to arrive. */
+function addEndpoint(
+  app: FastifyInstance,
+  endpoint: Endpoint,
+  steps: readonly Step[],
+  patience: Milliseconds,
+): void {
   app.route({
     url: endpoint.path,
     method: allMethods,
-    onRequest: (request, reply, done) => runSteps(steps, request, reply, done),
+    onRequest: (request, reply, done) => {
+      if (hasBody(request.exchange)) {
+        const timer = setTimeout(() => request.raw.destroy(), patience)
+        const stop = (): void => clearTimeout(timer)
+        request.raw.once('end', stop)
+        reply.raw.once('close', stop)
+      }
+      runSteps(steps, request, reply, done)
+    },
     handler: async (request, reply) => {
       const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0)
       await endpoint.handle(request.exchange, body)

@@ -78,6 +78,8 @@ export function createPolicy(parts: PolicyParts) {
   }
 
   const matchRoute: Stage = (exchange) => {
+    // It would echo the signature, and a forwarded token, to whoever asks (RFC 9110 §9.3.8).
+    if (exchange.method === 'TRACE') throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
     const asked = preflightMethod(exchange)
     const method = asked ?? exchange.method
     const { route, ...other } = router(method, exchange.path, exchange.target?.query ?? '')

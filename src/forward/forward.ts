@@ -69,7 +69,8 @@ export function createForward(parts: ForwardParts) {
 
   const fail = (exchange: Exchange, upstream: Upstream, fault: GatewayError): void => {
     // A client that leaves in the middle of its body looks like an upstream's fault from here.
-    const left = exchange.request.destroyed || exchange.response.destroyed
+    const { request, response } = exchange
+    const left = (request.destroyed && !request.complete) || response.destroyed
     const error = left ? new GatewayError('ERR_CLIENT_GONE', { cause: fault }) : fault
     exchange.code = error.code
     exchange.cause = error.details.cause

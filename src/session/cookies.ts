@@ -92,13 +92,18 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   return { session, sessionNames, attempts }
 }
 
+/** Python's cookie parser also splits at white space, and takes white space before the `=` (trac.md §6). */
+function namesOurs(piece: string, stem: string): boolean {
+  return piece.split(/\s+/).some((word) => word.startsWith(stem) || /^trac_auth(?:=|$)/.test(word))
+}
+
 /** Everything but our cookies and `trac_auth`, which would be a second, independent session (trac.md §0). */
 export function foreignCookies(header: string, names: CookieNames): string {
   const stem = names.session.slice(0, -1)
   if (!header.includes(stem) && !header.includes('trac_auth')) return header
   const kept: string[] = []
-  eachCookie(header, (name, _value, piece) => {
-    if (name !== 'trac_auth' && !name.startsWith(stem)) kept.push(piece)
+  eachCookie(header, (_name, _value, piece) => {
+    if (!namesOurs(piece, stem)) kept.push(piece)
   })
   return kept.join('; ')
 }
