@@ -32,8 +32,9 @@ const sweepEvery: Milliseconds = 100
 /** What Node's parser refuses never becomes a request: it is answered on the socket, and the connection ends. */
 function answerParserError(error: Error & { code?: string }, socket: Socket): void {
   // What is written now would stand in the middle of an answer that is under way.
-  const answering = (socket as Socket & { _httpMessage?: unknown })._httpMessage
-  if (!socket.writable || error.code === 'ECONNRESET' || answering) {
+  // Node keeps the running answer there.
+  const answering: unknown = Reflect.get(socket, '_httpMessage')
+  if (!socket.writable || error.code === 'ECONNRESET' || (answering ?? null) !== null) {
     socket.destroy()
     return
   }

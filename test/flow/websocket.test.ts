@@ -3,7 +3,7 @@ import t from 'tap'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import WebSocket, { WebSocketServer } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import type { ClientOptions } from 'ws'
 import { startProvider } from '../../src/demo/provider.js'
 import { rawExchange, startTestGateway } from '../fixtures/gateway.js'
@@ -71,7 +71,7 @@ const authorization = `Bearer ${token}`
 
 await t.test('a WebSocket carries messages both ways under the principal’s name', async (t) => {
   const socket = await open('/live/a', { headers: { authorization }, origin: gateway.origin })
-  if (typeof socket === 'number') return t.fail(`refused with ${socket}`)
+  if (typeof socket === 'number') throw new Error(`refused with ${socket}`)
   socket.send('hello')
   const [data] = (await once(socket, 'message')) as [Buffer]
   t.equal(data.toString(), 'echo hello')
@@ -116,7 +116,7 @@ await t.test('an upgrade to something else is served as if it had not asked', as
 
 await t.test('the tunnel ends when the token does', async (t) => {
   const socket = await open('/live/a', { headers: { authorization } })
-  if (typeof socket === 'number') return t.fail(`refused with ${socket}`)
+  if (typeof socket === 'number') throw new Error(`refused with ${socket}`)
   gateway.clock.advance(2 * 3_600_000)
   await once(socket, 'close')
   t.equal(socket.readyState, WebSocket.CLOSED)
