@@ -21,7 +21,7 @@ const layers: readonly (readonly string[])[] = [
   ['exchange'],
   ['route', 'target'],
   ['identity'],
-  ['errors'],
+  ['errors', 'trac-permissions'],
 ]
 
 /** Where a library may be imported; all other files go through these. */

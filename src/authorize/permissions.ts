@@ -1,6 +1,6 @@
 /** Groups and claims become Trac actions, expanded as Trac expands them (design §3). */
 import type { Grant } from '../identity.js'
-import { expandActions } from './trac-permissions.js'
+import { expandActions } from '../trac-permissions.js'
 
 /** The part of the configuration that grants. */
 export interface PermissionRules {

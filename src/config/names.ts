@@ -1,5 +1,5 @@
 /** Which user names can be used in Trac, and which groups the configuration names (design §3). */
-import { coreActions } from './actions.js'
+import { tracActions } from '../trac-permissions.js'
 import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'
 import type { Config } from './schema.js'
@@ -28,7 +28,7 @@ export function nameFault(name: string, groups: ReadonlySet<string>): string | u
   if (name.includes(',')) return 'with a comma'
   const folded = foldName(name)
   if (reservedWords.has(folded)) return 'that means somebody else in Trac'
-  if (coreActions.has(name.toUpperCase())) return 'that is a permission of Trac'
+  if (Object.hasOwn(tracActions, name.toUpperCase())) return 'that is a permission of Trac'
   if (groups.has(folded)) return 'that is a group of this configuration'
   return undefined
 }

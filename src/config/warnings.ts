@@ -1,5 +1,5 @@
 /** What can be run but should be thought about; `check` says it, nothing refuses it. */
-import { coreActions } from './actions.js'
+import { tracActions } from '../trac-permissions.js'
 import type { Given } from './checks.js'
 import { isCognitoIssuer } from './complete.js'
 import { entriesOf, itemsOf } from './draft.js'
@@ -141,9 +141,9 @@ const advisePermissions: Advice = (draft, warn) => {
   const seen = new Set<string>()
   for (const [path, list] of actionLists(draft)) {
     for (const [index, action] of itemsOf(list)) {
-      if (coreActions.has(action) || seen.has(action)) continue
+      if (Object.hasOwn(tracActions, action) || seen.has(action)) continue
       seen.add(action)
-      const near = suggest(action, [...coreActions])
+      const near = suggest(action, Object.keys(tracActions))
       warn(
         [...path, index],
         `${action}, which Trac itself does not know`,

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { anonymousGrants, createGrants } from '../../src/authorize/permissions.js'
 import type { PermissionRules } from '../../src/authorize/permissions.js'
-import { tracActions } from '../../src/authorize/trac-permissions.js'
+import { tracActions } from '../../src/trac-permissions.js'
 
 const rules: PermissionRules = {
   groups: {

@@ -4,7 +4,7 @@ import { compileRoutes, unmatchedRoute } from '../../src/authorize/compile.js'
 import { decide } from '../../src/authorize/decide.js'
 import { createRouter } from '../../src/authorize/router.js'
 import { tracRoutes } from '../../src/authorize/trac-routes.js'
-import { expandActions, tracActions } from '../../src/authorize/trac-permissions.js'
+import { expandActions, tracActions } from '../../src/trac-permissions.js'
 import type { Identity } from '../../src/identity.js'
 
 const defaults = { mode: 'enforce', bodyLimit: 1 } as const
