@@ -7,7 +7,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { cacheFolder, installTrac, startTrac } from '../../src/demo/trac.js'
 import { admin, send } from '../fixtures/signed.js'
-import { askPython, freePort, pythonOf, testKey } from '../fixtures/tracs.js'
+import { freePort } from '../fixtures/ports.js'
+import { askPython, pythonOf, testKey } from '../fixtures/tracs.js'
 
 async function temporaryFolder(t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-'))

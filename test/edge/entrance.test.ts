@@ -2,7 +2,7 @@
 import t from 'tap'
 import { parsePublicUrl } from '../../src/edge/entrance.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { freePort } from '../fixtures/tracs.js'
+import { freePort } from '../fixtures/ports.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 
 const parsed: readonly (readonly [

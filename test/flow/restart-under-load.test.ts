@@ -2,7 +2,8 @@
 import t from 'tap'
 import { startServer } from '../../src/demo/trac.js'
 import { startTestGateway } from '../fixtures/gateway.js'
-import { freePort, startFixture, testKey } from '../fixtures/tracs.js'
+import { freePort } from '../fixtures/ports.js'
+import { startFixture, testKey } from '../fixtures/tracs.js'
 import { ask } from '../fixtures/wire.js'
 import type { WireAnswer } from '../fixtures/wire.js'
 

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { freePort } from '../fixtures/tracs.js'
+import { freePort } from '../fixtures/ports.js'
 import {
   Wire,
   answerText,
