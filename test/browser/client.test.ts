@@ -9,9 +9,9 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import { askPython, pythonOf } from '../fixtures/tracs.js'
+import { startBrowser } from '../fixtures/browser.js'
 
 const run = promisify(execFile)
 const pathOf = (place: string) => fileURLToPath(new URL(place, import.meta.url))
@@ -174,23 +174,7 @@ const hangUp: Answer = (_, response) => {
 
 const script = await readScript()
 const jqueries = { '1.4': await readJquery('1.4'), '1.6': await readJquery('1.6') }
-const browser: Browser = await chromium
-  .launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
-  .catch((cause: unknown) => {
-    throw new Error('Chromium does not start: run test/setup, which installs it', { cause })
-  })
+const browser = await startBrowser()
 t.teardown(() => browser.close())
 
 /** A browser with a clock of its own, and the gateway that it talks to. */
