@@ -43,7 +43,8 @@ export function createEndpoints(
 ): readonly Endpoint[] {
   const { config, names, endpoints, tokens, checks, sessions } = rooms
   const { identity } = config
-  const { metrics, now, revocations } = around
+  const { metrics, now } = around
+  const { revocations } = around.keeping
   const { base } = address
   const clientId = identity.clientId
   const attempts = createAttempts(rooms.loginSealer, names, identity.issuer, now)

@@ -14,8 +14,7 @@ import type { Readiness } from './observe/readiness.js'
 import { createRooms } from './rooms.js'
 import type { Rooms, Surroundings } from './rooms.js'
 import { createWay } from './server.js'
-import { createRevocationFile, createRevocations } from './session/revocations.js'
-import type { Revocations } from './session/revocations.js'
+import { openKeeping } from './session/keeping.js'
 
 /** What a gateway is started with. */
 export interface GatewayOptions {
@@ -104,12 +103,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, logger, now = Date.now, random = Math.random } = options
   const { identity, server } = config
   const metrics = createMetrics({ version: readVersion() })
-  const readiness = createReadiness(['keys', 'upstream'])
-  const revocations = openRevocations(config, now)
+  const shared = config.session.store === 'redis'
+  const readiness = createReadiness(['keys', 'upstream', ...(shared ? (['store'] as const) : [])])
+  const keeping = openKeeping(config, now, {
+    onStore: (ok) => (ok ? readiness.reached('store') : readiness.missed('store')),
+    onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
+  })
+  const { revocations } = keeping
   const around: Surroundings = {
     logger,
     metrics,
-    revocations,
+    keeping,
     address: parsePublicUrl(server.publicUrl),
     now,
     random,
@@ -124,8 +128,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics,
     readiness,
     token: config.admin.token,
-    revoke(user) {
-      revocations.endUser(user)
+    async revoke(user) {
+      await revocations.endUser(user)
       metrics.revocations.inc({ kind: 'user' })
       logger.info({ user }, 'revoked')
       return { durable: revocations.durable }
@@ -156,17 +160,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await listener.close(server.timeouts.shutdown)
       for (const upstream of rooms.upstreams.values()) upstream.connections.close()
       await way.close()
+      keeping.close()
       admin.closeAllConnections()
       await new Promise<void>((resolve) => admin.close(() => resolve()))
     },
   }
-}
-
-/** Revocations of this process, with the file that keeps them if there is one. */
-function openRevocations({ session, identity }: Config, now: Now): Revocations {
-  const path = session.revocationFile
-  const log = path === undefined ? undefined : createRevocationFile(path)
-  return createRevocations(now, identity.maxTokenLife, log)
 }
 
 /** Reaches for keys and Trac until both were there once, then fetches keys ahead of their end. */

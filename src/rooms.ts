@@ -31,17 +31,17 @@ import type { Issuer } from './oidc/verify.js'
 import type { PublicAddress } from './edge/entrance.js'
 import { foreignCookies, nameCookies } from './session/cookies.js'
 import type { CookieNames } from './session/cookies.js'
-import type { Revocations, Traces } from './session/revocations.js'
+import type { Keeping } from './session/keeping.js'
+import type { Traces } from './session/revocations.js'
 import { createSealer } from './session/seal.js'
 import { createSessions } from './session/sessions.js'
-import { createCookieStore } from './session/store.js'
 import type { Route } from './route.js'
 
 /** What the rooms share with the process. */
 export interface Surroundings {
   readonly logger: Logger
   readonly metrics: Metrics
-  readonly revocations: Revocations
+  readonly keeping: Keeping
   readonly address: PublicAddress
   readonly now: Now
   readonly random: () => number
@@ -203,7 +203,8 @@ export type Rooms = ReturnType<typeof createRooms>
 /** Builds the rooms; opens no connection and reads no clock. */
 export function createRooms(config: Config, around: Surroundings) {
   const { identity, session, permissions, server } = config
-  const { address, now, metrics, revocations } = around
+  const { address, now, metrics, keeping } = around
+  const { revocations } = keeping
   const defaults = { mode: config.mode, bodyLimit: server.limits.body }
   const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
   const names = nameCookies(address.url, identity.issuer, identity.clientId)
@@ -259,7 +260,7 @@ export function createRooms(config: Config, around: Surroundings) {
     clientId: identity.clientId,
   }
   const sessions = createSessions({
-    store: createCookieStore(createSealer('session', sealContext)),
+    store: keeping.store(createSealer('session', sealContext)),
     revocations,
     toPrincipal,
     renew: async (refreshToken, subject) =>

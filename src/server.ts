@@ -145,8 +145,16 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     fastifyReply.hijack()
     reply.refuse(request.exchange, new GatewayError('ERR_ROUTE_UNKNOWN'))
   })
-  await app.register(rateLimit, { global: false })
-  const failures = createFailureCounter(app, config.rateLimit.failures)
+  const { redis } = around.keeping
+  await app.register(rateLimit, {
+    global: false,
+    // Counting must not take anybody's requests away: without Redis nothing is counted for a while.
+    ...(redis === undefined
+      ? {}
+      : { redis: redis.client, nameSpace: `${redis.prefix}limit:`, skipOnError: true }),
+  })
+  const canCount = () => redis?.isReady() ?? true
+  const failures = createFailureCounter(app, config.rateLimit.failures, canCount)
   const table = createEndpoints(rooms, around, address, reply, failures)
   const ownPaths = new Set(table.map((endpoint) => endpoint.path))
 
@@ -179,7 +187,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     record: journal.decision,
   })
   const forwardAuth = createVerify(rooms, around, identify, reply)
-  const limits = createRouteLimits(app, rooms)
+  const limits = createRouteLimits(app, rooms, canCount)
   const forward = createForward({
     upstreams: rooms.upstreams,
     spool: createSpool({ directory: server.spoolDirectory, total: server.limits.spool }),
@@ -230,10 +238,16 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
       { parseAs: 'buffer', bodyLimit: ownBodyLimit },
       (_request, body, done) => done(null, body),
     )
-    const limited = createLimiter(own, (request) => request.exchange, {
-      ...config.rateLimit.auth,
-      keyOf: (exchange) => addressKey(exchange.address),
-    })
+    const limited = createLimiter(
+      own,
+      (request) => request.exchange,
+      {
+        ...config.rateLimit.auth,
+        name: 'auth',
+        keyOf: (exchange) => addressKey(exchange.address),
+      },
+      canCount,
+    )
     for (const endpoint of [...table, forwardAuth]) {
       const steps = ownSteps(endpoint, limited, identify, anonymous, reply)
       addEndpoint(own, endpoint, steps, server.timeouts.bodyIdle)
@@ -336,20 +350,26 @@ function createLiveness({ bearer, sessions, names }: Rooms, now: Now) {
 }
 
 /** One limiter for each row that has a limit of its own. */
-function createRouteLimits(app: FastifyInstance, rooms: Rooms): Step {
+function createRouteLimits(app: FastifyInstance, rooms: Rooms, canCount: () => boolean): Step {
   const byRoute = new Map<string, Limiter>()
   for (const { name, rateLimit: limit } of rooms.routes) {
     if (limit === undefined) continue
     byRoute.set(
       name,
-      createLimiter(app, (request) => request.exchange, {
-        max: limit.max,
-        per: limit.per,
-        keyOf: ({ identity, address }) =>
-          limit.by === 'principal' && identity?.via !== undefined
-            ? `${identity.principal.issuer} ${identity.principal.subject}`
-            : addressKey(address),
-      }),
+      createLimiter(
+        app,
+        (request) => request.exchange,
+        {
+          name: `route ${name}`,
+          max: limit.max,
+          per: limit.per,
+          keyOf: ({ identity, address }) =>
+            limit.by === 'principal' && identity?.via !== undefined
+              ? `${identity.principal.issuer} ${identity.principal.subject}`
+              : addressKey(address),
+        },
+        canCount,
+      ),
     )
   }
   return (exchange, request) => byRoute.get(exchange.routeName)?.(exchange, request)

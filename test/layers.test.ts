@@ -44,6 +44,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'login/backchannel.ts',
   ],
   oauth4webapi: ['oidc/provider.ts', 'oidc/tokens.ts', 'login/callback.ts'],
+  ioredis: ['session/redis.ts'],
   undici: ['forward/connections.ts'],
   pino: ['observe/logger.ts'],
   'prom-client': ['observe/metrics.ts'],

@@ -6,6 +6,7 @@ import { isLoopback, isLoopbackForBrowsers, parseUrl } from './hosts.js'
 import { configuredGroups, foldName, nameFault } from './names.js'
 import { suggest } from './problems.js'
 import type { Path, Report } from './problems.js'
+import { parseRedisUrl, redisUrlForms } from './redis-url.js'
 import type { Config, Pem } from './schema.js'
 
 /** Whether a key stands in the file, rather than being a default. */
@@ -214,9 +215,6 @@ const checkGroups: Check = (draft, report, given) => {
 
 const checkSession: Check = ({ session }, report, given) => {
   const redis = given(['session', 'redis'])
-  if (session?.store === 'redis') {
-    report(['session', 'store'], 'redis', 'cookie: sessions in Redis are not built yet')
-  }
   if (session?.store === 'redis' && !redis) {
     report(['session', 'store'], 'redis without its address', 'session.redis.url')
   }
@@ -232,8 +230,8 @@ const checkSession: Check = ({ session }, report, given) => {
     report(['session', 'idleTimeout'], 'more than session.maxAge', 'at most session.maxAge')
   }
   const url = session?.redis?.url
-  if (url !== undefined && !/^redis[a-z+-]*:\/\/\S+$/.test(url)) {
-    report(['session', 'redis', 'url'], 'another address (not shown)', 'redis:// or rediss://')
+  if (url !== undefined && parseRedisUrl(url) === undefined) {
+    report(['session', 'redis', 'url'], 'another address (not shown)', redisUrlForms)
   }
 }
 

@@ -553,7 +553,7 @@ const session = shape('Browser sessions.', {
     maxItems: 8,
   }),
   store: choice(
-    'Where sessions are: sealed in the cookie. `redis` is the name that a store in Redis will have; it is not built yet and refused.',
+    'Where sessions are: sealed in the cookie, or sealed in Redis (or Valkey) behind a handle in the cookie.',
     ['cookie', 'redis'],
     'cookie',
   ),
@@ -563,15 +563,22 @@ const session = shape('Browser sessions.', {
     'one',
   ),
   redis: optional(
-    shape('The Redis server of that store; not built yet.', {
-      url: secret(
-        'Its address, such as `rediss://user:password@host:6379`; a secret, as it holds one.',
-        1,
-        {
-          wanted: '{ fromEnv: NAME } or { fromFile: path } with a redis:// or rediss:// address',
-        },
-      ),
-    }),
+    shape(
+      'The Redis or Valkey of that store. It also counts the rate limits and keeps the revocations for all replicas.',
+      {
+        url: secret(
+          'Its address, such as `rediss://user:password@host:6379`, `rediss+sentinel://host:26379,host:26379/master` or `rediss+cluster://host:6379,host:6379`; a secret, as it holds one. User and password are those of an ACL.',
+          1,
+          {
+            wanted: '{ fromEnv: NAME } or { fromFile: path } with a redis:// or rediss:// address',
+          },
+        ),
+        authority: optional(
+          pem('The certificate authority that signed the servers’ certificates, as PEM.'),
+          'the authorities that the platform trusts',
+        ),
+      },
+    ),
     'no Redis',
   ),
   revocationFile: optional(

@@ -96,10 +96,20 @@ const adviseSession: Advice = ({ session }, warn, given) => {
     warn(
       ['session', 'store'],
       'cookie: right for one process',
-      'one process only, until sessions in Redis are built: renewals of a provider that rotates refresh tokens and rate limits are not shared',
+      'redis for more: else renewals of a provider that rotates refresh tokens end each other’s sessions, and each process counts its own rate limits',
     )
   }
-  if (!redis && session?.revocationFile === undefined) {
+  if (redis && session?.store === 'cookie') {
+    warn(['session', 'redis'], 'a Redis that nothing uses', 'session.store: redis beside it')
+  }
+  if (session?.store === 'redis' && session.revocationFile !== undefined) {
+    warn(
+      ['session', 'revocationFile'],
+      'a file beside Redis',
+      'none: Redis keeps the revocations, and the file is not read',
+    )
+  }
+  if (session?.store === 'cookie' && session.revocationFile === undefined) {
     warn(
       ['session', 'revocationFile'],
       'revocations in memory only',

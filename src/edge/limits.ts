@@ -9,6 +9,8 @@ export type Limiter = (exchange: Exchange, request: FastifyRequest) => Promise<v
 
 /** A limit: `max` requests in `per`, for each key. */
 export interface Limit {
+  /** Tells it from the others where all count in one place. */
+  readonly name: string
   readonly max: number
   readonly per: Milliseconds
   readonly keyOf: (exchange: Exchange) => string
@@ -42,6 +44,7 @@ export interface FailureCounter {
 export function createFailureCounter(
   app: FastifyInstance,
   limit: { readonly max: number; readonly per: Milliseconds },
+  canCount: () => boolean,
 ): FailureCounter {
   const options = {
     max: limit.max,
@@ -51,35 +54,39 @@ export function createFailureCounter(
   }
   const state = app.createRateLimit(options)
   // The plugin asks a request for its key and its route's settings, and for nothing else.
-  const asked = (key: string) => ({ key, routeOptions: {} }) as unknown as FastifyRequest
+  const asked = (key: string) =>
+    ({ key: `failures ${key}`, routeOptions: {} }) as unknown as FastifyRequest
   return {
     async check(key) {
+      if (!canCount()) return
       const now = await state(asked(key), { increment: false })
       if (!now.isAllowed && now.remaining === 0) {
         throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, now.ttlInSeconds) })
       }
     },
     async count(key) {
-      await state(asked(key))
+      if (canCount()) await state(asked(key))
     },
   }
 }
 
-/** Builds a limiter; the plugin must have been registered. */
+/** Builds a limiter; the plugin must have been registered. While it can't count, everybody passes. */
 export function createLimiter(
   app: FastifyInstance,
   exchangeOf: (request: FastifyRequest) => Exchange,
   limit: Limit,
+  canCount: () => boolean,
 ): Limiter {
   // The plugin takes `cache` for each limiter, though its types name it for the whole plugin only.
   const options = {
     max: limit.max,
     timeWindow: limit.per,
-    keyGenerator: (request: FastifyRequest) => limit.keyOf(exchangeOf(request)),
+    keyGenerator: (request: FastifyRequest) => `${limit.name} ${limit.keyOf(exchangeOf(request))}`,
     cache: mostKeys,
   }
   const check = app.createRateLimit(options)
   return async (_exchange, request) => {
+    if (!canCount()) return
     const state = await check(request)
     if (!state.isAllowed && state.isExceeded) {
       throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, state.ttlInSeconds) })

@@ -24,11 +24,12 @@ const mostIds = 10_000
 export function createBackchannel(parts: BackchannelParts) {
   const seen = new LRUCache<string, true>({ max: mostIds, ttl: 10 * 60_000 })
 
-  const end = (token: LogoutToken): void => {
+  const end = async (token: LogoutToken): Promise<void> => {
     const until = parts.now() + parts.life
-    if (token.sid !== undefined) parts.revocations.endTrace(parts.issuer, `sid ${token.sid}`, until)
-    else if (token.subject !== undefined) {
-      parts.revocations.endPerson(parts.issuer, token.subject, until)
+    if (token.sid !== undefined) {
+      await parts.revocations.endTrace(parts.issuer, `sid ${token.sid}`, until)
+    } else if (token.subject !== undefined) {
+      await parts.revocations.endPerson(parts.issuer, token.subject, until)
     }
   }
   return async (exchange: Exchange, body: Buffer): Promise<void> => {
@@ -38,7 +39,7 @@ export function createBackchannel(parts: BackchannelParts) {
     const token = await parts.verify(raw)
     if (seen.has(token.id)) throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID')
     seen.set(token.id, true)
-    end(token)
+    await end(token)
     parts.onLogout('backchannel')
     parts.json(exchange, 200, {})
   }

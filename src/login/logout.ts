@@ -22,7 +22,7 @@ export interface LogoutParts {
   readonly checks: TokenChecks
   readonly sessions: Sessions
   /** Ends whatever can be recognised by these traces. */
-  readonly endSignIn: (traces: Traces) => void
+  readonly endSignIn: (traces: Traces) => Promise<void>
   readonly names: CookieNames
   readonly loopBreaker: LoopBreaker
   readonly maxTokenLife: Milliseconds
@@ -95,7 +95,7 @@ export function createLogout(parts: LogoutParts) {
     if (endpoints.logout.kind === 'oidc' && current !== undefined) {
       const fresh = await parts.tokens.refresh(current)
       // The hint travels through the browser, and must be of no use here either.
-      parts.endSignIn(parts.checks.tracesOf(fresh))
+      await parts.endSignIn(parts.checks.tracesOf(fresh))
       idToken = fresh.idToken
       current = fresh.refreshToken ?? current
     }

@@ -12,7 +12,7 @@ export interface AdminParts {
   /** Undefined: `POST /revoke` is off. */
   readonly token: string | undefined
   /** Ends everything of a user; answers whether that outlives a restart. */
-  readonly revoke: (user: string) => { readonly durable: boolean }
+  readonly revoke: (user: string) => Promise<{ readonly durable: boolean }>
   /** Brings gauges up to date before a scrape. */
   readonly beforeScrape: () => void
 }
@@ -56,7 +56,7 @@ export function createAdmin(parts: AdminParts): Server {
     }
     const user = await readUser(request)
     if (user === '') answer(response, 400, { error: 'bad_request', message: 'send {"user": NAME}' })
-    else answer(response, 200, { revoked: user, ...parts.revoke(user) })
+    else answer(response, 200, { revoked: user, ...(await parts.revoke(user)) })
   }
   const scrape = async (response: ServerResponse): Promise<void> => {
     parts.beforeScrape()

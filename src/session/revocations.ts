@@ -52,9 +52,15 @@ interface Entry {
 
 /** Where entries outlive the process. */
 export interface RevocationLog {
-  load(): readonly string[]
-  append(line: string): void
-  rewrite(lines: readonly string[]): void
+  /** Hands over what is kept, each line at least once: before it returns, or later and again and again if others write, too. */
+  start(learn: (line: string) => void): void
+  /** Keeps a line before it is answered. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE */
+  append(line: string): Promise<void>
+  /**
+   * Undefined if what others wrote is known here; else resolves when it is.
+   * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — it can't be known now
+   */
+  catchUp(): Promise<void> | undefined
 }
 
 /** The revocations known to this process. */
@@ -64,15 +70,17 @@ export interface Revocations {
   /** Whether an entry is kept over a restart. */
   readonly durable: boolean
   /** Ends a sign-in: everything with one of its identifiers, and the person's nameless tokens until now. */
-  endSignIn(traces: Traces, until: Milliseconds): void
+  endSignIn(traces: Traces, until: Milliseconds): Promise<void>
   /** Ends everything of a person at the provider up to now. */
-  endPerson(issuer: string, subject: string, until: Milliseconds): void
+  endPerson(issuer: string, subject: string, until: Milliseconds): Promise<void>
   /** Ends all with one identifier of a sign-in, such as `sid 08a5…`. */
-  endTrace(issuer: string, id: string, until: Milliseconds): void
+  endTrace(issuer: string, id: string, until: Milliseconds): Promise<void>
   /** Ends everything of a user up to now; the name as Trac knows it. */
-  endUser(user: string): void
+  endUser(user: string): Promise<void>
   /** Ends a single identifier, such as a session's id. */
-  endId(id: string, until: Milliseconds): void
+  endId(id: string, until: Milliseconds): Promise<void>
+  /** As {@link RevocationLog.catchUp}. */
+  catchUp(): Promise<void> | undefined
   isRevoked(traces: Traces, user: string): boolean
   isIdRevoked(id: string): boolean
 }
@@ -81,46 +89,61 @@ export interface Revocations {
 const mostEntries = 1_000_000
 const pruneEvery: Milliseconds = 60_000
 
-/** A file of JSON lines, each on disk before the sign-out is answered. */
-export function createRevocationFile(path: string): RevocationLog {
+function readLines(path: string): readonly string[] {
+  try {
+    // A last line without its end was cut by a crash before anybody was told it was kept.
+    return readFileSync(path, 'utf8').split('\n').slice(0, -1).filter(Boolean)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw cause
+  }
+}
+
+function rewrite(path: string, lines: readonly string[]): void {
+  const next = openSync(`${path}.new`, 'w', 0o600)
+  writeSync(next, lines.map((line) => `${line}\n`).join(''))
+  fsyncSync(next)
+  closeSync(next)
+  renameSync(`${path}.new`, path)
+}
+
+/** A file of JSON lines, each on disk before the sign-out is answered; what has run out by `now` is dropped at the start. */
+export function createRevocationFile(path: string, now: Now): RevocationLog {
   let file: number | undefined
   return {
-    load() {
-      try {
-        // A last line without its end was cut by a crash before anybody was told it was kept.
-        return readFileSync(path, 'utf8').split('\n').slice(0, -1).filter(Boolean)
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
-        throw cause
-      }
+    start(learn) {
+      const lines = readLines(path)
+      for (const line of lines) learn(line)
+      rewrite(
+        path,
+        lines.filter((line) => parseEntry(line).until >= now()),
+      )
     },
     append(line) {
       try {
         file ??= openSync(path, 'a', 0o600)
         writeSync(file, `${line}\n`)
         fsyncSync(file)
+        return Promise.resolve()
       } catch (cause) {
-        throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause })
+        return Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE', { cause }))
       }
     },
-    rewrite(lines) {
-      if (file !== undefined) closeSync(file)
-      const next = openSync(`${path}.new`, 'w', 0o600)
-      writeSync(next, lines.map((line) => `${line}\n`).join(''))
-      fsyncSync(next)
-      closeSync(next)
-      renameSync(`${path}.new`, path)
-      file = undefined
-    },
+    catchUp: () => undefined,
   }
 }
 
+function formatEntry({ key, until, before }: Entry): string {
+  return JSON.stringify([key, until, before ?? 0])
+}
+
 /** A line that can't be read could have been a revocation: rather no start than a sign-out forgotten. */
-function parseLine(line: string): [string, number, number] {
+function parseEntry(line: string): Entry {
   try {
-    return JSON.parse(line) as [string, number, number]
+    const [key, until, before] = JSON.parse(line) as [string, number, number]
+    return { key, until, before: before || undefined }
   } catch (cause) {
-    throw new Error('session.revocationFile has a line that is no revocation', { cause })
+    throw new Error('a line among the revocations that are kept is none', { cause })
   }
 }
 
@@ -142,6 +165,7 @@ export function createRevocations(
       before: Math.max(entry.before ?? 0, old?.before ?? 0) || undefined,
       until: Math.max(entry.until, old?.until ?? 0),
     }
+    if (merged.until === old?.until && merged.before === old.before) return
     entries.delete(entry.key)
     entries.set(entry.key, merged)
     generation++
@@ -156,11 +180,12 @@ export function createRevocations(
       entries.delete(key)
     }
   }
-  const add = (entry: Entry): void => {
+  const add = async (...more: readonly Entry[]): Promise<void> => {
     // In memory first: a disk that is full must not keep alive here what somebody ended.
-    take(entry)
+    for (const entry of more) take(entry)
     prune()
-    log?.append(JSON.stringify([entry.key, entry.until, entry.before ?? 0]))
+    if (log === undefined) return
+    for (const entry of more) await log.append(formatEntry(entry))
   }
   const holds = (key: string, since: Milliseconds): boolean => {
     const entry = entries.get(key)
@@ -168,37 +193,31 @@ export function createRevocations(
     return entry.before === undefined || since <= entry.before
   }
 
-  for (const line of log?.load() ?? []) {
-    const [key, until, before] = parseLine(line)
-    if (until >= now()) take({ key, until, before: before || undefined })
-  }
-  log?.rewrite(
-    [...entries.values()].map((entry) =>
-      JSON.stringify([entry.key, entry.until, entry.before ?? 0]),
-    ),
-  )
+  log?.start((line) => {
+    const entry = parseEntry(line)
+    if (entry.until < now()) return
+    take(entry)
+    prune()
+  })
 
   return {
     get generation() {
       return generation
     },
     durable: log !== undefined,
-    endSignIn(traces, until) {
-      for (const id of traces.ids) add({ key: keyOf(traces, id), before: undefined, until })
-      add({ key: keyOf(traces, `sub ${traces.subject}`), before: now(), until })
-    },
-    endPerson(issuer, subject, until) {
-      add({ key: keyOf({ issuer }, `person ${subject}`), before: now(), until })
-    },
-    endTrace(issuer, id, until) {
-      add({ key: keyOf({ issuer }, id), before: undefined, until })
-    },
-    endUser(user) {
-      add({ key: `user ${user.toLowerCase()}`, before: now(), until: now() + life })
-    },
-    endId(id, until) {
-      add({ key: `id ${id}`, before: undefined, until })
-    },
+    endSignIn: (traces, until) =>
+      add(...traces.ids.map((id) => ({ key: keyOf(traces, id), before: undefined, until })), {
+        key: keyOf(traces, `sub ${traces.subject}`),
+        before: now(),
+        until,
+      }),
+    endPerson: (issuer, subject, until) =>
+      add({ key: keyOf({ issuer }, `person ${subject}`), before: now(), until }),
+    endTrace: (issuer, id, until) => add({ key: keyOf({ issuer }, id), before: undefined, until }),
+    endUser: (user) =>
+      add({ key: `user ${user.toLowerCase()}`, before: now(), until: now() + life }),
+    endId: (id, until) => add({ key: `id ${id}`, before: undefined, until }),
+    catchUp: () => log?.catchUp(),
     isRevoked(traces, user) {
       if (entries.size === 0) return false
       return (

@@ -1,11 +1,11 @@
 /** Sessions: opened once, found by hash from then on, renewed once for all who ask at the same time (design §7). */
-import { createHash, hash, randomBytes } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../errors.js'
 import type { Identity, Milliseconds, Now, Principal, Profile } from '../identity.js'
 import { longestSession } from './cookies.js'
 import type { Revocations, Traces } from './revocations.js'
-import type { SessionRecord, SessionStore } from './store.js'
+import type { SessionRecord, SessionStore, StoredSession } from './store.js'
 
 /** What an exchange of a refresh token gave, verified. */
 export interface Renewed {
@@ -60,6 +60,8 @@ export interface OpenSession {
   final: boolean
   /** No attempt to renew before. */
   retryAt: Milliseconds
+  /** When the store was last asked for it. */
+  readAt: Milliseconds
 }
 
 /** What a cookie turned out to be. `fresh` says that the browser should get `session.value`. */
@@ -71,6 +73,8 @@ export type Resolved =
 const mostOpen = 10_000
 /** A failed renewal is tried again after this, with jitter. */
 const retryAfter: Milliseconds = 10_000
+/** While another replica renews a session whose tokens still live, this one looks again after this. */
+const lookAgainAfter: Milliseconds = 1000
 /** Identifiers of single tokens that a session remembers. */
 const mostTokenIds = 4
 /** Identifiers of the sign-in itself that a session remembers; usually there are two, and they stay. */
@@ -95,6 +99,7 @@ export function createSessions(options: SessionOptions) {
   // The newest copy of each session that this process wrote, for siblings with an older one.
   const newest = new LRUCache<string, OpenSession>({ max: mostOpen })
   const running = new Map<string, Promise<OpenSession>>()
+  const reading = new Map<string, Promise<StoredSession | undefined>>()
   const seconds = () => Math.floor(now() / 1000)
 
   const tracesOfRecord = (record: SessionRecord): Traces => ({
@@ -120,6 +125,7 @@ export function createSessions(options: SessionOptions) {
       checkedAt: -1,
       final: false,
       retryAt: 0,
+      readAt: now(),
     }
     byValue.set(fingerprint(value), session)
     return session
@@ -135,13 +141,65 @@ export function createSessions(options: SessionOptions) {
     }
   }
 
-  const keep = async (record: SessionRecord): Promise<OpenSession> => {
-    const value = await store.write(record)
+  const remember = (session: OpenSession): void => {
+    const known = newest.get(session.record.id)
+    if (known === undefined || known.record.v < session.record.v) {
+      newest.set(session.record.id, session)
+    }
+  }
+
+  /** Writes the next version; undefined if another replica's came first, or the session was ended meanwhile. */
+  const keep = async (record: SessionRecord, insist = false): Promise<OpenSession | undefined> => {
+    const value = await store.write(record, insist).catch((error: unknown) => {
+      // What can't be had again is remembered at least here, and written at the next chance. (Only a store
+      // behind handles can fail, and the id is the handle.)
+      if (insist) remember(admit(record, record.id))
+      throw error
+    })
+    if (value === undefined) return undefined
     if (value.length > longestSession) throw new GatewayError('ERR_SESSION_TOO_LARGE')
     const session = admit(record, value)
-    const known = newest.get(record.id)
-    if (known === undefined || known.record.v < record.v) newest.set(record.id, session)
+    remember(session)
     return session
+  }
+
+  const forget = ({ record, value }: OpenSession): void => {
+    byValue.delete(fingerprint(value))
+    newest.delete(record.id)
+  }
+
+  /** One look into the store at a time for each value. */
+  const read = (value: string): Promise<StoredSession | undefined> => {
+    const key = fingerprint(value)
+    let look = reading.get(key)
+    if (look === undefined) {
+      look = store.open(value).finally(() => reading.delete(key))
+      reading.set(key, look)
+    }
+    return look
+  }
+
+  /** The session as the store has it now; undefined if it has none. */
+  const load = async (value: string): Promise<OpenSession | undefined> =>
+    take(value, await read(value))
+
+  const take = async (
+    value: string,
+    stored: StoredSession | undefined,
+  ): Promise<OpenSession | undefined> => {
+    const known = byValue.get(fingerprint(value))
+    if (stored === undefined) {
+      if (known !== undefined && store.shared) forget(known)
+      return undefined
+    }
+    // Those who came at the same time share what they learn of it.
+    if (known === undefined || known.record.v < stored.record.v) {
+      return tryAdmit(stored.record, value)
+    }
+    // The store lost what was written here last (a failover does that).
+    if (known.record.v > stored.record.v && store.shared) await store.write(known.record, false)
+    known.readAt = now()
+    return known
   }
 
   const renewAtOf = (expiresAt: Milliseconds): number => {
@@ -167,15 +225,33 @@ export function createSessions(options: SessionOptions) {
     return at >= record.seen * 1000 + options.idleTimeout
   }
 
+  /** A change that no other replica makes at the same time; one that was made elsewhere is taken over. */
+  const changeAlone = async (
+    session: OpenSession,
+    work: (current: OpenSession) => Promise<OpenSession | undefined>,
+    waits: boolean,
+  ): Promise<OpenSession> => {
+    const changed = await store.alone(session.record, waits, () => work(session))
+    if (changed === 'busy') {
+      session.retryAt = now() + lookAgainAfter
+      return session
+    }
+    if (changed !== 'changed' && changed !== undefined) return changed
+    const loaded = await load(session.value)
+    if (loaded === undefined) throw new GatewayError('ERR_SESSION_ENDED')
+    return loaded
+  }
+
   /** One change of a session at a time; those who come meanwhile get its result. */
   const advance = (
     session: OpenSession,
-    work: (current: OpenSession) => Promise<OpenSession>,
+    work: (current: OpenSession) => Promise<OpenSession | undefined>,
+    waits: boolean,
   ): Promise<OpenSession> => {
     const { id } = session.record
     let change = running.get(id)
     if (change === undefined) {
-      change = work(newestOf(session)).finally(() => running.delete(id))
+      change = changeAlone(newestOf(session), work, waits).finally(() => running.delete(id))
       running.set(id, change)
     }
     return change
@@ -186,25 +262,39 @@ export function createSessions(options: SessionOptions) {
     return known !== undefined && known.record.v > session.record.v ? known : session
   }
 
-  const exchange = async (session: OpenSession): Promise<OpenSession> => {
+  /** The provider's last word: the session ends where a store can end it, and serves its tokens' life out elsewhere. */
+  const giveUp = async (session: OpenSession): Promise<'removed' | 'changed' | 'kept'> => {
+    const { record } = session
+    const outcome = await store.withdraw(record)
+    if (outcome === 'removed') {
+      forget(session)
+      await revocations.endId(record.id, record.start * 1000 + options.maxAge)
+    }
+    return outcome
+  }
+
+  const exchange = async (session: OpenSession): Promise<OpenSession | undefined> => {
     const { record } = session
     try {
       const renewed = await options.renew(record.refresh ?? '', record.profile.subject)
       const { refresh: oldRefresh, access: _, ...rest } = record
       const refresh = renewed.refreshToken ?? oldRefresh
-      const next = await keep({
-        ...rest,
-        v: record.v + 1,
-        profile: renewed.profile ?? record.profile,
-        ids: joinIds(record.ids, renewed.ids),
-        seen: seconds(),
-        exp: Math.floor(renewed.expiresAt / 1000),
-        renew: renewAtOf(renewed.expiresAt),
-        ...(refresh === undefined ? {} : { refresh }),
-        ...(options.keepAccessToken && renewed.accessToken !== undefined
-          ? { access: renewed.accessToken }
-          : {}),
-      })
+      const next = await keep(
+        {
+          ...rest,
+          v: record.v + 1,
+          profile: renewed.profile ?? record.profile,
+          ids: joinIds(record.ids, renewed.ids),
+          seen: seconds(),
+          exp: Math.floor(renewed.expiresAt / 1000),
+          renew: renewAtOf(renewed.expiresAt),
+          ...(refresh === undefined ? {} : { refresh }),
+          ...(options.keepAccessToken && renewed.accessToken !== undefined
+            ? { access: renewed.accessToken }
+            : {}),
+        },
+        true,
+      )
       options.onRenewal('ok')
       return next
     } catch (error) {
@@ -212,31 +302,41 @@ export function createSessions(options: SessionOptions) {
       options.onRenewal(final ? 'refused' : 'failed', error)
       session.final = final
       session.retryAt = now() + retryAfter * (1 + options.random())
-      throw error
+      const outcome = final ? await giveUp(session) : 'kept'
+      if (outcome === 'changed') return undefined
+      throw outcome === 'removed' ? new GatewayError('ERR_SESSION_ENDED', { cause: error }) : error
     }
   }
 
-  const touch = (session: OpenSession): Promise<OpenSession> =>
+  const touch = (session: OpenSession): Promise<OpenSession | undefined> =>
     keep({ ...session.record, v: session.record.v + 1, seen: seconds() })
 
   const canRenew = (session: OpenSession): boolean =>
     session.record.refresh !== undefined && !session.final
 
-  /** Renews if it must; a temporary fault leaves the session as it is while its tokens last. */
+  /**
+   * Renews if it must; a temporary fault leaves the session as it is while its tokens last. Undefined: no more to be had.
+   * @throws {@link GatewayError} ERR_SESSION_ENDED, ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE
+   */
   const renewIfDue = async (session: OpenSession): Promise<OpenSession | undefined> => {
     const live = () => now() < session.record.exp * 1000
     if (!canRenew(session)) return live() ? session : undefined
     if (live() && now() < session.retryAt) return session
     try {
-      return await advance(session, exchange)
+      // Who has tokens that live need not wait for another replica.
+      const next = await advance(session, exchange, !live())
+      // What another replica changed need not have been the tokens.
+      const isStillDue = next.record.v > session.record.v && now() >= next.record.exp * 1000
+      return isStillDue ? await renewIfDue(next) : next
     } catch (error) {
+      if (isOurs(error)) throw error
       if (live()) return session
       if (error instanceof GatewayError && isFinal(error)) return undefined
       throw new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause: error, retryAfter: 10 })
     }
   }
 
-  const settle = async (presented: OpenSession): Promise<Resolved> => {
+  const judge = async (presented: OpenSession): Promise<Resolved> => {
     const session = newestOf(presented)
     if (hasEnded(session)) return { session: undefined, reason: 'ended' }
     if (now() >= session.record.renew * 1000) {
@@ -245,11 +345,17 @@ export function createSessions(options: SessionOptions) {
       return { session: renewed, fresh: renewed !== presented }
     }
     if (now() - session.record.seen * 1000 > options.idleTimeout / 10) {
-      const touched = await advance(session, touch)
-      return { session: touched, fresh: true }
+      const touched = await advance(session, touch, false)
+      return { session: touched, fresh: touched !== presented }
     }
     return { session, fresh: session !== presented }
   }
+
+  const settle = (presented: OpenSession): Promise<Resolved> =>
+    judge(presented).catch((error: unknown) => {
+      if (isEnded(error)) return { session: undefined, reason: 'ended' }
+      throw error
+    })
 
   /** Whether nothing at all is to be done about a session: the warm way, without a promise. */
   const isSettled = (session: OpenSession): boolean => {
@@ -259,36 +365,40 @@ export function createSessions(options: SessionOptions) {
       (at < record.renew * 1000 || (at < session.retryAt && at < record.exp * 1000)) &&
       at - record.seen * 1000 <= options.idleTimeout / 10 &&
       at < record.start * 1000 + options.maxAge &&
+      at < session.readAt + store.copyLife &&
       newestOf(session) === session &&
       !isRevoked(session)
     )
   }
 
+  const open = async (value: string): Promise<Resolved> => {
+    const stored = await read(value)
+    const session = await take(value, stored)
+    if (stored === undefined) return { session: undefined, reason: 'unknown' }
+    if (session === undefined) return { session: undefined, reason: 'ended' }
+    if (stored.stale && !hasEnded(session) && newestOf(session) === session) {
+      await advance(session, touch, false)
+    }
+    return settle(session)
+  }
+
+  const find = (value: string): Resolved | Promise<Resolved> => {
+    const known = byValue.get(fingerprint(value))
+    if (known === undefined || now() >= known.readAt + store.copyLife) return open(value)
+    return isSettled(known) ? { session: known, fresh: false } : settle(known)
+  }
+
   return {
     /** Finds the session of a cookie's value: at once if it is known and nothing is due, else by and by. */
     resolve(value: string): Resolved | Promise<Resolved> {
-      const known = byValue.get(fingerprint(value))
-      if (known === undefined) {
-        return store.open(value).then((stored): Resolved | Promise<Resolved> => {
-          if (stored === undefined) return { session: undefined, reason: 'unknown' }
-          // Those who came at the same time share what they learn of it.
-          const session = byValue.get(fingerprint(value)) ?? tryAdmit(stored.record, value)
-          if (session === undefined) return { session: undefined, reason: 'ended' }
-          if (stored.stale && !hasEnded(session) && newestOf(session) === session) {
-            return advance(session, touch).then((next) => ({ session: next, fresh: true }))
-          }
-          return settle(session)
-        })
-      }
-      return isSettled(known) ? { session: known, fresh: false } : settle(known)
+      const late = revocations.catchUp()
+      return late === undefined ? find(value) : late.then(() => find(value))
     },
 
     /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
     async peek(value: string): Promise<OpenSession | undefined> {
       const known = byValue.get(fingerprint(value))
-      if (known !== undefined) return newestOf(known)
-      const stored = await store.open(value)
-      const session = stored === undefined ? undefined : tryAdmit(stored.record, value)
+      const session = known === undefined || store.shared ? await load(value) : known
       return session === undefined ? undefined : newestOf(session)
     },
 
@@ -301,9 +411,9 @@ export function createSessions(options: SessionOptions) {
     },
 
     /** Begins a session under a fresh id. */
-    begin: (signIn: SignIn): Promise<OpenSession> =>
-      keep({
-        id: randomBytes(16).toString('base64url'),
+    async begin(signIn: SignIn): Promise<OpenSession> {
+      const session = await keep({
+        id: store.createId(),
         v: 1,
         profile: signIn.profile,
         ids: signIn.traces.ids,
@@ -316,14 +426,18 @@ export function createSessions(options: SessionOptions) {
         ...(options.keepAccessToken && signIn.accessToken !== undefined
           ? { access: signIn.accessToken }
           : {}),
-      }),
+      })
+      if (session === undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+      return session
+    },
 
     /** Renews now, for whoever asks; those who ask at the same time share one exchange. */
     async renewNow(session: OpenSession): Promise<OpenSession> {
       if (!canRenew(session)) throw new GatewayError('ERR_SESSION_FINAL')
       try {
-        return await advance(session, exchange)
+        return await advance(session, exchange, true)
       } catch (error) {
+        if (isOurs(error)) throw error
         if (error instanceof GatewayError && isFinal(error)) {
           throw new GatewayError('ERR_SESSION_FINAL', { cause: error })
         }
@@ -334,10 +448,13 @@ export function createSessions(options: SessionOptions) {
     /** Ends a session and every token of its sign-in; `life` is how long tokens can live. */
     async end(session: OpenSession, life: Milliseconds): Promise<void> {
       const { record } = session
-      revocations.endId(record.id, record.start * 1000 + options.maxAge)
-      revocations.endSignIn(session.traces, now() + life)
-      newest.delete(record.id)
+      const ended = [
+        revocations.endId(record.id, record.start * 1000 + options.maxAge),
+        revocations.endSignIn(session.traces, now() + life),
+      ]
+      forget(session)
       await store.remove(record)
+      await Promise.all(ended)
     },
 
     /** Seconds for which the browser should keep the cookie: what is left of the absolute limit. */
@@ -358,6 +475,15 @@ function joinIds(old: readonly string[], fresh: readonly string[]): readonly str
   const own = all.filter((id) => id.startsWith('jti '))
   const signIn = all.filter((id) => !id.startsWith('jti '))
   return [...signIn.slice(-mostSignInIds), ...own.slice(-mostTokenIds)]
+}
+
+function isEnded(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'ERR_SESSION_ENDED'
+}
+
+/** A fault or an end that has nothing to do with the provider. */
+function isOurs(error: unknown): boolean {
+  return isEnded(error) || (error instanceof GatewayError && error.code === 'ERR_STORE_UNAVAILABLE')
 }
 
 /** The provider's final word, a new token that names somebody else, or one too large: never worth another try. */

@@ -1,5 +1,6 @@
 /** Where a session's record is: sealed in the cookie itself, or behind a handle somewhere else. */
-import type { Profile } from '../identity.js'
+import { randomBytes } from 'node:crypto'
+import type { Milliseconds, Profile } from '../identity.js'
 import type { Sealer } from './seal.js'
 
 /** A session as it is kept. Short names, since all of it travels in a cookie; instants in seconds. */
@@ -34,22 +35,45 @@ export interface StoredSession {
   readonly stale: boolean
 }
 
-/** Keeps records. */
+/** Keeps records. Everything that asks beyond this process throws ERR_STORE_UNAVAILABLE if that can't be reached. */
 export interface SessionStore {
+  /** Whether what is written is seen by every replica, so that what is in memory is a copy only. */
+  readonly shared: boolean
+  /** For how long a copy in memory counts without a look into the store. */
+  readonly copyLife: Milliseconds
+  /** A session's id: as hard to guess as the store needs it. */
+  createId(): string
   /**
    * Undefined if `value` opens nothing.
    * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — the store can't be reached, which says nothing of the session
    */
   open(value: string): Promise<StoredSession | undefined>
-  /** Writes a record; answers the cookie's value. */
-  write(record: SessionRecord): Promise<string>
+  /**
+   * Writes a record; answers the cookie's value, or undefined if a newer version is there or the session was removed.
+   * With `insist` it tries for a while: what is written cannot be had again.
+   */
+  write(record: SessionRecord, insist: boolean): Promise<string | undefined>
   /** Forgets a session. */
   remove(record: SessionRecord): Promise<void>
+  /** Forgets a session that can't be renewed, unless a newer version is there; `kept` by a store that forgets nothing. */
+  withdraw(record: SessionRecord): Promise<'removed' | 'changed' | 'kept'>
+  /**
+   * Does `work` while no other replica changes the session. `changed`: one just did, or the session is gone.
+   * `busy`: one is at it; who `waits` gets `changed` by and by instead.
+   */
+  alone<T>(
+    record: SessionRecord,
+    waits: boolean,
+    work: () => Promise<T>,
+  ): Promise<T | 'changed' | 'busy'>
 }
 
-/** Only what we sealed ourselves opens, so the shape needs no second proof. */
+/** Sessions that are their own cookie. Only what we sealed ourselves opens, so the shape needs no second proof. */
 export function createCookieStore(sealer: Sealer): SessionStore {
   return {
+    shared: false,
+    copyLife: Number.POSITIVE_INFINITY,
+    createId: () => randomBytes(16).toString('base64url'),
     async open(value) {
       const opened = await sealer.open(value)
       if (opened === undefined) return undefined
@@ -57,5 +81,7 @@ export function createCookieStore(sealer: Sealer): SessionStore {
     },
     write: (record) => sealer.seal(record),
     remove: () => Promise.resolve(),
+    withdraw: () => Promise.resolve('kept'),
+    alone: (_record, _waits, work) => work(),
   }
 }

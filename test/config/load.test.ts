@@ -1073,7 +1073,7 @@ void t.test('never shows a secret, wherever it was put', async (t) => {
 void t.test('says what to think about, and loads all the same', async (t) => {
   const advice: readonly [string, string, string, RegExp][] = [
     ['a base path', 'server.publicUrl', base, /every application/],
-    ['the cookie store', 'session.store', minimal, /Redis/],
+    ['the cookie store', 'session.store', minimal, /redis/],
     ['revocations in memory', 'session.revocationFile', minimal, /restart/],
     [
       'preferred_username',
@@ -1194,13 +1194,18 @@ void t.test('says what to think about, and loads all the same', async (t) => {
     t.match(warning?.wanted, wanted, name)
     t.ok(warning && warning.line >= 1 && warning.column >= 1)
   }
-  const quiet = minimal.replace(
-    'session: { ',
-    'session: { store: redis, redis: { url: { fromEnv: REDIS } }, ',
-  )
-  t.match(problemsOf(quiet, { env: { REDIS: 'redis://127.0.0.1' } }), [
-    { path: 'session.store', wanted: /not built yet/ },
-  ])
+  const around = { env: { REDIS: 'redis://127.0.0.1' } }
+  const withRedis = (more: string) =>
+    loadText(
+      minimal.replace('session: { ', `session: { redis: { url: { fromEnv: REDIS } }, ${more} `),
+      around,
+    )
+      .warnings.map(({ path }) => path)
+      .filter((path) => path.startsWith('session'))
+      .toSorted()
+  t.same(withRedis('store: redis,'), [])
+  t.same(withRedis(''), ['session.redis', 'session.revocationFile', 'session.store'])
+  t.same(withRedis('store: redis, revocationFile: /tmp/x,'), ['session.revocationFile'])
 })
 
 function claims(text: string): string {

@@ -148,7 +148,8 @@ await t.test('a name that the configuration refuses by now ends the session', as
 await t.test('a store that cannot be reached is no missing session', async (t) => {
   const { process } = stage()
   const down = () => Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE'))
-  const sessions = process({ store: { open: down, write: down, remove: down } })
+  const store = createCookieStore(createSealer('session', sealContext))
+  const sessions = process({ store: { ...store, open: down, write: down, remove: down } })
   await t.rejects(Promise.resolve(sessions.resolve('x')), { code: 'ERR_STORE_UNAVAILABLE' })
 })
 

@@ -1,0 +1,118 @@
+/** The connection to Redis or Valkey: whatever goes wrong there is "the store can't be reached", never "no session". */
+import { Cluster, Redis } from 'ioredis'
+import { GatewayError } from '../errors.js'
+import type { Milliseconds } from '../identity.js'
+import { parseRedisUrl } from '../config/redis-url.js'
+import type { RedisAddress } from '../config/redis-url.js'
+
+/** A client that reaches every key. */
+export type RedisClient = Redis | Cluster
+
+/** How Redis is reached. */
+export interface RedisLinkOptions {
+  /** One of the forms of `config/redis-url.ts`. */
+  readonly url: string
+  /** PEM of the authority that signed the servers' certificates; undefined: the platform's own list. */
+  readonly authority: string | undefined
+  /** What every key of this gateway begins with. */
+  readonly prefix: string
+  /** Faults of the connection, for the log; a reconnect follows by itself. */
+  readonly onFault: (cause: unknown) => void
+}
+
+/** Redis as the sessions see it. */
+export interface RedisLink {
+  readonly prefix: string
+  readonly client: RedisClient
+  /** Whether it is connected now. */
+  isReady(): boolean
+  /**
+   * Asks something.
+   * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — whatever went wrong
+   */
+  ask<T>(work: (client: RedisClient) => Promise<T>): Promise<T>
+  /** A connection that hears what is published on a channel. */
+  hear(channel: string, onMessage: () => void): void
+  close(): void
+}
+
+/** A command without an answer for so long has failed. */
+const patience: Milliseconds = 1500
+/** Between two attempts to connect. */
+const retryLeast: Milliseconds = 50
+const retryMost: Milliseconds = 1000
+
+function optionsOf(address: RedisAddress, authority: string | undefined) {
+  return {
+    ...(address.username === undefined ? {} : { username: address.username }),
+    ...(address.password === undefined ? {} : { password: address.password }),
+    // The server's certificate is verified against the name or address in the URL.
+    ...(address.tls ? { tls: authority === undefined ? {} : { ca: authority } } : {}),
+    connectTimeout: patience,
+    commandTimeout: patience,
+    // A connection that the server closed for idleness is made again under the waiting command.
+    maxRetriesPerRequest: 1,
+    retryStrategy: (attempt: number) => Math.min(retryLeast * attempt, retryMost),
+    // After a failover the old master may still be there, but no longer takes a write.
+    reconnectOnError: (error: Error) =>
+      error.message.startsWith('READONLY') ? (2 as const) : false,
+  }
+}
+
+function connect(address: RedisAddress, authority: string | undefined): RedisClient {
+  const options = optionsOf(address, authority)
+  const [first] = address.hosts
+  if (address.kind === 'cluster') {
+    return new Cluster([...address.hosts], {
+      redisOptions: options,
+      clusterRetryStrategy: (attempt) => Math.min(retryLeast * attempt, retryMost),
+      // With TLS a node is asked for by the name that its certificate has.
+      ...(address.tls ? { dnsLookup: (name, done) => done(null, name) } : {}),
+    })
+  }
+  if (address.kind === 'sentinel') {
+    return new Redis({
+      ...options,
+      sentinels: [...address.hosts],
+      name: address.master,
+      sentinelRetryStrategy: (attempt: number) => Math.min(retryLeast * attempt, retryMost),
+      ...('tls' in options ? { sentinelTLS: options.tls, enableTLSForSentinelMode: true } : {}),
+    })
+  }
+  return new Redis({ ...options, host: first!.host, port: first!.port, db: address.db })
+}
+
+/** Connects; returns at once, and goes on trying for as long as it is not closed. */
+export function connectRedis(options: RedisLinkOptions): RedisLink {
+  const address = parseRedisUrl(options.url)
+  if (address === undefined) throw new Error('session.redis.url is no address of Redis')
+  const open = (): RedisClient => {
+    const client = connect(address, options.authority)
+    client.on('error', options.onFault)
+    return client
+  }
+  const client = open()
+  const clients = [client]
+  return {
+    prefix: options.prefix,
+    client,
+    isReady: () => client.status === 'ready',
+    async ask(work) {
+      try {
+        return await work(client)
+      } catch (cause) {
+        throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
+      }
+    },
+    hear(channel, onMessage) {
+      const listener = open()
+      clients.push(listener)
+      listener.on('message', onMessage)
+      // It subscribes again by itself after a reconnect; until then the regular look must do.
+      listener.subscribe(channel).catch(options.onFault)
+    },
+    close() {
+      for (const one of clients) one.disconnect()
+    },
+  }
+}
