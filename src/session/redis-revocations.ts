@@ -105,7 +105,7 @@ export function createSharedLog(options: SharedLogOptions): SharedLog {
     catchUp() {
       const at = performance.now()
       if (at - sureAt < mostLag) return undefined
-      if (at - failedAt < restAfterFault) return Promise.reject(fault as Error)
+      if (at - failedAt < restAfterFault) return Promise.reject(fault)
       return lookOnce()
     },
     close() {
