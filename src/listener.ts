@@ -5,10 +5,10 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Config } from './config/schema.js'
+import { lookEvery, watchPauses } from './edge/pauses.js'
+import { inTurn, isAnswering } from './edge/turns.js'
+import type { RequestHandler } from './edge/turns.js'
 import type { Milliseconds } from './identity.js'
-
-/** Takes one request. */
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Where the socket of a WebSocket handshake waits for its verdict. */
 export const kTunnel = Symbol('tunnel')
@@ -28,13 +28,25 @@ export interface Listener {
 
 /** How often finished connections are looked for while closing. */
 const sweepEvery: Milliseconds = 100
+/** How long a connection that we have ended may stay half open, for its client to read the last word. */
+const lingerFor: Milliseconds = 1000
+
+/** An answer without words, after which the connection ends. */
+const bare = (status: string) =>
+  `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
+
+/** Says a last word. Node's server would keep the other half open for as long as the client does. */
+function endSoon(socket: Duplex, lastWord = ''): void {
+  socket.end(lastWord)
+  const timer = setTimeout(() => socket.destroy(), lingerFor)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
 
 /** What Node's parser refuses never becomes a request: it is answered on the socket, and the connection ends. */
 function answerParserError(error: Error & { code?: string }, socket: Socket): void {
   // What is written now would stand in the middle of an answer that is under way.
-  // Node keeps the running answer there.
-  const answering: unknown = Reflect.get(socket, '_httpMessage')
-  if (!socket.writable || error.code === 'ECONNRESET' || (answering ?? null) !== null) {
+  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering(socket)) {
     socket.destroy()
     return
   }
@@ -45,7 +57,8 @@ function answerParserError(error: Error & { code?: string }, socket: Socket): vo
         ? ['408 Request Timeout', 'ERR_CLIENT_TIMEOUT']
         : ['400 Bad Request', 'ERR_FRAMING_AMBIGUOUS']
   const body = `${JSON.stringify({ error: 'bad_request', code })}\n`
-  socket.end(
+  endSoon(
+    socket,
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
   )
 }
@@ -59,7 +72,7 @@ function serverOptions({ server }: Config) {
     keepAliveTimeout: server.timeouts.keepAlive,
     // A long upload is cut by its own rules, never by its total time.
     requestTimeout: 0,
-    connectionsCheckingInterval: 1000,
+    connectionsCheckingInterval: lookEvery,
     // We answer a missing Host ourselves, with our own words.
     requireHostHeader: false,
     noDelay: true,
@@ -75,6 +88,8 @@ function createServer(config: Config): Server {
     cert: tls.certificate.value,
     key: tls.key.value,
     minVersion: 'TLSv1.2',
+    // Node's own is two minutes.
+    handshakeTimeout: config.server.timeouts.headers,
   })
 }
 
@@ -86,11 +101,11 @@ function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, h
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(request.socket)
-  response.once('finish', () => socket.end())
+  response.once('finish', () => endSoon(socket))
   socket.on('error', () => socket.destroy())
   const { headers } = request
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
-    socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    endSoon(socket, bare('400 Bad Request'))
     return
   }
   if (headers.upgrade?.toLowerCase() === 'websocket') request[kTunnel] = { socket, head }
@@ -102,18 +117,31 @@ export function createListener(config: Config): Listener {
   const server = createServer(config)
   let handler: RequestHandler = (_request, response) => response.destroy()
   const hand: RequestHandler = (request, response) => handler(request, response)
-  server.on('request', hand)
+  const { keepAlive, headers } = config.server.timeouts
+  // Node's own limits, of which each is looked at in its turn, come first.
+  const letGo = watchPauses(server, keepAlive + headers + 3 * lookEvery)
+  const queue = inTurn(hand)
+  server.on('request', queue)
   // `100 Continue` is sent when a request has passed, not when it arrives.
-  server.on('checkContinue', hand)
+  server.on('checkContinue', queue)
+  // Another expectation is refused like any other header.
+  server.on('checkExpectation', queue)
   const upgraded = new Set<Duplex>()
-  server.on('upgrade', (request: Upgrading, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', (request: Upgrading, socket: Socket, head: Buffer) => {
+    if (isAnswering(socket)) {
+      // Sent ahead of an answer that is still owed: there is no connection to take over yet.
+      socket.destroy()
+      return
+    }
+    letGo(socket)
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
     handUpgrade(hand, request, socket, head)
   })
   server.on('clientError', answerParserError)
   server.on('connect', (_request: IncomingMessage, socket: Socket) => {
-    socket.end('HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    if (isAnswering(socket)) socket.destroy()
+    else endSoon(socket, bare('405 Method Not Allowed'))
   })
   return {
     server,
