@@ -115,7 +115,9 @@ export function createReply(options: ReplyOptions) {
     // Who waits for `100 Continue` may send the body or the next request after a refusal: they can't be told apart.
     const ambiguous = chunked || expectContinue || contentLength > drainable
     const unread = !request.complete && ambiguous
-    if (unread || exchange.headers === undefined) list.push('Connection', 'close')
+    // RFC 9110 §15.5.9: who was too slow with one body is not waited for.
+    const last = unread || exchange.headers === undefined || status === 408
+    if (last) list.push('Connection', 'close')
     response.writeHead(status, list)
     response.end(request.method === 'HEAD' ? undefined : payload)
   }

@@ -193,7 +193,8 @@ export function createForward(parts: ForwardParts) {
     const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
     const stop = watchBody(request, parts.bodyLimits, now, () => {
       if (exchange.breakOff !== undefined) exchange.breakOff(tooSlow)
-      else request.destroy(tooSlow)
+      // Its connection ends with the answer, and with it the collecting.
+      else parts.refuse(exchange, tooSlow)
     })
     response.once('close', stop)
     if (!chunked) {
@@ -201,16 +202,24 @@ export function createForward(parts: ForwardParts) {
       dispatch(exchange, upstream, { body: request, length, release: nothing }, false)
       return
     }
-    collect(exchange).then(
-      (outgoing) => dispatch(exchange, upstream, outgoing, false),
-      (error: unknown) => parts.refuse(exchange, error),
-    )
+    const isOver = () => response.headersSent || response.destroyed
+    collect(exchange)
+      .then((outgoing) => {
+        // Nobody would be told any more that the client left.
+        if (isOver()) outgoing.release()
+        else dispatch(exchange, upstream, outgoing, false)
+      })
+      .catch((error: unknown) => {
+        if (!isOver()) parts.refuse(exchange, error)
+      })
   }
 
   return (exchange: Exchange): void => {
     const upstream = parts.upstreams.get(exchange.route?.upstream ?? '')
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
-    const { method, headers } = exchange
+    const { method, headers, response } = exchange
+    // The client left while its credential was looked at: nobody would be told any more.
+    if (response.destroyed) return
     const chunked = headers?.chunked === true
     if (exchange.tunnel !== undefined) tunnel(exchange, upstream)
     else if (hasNoBody(method)) dispatch(exchange, upstream, noBody, method === 'GET')

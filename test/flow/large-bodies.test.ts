@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { Wire, ask, requestText } from '../fixtures/wire.js'
+import { Wire, ask, codeOf, requestText } from '../fixtures/wire.js'
 
 const mebibyte = 1024 * 1024
 const size = 64 * mebibyte
@@ -13,7 +13,7 @@ const overlay: Overlay = {
   identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
   server: { limits: { body: '1GiB' } },
   routes: [{ name: 'all', path: '/**', access: 'public' }],
-  log: { level: 'error', audit: false },
+  log: { level: 'info', audit: false },
 }
 
 async function front(
@@ -220,13 +220,17 @@ for (const [what, header, begun] of stopping) {
   void t.test(`a body ${what} that stops coming is cut after bodyIdle`, async (t) => {
     const { gateway, open } = await front(t, (request) => request.resume())
     const wire = new Wire(gateway.port)
-    wire.send(requestText(gateway, 'POST /trac/x', [header], begun))
+    wire.send(requestText(gateway, 'POST /trac/x', [header, 'Connection: keep-alive'], begun))
     // The body must have begun before the clock moves.
     await new Promise((resolve) => setTimeout(resolve, 300))
     gateway.clock.advance(31_000)
     const answer = await wire.answer('POST')
-    t.ok(answer === undefined || answer.status === 408, `${answer?.status}`)
+    t.equal(answer?.status, 408)
+    t.equal(codeOf(answer), 'ERR_CLIENT_TIMEOUT')
+    t.equal(answer.header('connection'), 'close')
     await wire.end()
     t.ok((await open()) <= 1)
+    const logged = gateway.lines.filter((line) => line['status'] === 408)
+    t.match(logged, [{ code: 'ERR_CLIENT_TIMEOUT' }])
   })
 }
