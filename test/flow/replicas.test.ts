@@ -1,0 +1,185 @@
+/** Three gateways as processes, one real Redis: a storm of renewals, and one process killed in the middle of its own. */
+import { Agent, request } from 'node:http'
+import t from 'tap'
+import type { Test } from 'tap'
+import { startBalancer } from '../fixtures/balancer.js'
+import { configurationOf, environmentOf, startUpstream } from '../fixtures/gateway.js'
+import type { TestGatewayOptions } from '../fixtures/gateway.js'
+import { loadText } from '../fixtures/config.js'
+import { freePort } from '../fixtures/ports.js'
+import { startGatewayProcess } from '../fixtures/process.js'
+import { startRedis } from '../fixtures/redis.js'
+import { startScriptedProvider } from '../fixtures/scripted-provider.js'
+import type { Answer } from '../fixtures/scripted-provider.js'
+import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { until } from '../fixtures/until.js'
+import { openKeeping } from '../../src/session/keeping.js'
+import { nameCookies } from '../../src/session/cookies.js'
+import { createSealer } from '../../src/session/seal.js'
+import { createSessions } from '../../src/session/sessions.js'
+import type { Principal } from '../../src/identity.js'
+
+t.setTimeout(240_000)
+
+const upstream = await startUpstream()
+t.teardown(() => upstream.close())
+
+/** Three processes behind a balancer; the provider's refresh tokens work once. */
+async function stage(t: Test) {
+  const redis = await startRedis(t)
+  const provider = await startScriptedProvider()
+  t.teardown(() => provider.stop())
+  const tokens = tokensBy(provider, Date.now, { rotates: true })
+  provider.replace('token', tokens)
+  const balancer = await startBalancer(t)
+  const origin = `http://localhost:${balancer.port}`
+  const options: TestGatewayOptions = {
+    issuer: provider.issuer,
+    clientId: provider.clientId,
+    cognitoDomain: provider.origin,
+    tracUrl: upstream.url,
+    apiUrl: upstream.url,
+    env: { REDIS_URL: redis.url },
+    logLevel: 'warn',
+    overlay: {
+      server: { publicUrl: `${origin}/trac` },
+      session: { store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
+    },
+  }
+  const processes = await Promise.all(
+    [1, 2, 3].map(async () => startGatewayProcess(t, { ...options, port: await freePort() })),
+  )
+  balancer.targets = processes.map(({ port }) => port)
+  const { config } = loadText(configurationOf(options, 1, 2), { env: environmentOf(options) })
+  const { identity, server, session } = config
+  const keeping = openKeeping(config, Date.now, {
+    onStore: () => undefined,
+    onFault: () => undefined,
+  })
+  t.teardown(() => keeping.close())
+  const context = { ...session, ...identity, publicUrl: server.publicUrl }
+  // Sign-ins as a gateway leaves them in Redis, all with tokens that end at one instant.
+  const signIns = createSessions({
+    store: keeping.store(createSealer('session', context)),
+    revocations: keeping.revocations,
+    toPrincipal: () => ({ user: '' }) as Principal,
+    renew: () => Promise.reject(new Error('only the gateways renew')),
+    now: Date.now,
+    random: () => 0.5,
+    issuer: identity.issuer,
+    idleTimeout: session.idleTimeout,
+    maxAge: session.maxAge,
+    renewAt: session.renewAt,
+    keepAccessToken: false,
+    onRenewal: () => undefined,
+  })
+  const subject = String(provider.person['sub'])
+  const { session: name } = nameCookies(server.publicUrl, identity.issuer, identity.clientId)
+  const agent = new Agent({ keepAlive: true, maxSockets: 256 })
+  t.teardown(() => agent.destroy())
+  return {
+    redis,
+    provider,
+    tokens,
+    processes,
+    /** Cookies of so many people, whose tokens all end at `end`. */
+    signIn: (count: number, end: number): Promise<string[]> =>
+      Promise.all(
+        Array.from({ length: count }, async () => {
+          const { refreshToken, originJti, authTime } = tokens.signIn()
+          const { value } = await signIns.begin({
+            profile: {
+              subject,
+              username: subject,
+              email: undefined,
+              emailVerified: false,
+              name: undefined,
+              groups: ['students'],
+              permissions: [],
+            },
+            traces: {
+              issuer: identity.issuer,
+              ids: [`origin_jti ${originJti}`],
+              subject,
+              namesSignIn: true,
+              since: authTime * 1000,
+            },
+            refreshToken,
+            accessToken: undefined,
+            expiresAt: end,
+          })
+          return `${name}=${value}`
+        }),
+      ),
+    /** Status of a request with a cookie; 0 if the connection broke. */
+    ask: (cookie: string): Promise<number> =>
+      new Promise((resolve) => {
+        const headers = { host: `localhost:${balancer.port}`, cookie }
+        const to = { host: '127.0.0.1', port: balancer.port, path: '/trac/api/x', headers, agent }
+        request(to, (answer) => {
+          answer.resume()
+          answer.on('end', () => resolve(answer.statusCode ?? 0))
+          answer.on('error', () => resolve(0))
+        })
+          .on('error', () => resolve(0))
+          .end()
+      }),
+    exchanges: () =>
+      provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token'),
+  }
+}
+
+await t.test('a thousand sessions end in one second: one exchange each, nobody lost', async (t) => {
+  const { signIn, ask, exchanges, processes, redis } = await stage(t)
+  const end = Date.now() + 5000
+  const cookies = await signIn(1000, end)
+  await until(() => Date.now() > end, 'all tokens have ended')
+  t.equal(exchanges().length, 0)
+  const statuses = await Promise.all(
+    cookies.flatMap((cookie) => Array.from({ length: 8 }, () => ask(cookie))),
+  )
+  const counts = new Map<number, number>()
+  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1)
+  t.same([...counts], [[200, 8000]])
+  t.equal(exchanges().length, 1000)
+  const used = new Set(exchanges().map(({ form }) => form.get('refresh_token')))
+  t.equal(used.size, 1000, 'no refresh token was redeemed twice')
+  t.equal((await redis.client.keys('*:session:*')).length, 1000)
+  t.same(await redis.client.keys('*:lock:*'), [])
+  for (const { faults, end: ended } of processes) t.same([faults, ended], [[], ''])
+})
+
+await t.test(
+  'one of three is killed in the middle of its exchanges: the others finish',
+  async (t) => {
+    const { signIn, ask, exchanges, processes, provider, tokens } = await stage(t)
+    const end = Date.now() + 1000
+    const cookies = await signIn(60, end)
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let redeemed = 0
+    const answer: Answer = async (request) => {
+      await held
+      // Whoever died before the provider answered has redeemed nothing.
+      if (request.isGone()) return { destroy: true }
+      redeemed++
+      return tokens(request)
+    }
+    provider.replace('token', answer)
+    await until(() => Date.now() > end, 'all tokens have ended')
+    const asked = cookies.map((cookie) => Promise.all([1, 2, 3].map(() => ask(cookie))))
+    await until(() => exchanges().length === 60, 'every session is being renewed')
+    process.kill(processes[0]!.pid, 'SIGKILL')
+    await until(() => processes[0]!.end !== '', 'one process is gone')
+    await until(() => provider.received.token.some((request) => request.isGone()), 'and was missed')
+    const lost = exchanges().filter((request) => request.isGone()).length
+    t.ok(lost > 0 && lost < 60, `${lost} exchanges died with it`)
+    release()
+    const statuses = (await Promise.all(asked)).flat()
+    t.same(new Set(statuses.filter((status) => status !== 0)), new Set([200]), 'nobody is refused')
+    const again = await Promise.all(cookies.map((cookie) => ask(cookie)))
+    t.same(new Set(again), new Set([200]), 'and every session goes on')
+    t.equal(redeemed, 60, 'each was redeemed once')
+    t.equal(exchanges().length, 60 + lost)
+  },
+)
