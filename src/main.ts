@@ -2,6 +2,7 @@
 /** The process: commands, signals, exit codes (0 done, 1 problems found, 2 wrong usage). */
 import { Command, CommanderError } from 'commander'
 import { check } from './cli/check.js'
+import { revoke } from './cli/revoke.js'
 import { routes } from './cli/routes.js'
 import { start } from './cli/start.js'
 import type { runDemo as RunDemoFunction } from './demo/demo.js'
@@ -71,6 +72,15 @@ function createProgram(finish: (code: number) => void): Command {
     .option('--json', 'for machines', false)
     .action((options: { config: string; json: boolean }) =>
       finish(routes(options.config, { json: options.json, env: process.env })),
+    )
+  program
+    .command('revoke')
+    .description('end all sessions and Bearer use of one user, in the gateway that runs')
+    .requiredOption('-u, --user <name>', 'the name as Trac knows it')
+    .option(...config)
+    .option('--json', 'for machines', false)
+    .action(async (options: { user: string; config: string; json: boolean }) =>
+      finish(await revoke(options.config, { ...options, env: process.env })),
     )
   program
     .command('demo')

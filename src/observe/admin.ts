@@ -2,6 +2,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { GatewayError } from '../errors.js'
 import type { Metrics } from './metrics.js'
 import type { Readiness } from './readiness.js'
 
@@ -56,7 +57,15 @@ export function createAdmin(parts: AdminParts): Server {
     }
     const user = await readUser(request)
     if (user === '') answer(response, 400, { error: 'bad_request', message: 'send {"user": NAME}' })
-    else answer(response, 200, { revoked: user, ...(await parts.revoke(user)) })
+    else {
+      try {
+        answer(response, 200, { revoked: user, ...(await parts.revoke(user)) })
+      } catch (error) {
+        if (!(error instanceof GatewayError)) throw error
+        // It counts in this process all the same, but that is not what was asked for.
+        answer(response, error.status, { error: error.code, message: error.message })
+      }
+    }
   }
   const scrape = async (response: ServerResponse): Promise<void> => {
     parts.beforeScrape()
