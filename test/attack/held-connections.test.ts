@@ -1,0 +1,163 @@
+/** Connections are not held for ever by clients that never finish, never close, or only drip bytes: the process lets go of them. */
+import { connect } from 'node:net'
+import t from 'tap'
+import { createCertificate } from '../fixtures/certificate.js'
+import { startUpstream } from '../fixtures/gateway.js'
+import type { Overlay } from '../fixtures/gateway.js'
+import { startGatewayProcess, until } from '../fixtures/process.js'
+import { freePort } from '../fixtures/ports.js'
+import { ask, requestText } from '../fixtures/wire.js'
+
+const overlay: Overlay = {
+  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
+  server: { timeouts: { headers: '1s', bodyIdle: '1s', keepAlive: '1s' } },
+  routes: [
+    { name: 'shut', path: '/shut', access: 'deny' },
+    { name: 'all', path: '/**', access: 'public' },
+  ],
+}
+const upstream = await startUpstream()
+const gateway = await startGatewayProcess(t, { tracUrl: upstream.url, overlay })
+t.teardown(() => upstream.close())
+
+/** A client that never closes by itself, not even when it is told that the other side has. */
+async function stubborn(port: number, first: string, drip = '') {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  let text = ''
+  socket.setEncoding('latin1')
+  socket.on('data', (chunk: string) => (text += chunk))
+  socket.on('error', () => undefined)
+  await new Promise<void>((resolve) => socket.once('connect', resolve))
+  socket.write(first, 'latin1')
+  const clientPort = socket.localPort ?? 0
+  const dripping = setInterval(() => {
+    if (drip !== '' && socket.writable) socket.write(drip, 'latin1')
+  }, 200)
+  return {
+    clientPort,
+    text: () => text,
+    end() {
+      clearInterval(dripping)
+      socket.destroy()
+    },
+  }
+}
+
+const keepAlive = ['Connection: keep-alive']
+const websocket = ['Connection: Upgrade', 'Upgrade: websocket']
+const text = (line: string, headers: readonly string[], body = '') =>
+  requestText(gateway, line, headers, body)
+
+/** What a client sends at first, what it goes on sending several times a second, and the answer. */
+const cases: readonly (readonly [what: string, first: string, drip: string, status: string])[] = [
+  ['says nothing', '', '', '408'],
+  ['stops within its headers', 'GET /trac/x HTTP/1.1\r\nHost: x\r\n', '', '408'],
+  ['drips headers', 'GET /trac/x HTTP/1.1\r\nHost: x\r\n', 'X: y\r\n', '408'],
+  ['begins with line ends', '', '\r\n', '408'],
+  ['sends nonsense', 'nonsense\r\n\r\n', '', '400'],
+  ['asks once and is silent', text('GET /trac/x', keepAlive), '', '200'],
+  ['asks once and drips line ends', text('GET /trac/x', keepAlive), '\r\n', '200'],
+  ['does not close when it was told so', text('GET /trac/x', []), '', '200'],
+  [
+    'stops within a refused body',
+    text('POST /trac/shut', [...keepAlive, 'Content-Length: 50000'], 'x'),
+    '',
+    '403',
+  ],
+  [
+    'drips a refused body',
+    text('POST /trac/shut', [...keepAlive, 'Content-Length: 50000'], 'x'),
+    'x',
+    '403',
+  ],
+  [
+    'drips a body that an own endpoint refused',
+    text('POST /trac/auth/session', [...keepAlive, 'Content-Length: 50000'], 'x'),
+    'x',
+    '405',
+  ],
+  [
+    'stops within a body',
+    text('POST /trac/x', [...keepAlive, 'Content-Length: 50000'], 'x'),
+    '',
+    '408',
+  ],
+  [
+    'stops within a chunk',
+    text('POST /trac/x', [...keepAlive, 'Transfer-Encoding: chunked'], '5\r\nhe'),
+    '',
+    '408',
+  ],
+  [
+    'announces a body and does not send it',
+    text('POST /trac/x', [...keepAlive, 'Content-Length: 5', 'Expect: 100-continue']),
+    '',
+    '100',
+  ],
+  ['asks for a tunnel', text('CONNECT x:443', keepAlive), '', '405'],
+  ['asks for a WebSocket that it does not get', text('GET /trac/x', websocket), '', '403'],
+  [
+    'asks for a WebSocket with a body',
+    text('GET /trac/x', [...websocket, 'Content-Length: 5']),
+    '',
+    '400',
+  ],
+  [
+    'asks for another protocol',
+    text('GET /trac/x', ['Connection: Upgrade', 'Upgrade: h2c']),
+    '',
+    '200',
+  ],
+]
+
+await t.test('the process lets go of a client that …', async (t) => {
+  const clients = await Promise.all(
+    cases.map(async ([what, first, drip, status]) => ({
+      what,
+      status,
+      client: await stubborn(gateway.port, first, drip),
+    })),
+  )
+  // The first one says nothing: it is held until its time is over.
+  await until(() => gateway.holds(clients[0]?.client.clientPort ?? 0))
+  for (const { what, status, client } of clients) {
+    await t.test(what, async (t) => {
+      await until(() => !gateway.holds(client.clientPort))
+      client.end()
+      t.equal(/^HTTP\/1\.1 (\d+)/.exec(client.text())?.[1], status)
+    })
+  }
+  t.equal(gateway.end, '')
+  t.strictSame(gateway.faults, [])
+})
+
+await t.test('a TLS handshake that is not finished is cut', async (t) => {
+  const { certificate, key } = createCertificate()
+  const port = await freePort()
+  const secure = await startGatewayProcess(t, {
+    port,
+    tracUrl: upstream.url,
+    env: { CERTIFICATE: certificate, KEY: key },
+    overlay: {
+      ...overlay,
+      server: {
+        publicUrl: `https://localhost:${port}`,
+        timeouts: { headers: '1s', keepAlive: '1s' },
+        tls: { certificate: { fromEnv: 'CERTIFICATE' }, key: { fromEnv: 'KEY' } },
+      },
+    },
+  })
+  for (const bytes of ['', '\x16\x03\x01']) {
+    const client = await stubborn(port, bytes)
+    await until(() => secure.holds(client.clientPort))
+    await until(() => !secure.holds(client.clientPort))
+    client.end()
+  }
+  t.equal(secure.end, '')
+})
+
+await t.test('another expectation than 100-continue is refused in our own words', async (t) => {
+  const answer = await ask(gateway, 'POST /trac/x', ['Expect: 200-ok', 'Content-Length: 0'])
+  t.equal(answer.status, 400)
+  t.match(JSON.parse(answer.body), { code: 'ERR_HEADER_INVALID' })
+})
