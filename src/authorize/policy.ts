@@ -102,6 +102,13 @@ export function createPolicy(parts: PolicyParts) {
     return 'answered'
   }
 
+  /**
+   * Trac's remote calls look at no verb: a GET whose content is said to be JSON or XML is a call like any other.
+   * A browser's link, image or navigation says no type.
+   */
+  const isRead = ({ method, route, headers }: Exchange): boolean =>
+    safeMethods.has(method) && (route?.upstream !== 'trac' || headers?.contentType === '')
+
   const csrf: Stage = (exchange) => {
     const { method, route, headers, identity, target } = exchange
     if (route?.upstream === 'trac' && safeMethods.has(method)) {
@@ -111,7 +118,7 @@ export function createPolicy(parts: PolicyParts) {
         refuse(exchange, new GatewayError('ERR_UNSAFE_GET'))
       }
     }
-    if (safeMethods.has(method) || identity?.via !== 'session' || headers === undefined) return
+    if (identity?.via !== 'session' || headers === undefined || isRead(exchange)) return
     if (!isSameOrigin(headers, parts.publicOrigin)) {
       refuse(exchange, new GatewayError('ERR_CROSS_SITE'))
     }

@@ -91,6 +91,28 @@ void t.test('each refusal is recorded with its code', async (t) => {
   ])
 })
 
+void t.test(
+  'with the cookie, a GET to Trac that brings content must be from our own pages',
+  async (t) => {
+    const { policy, exchangeOf } = start('enforce')
+    const session: Identity = { ...nobody, via: 'session' }
+    const judge = async (identity: Identity, headers: Readonly<Record<string, unknown>>) => {
+      const exchange = exchangeOf('GET', '/wiki/X', { contentType: '', ...headers })
+      exchange.identity = identity
+      await policy.matchRoute(exchange)
+      await policy.csrf(exchange)
+    }
+    const json = { contentType: 'application/json' }
+    await t.rejects(judge(session, json), { code: 'ERR_CROSS_SITE' })
+    await t.rejects(judge(session, { ...json, fetchSite: 'cross-site' }), {
+      code: 'ERR_CROSS_SITE',
+    })
+    await judge(session, { ...json, fetchSite: 'same-origin' })
+    await judge(session, { fetchSite: 'cross-site' })
+    await judge({ ...nobody, via: 'bearer' }, { ...json, fetchSite: 'cross-site' })
+  },
+)
+
 void t.test('without a route, or without headers, nothing is allowed', async (t) => {
   const { policy, exchangeOf } = start('enforce')
   t.throws(() => policy.access(exchangeOf('GET', '/wiki')), { code: 'ERR_ROUTE_UNKNOWN' })
