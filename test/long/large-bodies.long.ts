@@ -1,0 +1,6 @@
+/** 1 GiB up with its length, up in chunks, and down; the short form is in test/flow. */
+import t from 'tap'
+import { testLargeBodies } from '../fixtures/large-bodies.js'
+
+t.setTimeout(600_000)
+testLargeBodies(1024)
