@@ -1,0 +1,6 @@
+/** 10,000 clients that leave before, during and after the upstream's answer; the short form is in test/flow. */
+import t from 'tap'
+import { testAborts } from '../fixtures/aborts.js'
+
+t.setTimeout(600_000)
+testAborts(10_000)
