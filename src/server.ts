@@ -9,7 +9,7 @@ import { createClientResolver, createTrust } from './edge/client.js'
 import { createEntrance } from './edge/entrance.js'
 import { addressKey, createFailureCounter, createLimiter } from './edge/limits.js'
 import type { Limiter } from './edge/limits.js'
-import { createReply, isNavigation } from './edge/reply.js'
+import { createReply } from './edge/reply.js'
 import { createRequestNames } from './edge/request-id.js'
 import { createEndpoints } from './endpoints.js'
 import type { Endpoint } from './endpoints.js'
@@ -27,7 +27,7 @@ import { createJournal } from './journal.js'
 import type { Rooms, Surroundings } from './rooms.js'
 import { kTunnel } from './listener.js'
 import type { Upgrading } from './listener.js'
-import { readCookies } from './session/cookies.js'
+import { foreignCookies, readCookies } from './session/cookies.js'
 import { belowBase, parseTarget } from './target.js'
 import type { BadTarget, Target } from './target.js'
 
@@ -315,10 +315,9 @@ function createVerify(
       const signed = { method, host: address.host, path, query }
       return sign?.(signed, wire, Math.floor(now() / 1000), bodySeconds) ?? ''
     },
-    isNavigation,
-    loginUrl: reply.loginUrl,
+    foreignCookies: (header) => foreignCookies(header, rooms.names),
     send: reply.send,
-    redirect: reply.redirect,
+    refuse: reply.refuse,
   })
   return {
     path: verifyPath,
@@ -386,13 +385,13 @@ function ownSteps(
   const method: Step = (exchange) => {
     exchange.routeName = endpoint.name
     const asked = exchange.method
-    if (asked === 'OPTIONS' && exchange.headers?.preflightMethod !== '') {
-      reply.send(exchange, 204, [], '')
-      return 'answered'
-    }
     if (endpoint.methods.includes(asked)) {
       if (exchange.headers?.expectContinue === true) exchange.response.writeContinue()
       return undefined
+    }
+    if (asked === 'OPTIONS' && exchange.headers?.preflightMethod !== '') {
+      reply.send(exchange, 204, [], '')
+      return 'answered'
     }
     throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: endpoint.methods })
   }

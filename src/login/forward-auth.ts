@@ -1,5 +1,5 @@
 /** `/auth/verify`: another proxy asks whether a request may pass, and in whose name (design §4, Forward-auth). */
-import { GatewayError, errors } from '../errors.js'
+import { GatewayError } from '../errors.js'
 import { Exchange } from '../exchange.js'
 import type { Stage } from '../exchange.js'
 import type { WireIdentity } from '../identity.js'
@@ -22,19 +22,30 @@ export interface ForwardAuthParts {
   /** The wire identity for a judged request, and its signature for the upstream of its route. */
   readonly wireOf: (original: Exchange) => WireIdentity
   readonly sign: (original: Exchange, wire: WireIdentity) => string
-  readonly isNavigation: (exchange: Exchange) => boolean
-  readonly loginUrl: (returnTo: string) => string
+  /** The cookies that the upstream may see. */
+  readonly foreignCookies: (header: string) => string
   readonly send: (
     exchange: Exchange,
     status: number,
     headers: readonly string[],
     body: string,
   ) => void
-  readonly redirect: (exchange: Exchange, status: 302, location: string) => void
+  /** Sends a navigation to sign in, answers with a page or in JSON, as for a forwarded request. */
+  readonly refuse: (exchange: Exchange, error: GatewayError) => void
 }
 
 /** Where Envoy's `path_prefix` puts the original target. */
 export const verifyPath = '/auth/verify'
+
+/** nginx and Caddy read a header of an answer as one text, so a session in chunks comes by numbered ones, too. */
+const numbersCookies: ReadonlySet<Dialect | undefined> = new Set(['nginx', 'caddy'])
+
+/** Front proxies know three answers: whatever else was wrong with the original is a no. */
+function toVerdict(error: GatewayError): GatewayError {
+  const { code, status, message } = error
+  if (status === 401 || status === 403 || status >= 500) return error
+  return new GatewayError('ERR_ROUTE_DENIED', { cause: code, detail: message })
+}
 
 interface Original {
   readonly method: string
@@ -67,7 +78,7 @@ export function createForwardAuth(parts: ForwardAuthParts) {
     return { method: single(headers.forwardedMethod), target: headers.forwardedUri }
   }
 
-  const judge = async (exchange: Exchange): Promise<Exchange> => {
+  const restore = (exchange: Exchange): Exchange => {
     const { method, target: raw } = readOriginal(exchange)
     const target = parseTarget(raw, parts.targetLimit)
     if ('code' in target) throw new GatewayError('ERR_ROUTE_DENIED', { cause: target.code })
@@ -81,6 +92,9 @@ export function createForwardAuth(parts: ForwardAuthParts) {
     )
     const path = belowBase(target.path, parts.base)
     if (path === undefined) throw new GatewayError('ERR_ROUTE_DENIED')
+    // Proxies keep `Connection` to themselves: `Upgrade` alone tells of a handshake, and there is no tunnel here.
+    const handshake = exchange.headers?.upgrade.toLowerCase() === 'websocket'
+    const { socket } = exchange.request
     Object.assign(original, {
       id: exchange.id,
       traceparent: exchange.traceparent,
@@ -88,49 +102,56 @@ export function createForwardAuth(parts: ForwardAuthParts) {
       address: exchange.address,
       secure: exchange.secure,
       trusted: true,
-      tunnel: exchange.tunnel,
+      tunnel: handshake ? { socket, head: Buffer.alloc(0) } : undefined,
       path,
     })
-    try {
-      for (const step of parts.steps) await step(original)
-      return original
-    } finally {
-      exchange.setCookies = original.setCookies
-      exchange.identity = original.identity
-    }
+    return original
   }
 
-  const refuse = (exchange: Exchange, error: GatewayError, returnTo: string): void => {
-    exchange.code = error.code
-    const asked = new URLSearchParams(exchange.target?.query ?? '').get('login') === 'redirect'
-    if (error.code === 'ERR_LOGIN_REQUIRED' && asked && parts.isNavigation(exchange)) {
-      parts.redirect(exchange, 302, parts.loginUrl(returnTo))
-      return
+  /** Whether the front proxy hands a refusal to the browser as it is; Envoy does, and its query is the original's. */
+  const answersBrowser = (exchange: Exchange): boolean =>
+    parts.dialect === 'envoy' ||
+    new URLSearchParams(exchange.target?.query ?? '').get('login') === 'redirect'
+
+  const refuse = (exchange: Exchange, original: Exchange, error: GatewayError): void => {
+    const { headers } = original
+    if (headers !== undefined && !answersBrowser(exchange)) {
+      original.headers = { ...headers, accept: '', fetchMode: '' }
     }
-    // Front proxies know three answers; whatever else was wrong with the original is a no.
-    const status = error.status === 401 || error.status >= 500 ? error.status : 403
-    const headers = ['Content-Type', 'application/json; charset=utf-8']
-    if (status === 401) headers.push('WWW-Authenticate', 'Bearer realm="Trac"')
-    const body = { error: errors[error.code].error, code: error.code, message: error.message }
-    parts.send(exchange, status, headers, `${JSON.stringify(body)}\n`)
+    parts.refuse(original, toVerdict(error))
+    exchange.code = error.code
+    exchange.cause = original.cause
+  }
+
+  const allow = (original: Exchange): void => {
+    const wire = parts.wireOf(original)
+    const headers = [
+      ...['X-Trac-User', wire.user, 'X-Trac-Perms', wire.perms],
+      ...['X-Trac-Email', wire.email, 'X-Trac-Name', wire.name],
+      ...['X-Trac-Signature', parts.sign(original, wire)],
+      // Some proxies replace a header but cannot edit it: these are the cookies without ours.
+      ...['Cookie', parts.foreignCookies(original.headers?.cookie ?? '')],
+    ]
+    if (numbersCookies.has(parts.dialect)) {
+      original.setCookies.forEach((cookie, i) => headers.push(`X-Set-Cookie-${i + 1}`, cookie))
+    }
+    parts.send(original, 200, headers, '')
   }
 
   return async (exchange: Exchange): Promise<void> => {
     if (parts.dialect === undefined || !exchange.trusted) {
       throw new GatewayError('ERR_ROUTE_UNKNOWN')
     }
+    let original = exchange
     try {
-      const original = await judge(exchange)
-      const wire = parts.wireOf(original)
-      const headers = [
-        ...['X-Trac-User', wire.user, 'X-Trac-Perms', wire.perms],
-        ...['X-Trac-Email', wire.email, 'X-Trac-Name', wire.name],
-        ...['X-Trac-Signature', parts.sign(original, wire)],
-      ]
-      parts.send(exchange, 200, headers, '')
+      original = restore(exchange)
+      for (const step of parts.steps) await step(original)
+      allow(original)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
-      refuse(exchange, error, exchange.headers?.forwardedUri ?? '')
+      refuse(exchange, original, error)
+    } finally {
+      exchange.identity = original.identity
     }
   }
 }

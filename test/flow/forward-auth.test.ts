@@ -3,19 +3,29 @@ import t from 'tap'
 import { request } from 'node:http'
 import { startProvider } from '../../src/demo/provider.js'
 import { startTestGateway } from '../fixtures/gateway.js'
-import type { TestGateway } from '../fixtures/gateway.js'
+import type { Overlay, TestGateway } from '../fixtures/gateway.js'
+import { sessionCookie } from '../fixtures/wire.js'
 
 const provider = await startProvider()
 t.teardown(() => provider.stop())
-const token = await provider.mint({}, { use: 'id', person: provider.people[1]! })
+const ivan = provider.people[1]!
+const token = await provider.mint({}, { use: 'id', person: ivan })
+/** What a browser sends to show a page. */
+const browser = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 
 /** A gateway that answers one dialect; `peers` are its trusted proxies. */
-async function start(dialect: string, peers = ['127.0.0.0/8']): Promise<TestGateway> {
+async function start(
+  dialect: string,
+  peers = ['127.0.0.0/8'],
+  overlay: Overlay = {},
+): Promise<TestGateway> {
   return startTestGateway({
     provider,
+    apiUrl: 'http://127.0.0.1:9',
     overlay: {
       server: { forwardAuth: dialect, trustedProxies: peers },
       identity: { username: { emailLocalPart: 'example.edu' } },
+      ...overlay,
     },
   })
 }
@@ -97,7 +107,6 @@ await t.test('what it may not do is 401 or 403', async (t) => {
 await t.test('a navigation is sent to sign in where it is asked for', async (t) => {
   const gateway = await start('caddy')
   t.teardown(() => gateway.close())
-  const browser = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
   const headers = original(gateway, '/trac/newticket', 'GET', browser)
   t.equal((await ask(gateway, headers)).status, 401)
   const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
@@ -117,6 +126,126 @@ await t.test('Envoy puts the original target behind the path, with its method', 
   })
   t.equal((await ask(gateway, headers, '/trac/auth/verify/trac/admin')).status, 403)
   t.equal((await ask(gateway, original(gateway, '/trac/wiki', 'GET', headers))).status, 403)
+})
+
+await t.test('Envoy hands the answer to the browser, so a page is sent to sign in', async (t) => {
+  const gateway = await start('envoy')
+  t.teardown(() => gateway.close())
+  const path = '/trac/auth/verify/trac/%6Eewticket?a=1&login=later'
+  const answer = await ask(gateway, browser, path)
+  t.equal(answer.status, 302)
+  const login = '/trac/auth/login?return_to=%2Ftrac%2Fnewticket%3Fa%3D1%26login%3Dlater'
+  t.equal(answer.headers['location'], login)
+  const asked = '/trac/auth/verify/trac/newticket?login=redirect'
+  t.equal((await ask(gateway, {}, asked)).status, 401, 'a client is told')
+})
+
+await t.test('a form that was sent is not redirected, whichever method asks', async (t) => {
+  const gateway = await start('traefik')
+  t.teardown(() => gateway.close())
+  const headers = original(gateway, '/trac/newticket', 'POST', browser)
+  const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
+  t.equal(answer.status, 401)
+  t.match(answer.headers['content-type'], /^text\/html/)
+})
+
+await t.test(
+  'where only tokens count, a page does not go to sign-in and back for ever',
+  async (t) => {
+    const routes = [{ name: 'feed', path: '/feed', credentials: ['bearer'] }]
+    const gateway = await start('caddy', ['127.0.0.0/8'], { routes })
+    t.teardown(() => gateway.close())
+    const cookie = await sessionCookie(gateway, ivan)
+    const headers = original(gateway, '/trac/feed', 'GET', { ...browser, cookie })
+    const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
+    t.equal(answer.status, 401)
+  },
+)
+
+await t.test('a refusal names what is missing, as a page where a person reads it', async (t) => {
+  const gateway = await start('traefik')
+  t.teardown(() => gateway.close())
+  const cookie = await sessionCookie(gateway, ivan)
+  const headers = original(gateway, '/trac/admin', 'GET', { ...browser, cookie })
+  const page = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
+  t.equal(page.status, 403)
+  t.match(page.headers['content-type'], /^text\/html/)
+  t.match(page.body, /TRAC_ADMIN/)
+  t.match(page.body, /ivan/)
+  const plain = await ask(gateway, headers)
+  t.match(JSON.parse(plain.body), { error: 'forbidden', request_id: /\w/ })
+  const anonymous = await ask(gateway, original(gateway, '/trac/newticket'))
+  t.match(JSON.parse(anonymous.body), { auth_url: `${gateway.url}/auth/login` })
+  t.equal(anonymous.headers['www-authenticate'], 'Bearer realm="Trac"')
+  const bad = original(gateway, '/trac/wiki', 'GET', { authorization: 'Bearer x' })
+  t.match((await ask(gateway, bad)).headers['www-authenticate'], /error="invalid_token"/)
+})
+
+await t.test('the answer says which cookies are for Trac', async (t) => {
+  const gateway = await start('traefik')
+  t.teardown(() => gateway.close())
+  const session = await sessionCookie(gateway, ivan)
+  const cookie = `trac_auth=x; a=b; ${session}; trac_session=y; trac_auth =z`
+  const answer = await ask(gateway, original(gateway, '/trac/wiki', 'GET', { cookie }))
+  t.equal(answer.headers['x-trac-user'], 'ivan')
+  t.equal(answer.headers['cookie'], 'a=b; trac_session=y')
+  const none = await ask(gateway, original(gateway, '/trac/wiki', 'GET', { cookie: session }))
+  t.equal(none.headers['cookie'], '', 'empty, so that it takes the place of what came')
+})
+
+await t.test('a session in chunks comes by headers that nginx and Caddy can read', async (t) => {
+  for (const dialect of ['nginx', 'caddy', 'traefik']) {
+    const gateway = await start(dialect)
+    t.teardown(() => gateway.close())
+    const name = gateway.gateway.rooms.names.session
+    const cookie = `${name}1=gone; ${name}2=gone`
+    const answer = await ask(gateway, original(gateway, '/trac/wiki', 'GET', { cookie }))
+    t.equal(answer.status, 200)
+    const cookies = answer.headers['set-cookie'] ?? []
+    t.match(cookies, [new RegExp(`^${name}1=;.*Max-Age=0`), new RegExp(`^${name}2=;.*Max-Age=0`)])
+    const numbered = [1, 2, 3].map((i) => answer.headers[`x-set-cookie-${i}`])
+    const [first, second] = dialect === 'traefik' ? [] : cookies
+    t.strictSame(numbered, [first, second, undefined])
+  }
+})
+
+await t.test('a preflight is judged, not waved through', async (t) => {
+  const gateway = await start('envoy')
+  t.teardown(() => gateway.close())
+  const preflight = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
+  const verify = '/trac/auth/verify/trac'
+  const toTrac = await ask(gateway, preflight, `${verify}/newticket`, 'OPTIONS')
+  t.equal(toTrac.status, 403, 'Trac gets none')
+  t.equal(toTrac.headers['access-control-allow-origin'], undefined)
+  const headers = { ...preflight, authorization: `Bearer ${token}` }
+  const toApi = await ask(gateway, headers, `${verify}/api/x`, 'OPTIONS')
+  t.match(toApi, { status: 200, headers: { 'x-trac-user': '' } }, 'in nobody’s name')
+  t.equal((await ask(gateway, preflight, `${verify}/nothing`, 'OPTIONS')).status, 403)
+  const nginx = await start('nginx')
+  t.teardown(() => nginx.close())
+  const asked = original(nginx, '/trac/api/x', 'OPTIONS', preflight)
+  t.match(await ask(nginx, asked), { status: 200, headers: { 'x-trac-user': '' } })
+  const off = await startTestGateway({ provider })
+  t.teardown(() => off.close())
+  const host = { ...preflight, host: `localhost:${off.port}` }
+  t.equal((await ask(off, host, '/trac/auth/verify', 'OPTIONS')).status, 404)
+})
+
+await t.test('a handshake is one by Upgrade alone, and only our pages may make it', async (t) => {
+  const routes = [{ name: 'live', path: '/live', websocket: true }]
+  const gateway = await start('nginx', ['127.0.0.0/8'], { routes })
+  t.teardown(() => gateway.close())
+  const cookie = await sessionCookie(gateway, ivan)
+  const status = async (uri: string, origin: string, more = {}) => {
+    const headers = { cookie, origin, upgrade: 'websocket', ...more }
+    return (await ask(gateway, original(gateway, uri, 'GET', headers))).status
+  }
+  const whole = { connection: 'Upgrade' }
+  t.equal(await status('/trac/live', gateway.origin), 200)
+  t.equal(await status('/trac/live', gateway.origin, whole), 200)
+  t.equal(await status('/trac/live', 'https://evil.example'), 403)
+  t.equal(await status('/trac/live', 'https://evil.example', whole), 403)
+  t.equal(await status('/trac/wiki', gateway.origin), 403, 'a route that takes none')
 })
 
 await t.test('nobody else finds it', async (t) => {
