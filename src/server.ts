@@ -186,8 +186,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     answerPreflight: (exchange) => reply.send(exchange, 204, [], ''),
     record: journal.decision,
   })
-  const forwardAuth = createVerify(rooms, around, identify, reply)
   const limits = createRouteLimits(app, rooms, canCount)
+  const forwardAuth = createVerify(rooms, around, identify, limits, reply)
   const forward = createForward({
     upstreams: rooms.upstreams,
     spool: createSpool({ directory: server.spoolDirectory, total: server.limits.spool }),
@@ -281,6 +281,7 @@ function createVerify(
   rooms: Rooms,
   around: Surroundings,
   identify: Stage,
+  limits: Step,
   reply: ReturnType<typeof createReply>,
 ): Endpoint {
   const { config, anonymous } = rooms
@@ -303,7 +304,15 @@ function createVerify(
     host: address.host,
     proto: address.secure ? 'https' : 'http',
     targetLimit: config.server.limits.target,
-    steps: [policy.matchRoute, identify, policy.csrf, policy.access, policy.upgrades],
+    steps: [
+      policy.matchRoute,
+      identify,
+      // The limiter asks a request for its exchange and its route's settings: the original is not Fastify's.
+      (exchange) => limits(exchange, { exchange, routeOptions: {} } as FastifyRequest),
+      policy.csrf,
+      policy.access,
+      policy.upgrades,
+    ],
     wireOf: ({ route, identity = anonymous }) =>
       (route?.access === 'public' ? anonymous : identity).principal.wire,
     sign: ({ route, target, method }, wire) => {

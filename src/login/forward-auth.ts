@@ -40,10 +40,14 @@ export const verifyPath = '/auth/verify'
 /** nginx and Caddy read a header of an answer as one text, so a session in chunks comes by numbered ones, too. */
 const numbersCookies: ReadonlySet<Dialect | undefined> = new Set(['nginx', 'caddy'])
 
-/** Front proxies know three answers: whatever else was wrong with the original is a no. */
-function toVerdict(error: GatewayError): GatewayError {
+/**
+ * Front proxies know three answers: whatever else was wrong with the original is a no.
+ * @param direct whether the client itself gets it, who is told to wait
+ */
+function toVerdict(error: GatewayError, direct: boolean): GatewayError {
   const { code, status, message } = error
   if (status === 401 || status === 403 || status >= 500) return error
+  if (status === 429 && direct) return error
   return new GatewayError('ERR_ROUTE_DENIED', { cause: code, detail: message })
 }
 
@@ -108,17 +112,18 @@ export function createForwardAuth(parts: ForwardAuthParts) {
     return original
   }
 
-  /** Whether the front proxy hands a refusal to the browser as it is; Envoy does, and its query is the original's. */
-  const answersBrowser = (exchange: Exchange): boolean =>
+  /** Whether the front proxy hands a refusal to the client as it is; Envoy does, and its query is the original's. */
+  const isDirect = (exchange: Exchange): boolean =>
     parts.dialect === 'envoy' ||
     new URLSearchParams(exchange.target?.query ?? '').get('login') === 'redirect'
 
   const refuse = (exchange: Exchange, original: Exchange, error: GatewayError): void => {
     const { headers } = original
-    if (headers !== undefined && !answersBrowser(exchange)) {
+    const direct = isDirect(exchange)
+    // Redirects and pages are for browsers; a front proxy that makes its own wants the code.
+    if (headers !== undefined && !direct)
       original.headers = { ...headers, accept: '', fetchMode: '' }
-    }
-    parts.refuse(original, toVerdict(error))
+    parts.refuse(original, toVerdict(error, direct))
     exchange.code = error.code
     exchange.cause = original.cause
   }

@@ -231,6 +231,25 @@ await t.test('a preflight is judged, not waved through', async (t) => {
   t.equal((await ask(off, host, '/trac/auth/verify', 'OPTIONS')).status, 404)
 })
 
+await t.test('a route’s rate limit counts the original requests', async (t) => {
+  const rateLimit = { max: 2, per: '1m', by: 'principal' }
+  const routes = [{ name: 'few', path: '/few', rateLimit }]
+  const headers = { authorization: `Bearer ${token}`, 'X-Forwarded-Proto': 'http' }
+  const third = async (gateway: TestGateway, more: Record<string, string>, path: string) => {
+    t.teardown(() => gateway.close())
+    for (const time of [1, 2]) {
+      t.equal((await ask(gateway, { ...headers, ...more }, path)).status, 200, `${time}`)
+    }
+    return ask(gateway, { ...headers, ...more }, path)
+  }
+  const envoy = await start('envoy', ['127.0.0.0/8'], { routes })
+  const answer = await third(envoy, {}, '/trac/auth/verify/trac/few')
+  t.match(answer, { status: 429, headers: { 'retry-after': /^\d+$/ } })
+  const nginx = await start('nginx', ['127.0.0.0/8'], { routes })
+  const refused = await third(nginx, original(nginx, '/trac/few'), '/trac/auth/verify')
+  t.equal(refused.status, 403, 'nginx knows no other no')
+})
+
 await t.test('a handshake is one by Upgrade alone, and only our pages may make it', async (t) => {
   const routes = [{ name: 'live', path: '/live', websocket: true }]
   const gateway = await start('nginx', ['127.0.0.0/8'], { routes })
