@@ -1,0 +1,226 @@
+/** A real Keycloak: sign-in, rotation without grace, groups, machines, its keys, and logout from both sides. */
+import t from 'tap'
+import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { people, startKeycloak } from '../fixtures/keycloak.js'
+import { freePort } from '../fixtures/ports.js'
+import { until } from '../fixtures/until.js'
+import { Visitor } from '../fixtures/visitor.js'
+
+t.setTimeout(400_000)
+
+const port = await freePort()
+const base = `http://localhost:${port}/trac`
+/** Seconds that Keycloak's tokens live, by its own clock. */
+const life = 3000
+let ahead = 0
+/** The gateway's clock runs ahead of Keycloak's by so many seconds, and back again. */
+const clock = Object.assign(() => Date.now() + ahead * 1000, {
+  advance: (milliseconds: number) => void (ahead += milliseconds / 1000),
+})
+const upstream = await startUpstream()
+const keycloak = await startKeycloak(t, base, life)
+const gateway = await startTestGateway({
+  issuer: keycloak.issuer,
+  clientId: keycloak.clientId,
+  tracUrl: upstream.url,
+  apiUrl: upstream.url,
+  port,
+  clock,
+  env: { CLIENT: keycloak.clientSecret },
+  overlay: {
+    identity: {
+      clientSecret: { fromEnv: 'CLIENT' },
+      publicRefresh: true,
+      claims: { username: ['preferred_username'], groups: ['groups'] },
+      machines: { ci: { username: 'ci-bot', groups: ['instructors'], scopes: ['email'] } },
+    },
+  },
+})
+t.teardown(async () => {
+  await gateway.close()
+  await upstream.close()
+})
+
+/** A sign-in is known by the second in which it was, so each gets one of its own. */
+const signIn = async (name: keyof typeof people = 'sam') => {
+  const second = Math.floor(Date.now() / 1000)
+  await until(() => Math.floor(Date.now() / 1000) > second, 'the next second')
+  const visitor = new Visitor()
+  const page = await keycloak.signIn(visitor, `${base}/auth/login?return_to=/trac/wiki`, name)
+  t.equal(page.status, 200)
+  t.equal(page.url.href, `${base}/wiki`)
+  return visitor
+}
+const who = async (visitor: Visitor) => {
+  const answer = await visitor.fetch(`${base}/auth/session`)
+  return answer.status === 200 ? answer.json() : { status: answer.status }
+}
+const bearer = async (token: unknown) => {
+  const headers = { authorization: `Bearer ${String(token)}` }
+  const answer = await new Visitor().fetch(`${base}/auth/session`, { headers })
+  return answer.status === 200 ? answer.json() : { status: answer.status }
+}
+const client = { client_id: keycloak.clientId, client_secret: keycloak.clientSecret }
+const userId = async (name: string) => {
+  const found = (await keycloak.admin('GET', `/users?exact=true&username=${name}`)) as [
+    { id: string },
+  ]
+  return found[0].id
+}
+/** Lets the gateway's time run on until a renewal is due, and again until that of the new tokens is. */
+const due = [2500, 2900, 2980] as const
+t.beforeEach(() => {
+  ahead = 0
+})
+
+await t.test('a person signs in, with name, address and groups', async (t) => {
+  const visitor = await signIn('alice')
+  t.match(await who(visitor), {
+    user: 'alice',
+    email: people.alice.email,
+    name: 'alice Person',
+    groups: ['admins'],
+    via: 'session',
+  })
+  await visitor.open(`${base}/wiki`)
+  const headers = upstream.lastHeaders()
+  t.equal(headers['x-trac-user'], 'alice')
+  t.match(headers['x-trac-perms'], 'TRAC_ADMIN')
+})
+
+await t.test('a program calls with its access token, a machine with its own', async (t) => {
+  const tokens = await keycloak.grant({
+    ...client,
+    grant_type: 'password',
+    username: 'sam',
+    password: people.sam.password,
+    scope: 'openid',
+  })
+  for (const token of [tokens['access_token'], tokens['id_token']]) {
+    t.match(await bearer(token), { user: 'sam', groups: ['students'], via: 'bearer' })
+  }
+  t.match(
+    await bearer(tokens['refresh_token']),
+    { status: 401 },
+    'a refresh token is no credential',
+  )
+  const machine = await keycloak.grant({
+    client_id: 'ci',
+    client_secret: keycloak.clientSecret,
+    grant_type: 'client_credentials',
+  })
+  t.match(await bearer(machine['access_token']), { user: 'ci-bot', groups: ['instructors'] })
+})
+
+await t.test('a program’s refresh token is redeemed, rotated, and works once', async (t) => {
+  const tokens = await keycloak.grant({
+    ...client,
+    grant_type: 'password',
+    username: 'sam',
+    password: people.sam.password,
+    scope: 'openid',
+  })
+  const redeem = async (token: unknown) => {
+    const answer = await fetch(`${base}/auth/refresh`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ refresh_token: token }),
+    })
+    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+  }
+  const first = await redeem(tokens['refresh_token'])
+  t.equal(first.status, 200)
+  t.type(first.body['refresh_token'], 'string')
+  t.not(first.body['refresh_token'], tokens['refresh_token'])
+  t.match(await bearer(first.body['access_token']), { user: 'sam' })
+  t.match(await redeem(tokens['refresh_token']), {
+    status: 401,
+    body: { code: 'ERR_REFRESH_REFUSED' },
+  })
+})
+
+await t.test(
+  'a session is renewed again and again, though every refresh token works once',
+  async (t) => {
+    const visitor = await signIn()
+    for (const seconds of due) {
+      ahead = seconds
+      const answers = await Promise.all([1, 2, 3, 4].map(() => visitor.fetch(`${base}/api/x`)))
+      t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
+    }
+    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    t.match(metrics, 'trac_gateway_refreshes_total{for="session",result="ok"} 3')
+    t.notMatch(metrics, 'for="session",result="refused"')
+  },
+)
+
+await t.test('groups changed at Keycloak count from the next renewal on', async (t) => {
+  const visitor = await signIn()
+  t.match(await who(visitor), { groups: ['students'] })
+  const id = await userId('sam')
+  const groups = (await keycloak.admin('GET', '/groups')) as { id: string; name: string }[]
+  const instructors = groups.find(({ name }) => name === 'instructors')!.id
+  await keycloak.admin('PUT', `/users/${id}/groups/${instructors}`)
+  t.match(await who(visitor), { groups: ['students'] })
+  ahead = due[0]
+  const after = await who(visitor)
+  t.same((after as { groups: string[] }).groups.toSorted(), ['instructors', 'students'])
+  await keycloak.admin('DELETE', `/users/${id}/groups/${instructors}`)
+  ahead = due[1]
+  t.same(((await who(visitor)) as { groups: string[] }).groups, ['students'])
+})
+
+await t.test('a new signing key is found by itself', async (t) => {
+  // Past the cool-down of a fetch for an unknown key.
+  ahead = 60
+  const realm = (await keycloak.admin('GET', '')) as { id: string }
+  await keycloak.admin('POST', '/components', {
+    name: 'newer',
+    providerId: 'rsa-generated',
+    providerType: 'org.keycloak.keys.KeyProvider',
+    parentId: realm.id,
+    config: { priority: ['200'], enabled: ['true'], active: ['true'], algorithm: ['RS256'] },
+  })
+  const before = gateway.gateway.rooms.issuers.main.keys.generation
+  t.match(await who(await signIn()), { user: 'sam' })
+  t.ok(gateway.gateway.rooms.issuers.main.keys.generation > before)
+})
+
+await t.test('signing out here signs out there: the next sign-in asks again', async (t) => {
+  const visitor = await signIn()
+  const again = await visitor.follow(`${base}/auth/login?prompt=`)
+  t.equal(again.url.origin, new URL(base).origin, 'while signed in nobody is asked')
+  const old = visitor.copy()
+  const left = await visitor.submit(`${base}/auth/logout`)
+  t.equal(left.status, 303)
+  t.match(left.location, /\/protocol\/openid-connect\/logout\?.*id_token_hint=ey/)
+  const page = await visitor.follow(left.location)
+  t.equal(page.url.href, `${base}/auth/signed-out`)
+  t.match(await who(old), { status: 401 }, 'the cookie of before opens nothing')
+  const form = await visitor.follow(`${base}/auth/login`)
+  t.match(form.text, /name="password"/, 'Keycloak asks for the password')
+  t.ok(form.url.href.startsWith(keycloak.issuer))
+})
+
+await t.test('ended at Keycloak, it ends here at once by back-channel logout', async (t) => {
+  const sam = await signIn()
+  const alice = await signIn('alice')
+  t.match(await who(sam), { user: 'sam' })
+  await keycloak.admin('POST', `/users/${await userId('sam')}/logout`)
+  await until(async () => 'status' in (await who(sam.copy())), 'the session of sam ended')
+  t.match(await who(sam), { status: 401 })
+  t.match(await who(alice), { user: 'alice' }, 'and nobody else’s')
+  t.match(
+    await (await fetch(`${gateway.adminUrl}/metrics`)).text(),
+    /trac_gateway_logouts_total\{kind="backchannel"\} [1-9]/,
+  )
+})
+
+await t.test('a person who is disabled there loses the session at the next renewal', async (t) => {
+  const visitor = await signIn()
+  const id = await userId('sam')
+  const user = (await keycloak.admin('GET', `/users/${id}`)) as object
+  await keycloak.admin('PUT', `/users/${id}`, { ...user, enabled: false })
+  ahead = life + 60
+  t.match(await who(visitor), { status: 401 })
+})
