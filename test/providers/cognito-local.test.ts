@@ -90,7 +90,7 @@ await t.test(
       user.refreshSession(
         session.getRefreshToken(),
         (error: unknown, fresh: CognitoUserSession) => {
-          if (error !== null) reject(error as Error)
+          if (error !== null) reject(error)
           else resolve(fresh)
         },
       )
