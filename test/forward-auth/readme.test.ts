@@ -1,0 +1,40 @@
+/** The operator's page about forward-auth says what is so. */
+import t from 'tap'
+import { execFile } from 'node:child_process'
+import { readFile, readdir } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { loadText, minimal } from '../fixtures/config.js'
+import { shippedFolder } from '../fixtures/forward-auth.js'
+import { nameCookies } from '../../src/session/cookies.js'
+
+const run = promisify(execFile)
+const page = await readFile(`${shippedFolder}README.md`, 'utf8')
+
+/** The block of a kind on the page. */
+function block(kind: string): string {
+  return page.split('```' + kind + '\n')[1]?.split('```')[0] ?? ''
+}
+
+void t.test('its lines of gateway.yaml make a configuration, for each front proxy', async (t) => {
+  const rest = minimal.split('\n').slice(1).join('\n')
+  for (const dialect of ['nginx', 'caddy', 'traefik', 'envoy']) {
+    const text = block('yaml').replace('forwardAuth: nginx', `forwardAuth: ${dialect}`)
+    const { config } = loadText(`${text}\n${rest}`)
+    t.equal(config.server.forwardAuth, dialect)
+    t.strictSame(config.server.trustedProxies, ['127.0.0.1'])
+  }
+})
+
+void t.test('its command prints the digits of the cookies’ names', async (t) => {
+  const url = 'https://trac.example.edu/trac'
+  const issuer = 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_Example'
+  const command = block('sh').replace('ISSUER', issuer).replace('CLIENT_ID', 'client')
+  const { stdout } = await run('/bin/sh', ['-c', command])
+  t.equal(nameCookies(url, issuer, 'client').session, `__Host-tg-${stdout.trim()}-s`)
+})
+
+void t.test('it names every file beside it', async (t) => {
+  for (const file of await readdir(shippedFolder)) {
+    if (file !== 'README.md') t.ok(page.includes(`\`${file}\``), file)
+  }
+})
