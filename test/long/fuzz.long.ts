@@ -1,0 +1,9 @@
+/** 100,000 structured odd requests by raw socket, others each time; FUZZ_SEED repeats a run whose seed was printed. */
+import { randomInt } from 'node:crypto'
+import t from 'tap'
+import { testFuzz } from '../fixtures/fuzz.js'
+
+const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 30))
+t.comment(`FUZZ_SEED=${seed}`)
+t.setTimeout(900_000)
+testFuzz({ requests: 100_000, callbacks: 10_000, seed })
