@@ -107,7 +107,11 @@ if (!('tracTokenManager' in window)) {
   const learn = (end: number, who = user): boolean => {
     const later = end - (expiresAt ?? 0) > sameEnd
     user = who
-    owner ??= who
+    if (owner === undefined && who !== undefined) {
+      owner = who
+      isPreview = sessionStorage.getItem(name) !== null
+      sessionStorage.removeItem(name)
+    }
     expiresAt = end
     ended = false
     failures = 0
@@ -211,23 +215,25 @@ if (!('tracTokenManager' in window)) {
 
   // What could be lost.
 
+  /** This page answers a preview: what was typed came back as if it had been there before. */
+  let isPreview = false
+
   const isChanged = (field: Element): boolean => {
-    if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue
     if (field instanceof HTMLSelectElement) {
       const options = [...field.options]
       // A list in which nothing is chosen shows its first entry.
       const first = !field.multiple && !options.some((option) => option.defaultSelected)
       return options.some((o, i) => o.selected !== (first ? i === 0 : o.defaultSelected))
     }
-    if (!(field instanceof HTMLInputElement)) return false
-    if (/^(hidden|submit|button|image|reset)$/.test(field.type)) return false
-    if (/^(checkbox|radio)$/.test(field.type)) return field.checked !== field.defaultChecked
-    return field.value !== field.defaultValue
+    const { type, checked, defaultChecked, value, defaultValue } = field as HTMLInputElement
+    if (/^(checkbox|radio)$/.test(type)) return checked !== defaultChecked
+    return !/^(hidden|submit|button|image|reset)$/.test(type) && value !== defaultValue
   }
 
   const isDirty = (form: HTMLFormElement): boolean =>
     // Not form.method: Trac's forms have fields with such names.
-    /^post$/i.test(form.getAttribute('method') ?? '') && [...form.elements].some(isChanged)
+    /^post$/i.test(form.getAttribute('method') ?? '') &&
+    [...form.elements].some((field) => isChanged(field) || (isPreview && field.matches('textarea')))
 
   const hasChanges = () => [...document.forms].some(isDirty)
 
@@ -237,10 +243,8 @@ if (!('tracTokenManager' in window)) {
   let shown = ''
   let dismissed = ''
 
-  const add = (tag: string, text: string, attributes: Record<string, string> = {}) => {
-    const made = document.createElement(tag)
-    made.textContent = text
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
+  const add = (tag: string, textContent: string, more: object = {}): HTMLElement => {
+    const made = Object.assign(document.createElement(tag), { textContent }, more)
     banner?.append(made)
     return made
   }
@@ -255,10 +259,13 @@ if (!('tracTokenManager' in window)) {
     if (text === shown || text === dismissed) return
     hide()
     shown = text
-    banner = add('div', '', { id: 'trac-gateway-session', role: 'alert' })
-    // Through the object model, which no Content-Security-Policy forbids.
-    banner.style.cssText =
-      'position:sticky;top:0;z-index:9999;padding:.7em 1em;background:#fff3c4;color:#222;border:2px solid #860'
+    banner = add('div', '', {
+      id: 'trac-gateway-session',
+      role: 'alert',
+      // Through the object model, which no Content-Security-Policy forbids.
+      style:
+        'position:sticky;top:0;z-index:9999;padding:.7em 1em;background:#fff3c4;color:#222;border:2px solid #860',
+    })
     add('span', `${text} `)
     const home = encodeURIComponent(`${base}/`.slice(location.origin.length))
     add('a', 'Sign in again (new tab)', {
@@ -266,15 +273,21 @@ if (!('tracTokenManager' in window)) {
       href: `${base}/auth/login?return_to=${home}${ended ? '' : '&prompt=login'}`,
       target: '_blank',
       rel: 'noopener',
-    }).style.color = '#700'
-    add('button', 'Dismiss', { type: 'button' }).addEventListener('click', () => {
-      dismissed = text
-      hide()
+      style: 'color:#700',
+    })
+    add('button', 'Dismiss', {
+      type: 'button',
+      style: 'margin-left:1em',
+      onclick: () => {
+        dismissed = text
+        hide()
+      },
     })
     document.body.prepend(banner)
   }
 
   const kept = 'What you typed is still here'
+  const unchecked = `Your session can’t be checked just now. ${kept}: try again later.`
 
   /** Makes the page agree with what is known. */
   const update = (): void => {
@@ -292,7 +305,7 @@ if (!('tracTokenManager' in window)) {
     else if (isLive && user !== owner) {
       show(`You are now signed in as ${user}, but ${owner} opened this page. ${kept}.`)
     } else if (stage === 0) hide()
-    else if (left() <= 0) show(`Your session can’t be checked just now. ${kept}: try again later.`)
+    else if (left() <= 0) show(unchecked)
     else {
       const time = new Date(expiresAt!).toLocaleTimeString([], { timeStyle: 'short' })
       if (!`${shown}${dismissed}`.includes(time)) {
@@ -304,18 +317,35 @@ if (!('tracTokenManager' in window)) {
     }
   }
 
-  /** Holds a form back while nobody is known to be signed in: the answer would replace the text. */
-  const hold = (event: SubmitEvent): void => {
-    const { target: form, submitter } = event
-    if (owner === undefined || left() > 0 || !(form instanceof HTMLFormElement)) return
-    if (!isDirty(form) || submitter?.getAttribute('name') === 'cancel') return
+  /** What was typed is sent again, and is to pass. */
+  let isSending = false
+
+  /**
+   * Asks whether the session lives before what was typed is sent: the answer to a refused form would replace it.
+   * At the click already, since Trac's own script counts clicks and lets no second one send the form.
+   */
+  const hold = (event: Event): void => {
+    const target = event.target as Element
+    const { submitter = target.closest?.('button,input') } = event as Partial<SubmitEvent>
+    const button = submitter as HTMLButtonElement | null
+    const form = event.type === 'submit' ? target : button?.type === 'submit' && button.form
+    if (isSending || owner === undefined || !(form instanceof HTMLFormElement)) return
+    if (!isDirty(form) || button?.name === 'cancel') return
     event.preventDefault()
     event.stopImmediatePropagation()
     dismissed = ''
-    look().then((isLive) => {
-      if (isLive && user === owner) form.requestSubmit(submitter)
-      else banner?.querySelector('a')?.focus()
-    }, ignore)
+    const known = user
+    look().then(
+      (isLive) => {
+        if (!isLive || user !== known) return banner?.querySelector('a')?.focus()
+        if (button && /preview|diff/.test(button.name)) sessionStorage.setItem(name, '1')
+        isSending = true
+        if (button) button.click()
+        else form.requestSubmit()
+        isSending = false
+      },
+      () => show(unchecked),
+    )
   }
 
   // For other scripts.
@@ -387,10 +417,11 @@ if (!('tracTokenManager' in window)) {
   }
 
   hook()
-  document.addEventListener('DOMContentLoaded', hook)
-  document.addEventListener('visibilitychange', wake)
-  for (const event of ['focus', 'online', 'pageshow']) addEventListener(event, wake)
-  addEventListener('submit', hold, true)
+  addEventListener('DOMContentLoaded', hook)
+  for (const event of ['focus', 'online', 'pageshow', 'visibilitychange']) {
+    addEventListener(event, wake)
+  }
+  for (const event of ['click', 'submit']) addEventListener(event, hold, true)
   addEventListener('input', () => stage > 0 && update())
   channel?.addEventListener('message', ({ data }: MessageEvent<[number, string?]>) => {
     learn(...data)

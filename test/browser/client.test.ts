@@ -585,6 +585,24 @@ void t.test(
   },
 )
 
+void t.test(
+  'sends nothing while it can’t ask whether the session lives, and then does',
+  async (t) => {
+    const stage = await Stage.create(t)
+    const { gateway } = stage
+    const page = await openEditor(stage)
+    gateway.plan('/trac/auth/session', busy)
+    const save = page.getByRole('button', { name: 'Save' })
+    await save.click()
+    await alert(page).waitFor()
+    t.match(await alert(page).textContent(), /can’t be checked/)
+    t.equal(gateway.saved.length, 0)
+    await save.click()
+    await page.waitForURL('**/save')
+    t.match(gateway.saved, [/text=hours\+of\+work.*&save=Save/])
+  },
+)
+
 void t.test('comes back by itself when the page gets the focus', async (t) => {
   const stage = await Stage.create(t)
   const { gateway } = stage
@@ -617,7 +635,7 @@ void t.test('a hidden page without changes does not keep the session alive', asy
   const page = await stage.open()
   const turn = (to: string) =>
     page.evaluate(
-      `window.visibility = '${to}'; document.dispatchEvent(new Event('visibilitychange'))`,
+      `window.visibility = '${to}'; document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`,
     )
   await turn('hidden')
   await stage.passToRenewal()
