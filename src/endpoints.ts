@@ -2,7 +2,7 @@
 import type { Exchange } from './exchange.js'
 import { isSameOrigin } from './authorize/csrf.js'
 import type { PublicAddress } from './edge/entrance.js'
-import type { FailureCounter } from './edge/limits.js'
+import type { Counter } from './edge/limits.js'
 import { isNavigation, wantsPage } from './edge/reply.js'
 import type { Reply } from './edge/reply.js'
 import { createAttempts } from './login/attempts.js'
@@ -27,8 +27,8 @@ export interface Endpoint {
   /** The label of logs and metrics. */
   readonly name: string
   readonly methods: readonly string[]
-  /** Which requests `rateLimit.auth` counts: a class behind one address renews its sessions by cookie uncounted. */
-  readonly limited: 'all' | 'withBody' | 'none'
+  /** How `rateLimit.auth` counts: by client address (`withBody`: then only, since a class behind one address renews its sessions by cookie), by who asks, or not at all. */
+  readonly limited: 'all' | 'withBody' | 'person' | 'none'
   readonly credential: EndpointCredential
   readonly handle: (exchange: Exchange, body: Buffer) => Promise<void>
 }
@@ -39,7 +39,7 @@ export function createEndpoints(
   around: Surroundings,
   address: PublicAddress,
   reply: Reply,
-  failures: FailureCounter,
+  counters: { readonly failures: Counter; readonly bySession: Counter },
 ): readonly Endpoint[] {
   const { config, names, endpoints, tokens, checks, sessions } = rooms
   const { identity } = config
@@ -76,7 +76,7 @@ export function createEndpoints(
     isSameOrigin: sameOrigin,
     now,
     json: reply.json,
-    failures,
+    ...counters,
     onRefresh: (who, result) => metrics.refreshes.inc({ for: who, result }),
   })
   const { logout, signedOut } = createLogout({
@@ -124,14 +124,14 @@ export function createEndpoints(
     row('/auth/login', 'login', read, 'all', 'lenient', login),
     row('/auth/callback', 'callback', ['GET'], 'all', 'lenient', callback),
     row('/auth/refresh', 'refresh', ['POST'], 'withBody', 'unread', refresh),
-    row('/auth/logout', 'logout', readOrPost, 'none', 'lenient', logout),
+    row('/auth/logout', 'logout', readOrPost, 'person', 'lenient', logout),
     row('/auth/signed-out', 'signed-out', read, 'none', 'unread', signedOut),
-    row('/auth/session', 'session', read, 'none', 'strict', session),
+    row('/auth/session', 'session', read, 'person', 'strict', session),
     row('/auth/client.js', 'client.js', read, 'none', 'unread', script),
     row('/auth/backchannel-logout', 'backchannel', ['POST'], 'all', 'unread', backchannel),
     row('/login', 'trac-login', read, 'none', 'unread', tracLogin),
     row('/login/', 'trac-login', read, 'none', 'unread', tracLogin),
-    row('/logout', 'trac-logout', readOrPost, 'none', 'lenient', logout),
-    row('/logout/', 'trac-logout', readOrPost, 'none', 'lenient', logout),
+    row('/logout', 'trac-logout', readOrPost, 'person', 'lenient', logout),
+    row('/logout/', 'trac-logout', readOrPost, 'person', 'lenient', logout),
   ]
 }

@@ -7,8 +7,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { createPolicy } from './authorize/policy.js'
 import { createClientResolver, createTrust } from './edge/client.js'
 import { createEntrance } from './edge/entrance.js'
-import { addressKey, createFailureCounter, createLimiter } from './edge/limits.js'
-import type { Limiter } from './edge/limits.js'
+import { addressKey, createCounter, createLimiter } from './edge/limits.js'
+import type { Counter, Limiter } from './edge/limits.js'
 import { createReply } from './edge/reply.js'
 import { createRequestNames } from './edge/request-id.js'
 import { createEndpoints } from './endpoints.js'
@@ -21,7 +21,7 @@ import { createForward } from './forward/forward.js'
 import { createSpool } from './forward/spool.js'
 import { createIdentify } from './identify/identify.js'
 import { createSessionCredential } from './identify/session.js'
-import type { Milliseconds, Now } from './identity.js'
+import type { Identity, Milliseconds, Now } from './identity.js'
 import { createForwardAuth, verifyPath } from './login/forward-auth.js'
 import { createJournal } from './journal.js'
 import type { Rooms, Surroundings } from './rooms.js'
@@ -154,8 +154,12 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
       : { redis: redis.client, nameSpace: `${redis.prefix}limit:`, skipOnError: true }),
   })
   const canCount = () => redis?.isReady() ?? true
-  const failures = createFailureCounter(app, config.rateLimit.failures, canCount)
-  const table = createEndpoints(rooms, around, address, reply, failures)
+  const { auth, failures } = config.rateLimit
+  const counters = {
+    failures: createCounter(app, { ...failures, name: 'failures' }, canCount),
+    bySession: createCounter(app, { ...auth, name: 'session' }, canCount),
+  }
+  const table = createEndpoints(rooms, around, address, reply, counters)
   const ownPaths = new Set(table.map((endpoint) => endpoint.path))
 
   // ── The way of a request ────────────────────────────────────────────────────────────────────────
@@ -242,14 +246,14 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
       own,
       (request) => request.exchange,
       {
-        ...config.rateLimit.auth,
+        ...auth,
         name: 'auth',
         keyOf: (exchange) => addressKey(exchange.address),
       },
       canCount,
     )
     for (const endpoint of [...table, forwardAuth]) {
-      const steps = ownSteps(endpoint, limited, identify, anonymous, reply)
+      const steps = ownSteps(endpoint, limited, counters.bySession, identify, anonymous, reply)
       addEndpoint(own, endpoint, steps, server.timeouts.bodyIdle)
     }
   })
@@ -387,6 +391,7 @@ function createRouteLimits(app: FastifyInstance, rooms: Rooms, canCount: () => b
 function ownSteps(
   endpoint: Endpoint,
   limited: Limiter,
+  bySession: Counter,
   identify: Step,
   anonymous: Rooms['anonymous'],
   reply: ReturnType<typeof createReply>,
@@ -419,7 +424,17 @@ function ownSteps(
   }
   if (endpoint.credential === 'strict') steps.push(identify)
   if (endpoint.credential === 'lenient') steps.push(lenient)
+  if (endpoint.limited === 'person') steps.push(({ identity }) => countPerson(bySession, identity))
   return steps
+}
+
+/** Who is nobody costs nothing here. */
+function countPerson(
+  bySession: Counter,
+  identity: Identity | undefined,
+): Promise<void> | undefined {
+  if (identity?.via === undefined) return undefined
+  return bySession.take(`${identity.principal.issuer} ${identity.principal.subject}`)
 }
 
 function hasBody({ headers }: Exchange): boolean {

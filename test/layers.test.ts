@@ -57,7 +57,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 const isExempt = (name: string): boolean => name.startsWith('demo/') || name === 'browser/client.ts'
 
 /** Files that tests run as a process or in a browser instead of importing them. */
-const ranAsWhole = ['main.ts', 'cli/docs.ts', 'browser/client.ts']
+const ranAsWhole = ['main.ts', 'cli/revoke.ts', 'cli/docs.ts', 'browser/client.ts']
 
 interface SourceFile {
   readonly name: string

@@ -33,19 +33,25 @@ export function addressKey(address: string): string {
     .join(':')}::/64`
 }
 
-/** Counts what went wrong, by whatever kept failing. */
-export interface FailureCounter {
-  /** @throws {@link GatewayError} ERR_RATE_LIMITED — it failed too often lately */
+/** Counts by a key that is known only in the middle of a request. */
+export interface Counter {
+  /** @throws {@link GatewayError} ERR_RATE_LIMITED — it was counted too often lately */
   check(key: string): Promise<void>
   count(key: string): Promise<void>
+  /** Counts, then checks. */
+  take(key: string): Promise<void>
 }
 
-/** Builds the counter of failures; the plugin must have been registered. */
-export function createFailureCounter(
+function refuseFor(ttlInSeconds: number): never {
+  throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, ttlInSeconds) })
+}
+
+/** Builds a counter; the plugin must have been registered. While it can't count, everybody passes. */
+export function createCounter(
   app: FastifyInstance,
-  limit: { readonly max: number; readonly per: Milliseconds },
+  limit: Omit<Limit, 'keyOf'>,
   canCount: () => boolean,
-): FailureCounter {
+): Counter {
   const options = {
     max: limit.max,
     timeWindow: limit.per,
@@ -55,17 +61,20 @@ export function createFailureCounter(
   const state = app.createRateLimit(options)
   // The plugin asks a request for its key and its route's settings, and for nothing else.
   const asked = (key: string) =>
-    ({ key: `failures ${key}`, routeOptions: {} }) as unknown as FastifyRequest
+    ({ key: `${limit.name} ${key}`, routeOptions: {} }) as unknown as FastifyRequest
   return {
     async check(key) {
       if (!canCount()) return
       const now = await state(asked(key), { increment: false })
-      if (!now.isAllowed && now.remaining === 0) {
-        throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, now.ttlInSeconds) })
-      }
+      if (!now.isAllowed && now.remaining === 0) refuseFor(now.ttlInSeconds)
     },
     async count(key) {
       if (canCount()) await state(asked(key))
+    },
+    async take(key) {
+      if (!canCount()) return
+      const now = await state(asked(key))
+      if (!now.isAllowed && now.isExceeded) refuseFor(now.ttlInSeconds)
     },
   }
 }
@@ -88,8 +97,6 @@ export function createLimiter(
   return async (_exchange, request) => {
     if (!canCount()) return
     const state = await check(request)
-    if (!state.isAllowed && state.isExceeded) {
-      throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, state.ttlInSeconds) })
-    }
+    if (!state.isAllowed && state.isExceeded) refuseFor(state.ttlInSeconds)
   }
 }

@@ -25,6 +25,8 @@ export interface RefreshParts {
     check(key: string): Promise<void>
     count(key: string): Promise<void>
   }
+  /** A session that is renewed on request again and again is stopped, too. */
+  readonly bySession: { take(key: string): Promise<void> }
   readonly onRefresh: (who: 'client' | 'browser', result: string) => void
 }
 
@@ -97,6 +99,7 @@ export function createRefresh(parts: RefreshParts) {
       }
       throw new GatewayError('ERR_SESSION_ENDED')
     }
+    await parts.bySession.take(`renewal ${found.session.record.id}`)
     const session = found.fresh ? found.session : await parts.sessions.renewNow(found.session)
     const age = parts.sessions.cookieAge(session)
     exchange.setCookies = writeSession(parts.names, session.value, age, cookies.sessionNames)

@@ -1,0 +1,194 @@
+/** Rate limits: too much is 429, a class behind one address is not too much, and probes are never counted. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import rateLimit from '@fastify/rate-limit'
+import Fastify from 'fastify'
+import type { FastifyRequest } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import { startProvider } from '../../src/demo/provider.js'
+import { createLimiter } from '../../src/edge/limits.js'
+import type { Exchange } from '../../src/exchange.js'
+import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import type { Overlay } from '../fixtures/gateway.js'
+import { Visitor } from '../fixtures/visitor.js'
+
+t.setTimeout(240_000)
+
+const provider = await startProvider()
+const upstream = await startUpstream()
+t.teardown(async () => {
+  await upstream.close()
+  await provider.stop()
+})
+const person = provider.people[2]!
+
+async function stage(t: Test, overlay: Overlay = {}) {
+  const gateway = await startTestGateway({
+    provider,
+    tracUrl: upstream.url,
+    apiUrl: upstream.url,
+    overlay: { ...overlay, server: { trustedProxies: ['127.0.0.1/32'] } },
+  })
+  t.teardown(() => gateway.close())
+  return gateway
+}
+const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+const times = (status: number, count: number) => Array<number>(count).fill(status)
+
+await t.test('a class of 200 behind one address signs in within a minute', async (t) => {
+  const { url } = await stage(t)
+  const statuses: number[] = []
+  for (let i = 0; i < 200; i += 10) {
+    const group = Array.from({ length: 10 }, async () => {
+      const visitor = new Visitor()
+      await visitor.signIn(`${url}/auth/login`, person)
+      return (await visitor.fetch(`${url}/auth/session`)).status
+    })
+    statuses.push(...(await Promise.all(group)))
+  }
+  t.same(statuses, times(200, 200))
+})
+
+await t.test('sign-ins are counted by the client’s address, IPv6 by its /64', async (t) => {
+  const { url } = await stage(t, { rateLimit: { auth: { max: 3, per: '1h' } } })
+  const login = async (address: string) => {
+    const { status, headers, text } = await new Visitor().open(`${url}/auth/login`, from(address))
+    if (status === 429) {
+      t.match(headers['retry-after'], /^[1-9]\d*$/)
+      t.match(text, 'Too many')
+    }
+    return status
+  }
+  const all = async (...addresses: string[]) => {
+    const statuses: number[] = []
+    for (const address of addresses) statuses.push(await login(address))
+    return statuses
+  }
+  t.same(await all('192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1'), [302, 302, 302, 429])
+  t.same(await all('192.0.2.2'), [302], 'another address is another client')
+  const house = ['2001:db8:1:2::1', '2001:db8:1:2::2', '2001:db8:1:2:f::3', '2001:db8:1:2::4']
+  t.same(await all(...house), [302, 302, 302, 429])
+  t.same(await all('2001:db8:1:3::1'), [302])
+})
+
+await t.test('probes and the client script are never counted', async (t) => {
+  const { url, adminUrl } = await stage(t, { rateLimit: { auth: { max: 2, per: '1h' } } })
+  const ask = async (address: string) => (await fetch(address)).status
+  for (const address of [`${url}/auth/healthz`, `${url}/auth/client.js`, `${adminUrl}/readyz`]) {
+    const statuses: number[] = []
+    for (let i = 0; i < 50; i++) statuses.push(await ask(address))
+    t.same(new Set(statuses), new Set([200]), address)
+  }
+  t.equal((await new Visitor().open(`${url}/auth/login`)).status, 302)
+})
+
+await t.test('who is signed in is counted by session, not by address', async (t) => {
+  const { url, origin } = await stage(t, { rateLimit: { auth: { max: 5, per: '1h' } } })
+  const [one, other] = [new Visitor(), new Visitor()]
+  await one.signIn(`${url}/auth/login`, person)
+  await other.signIn(`${url}/auth/login`, provider.people[1]!)
+  const look = async (visitor: Visitor) => (await visitor.fetch(`${url}/auth/session`)).status
+  const looks: number[] = []
+  for (let i = 0; i < 7; i++) looks.push(await look(one))
+  t.same(looks, [...times(200, 5), 429, 429])
+  t.equal(await look(other), 200, 'a neighbour at the same address is not concerned')
+  const renew = async (visitor: Visitor) => {
+    const sent = { method: 'POST', headers: { origin } }
+    return (await visitor.fetch(`${url}/auth/refresh`, sent)).status
+  }
+  const renewals: number[] = []
+  for (let i = 0; i < 7; i++) renewals.push(await renew(one))
+  t.same(renewals, [...times(200, 5), 429, 429], 'renewals on request are counted, too')
+  t.equal(await renew(other), 200)
+})
+
+await t.test('a route is counted by person or by address, as it says', async (t) => {
+  const limit = (by: string) => ({ rateLimit: { max: 3, per: '1h', by } })
+  const { url } = await stage(t, {
+    routes: [
+      { name: 'own', path: '/api/own', upstream: 'api', ...limit('principal') },
+      { name: 'shared', path: '/api/shared', upstream: 'api', ...limit('address') },
+      { name: 'open', path: '/api/open', upstream: 'api', access: 'public', ...limit('principal') },
+    ],
+  })
+  const tokens = await Promise.all(
+    [0, 1].map((i) => provider.mint({}, { person: provider.people[i]! })),
+  )
+  const call = async (path: string, token: string | undefined, address: string) => {
+    const headers = {
+      ...from(address).headers,
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    }
+    const answer = await new Visitor().fetch(`${url}/api/${path}`, { headers })
+    if (answer.status === 429) t.match(answer.json(), { code: 'ERR_RATE_LIMITED' })
+    return answer.status
+  }
+  const [first, second] = tokens
+  const own: number[] = []
+  for (let i = 0; i < 4; i++) own.push(await call('own', first, `192.0.2.${i}`))
+  t.same(own, [200, 200, 200, 429], 'wherever the person comes from')
+  t.equal(await call('own', second, '192.0.2.1'), 200)
+  const shared: number[] = []
+  for (let i = 0; i < 4; i++) shared.push(await call('shared', tokens[i % 2], '192.0.2.9'))
+  t.same(shared, [200, 200, 200, 429], 'whoever it is')
+  t.equal(await call('shared', first, '192.0.2.10'), 200)
+  const open: number[] = []
+  for (let i = 0; i < 4; i++) open.push(await call('open', undefined, '192.0.2.11'))
+  t.same(open, [200, 200, 200, 429], 'without a person by address')
+})
+
+await t.test(
+  'a request that is refused for its credential is not counted for anybody',
+  async (t) => {
+    const { url } = await stage(t, {
+      routes: [
+        {
+          name: 'api',
+          path: '/api/**',
+          upstream: 'api',
+          rateLimit: { max: 1, per: '1h', by: 'principal' },
+        },
+      ],
+    })
+    const token = await provider.mint({}, { person })
+    const call = async (bearer: string) => {
+      const headers = { authorization: `Bearer ${bearer}` }
+      return (await new Visitor().fetch(`${url}/api/x`, { headers })).status
+    }
+    const forged = `${token.slice(0, -8)}AAAAAAAA`
+    t.same([await call(forged), await call(forged)], [401, 401])
+    t.equal(await call(token), 200, 'nobody can use up another’s share')
+  },
+)
+
+await t.test('a million keys take no more memory than the bound', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(rateLimit, { global: false })
+  let key = 0
+  const limit = createLimiter(
+    app,
+    () => ({}) as Exchange,
+    { name: 'test', max: 5, per: 3_600_000, keyOf: () => `10.${key >> 16}.${key & 0xffff}` },
+    () => true,
+  )
+  const request = { routeOptions: {} } as unknown as FastifyRequest
+  const held = () => {
+    collect()
+    return process.memoryUsage().heapUsed / 1024 / 1024
+  }
+  const run = async (count: number) => {
+    for (let i = 0; i < count; i++, key++) await limit({} as Exchange, request)
+  }
+  await run(60_000)
+  const before = held()
+  await run(1_000_000)
+  const grown = held() - before
+  t.ok(grown < 8, `${grown.toFixed(1)} MiB more after a million keys`)
+  key -= 1
+  for (let i = 0; i < 4; i++) await limit({} as Exchange, request)
+  await t.rejects(Promise.resolve(limit({} as Exchange, request)), { code: 'ERR_RATE_LIMITED' })
+})
