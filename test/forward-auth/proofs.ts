@@ -66,6 +66,8 @@ export async function tellsClients(t: Test, front: Front): Promise<void> {
   const page = await front.send('/trac/wiki/WikiStart', { headers })
   t.equal(page.status, 200)
   t.match(page.text, /logged in as[^]{0,60}Ivan Instructor/)
+  const head = await front.send('/trac/wiki/WikiStart', { method: 'HEAD', headers })
+  t.match(head, { status: 200, text: '' })
   const anonymous = await front.send('/trac/wiki/WikiStart')
   t.equal(anonymous.status, 200, 'and what anybody may see, anybody sees')
   t.notMatch(anonymous.text, /logged in as/)
@@ -105,6 +107,15 @@ export async function neverChunks(t: Test, front: Front, status: number): Promis
     t.strictSame(folded(one, 'transfer-encoding'), [])
     t.strictSame(folded(one, 'content-length'), ['20'])
   }
+  const size = 9 * 1024 * 1024
+  const [upload] = await reachedBy(front, async () => {
+    const type = { 'content-type': 'application/x-www-form-urlencoded' }
+    const headers = { ...type, ...(await front.bearer(front.sam)) }
+    const sent = { method: 'POST', headers, body: 'x='.padEnd(size, 'x') }
+    const answer = await front.send('/trac/newticket', sent)
+    t.equal(answer.status, 400, 'Trac read it and misses its form token')
+  })
+  t.strictSame(folded(upload, 'content-length'), [String(size)])
   const large = await reachedBy(front, async () => {
     const headers = await front.bearer(front.sam)
     const body = 'x'.repeat(11 * 1024 * 1024)
@@ -237,6 +248,7 @@ export async function keepsTargets(t: Test, front: Front): Promise<void> {
   const closed = ['/trac//admin', '//trac/admin', '/trac/wiki%2f..', '/trac/wiki/../admin']
   closed.push('/trac/wiki/%2e%2e/admin', '/trac\\admin', '/trac/admin%00', '/trac/%2561dmin')
   closed.push('/trac/admin', '/trac/%61dmin', '/trac/%61dmin/general/perm', '/trac/wiki/a%ff')
+  closed.push('/trac//wiki/WikiStart', '/trac/x/../wiki/WikiStart', '/trac/./wiki/WikiStart')
   closed.push('/admin', '/tracadmin', '/trac/nothing/of/the/kind')
   const came = await reachedBy(front, async () => {
     for (const target of closed) {
