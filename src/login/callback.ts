@@ -56,8 +56,9 @@ export function createCallback(parts: CallbackParts) {
       throw error === null ? new GatewayError('ERR_CALLBACK_MALFORMED', { cause }) : deniedBy(error)
     }
     if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
-    const answer = await parts.tokens.redeem(callback, attempt.verifier)
-    return parts.sessions.begin(await parts.checks.signIn(answer, attempt.nonce))
+    return parts.sessions.beginOnce(attempt.state, async () =>
+      parts.checks.signIn(await parts.tokens.redeem(callback, attempt.verifier), attempt.nonce),
+    )
   }
 
   const once = (attempt: Attempt, query: URLSearchParams): Promise<OpenSession> => {

@@ -21,6 +21,8 @@ const lockLife: Milliseconds = 30_000
 /** How often one who waits for another's exchange looks, at first and at last. */
 const lookLeast: Milliseconds = 40
 const lookMost: Milliseconds = 400
+/** For so long whoever sends a sign-in's callback again gets the same session. */
+const doneLife: Milliseconds = 60_000
 /** For so long a renewal that is done at the provider is tried to be written: its lock lasts a little longer. */
 const insistFor: Milliseconds = 20_000
 const insistEvery: Milliseconds = 250
@@ -47,7 +49,7 @@ return 1`
 export function createRedisStore(options: RedisStoreOptions): SessionStore {
   const { link, sealer, now } = options
   // The handle itself is never stored: who reads the keys has no cookie.
-  const keyOf = (kind: 'session' | 'lock', handle: string): string =>
+  const keyOf = (kind: 'session' | 'lock' | 'begun' | 'beginning', handle: string): string =>
     `${link.prefix}${kind}:${createHash('sha256').update(handle).digest('base64url')}`
   /** Until whichever limit comes first. */
   const lifeOf = ({ start, seen }: SessionRecord): Milliseconds => {
@@ -79,6 +81,22 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
       client.eval(replaceScript, 1, keyOf('session', record.id), record.v, value, lifeOf(record)),
     )
     return done === 1
+  }
+
+  /** Takes a lock that ends by itself; undefined if somebody has it, else what gives it back. */
+  const lock = async (key: string): Promise<(() => Promise<void>) | undefined> => {
+    const owner = randomBytes(16).toString('base64url')
+    const taken = await link.ask((client) => client.set(key, owner, 'PX', lockLife, 'NX'))
+    if (taken !== 'OK') return undefined
+    return async () => {
+      await link.ask((client) => client.eval(unlockScript, 1, key, owner)).catch(() => 0)
+    }
+  }
+
+  const begunAs = async (name: string): Promise<string | undefined> => {
+    const sealed = await link.ask((client) => client.get(keyOf('begun', name)))
+    const opened = sealed === null ? undefined : await sealer.open(sealed)
+    return (opened?.value as { handle: string } | undefined)?.handle
   }
 
   return {
@@ -121,23 +139,44 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
 
     async alone(record, waits, work) {
       const key = keyOf('lock', record.id)
-      const owner = randomBytes(16).toString('base64url')
       const until = performance.now() + lockLife + lookMost
       for (let look = lookLeast; ; look = Math.min(look * 2, lookMost)) {
-        const taken = await link.ask((client) => client.set(key, owner, 'PX', lockLife, 'NX'))
-        if (taken === 'OK') {
+        const release = await lock(key)
+        if (release !== undefined) {
           try {
             // Somebody may have finished between our look and our lock.
             return (await versionOf(record.id)) === record.v ? await work() : 'changed'
           } finally {
-            // Should it stay, it ends by itself.
-            await link.ask((client) => client.eval(unlockScript, 1, key, owner)).catch(() => 0)
+            await release()
           }
         }
         if (!waits) return 'busy'
         if (performance.now() > until) throw new GatewayError('ERR_STORE_UNAVAILABLE')
         await pause(look)
         if ((await versionOf(record.id)) !== record.v) return 'changed'
+      }
+    },
+
+    async once(name, begin) {
+      const until = performance.now() + lockLife
+      for (;;) {
+        const before = await begunAs(name)
+        if (before !== undefined) return before
+        const release = await lock(keyOf('beginning', name))
+        if (release !== undefined) {
+          try {
+            const meanwhile = await begunAs(name)
+            if (meanwhile !== undefined) return meanwhile
+            const handle = await begin()
+            const sealed = await sealer.seal({ handle })
+            await link.ask((client) => client.set(keyOf('begun', name), sealed, 'PX', doneLife))
+            return handle
+          } finally {
+            await release()
+          }
+        }
+        if (performance.now() > until) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+        await pause(lookLeast)
       }
     },
   }

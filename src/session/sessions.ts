@@ -388,6 +388,27 @@ export function createSessions(options: SessionOptions) {
     return isSettled(known) ? { session: known, fresh: false } : settle(known)
   }
 
+  /** Begins a session under a fresh id. */
+  const begin = async (signIn: SignIn): Promise<OpenSession> => {
+    const session = await keep({
+      id: store.createId(),
+      v: 1,
+      profile: signIn.profile,
+      ids: signIn.traces.ids,
+      auth: Math.floor(signIn.traces.since / 1000),
+      start: seconds(),
+      seen: seconds(),
+      exp: Math.floor(signIn.expiresAt / 1000),
+      renew: renewAtOf(signIn.expiresAt),
+      ...(signIn.refreshToken === undefined ? {} : { refresh: signIn.refreshToken }),
+      ...(options.keepAccessToken && signIn.accessToken !== undefined
+        ? { access: signIn.accessToken }
+        : {}),
+    })
+    if (session === undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+    return session
+  }
+
   return {
     /** Finds the session of a cookie's value: at once if it is known and nothing is due, else by and by. */
     resolve(value: string): Resolved | Promise<Resolved> {
@@ -410,24 +431,13 @@ export function createSessions(options: SessionOptions) {
       return !hasEnded(session) && (canRenew(session) || now() < session.record.exp * 1000)
     },
 
-    /** Begins a session under a fresh id. */
-    async begin(signIn: SignIn): Promise<OpenSession> {
-      const session = await keep({
-        id: store.createId(),
-        v: 1,
-        profile: signIn.profile,
-        ids: signIn.traces.ids,
-        auth: Math.floor(signIn.traces.since / 1000),
-        start: seconds(),
-        seen: seconds(),
-        exp: Math.floor(signIn.expiresAt / 1000),
-        renew: renewAtOf(signIn.expiresAt),
-        ...(signIn.refreshToken === undefined ? {} : { refresh: signIn.refreshToken }),
-        ...(options.keepAccessToken && signIn.accessToken !== undefined
-          ? { access: signIn.accessToken }
-          : {}),
-      })
-      if (session === undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+    begin,
+
+    /** Begins one out of what `prove` brings, once for each name: who comes again gets the same session. */
+    async beginOnce(name: string, prove: () => Promise<SignIn>): Promise<OpenSession> {
+      const value = await store.once(name, async () => (await begin(await prove())).value)
+      const session = byValue.get(fingerprint(value)) ?? (await load(value))
+      if (session === undefined) throw new GatewayError('ERR_SESSION_ENDED')
       return session
     },
 

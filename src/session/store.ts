@@ -66,6 +66,8 @@ export interface SessionStore {
     waits: boolean,
     work: () => Promise<T>,
   ): Promise<T | 'changed' | 'busy'>
+  /** Begins a session once for all replicas: who comes with the same name within a minute gets the value that the first one got. */
+  once(name: string, begin: () => Promise<string>): Promise<string>
 }
 
 /** Sessions that are their own cookie. Only what we sealed ourselves opens, so the shape needs no second proof. */
@@ -83,5 +85,6 @@ export function createCookieStore(sealer: Sealer): SessionStore {
     remove: () => Promise.resolve(),
     withdraw: () => Promise.resolve('kept'),
     alone: (_record, _waits, work) => work(),
+    once: (_name, begin) => begin(),
   }
 }

@@ -246,6 +246,48 @@ await t.test(
   },
 )
 
+await t.test('a callback that comes twice, to two replicas, is one sign-in', async (t) => {
+  const redis = await startRedis(t)
+  const { base, a, b, use, provider, name, statusOf } = await stage(t, redis.url)
+  const visitor = new Visitor()
+  const there = await visitor.open(`${base}/auth/login?return_to=/trac/wiki`)
+  const back = await visitor.open(there.location)
+  const before = provider.counts.token
+  let release: () => void = () => undefined
+  const held = new Promise<void>((resolve) => (release = resolve))
+  const tokens = tokensBy(provider, Date.now, {})
+  provider.replace('token', async (request) => {
+    await held
+    return tokens(request)
+  })
+  use(a)
+  const first = visitor.copy().open(back.location)
+  await until(() => provider.counts.token === before + 1, 'the code is being redeemed')
+  use(b)
+  const second = visitor.copy().open(back.location)
+  release()
+  const answers = await Promise.all([first, second])
+  use(a)
+  answers.push(await visitor.copy().open(back.location))
+  t.same(
+    answers.map(({ status, location }) => [status, location]),
+    Array.from({ length: 3 }, () => [303, `${base}/wiki`]),
+  )
+  t.equal(provider.counts.token, before + 1)
+  const handles = answers.map(
+    ({ setCookies }) => setCookies.find((line) => line.startsWith(`${name}=`))?.split(';', 1)[0],
+  )
+  t.equal(new Set(handles).size, 1)
+  visitor.cookies(base).set(name, handles[0]!.slice(name.length + 1))
+  t.equal(await statusOf(visitor), 200)
+  const keys = await redis.client.keys('*')
+  const texts = await Promise.all(
+    keys.filter((key) => key.includes(':begun:')).map((key) => redis.client.get(key)),
+  )
+  t.equal(texts.length, 1)
+  t.notMatch(texts.join(), handles[0]!.slice(name.length + 1), 'what is kept of it is sealed')
+})
+
 await t.test('idleness is counted over all replicas', async (t) => {
   const redis = await startRedis(t)
   const { a, b, use, signIn, statusOf, clock } = await stage(t, redis.url)
