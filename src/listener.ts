@@ -43,6 +43,17 @@ function endSoon(socket: Duplex, lastWord = ''): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
+/**
+ * Takes a connection over from Node's server, which has taken its listeners off: an error would end the process.
+ * @returns whether an answer can be written: none is owed to an earlier request, and none has ended the connection
+ */
+function takeOver(socket: Socket): boolean {
+  socket.on('error', () => socket.destroy())
+  const free = socket.writable && !isAnswering(socket)
+  if (!free) socket.destroy()
+  return free
+}
+
 /** What Node's parser refuses never becomes a request: it is answered on the socket, and the connection ends. */
 function answerParserError(error: Error & { code?: string }, socket: Socket): void {
   // What is written now would stand in the middle of an answer that is under way.
@@ -102,7 +113,6 @@ function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, h
   response.shouldKeepAlive = false
   response.assignSocket(request.socket)
   response.once('finish', () => endSoon(socket))
-  socket.on('error', () => socket.destroy())
   const { headers } = request
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
     endSoon(socket, bare('400 Bad Request'))
@@ -128,11 +138,7 @@ export function createListener(config: Config): Listener {
   server.on('checkExpectation', queue)
   const upgraded = new Set<Duplex>()
   server.on('upgrade', (request: Upgrading, socket: Socket, head: Buffer) => {
-    if (isAnswering(socket)) {
-      // Sent ahead of an answer that is still owed: there is no connection to take over yet.
-      socket.destroy()
-      return
-    }
+    if (!takeOver(socket)) return
     letGo(socket)
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
@@ -140,8 +146,7 @@ export function createListener(config: Config): Listener {
   })
   server.on('clientError', answerParserError)
   server.on('connect', (_request: IncomingMessage, socket: Socket) => {
-    if (isAnswering(socket)) socket.destroy()
-    else endSoon(socket, bare('405 Method Not Allowed'))
+    if (takeOver(socket)) endSoon(socket, bare('405 Method Not Allowed'))
   })
   return {
     server,

@@ -156,6 +156,35 @@ await t.test('a TLS handshake that is not finished is cut', async (t) => {
   t.equal(secure.end, '')
 })
 
+await t.test(
+  'clients that are gone when their tunnel is refused do not end the process',
+  async (t) => {
+    const close = ['Connection: close']
+    for (const bytes of [
+      text('CONNECT x:443', keepAlive),
+      text('GET /trac/x', websocket),
+      text('GET /trac/x', [...websocket, 'Content-Length: 5']),
+      text('GET /trac/shut', ['Connection: Upgrade', 'Upgrade: h2c']),
+      // The answer to the first ends the connection before the second is read.
+      text('GET /trac/%zz', keepAlive) + text('CONNECT x:443', keepAlive),
+      text('GET /trac/%zz', close) + text('CONNECT x:443', keepAlive),
+      text('GET x', keepAlive) + text('CONNECT x:443', keepAlive),
+      text('GET /trac/%zz', keepAlive) + text('GET /trac/x', websocket),
+    ]) {
+      for (let i = 0; i < 30; i++) {
+        const socket = connect(gateway.port, '127.0.0.1')
+        socket.on('error', () => undefined)
+        await new Promise<void>((resolve) => socket.once('connect', resolve))
+        await new Promise<void>((resolve) => socket.write(bytes, () => resolve()))
+        if (i % 3 > 0) await new Promise<void>((resolve) => setTimeout(resolve, i))
+        socket.resetAndDestroy()
+      }
+      t.equal((await ask(gateway, 'GET /trac/auth/healthz')).status, 200, bytes)
+    }
+    t.equal(gateway.end, '')
+  },
+)
+
 await t.test('another expectation than 100-continue is refused in our own words', async (t) => {
   const answer = await ask(gateway, 'POST /trac/x', ['Expect: 200-ok', 'Content-Length: 0'])
   t.equal(answer.status, 400)
