@@ -6,7 +6,8 @@ import type { TokenAnswer } from '../oidc/tokens.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify.js'
 import { tracesOf } from '../session/revocations.js'
 import type { Traces } from '../session/revocations.js'
-import type { Renewed, SignIn } from '../session/sessions.js'
+import type { Renewed } from '../session/renewal.js'
+import type { SignIn } from '../session/sessions.js'
 
 /** What the checks need. */
 export interface TokenCheckParts {

@@ -39,8 +39,11 @@ export function createSessionPage(parts: SessionPageParts) {
         ['Name', principal.name ?? 'not known'],
         ['E-mail', principal.email ?? 'not known, or not verified'],
         ['Groups', groups.length === 0 ? 'none that count here' : groups.join(', ')],
-        ...principal.grants.map(({ action, from }) => [action, `by ${from.join(', ')}`] as const),
       ],
+      section: {
+        title: 'Permissions',
+        facts: principal.grants.map(({ action, from }) => [action, `by ${from.join(', ')}`]),
+      },
       actions: [
         { label: 'Go to the start page', href: `${parts.base}/` },
         ...(via === 'session' ? [{ label: 'Sign out', post: `${parts.base}/auth/logout` }] : []),

@@ -11,7 +11,8 @@ import { createRedisStore } from '../../src/session/redis-store.js'
 import { createRevocations } from '../../src/session/revocations.js'
 import { createSealer } from '../../src/session/seal.js'
 import { createSessions } from '../../src/session/sessions.js'
-import type { OpenSession, Resolved, Sessions } from '../../src/session/sessions.js'
+import type { Resolved, Sessions } from '../../src/session/sessions.js'
+import type { OpenSession } from '../../src/session/shelf.js'
 
 t.setTimeout(120_000)
 

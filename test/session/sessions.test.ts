@@ -5,7 +5,8 @@ import type { Principal, Profile } from '../../src/identity.js'
 import { createRevocations } from '../../src/session/revocations.js'
 import { createSealer } from '../../src/session/seal.js'
 import { createSessions } from '../../src/session/sessions.js'
-import type { OpenSession, Resolved, SessionOptions } from '../../src/session/sessions.js'
+import type { Resolved, SessionOptions } from '../../src/session/sessions.js'
+import type { OpenSession } from '../../src/session/shelf.js'
 import { createCookieStore } from '../../src/session/store.js'
 
 const minute = 60_000
