@@ -229,3 +229,14 @@ await t.test(
     t.equal(state.exchanges, 0)
   },
 )
+
+await t.test('signed out while Redis is away: it is told, and nothing fails unseen', async (t) => {
+  const { redis, begin, signIn } = await stage(t)
+  const a = begin()
+  const { value } = await signIn(a)
+  const leaving = await a.peek(value)
+  await redis.stop()
+  await t.rejects(a.end(leaving!, minute), { code: 'ERR_STORE_UNAVAILABLE' })
+  await redis.start()
+  await until(async () => (await a.resolve(value)).session === undefined, 'here it is over')
+})
