@@ -23,7 +23,7 @@ await t.test('signs in, edits a page, gets the renewed cookie and signs out', as
   await page.click('button')
   await page.waitForURL(`${front.url}/wiki/WikiStart`)
   t.match(await page.textContent('#metanav'), /logged in as\s+Ivan/)
-  t.ok(await page.evaluate(() => 'tracTokenManager' in window), 'with our script')
+  t.ok(await page.evaluate(() => 'tracTokenManager' in globalThis), 'with our script')
   const [first] = await session()
   t.match(first, { httpOnly: true, secure: true, sameSite: 'Lax', path: '/' })
 
