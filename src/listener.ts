@@ -113,6 +113,10 @@ function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, h
   response.shouldKeepAlive = false
   response.assignSocket(request.socket)
   response.once('finish', () => endSoon(socket))
+  // Read on, so that a client that leaves is noticed; RFC 6455 §4.1 has it wait for the answer, so nothing is lost.
+  // A tunnel has no answer any more.
+  const isWaiting = () => response.socket !== null
+  socket.on('end', () => isWaiting() && socket.destroy()).resume()
   const { headers } = request
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
     endSoon(socket, bare('400 Bad Request'))

@@ -95,6 +95,10 @@ export function createTunnel(parts: TunnelParts) {
     const headers = parts.clientHeaders(exchange, toBuffers(answer.rawHeaders))
     exchange.response.writeHead(answer.statusCode ?? 502, [...headers, 'Connection', 'close'])
     answer.pipe(exchange.response)
+    answer.once('close', () => {
+      // A truncated answer must not look complete.
+      if (!answer.complete) exchange.response.destroy()
+    })
   }
 
   return (exchange: Exchange, upstream: Upstream): void => {

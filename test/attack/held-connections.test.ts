@@ -6,7 +6,7 @@ import { startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { startGatewayProcess, until } from '../fixtures/process.js'
 import { freePort } from '../fixtures/ports.js'
-import { ask, requestText } from '../fixtures/wire.js'
+import { ask, requestText, startRawUpstream } from '../fixtures/wire.js'
 
 const overlay: Overlay = {
   identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
@@ -189,4 +189,22 @@ await t.test('another expectation than 100-continue is refused in our own words'
   const answer = await ask(gateway, 'POST /trac/x', ['Expect: 200-ok', 'Content-Length: 0'])
   t.equal(answer.status, 400)
   t.match(JSON.parse(answer.body), { code: 'ERR_HEADER_INVALID' })
+})
+
+await t.test('an upstream that dies while it declines a WebSocket holds nobody', async (t) => {
+  const dying = await startRawUpstream(({ socket }) => {
+    socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
+  })
+  t.teardown(() => dying.close())
+  const routes = [{ name: 'all', path: '/**', access: 'public', websocket: true }]
+  const front = await startGatewayProcess(t, {
+    tracUrl: dying.url,
+    overlay: { ...overlay, routes },
+  })
+  const client = await stubborn(front.port, requestText(front, 'GET /trac/x', websocket))
+  await until(() => client.text().includes('half'))
+  await until(() => !front.holds(client.clientPort))
+  client.end()
+  t.match(client.text(), /^HTTP\/1\.1 403 /)
+  t.equal(front.end, '')
 })
