@@ -4,6 +4,6 @@ import t from 'tap'
 import { testFuzz } from '../fixtures/fuzz.js'
 
 const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 30))
-t.comment(`FUZZ_SEED=${seed}`)
+process.stderr.write(`FUZZ_SEED=${seed}\n`)
 t.setTimeout(900_000)
 testFuzz({ requests: 100_000, callbacks: 10_000, seed })
