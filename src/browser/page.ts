@@ -6,30 +6,42 @@ export type PageAction =
   | { readonly label: string; readonly href: string }
   | { readonly label: string; readonly post: string }
 
+/** A heading and value. */
+export type PageFact = readonly [name: string, value: string]
+
 /** What a page says. All of it is plain text. */
 export interface PageContent {
   readonly title: string
+  /** What is said comes in the box that Trac has for its own errors. */
+  readonly isError?: boolean
   readonly paragraphs: readonly string[]
-  /** Rows of a table: heading and value. */
-  readonly facts?: readonly (readonly [string, string])[]
+  readonly facts?: readonly PageFact[]
+  /** More facts, under a heading of their own. */
+  readonly section?: { readonly title: string; readonly facts: readonly PageFact[] }
   readonly actions?: readonly PageAction[]
 }
 
+/** Fonts, colours, boxes and buttons are those of Trac's `trac.css`, but for what would be too faint or too small there. */
 const style = `
-:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --line: #d7d7d7; --link: #a00000; --soft: #f7f7f0 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #181a1b; --line: #4a4a46; --link: #ff9d8a; --soft: #232526 } }
+:root { color-scheme: light dark; --ink: #000; --paper: #fff; --quiet: #666; --line: #d7d7d7; --soft: #f7f7f0; --bar: #fafafa; --link: #b00; --button: #eee; --pressed: #f6f6f6; --edge: #bbb; --wrong: #fdc; --wrong-edge: #d00; --wrong-ink: #500 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #181a1b; --quiet: #b5b0a8; --line: #4a4a46; --soft: #202223; --bar: #232526; --link: #ff9d8a; --button: #2f3234; --pressed: #3a3e40; --edge: #6b6b66; --wrong: #3b1512; --wrong-edge: #c8452f; --wrong-ink: #ffd9cc } }
 * { box-sizing: border-box }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.5 Verdana, Arial, 'Bitstream Vera Sans', Helvetica, sans-serif }
-main { max-width: 44rem; margin: 0 auto; padding: 1.5rem 1rem }
-h1 { font-size: 1.5rem; font-weight: normal; letter-spacing: -.01em; border-bottom: 1px solid var(--line); padding-bottom: .5rem; overflow-wrap: anywhere }
+body { margin: .5em; background: var(--paper); color: var(--ink); font: 1rem/1.4 Roboto, 'Segoe UI', Verdana, 'Bitstream Vera Sans', Helvetica, sans-serif }
+header { padding: .4em 1.25rem; background: var(--bar); color: var(--quiet); border: 1px solid var(--line); border-radius: .4em; font-size: .9em; font-weight: 600; letter-spacing: .03em; text-transform: uppercase }
+main { max-width: 46rem; margin: 0 auto; padding: 1rem .5rem }
+h1, h2 { letter-spacing: -.018em; line-height: 1.2; overflow-wrap: anywhere }
+h1 { font-size: 1.8em; margin: .5em 0 }
+h2 { font-size: 1.2em; margin: 1.5em 0 .5em }
 p, dd, dt { overflow-wrap: anywhere }
-a { color: var(--link) }
-dl { background: var(--soft); border: 1px solid var(--line); padding: .75rem 1rem; font-size: .875rem }
-dt { font-weight: bold } dd { margin: 0 0 .5rem }
-.actions { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center; padding: 0 }
+.error { background: var(--wrong); color: var(--wrong-ink); border: 2px solid var(--wrong-edge); border-radius: .4em; padding: .5em 1em; margin: 1em 0 }
+.error p { margin: .25em 0 }
+dl { display: grid; grid-template-columns: minmax(0, max-content) minmax(0, 1fr); gap: .25em 1.5em; background: var(--soft); border: 1px solid var(--line); border-radius: .4em; padding: .75em 1em; margin: 1em 0; font-size: .9em }
+dt { font-weight: 600 } dd { margin: 0 }
+@media (max-width: 30rem) { dl { display: block } dd { margin-bottom: .5em } }
+.actions { display: flex; flex-wrap: wrap; gap: .75em; margin: 1.5em 0 }
 .actions form { margin: 0 }
-button, .actions a { display: inline-block; font: inherit; color: var(--ink); background: var(--soft); border: 1px solid currentColor; border-radius: .2rem; padding: .4rem .9rem; text-decoration: none; cursor: pointer }
-button:hover, .actions a:hover { border-color: var(--link); color: var(--link) }
+button, .actions a { display: inline-block; font: inherit; font-size: .9em; line-height: 1.4; color: var(--ink); background: var(--button); border: 1px solid var(--edge); border-radius: .3em; box-shadow: .1em .1em .1em 0 var(--line); padding: .35em .8em .45em; text-decoration: none; cursor: pointer }
+button:hover, .actions a:hover { background: var(--pressed); box-shadow: .1em .1em .2em 0 var(--edge) }
 :focus-visible { outline: .2rem solid var(--link); outline-offset: .15rem }
 `
 
@@ -49,12 +61,23 @@ function renderAction(action: PageAction): string {
   return `<form method="post" action="${escapeHtml(action.post)}"><button>${label}</button></form>`
 }
 
+function renderFacts(facts: readonly PageFact[]): string {
+  if (facts.length === 0) return ''
+  const rows = facts.map(
+    ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`,
+  )
+  return `<dl>${rows.join('')}</dl>`
+}
+
 /** Renders a page. */
-export function renderPage({ title, paragraphs, facts = [], actions = [] }: PageContent): string {
+export function renderPage(content: PageContent): string {
+  const { paragraphs, facts = [], section, actions = [] } = content
+  const title = escapeHtml(content.title)
   const text = paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')
-  const rows = facts
-    .map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`)
-    .join('')
+  const more =
+    section === undefined
+      ? ''
+      : `<h2>${escapeHtml(section.title)}</h2>\n${renderFacts(section.facts)}`
   const buttons = actions.map(renderAction).join('\n')
   return `<!DOCTYPE html>
 <html lang="en">
@@ -62,14 +85,16 @@ export function renderPage({ title, paragraphs, facts = [], actions = [] }: Page
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${escapeHtml(title)}</title>
+<title>${title} – Trac</title>
 <style>${style}</style>
 </head>
 <body>
+<header>Trac</header>
 <main>
-<h1>${escapeHtml(title)}</h1>
-${text}
-${rows === '' ? '' : `<dl>${rows}</dl>`}
+<h1>${title}</h1>
+${content.isError === true ? `<div class="error">${text}</div>` : text}
+${renderFacts(facts)}
+${more}
 ${buttons === '' ? '' : `<div class="actions">${buttons}</div>`}
 </main>
 </body>

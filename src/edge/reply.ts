@@ -1,5 +1,5 @@
 /** The one voice: every answer that is not an upstream's, page, redirect or JSON with its challenge (design §4). */
-import type { PageAction, PageContent } from '../browser/page.js'
+import type { PageAction, PageContent, PageFact } from '../browser/page.js'
 import { pageHeaders, renderPage } from '../browser/page.js'
 import { GatewayError, errors } from '../errors.js'
 import type { ErrorCode } from '../errors.js'
@@ -53,6 +53,10 @@ const titles: Readonly<Record<number, string>> = {
   503: 'Not available right now',
   504: 'Trac took too long',
 }
+
+/** For whoever sent a form and gets this page instead of what they typed. */
+const typedIsKept =
+  'The Back button of the browser should bring back what you typed: copy it before you go on.'
 
 /** A GET or HEAD that a browser makes to show a page. */
 export function isNavigation({ headers, method }: Exchange): boolean {
@@ -170,18 +174,22 @@ export function createReply(options: ReplyOptions) {
   }
 
   const errorPage = (exchange: Exchange, error: GatewayError): void => {
-    const user = exchange.identity?.principal.user ?? ''
-    const facts: (readonly [string, string])[] = [
+    const { user = '', name } = exchange.identity?.principal ?? {}
+    const facts: PageFact[] = [
       ['Code', error.code],
       ['Request', exchange.id],
     ]
-    if (user !== '') facts.unshift(['Signed in as', user])
+    if (user !== '') {
+      facts.unshift(['Signed in as', name === undefined ? user : `${name} (${user})`])
+    }
+    const sentForm = exchange.method === 'POST' && !exchange.routeName.startsWith('auth:')
     page(
       exchange,
       error.status,
       {
         title: titleOf(exchange, error),
-        paragraphs: [error.message],
+        isError: true,
+        paragraphs: [error.message, ...(sentForm ? [typedIsKept] : [])],
         facts,
         actions: actionsFor(exchange, error),
       },

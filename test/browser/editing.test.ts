@@ -211,12 +211,21 @@ void t.test('without script the Back button brings back what was typed', async (
     storageState: await scripted.context().storageState(),
   })
   t.teardown(() => context.close())
-  const page = await context.newPage()
-  await page.goto(`${stage.url}/wiki/Syllabus?action=edit`)
-  await page.locator('#text').fill('Typed without script.')
+  const [wiki, ticket] = [await context.newPage(), await context.newPage()]
+  await wiki.goto(`${stage.url}/wiki/Syllabus?action=edit`)
+  await wiki.locator('#text').fill('Typed without script.')
+  await ticket.goto(`${stage.url}/newticket`)
+  await ticket.locator('#field-summary').fill('Typed without script.')
   await stage.pass(3 * hour)
-  await page.getByRole('button', { name: /Submit changes/ }).click()
-  await page.getByText('WIKI_MODIFY').waitFor()
-  await page.goBack()
-  t.equal(await page.locator('#text').inputValue(), 'Typed without script.')
+
+  await wiki.getByRole('button', { name: /Submit changes/ }).click()
+  await wiki.getByText('WIKI_MODIFY').waitFor()
+  await wiki.goBack()
+  t.equal(await wiki.locator('#text').inputValue(), 'Typed without script.')
+
+  await ticket.getByRole('button', { name: /Create ticket/ }).click()
+  await ticket.getByRole('heading', { name: 'Please sign in' }).waitFor()
+  t.match(await ticket.textContent('main'), /Back button/)
+  await ticket.goBack()
+  t.equal(await ticket.locator('#field-summary').inputValue(), 'Typed without script.')
 })
