@@ -1,5 +1,6 @@
 /** Connections are not held for ever by clients that never finish, never close, or only drip bytes: the process lets go of them. */
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startUpstream } from '../fixtures/gateway.js'
@@ -131,30 +132,44 @@ await t.test('the process lets go of a client that …', async (t) => {
   t.strictSame(gateway.faults, [])
 })
 
-await t.test('a TLS handshake that is not finished is cut', async (t) => {
-  const { certificate, key } = createCertificate()
-  const port = await freePort()
-  const secure = await startGatewayProcess(t, {
-    port,
-    tracUrl: upstream.url,
-    env: { CERTIFICATE: certificate, KEY: key },
-    overlay: {
-      ...overlay,
-      server: {
-        publicUrl: `https://localhost:${port}`,
-        timeouts: { headers: '1s', keepAlive: '1s' },
-        tls: { certificate: { fromEnv: 'CERTIFICATE' }, key: { fromEnv: 'KEY' } },
+await t.test(
+  'over TLS, an unfinished handshake is cut, and line ends between requests',
+  async (t) => {
+    const { certificate, key } = createCertificate()
+    const port = await freePort()
+    const secure = await startGatewayProcess(t, {
+      port,
+      tracUrl: upstream.url,
+      env: { CERTIFICATE: certificate, KEY: key },
+      overlay: {
+        ...overlay,
+        server: {
+          publicUrl: `https://localhost:${port}`,
+          timeouts: { headers: '1s', keepAlive: '1s' },
+          tls: { certificate: { fromEnv: 'CERTIFICATE' }, key: { fromEnv: 'KEY' } },
+        },
       },
-    },
-  })
-  for (const bytes of ['', '\x16\x03\x01']) {
-    const client = await stubborn(port, bytes)
-    await until(() => secure.holds(client.clientPort))
-    await until(() => !secure.holds(client.clientPort))
-    client.end()
-  }
-  t.equal(secure.end, '')
-})
+    })
+    for (const bytes of ['', '\x16\x03\x01']) {
+      const client = await stubborn(port, bytes)
+      await until(() => secure.holds(client.clientPort))
+      await until(() => !secure.holds(client.clientPort))
+      client.end()
+    }
+    const dripping = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    dripping.on('error', () => undefined)
+    await new Promise<void>((resolve) => dripping.once('secureConnect', resolve))
+    const clientPort = dripping.localPort ?? 0
+    dripping.write(requestText(secure, 'GET /trac/x', keepAlive))
+    dripping.resume()
+    const timer = setInterval(() => dripping.writable && dripping.write('\r\n'), 200)
+    t.ok(secure.holds(clientPort))
+    await until(() => !secure.holds(clientPort))
+    clearInterval(timer)
+    dripping.destroy()
+    t.equal(secure.end, '')
+  },
+)
 
 await t.test(
   'clients that are gone when their tunnel is refused do not end the process',
