@@ -4,10 +4,13 @@ import { connect } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import type { Logger } from 'pino'
 import type { Address, Config } from './config/schema.js'
+import { watchCertificate } from './edge/certificate.js'
+import type { CertificateWatch } from './edge/certificate.js'
 import { parsePublicUrl } from './edge/entrance.js'
 import type { Milliseconds, Now } from './identity.js'
 import { createAdmin } from './observe/admin.js'
 import { createListener } from './listener.js'
+import type { Listener } from './listener.js'
 import { createMetrics } from './observe/metrics.js'
 import { createReadiness } from './observe/readiness.js'
 import type { Readiness } from './observe/readiness.js'
@@ -31,6 +34,8 @@ export interface Gateway {
   /** Where the two listeners are; text of a Unix socket's path, or host and port. */
   readonly publicAddress: string | AddressInfo
   readonly adminAddress: string | AddressInfo
+  /** Reads the certificate of `server.tls` again now. */
+  reload(): void
   /** Takes no more work, lets what runs finish within `server.timeouts.shutdown`, then ends. */
   close(): Promise<void>
 }
@@ -146,6 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     throw error
   })
   metrics.configGeneration.set(1)
+  const certificate = watchTls(config, listener, readiness, logger)
   const stops = watchParts(rooms, around, readiness, identity.keys.maxAge)
   logger.info({ public: publicAddress, admin: adminAddress, url: server.publicUrl }, 'listening')
 
@@ -154,8 +160,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     readiness,
     publicAddress,
     adminAddress,
+    reload: () => certificate?.reload(),
     async close() {
       readiness.drain()
+      certificate?.close()
       for (const stop of stops) stop()
       await listener.close(server.timeouts.shutdown)
       for (const upstream of rooms.upstreams.values()) upstream.connections.close()
@@ -165,6 +173,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await new Promise<void>((resolve) => admin.close(() => resolve()))
     },
   }
+}
+
+/** Serves a new certificate once its files have one; a pair that does not fit is told, and the old one stays. */
+function watchTls(
+  { server }: Config,
+  listener: Listener,
+  readiness: Readiness,
+  logger: Logger,
+): CertificateWatch | undefined {
+  if (server.tls === undefined) return undefined
+  return watchCertificate(server.tls, {
+    present(pair) {
+      listener.present(pair)
+      logger.info('a new certificate is served')
+    },
+    onFault(cause) {
+      const isOver = cause === undefined
+      readiness.note('certificate', isOver ? '' : 'the new certificate is refused')
+      if (!isOver) logger.error({ cause, code: 'ERR_CERTIFICATE_REFUSED' }, 'the old one is served')
+    },
+  })
 }
 
 /** Reaches for keys and Trac until both were there once, then fetches keys ahead of their end. */

@@ -1,10 +1,12 @@
 /** The public socket: what is bounded and refused before there is a request, and to whom requests are handed. */
 import { ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { Server as HttpsServer, createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { Config } from './config/schema.js'
+import type { CertificatePair } from './edge/certificate.js'
 import { lookEvery, watchPauses } from './edge/pauses.js'
 import { inTurn, isAnswering } from './edge/turns.js'
 import type { RequestHandler } from './edge/turns.js'
@@ -22,6 +24,8 @@ export interface Listener {
   readonly server: Server
   /** From now on, requests go there. */
   handTo(handler: RequestHandler): void
+  /** From now on, new TLS connections get this certificate; those that are open keep theirs. */
+  present(pair: CertificatePair): void
   /** Stops accepting and waits for what runs, at most `patience`. */
   close(patience: Milliseconds): Promise<void>
 }
@@ -91,14 +95,24 @@ function serverOptions({ server }: Config) {
   return common
 }
 
+/** Forward secrecy and authenticated encryption alone; those of TLS 1.3 are all such (RFC 9325 §4.2). */
+const ciphers = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':')
+
+function secureContextOf({ certificate, key }: CertificatePair): SecureContextOptions {
+  return { cert: certificate, key, minVersion: 'TLSv1.2', ciphers, honorCipherOrder: true }
+}
+
 function createServer(config: Config): Server {
   const { tls } = config.server
   if (tls === undefined) return createHttpServer(serverOptions(config))
   return createHttpsServer({
     ...serverOptions(config),
-    cert: tls.certificate.value,
-    key: tls.key.value,
-    minVersion: 'TLSv1.2',
+    ...secureContextOf({ certificate: tls.certificate.value, key: tls.key.value }),
     // Node's own is two minutes.
     handshakeTimeout: config.server.timeouts.headers,
   })
@@ -156,6 +170,9 @@ export function createListener(config: Config): Listener {
     server,
     handTo(next) {
       handler = next
+    },
+    present(pair) {
+      if (server instanceof HttpsServer) server.setSecureContext(secureContextOf(pair))
     },
     close: (patience) =>
       new Promise((resolve) => {

@@ -12,10 +12,11 @@ type RunDemo = typeof RunDemoFunction
 
 const defaultConfig = 'gateway.yaml'
 
-/** Serves until SIGTERM or SIGINT. */
+/** Serves until SIGTERM or SIGINT; SIGHUP reads the certificate again. */
 async function serve(path: string): Promise<number> {
   const gateway = await start(path, { env: process.env })
   if (gateway === undefined) return 1
+  process.on('SIGHUP', () => gateway.reload())
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
