@@ -88,20 +88,32 @@ export function createLogout(parts: LogoutParts) {
     return url.href
   }
 
-  /** Ends the sign-in at the provider as far as it lets us, and says where the browser goes for the rest. */
-  const atProvider = async (refreshToken: string | undefined): Promise<string> => {
+  /** A fresh ID token as the hint, with the refresh token that counts once it was had. */
+  const freshHint = async (refreshToken: string) => {
+    const fresh = await parts.tokens.refresh(refreshToken)
+    // The hint travels through the browser, and must be of no use here either.
+    await parts.endSignIn(parts.checks.tracesOf(fresh))
+    return { idToken: fresh.idToken, refreshToken: fresh.refreshToken ?? refreshToken }
+  }
+
+  /**
+   * Ends the sign-in at the provider as far as it lets us, and says where the browser goes for the rest.
+   * What one of its endpoints fails to do is told, and no reason to leave the next one unasked.
+   */
+  const atProvider = async (
+    refreshToken: string | undefined,
+    onFault: (cause: unknown) => void,
+  ): Promise<string> => {
     const endpoints = await parts.endpoints()
-    let idToken: string | undefined
-    let current = refreshToken
-    if (endpoints.logout.kind === 'oidc' && current !== undefined) {
-      const fresh = await parts.tokens.refresh(current)
-      // The hint travels through the browser, and must be of no use here either.
-      await parts.endSignIn(parts.checks.tracesOf(fresh))
-      idToken = fresh.idToken
-      current = fresh.refreshToken ?? current
+    if (refreshToken === undefined) return providerUrl(endpoints, undefined)
+    const told = (cause: unknown): undefined => {
+      onFault(cause)
     }
-    if (current !== undefined) await parts.tokens.revoke(current)
-    return providerUrl(endpoints, idToken)
+    const hint =
+      endpoints.logout.kind === 'oidc' ? await freshHint(refreshToken).catch(told) : undefined
+    const revoked = await parts.tokens.revoke(hint?.refreshToken ?? refreshToken).catch(told)
+    if (revoked === false) onFault(new Error('the provider did not revoke the refresh token'))
+    return providerUrl(endpoints, hint?.idToken)
   }
 
   const end = async (exchange: Exchange, session: OpenSession | undefined): Promise<string> => {
@@ -109,7 +121,7 @@ export function createLogout(parts: LogoutParts) {
     // Before anything else: whatever happens at the provider, it is over here.
     await parts.sessions.end(session, parts.maxTokenLife)
     const onFault = (cause: unknown) => parts.onProviderFault(exchange, cause)
-    const url = await within(atProvider(session.record.refresh), onFault)
+    const url = await within(atProvider(session.record.refresh, onFault), onFault)
     if (url !== undefined) return url
     const endpoints = await within(parts.endpoints(), onFault)
     return endpoints === undefined ? parts.signedOutUrl : providerUrl(endpoints, undefined)

@@ -72,11 +72,11 @@ function cognitoEndpoints(issuer: string, domain: string): Endpoints {
   }
 }
 
-function required(value: string | undefined, name: string): string {
-  if (value === undefined || !URL.canParse(value)) {
-    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error(`discovery lacks ${name}`) })
-  }
-  return value
+/** An address to ask, or to send a browser to; whatever else a provider writes there is read as nothing. */
+function usable(value: unknown, insecure: boolean): string | undefined {
+  if (typeof value !== 'string' || !URL.canParse(value)) return undefined
+  const { protocol } = new URL(value)
+  return protocol === 'https:' || (insecure && protocol === 'http:') ? value : undefined
 }
 
 async function discover(options: ProviderOptions): Promise<Endpoints> {
@@ -88,14 +88,21 @@ async function discover(options: ProviderOptions): Promise<Endpoints> {
   const server = await processDiscoveryResponse(issuer, response).catch((cause: unknown) => {
     throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
   })
-  const end = server.end_session_endpoint
+  const optional = (name: string) => usable(server[name], options.insecure)
+  const required = (name: string): string => {
+    const value = optional(name)
+    if (value !== undefined) return value
+    const cause = new Error(`discovery has no usable ${name}`)
+    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
+  }
+  const end = optional('end_session_endpoint')
   return {
     server,
-    authorization: required(server.authorization_endpoint, 'authorization_endpoint'),
-    token: required(server.token_endpoint, 'token_endpoint'),
-    jwks: required(server.jwks_uri, 'jwks_uri'),
-    userinfo: server.userinfo_endpoint,
-    revocation: server.revocation_endpoint,
+    authorization: required('authorization_endpoint'),
+    token: required('token_endpoint'),
+    jwks: required('jwks_uri'),
+    userinfo: optional('userinfo_endpoint'),
+    revocation: optional('revocation_endpoint'),
     logout: end === undefined ? { kind: 'none' } : { kind: 'oidc', endpoint: end },
     sendsIssuer: server.authorization_response_iss_parameter_supported === true,
     getUser: undefined,
