@@ -3,6 +3,7 @@ import type { Exchange } from './exchange.js'
 import { isSameOrigin } from './authorize/csrf.js'
 import type { PublicAddress } from './edge/entrance.js'
 import type { Counter } from './edge/limits.js'
+import type { ErrorCode } from './errors.js'
 import { isNavigation, wantsPage } from './edge/reply.js'
 import type { Reply } from './edge/reply.js'
 import { createAttempts } from './login/attempts.js'
@@ -30,6 +31,8 @@ export interface Endpoint {
   /** How `rateLimit.auth` counts: by client address (`withBody`: then only, since a class behind one address renews its sessions by cookie), by who asks, or not at all. */
   readonly limited: 'all' | 'withBody' | 'person' | 'none'
   readonly credential: EndpointCredential
+  /** What a body that can't be taken is answered with, where a standard knows no 413 or 415. */
+  readonly bodyFault?: ErrorCode
   readonly handle: (exchange: Exchange, body: Buffer) => Promise<void>
 }
 
@@ -128,7 +131,11 @@ export function createEndpoints(
     row('/auth/signed-out', 'signed-out', read, 'none', 'unread', signedOut),
     row('/auth/session', 'session', read, 'person', 'strict', session),
     row('/auth/client.js', 'client.js', read, 'none', 'unread', script),
-    row('/auth/backchannel-logout', 'backchannel', ['POST'], 'all', 'unread', backchannel),
+    {
+      ...row('/auth/backchannel-logout', 'backchannel', ['POST'], 'all', 'unread', backchannel),
+      // OpenID Connect Back-Channel Logout 1.0 §2.8 knows 200 and 400.
+      bodyFault: 'ERR_LOGOUT_TOKEN_INVALID',
+    },
     row('/login', 'trac-login', read, 'none', 'unread', tracLogin),
     row('/login/', 'trac-login', read, 'none', 'unread', tracLogin),
     row('/logout', 'trac-logout', readOrPost, 'person', 'lenient', logout),

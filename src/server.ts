@@ -97,9 +97,9 @@ const fastifyFaults: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'ERR_MEDIA_TYPE',
 }
 
-function fromFastify(error: unknown): unknown {
+function fromFastify(error: unknown, bodyFault: ErrorCode | undefined): unknown {
   const code = fastifyFaults[String((error as { code?: unknown }).code)]
-  return code === undefined ? error : new GatewayError(code, { cause: error })
+  return code === undefined ? error : new GatewayError(bodyFault ?? code, { cause: error })
 }
 
 /**
@@ -139,7 +139,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
   app.decorateRequest('exchange', null as unknown as Exchange)
   app.setErrorHandler((error, request, fastifyReply) => {
     fastifyReply.hijack()
-    reply.refuse(request.exchange, fromFastify(error))
+    const { exchange } = request
+    reply.refuse(exchange, fromFastify(error, bodyFaults.get(exchange.routeName)))
   })
   app.setNotFoundHandler((request, fastifyReply) => {
     fastifyReply.hijack()
@@ -161,6 +162,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
   }
   const table = createEndpoints(rooms, around, address, reply, counters)
   const ownPaths = new Set(table.map((endpoint) => endpoint.path))
+  const bodyFaults = new Map(table.map((endpoint) => [endpoint.name, endpoint.bodyFault]))
 
   // ── The way of a request ────────────────────────────────────────────────────────────────────────
   const entrance = createEntrance({

@@ -39,7 +39,13 @@ export function createBackchannel(parts: BackchannelParts) {
     const token = await parts.verify(raw)
     if (seen.has(token.id)) throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID')
     seen.set(token.id, true)
-    await end(token)
+    try {
+      await end(token)
+    } catch (error) {
+      // What could not be kept is not done: the provider may send it again.
+      seen.delete(token.id)
+      throw error
+    }
     parts.onLogout('backchannel')
     parts.json(exchange, 200, {})
   }

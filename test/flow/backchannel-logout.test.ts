@@ -1,0 +1,100 @@
+/** `POST /auth/backchannel-logout`: whatever a body is, it is 200 or 400; and a token that could not be obeyed may come again. */
+import { mkdirSync, mkdtempSync, rmSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { startTestGateway } from '../fixtures/gateway.js'
+import type { Overlay } from '../fixtures/gateway.js'
+import { startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { ask, codeOf } from '../fixtures/wire.js'
+
+const line = 'POST /trac/auth/backchannel-logout'
+const form = 'Content-Type: application/x-www-form-urlencoded'
+
+async function stage(t: Test, overlay: Overlay = {}) {
+  const provider = await startScriptedProvider({ dialect: 'standard', path: '' })
+  const { issuer, clientId } = provider
+  const gateway = await startTestGateway({ issuer, clientId, overlay })
+  t.teardown(async () => {
+    await gateway.close()
+    await provider.stop()
+  })
+  let serial = 0
+  return {
+    gateway,
+    /** A body with a fresh logout token for the whole of a person. */
+    tokenFor: (sub: string) => {
+      const iat = Math.floor(Date.now() / 1000)
+      const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+      const claims = { sub, iat, exp: iat + 120, jti: `logout-${serial++}`, events }
+      return `logout_token=${provider.sign('id', claims, { header: { typ: 'logout+jwt' } })}`
+    },
+    post: (body: string, headers: readonly string[] = [form]) =>
+      ask(gateway, line, [...headers, `Content-Length: ${Buffer.byteLength(body)}`], body),
+    whois: (sub: string) =>
+      ask(gateway, 'GET /trac/auth/session', [
+        `Authorization: Bearer ${provider.sign('id', { sub })}`,
+      ]),
+  }
+}
+
+await t.test('a body over 16 KiB is 400, by its length or in chunks', async (t) => {
+  const { gateway, post, tokenFor, whois } = await stage(t)
+  const token = tokenFor('pat')
+  const long = `${token}&x=${'x'.repeat(16 * 1024)}`
+  const chunked = `${long.length.toString(16)}\r\n${long}\r\n0\r\n\r\n`
+  for (const answer of [
+    await post(long),
+    await ask(gateway, line, [form, 'Transfer-Encoding: chunked'], chunked),
+    await ask(gateway, line, [form, 'Content-Length: 999999999999'], long),
+  ]) {
+    t.equal(answer.status, 400)
+    t.equal(codeOf(answer), 'ERR_LOGOUT_TOKEN_INVALID')
+    t.match(JSON.parse(answer.body), { error: 'invalid_request' })
+    t.equal(answer.header('cache-control'), 'no-store')
+  }
+  t.equal((await whois('pat')).status, 200, 'and ends nothing')
+  const room = 16 * 1024 - token.length - 3
+  t.equal((await post(`${token}&x=${'x'.repeat(room)}`)).status, 200, '16 KiB are not too many')
+  t.equal((await whois('pat')).status, 401)
+})
+
+await t.test('so is a body of any other kind', async (t) => {
+  const { post, tokenFor } = await stage(t)
+  const bodies = [
+    '',
+    '&',
+    '=',
+    'logout_token',
+    'logout_token=',
+    '{"logout_token":"x"}',
+    '%zz=%',
+    '\0',
+  ]
+  for (const body of bodies) {
+    for (const type of [[form], [], ['Content-Type: application/json'], ['Content-Type: ,']]) {
+      const answer = await post(body, type)
+      t.equal(answer.status, 400, `${type.join()} ${body}`)
+      t.equal(codeOf(answer), 'ERR_LOGOUT_TOKEN_INVALID')
+    }
+  }
+  t.equal((await post(tokenFor('pat'))).status, 200)
+})
+
+await t.test('a token whose sign-outs could not be kept may be sent again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const revocationFile = join(folder, 'revocations')
+  const { post, tokenFor } = await stage(t, { session: { revocationFile } })
+  const body = tokenFor('pat')
+  // A folder of that name can't be appended to, for root either.
+  rmSync(revocationFile)
+  mkdirSync(revocationFile)
+  const failed = await post(body)
+  t.equal(failed.status, 503)
+  t.equal(codeOf(failed), 'ERR_STORE_UNAVAILABLE')
+  rmdirSync(revocationFile)
+  t.equal((await post(body)).status, 200)
+  t.equal((await post(body)).status, 400, 'but then no more')
+})
