@@ -38,6 +38,9 @@ export interface RequestHeaders {
 /** How a credential was looked up, for the authentication histogram. */
 export type CacheUse = 'hit' | 'miss' | 'none'
 
+/** Set-Cookie values, or what makes them when the head of the answer is written: a slow answer must not bring back an older session. */
+export type SetCookies = readonly string[] | (() => readonly string[])
+
 /** One request and everything known of it. */
 export class Exchange {
   readonly request: IncomingMessage
@@ -73,8 +76,7 @@ export class Exchange {
   identity: Identity | undefined
   /** Whether the request is a CORS preflight that is judged as another method. */
   preflight = false
-  /** What the session stage wants every answer to carry. */
-  setCookies: readonly string[] = []
+  #setCookies: SetCookies = []
   /** What the answer that leads to sign-in should carry besides: a session that can't be renewed goes there. */
   leaveCookies: readonly string[] = []
   cache: CacheUse = 'none'
@@ -102,6 +104,15 @@ export class Exchange {
     this.rawTarget = rawTarget
     this.target = 'code' in target ? undefined : target
     this.targetFault = 'code' in target ? target.code : undefined
+  }
+
+  /** What every answer should carry, as it is right now. */
+  get setCookies(): readonly string[] {
+    return typeof this.#setCookies === 'function' ? this.#setCookies() : this.#setCookies
+  }
+
+  set setCookies(cookies: SetCookies) {
+    this.#setCookies = cookies
   }
 }
 

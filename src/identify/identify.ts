@@ -1,6 +1,6 @@
 /** Step 9 of a request's way: Bearer first, then the session cookie, else anonymous; never a half identity (design §3). */
 import { GatewayError } from '../errors.js'
-import type { Exchange } from '../exchange.js'
+import type { Exchange, SetCookies } from '../exchange.js'
 import type { Identity } from '../identity.js'
 import { readAuthorization } from './bearer.js'
 import type { IdentifyBearer } from './bearer.js'
@@ -10,7 +10,7 @@ export interface CookieOutcome {
   /** Undefined: as if no cookie had come. */
   readonly identity: Identity | undefined
   /** What every answer should carry. */
-  readonly setCookies: readonly string[]
+  readonly setCookies: SetCookies
   /** What the answer that goes to sign-in should carry besides. */
   readonly leaveCookies: readonly string[]
   readonly warm: boolean

@@ -12,7 +12,16 @@ export function createSessionCredential(sessions: Sessions, names: CookieNames) 
     if (resolved.session !== undefined) {
       const { session } = resolved
       const setCookies = resolved.fresh
-        ? writeSession(names, session.value, sessions.cookieAge(session), cookies.sessionNames)
+        ? () => {
+            const latest = sessions.latest(session)
+            if (latest === undefined) return nothing
+            return writeSession(
+              names,
+              latest.value,
+              sessions.cookieAge(latest),
+              cookies.sessionNames,
+            )
+          }
         : nothing
       return { identity: session.identity, setCookies, leaveCookies: nothing, warm }
     }

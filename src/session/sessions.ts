@@ -149,6 +149,12 @@ export function createSessions(options: SessionOptions) {
       return !hasEnded(session) && (renewal.canRenew(session) || now() < session.record.exp * 1000)
     },
 
+    /** The newest that is known here of a session; undefined if it has ended by now. */
+    latest(session: OpenSession): OpenSession | undefined {
+      const newest = shelf.newestOf(session)
+      return hasEnded(newest) ? undefined : newest
+    },
+
     begin,
     renewNow: renewal.renewNow,
 
