@@ -149,6 +149,12 @@ export function createListener(config: Config): Listener {
   // Node's own limits, of which each is looked at in its turn, come first.
   const letGo = watchPauses(server, keepAlive + headers + 3 * lookEvery)
   const queue = inTurn(hand)
+  // A client that is still sending must have time to read why it was refused (RFC 9112 §9.6).
+  for (const event of ['connection', 'secureConnection']) {
+    server.on(event, (socket: Socket) => {
+      socket.destroySoon = () => endSoon(socket)
+    })
+  }
   server.on('request', queue)
   // `100 Continue` is sent when a request has passed, not when it arrives.
   server.on('checkContinue', queue)

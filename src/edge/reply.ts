@@ -3,7 +3,7 @@ import type { PageAction, PageContent, PageFact } from '../browser/page.js'
 import { pageHeaders, renderPage } from '../browser/page.js'
 import { GatewayError, errors } from '../errors.js'
 import type { ErrorCode } from '../errors.js'
-import type { Exchange } from '../exchange.js'
+import type { Exchange, RequestHeaders } from '../exchange.js'
 
 /** What every answer depends on. */
 export interface ReplyOptions {
@@ -60,15 +60,22 @@ const typedIsKept =
 
 /** A GET or HEAD that a browser makes to show a page. */
 export function isNavigation({ headers, method }: Exchange): boolean {
-  if (headers === undefined) return false
+  if (headers === undefined || isCall(headers)) return false
   if (method !== 'GET' && method !== 'HEAD') return false
   if (headers.fetchMode !== '') return headers.fetchMode === 'navigate'
   return headers.accept.includes('text/html') && !headers.requestedWith
 }
 
+const formType = /^(?:application\/x-www-form-urlencoded|multipart\/form-data|text\/plain)\b/i
+
+/** Whether it brings what no form can send, as an RPC client does that would take HTML by default. */
+function isCall({ contentType }: RequestHeaders): boolean {
+  return contentType !== '' && !formType.test(contentType)
+}
+
 /** Whether the answer is for a person: any navigation, a sent form included. */
 export function wantsPage({ headers }: Exchange): boolean {
-  if (headers === undefined || headers.requestedWith) return false
+  if (headers === undefined || headers.requestedWith || isCall(headers)) return false
   if (headers.fetchMode !== '' && headers.fetchMode !== 'navigate') return false
   return headers.accept.includes('text/html')
 }

@@ -93,9 +93,13 @@ export function upstreamHeaders(
   const raw = exchange.request.rawHeaders
   const named = connectionNames(raw)
   const list: string[] = ['Host', voice.host]
+  // The type of a body that is not sent on: Trac's RPC would wait for it, whatever the method.
+  const bodiless = exchange.method === 'GET' || exchange.method === 'HEAD'
+  const typed = bodiless && exchange.headers?.contentType !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue
+    if (typed && name.toLowerCase() === 'content-type') continue
     list.push(name, raw[i + 1]!)
   }
   const cookie = voice.foreignCookies(exchange.headers?.cookie ?? '')

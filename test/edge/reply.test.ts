@@ -23,11 +23,14 @@ const cases: readonly (readonly [
   ['GET', { accept: html, fetchMode: 'websocket' }, false, false],
   ['GET', { accept: 'application/json', fetchMode: 'navigate' }, true, false],
   ['POST', { accept: html }, false, true],
+  ['POST', { accept: html, contentType: 'multipart/form-data; boundary=x' }, false, true],
+  ['POST', { accept: html, contentType: 'text/xml' }, false, false],
+  ['GET', { accept: html, contentType: 'application/json' }, false, false],
 ]
 
 for (const [method, said, navigation, page] of cases) {
   void t.test(`${method} with ${JSON.stringify(said)}`, async (t) => {
-    const headers = { accept: '', fetchMode: '', requestedWith: false, ...said }
+    const headers = { accept: '', fetchMode: '', requestedWith: false, contentType: '', ...said }
     const exchange = { method, headers } as unknown as Exchange
     t.equal(isNavigation(exchange), navigation)
     t.equal(wantsPage(exchange), page)

@@ -49,6 +49,7 @@ const kinds: readonly (readonly [
   ['curl', 'GET /trac/newticket', ['Accept: */*'], 401],
   ['a client without Accept', 'GET /trac/newticket', [], 401],
   ['a feed reader', 'GET /trac/report/1?format=rss', ['Accept: application/rss+xml'], 401],
+  ['an RPC client that would take HTML', 'GET /trac/rpc', [html, 'Content-Type: text/xml'], 401],
   ['a form', 'POST /trac/newticket', [html, navigate, 'Content-Length: 0'], 401],
   ['a preflight', 'PUT /trac/api/x', [html, navigate], 401],
   ['a navigation to what only clients may', 'GET /trac/clients', [html, navigate], 401],
@@ -179,4 +180,10 @@ void t.test('404 and 405 of any method end, by HEAD without a body', async (t) =
   t.equal((await ask(gateway, 'PROPFIND /trac/nowhere')).status, 404)
   t.equal((await ask(gateway, 'TRACE /trac/wiki')).status, 405)
   t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 405)
+})
+
+void t.test('the type of a body that is not sent on stays here, too', async (t) => {
+  await ask(gateway, 'GET /trac/api/typed', [token, 'Content-Type: application/json'])
+  t.equal(upstream.received.at(-1)?.url, '/trac/api/typed')
+  t.equal(upstream.lastHeaders()['content-type'], undefined)
 })
