@@ -79,9 +79,11 @@ for (const server of both) {
       await open(stage, context, '/ticket/1'),
     ]
     t.equal(exchanges(), 0)
+    const posts = countRequests(t, '/trac/auth/refresh')
     for (let i = 1; i <= 3; i++) {
       await stage.pass(0.9 * hour)
       for (const page of pages) await knowsSession(page, clock() + 0.9 * hour)
+      t.equal(posts(), i, 'only one of them asked')
       t.equal(exchanges(), i)
       const ends = await Promise.all(pages.map(expiresAt))
       t.ok(Math.abs(ends[0]! - ends[1]!) < 5000, 'both tabs know the same end')
