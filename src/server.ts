@@ -264,6 +264,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     proxied.addHook('onRequest', (request, fastifyReply, done) => {
       runSteps(forwarded, request, fastifyReply, done)
     })
+    // Fastify would read a body of text/plain by itself, and nothing of it would be left to forward.
+    proxied.removeAllContentTypeParsers()
     // The constant target keeps http-proxy's own reading of paths out: the canonical one is in the exchange.
     await proxied.register(httpProxy, {
       upstream: 'http://upstream.invalid',
