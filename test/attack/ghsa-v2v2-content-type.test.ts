@@ -10,7 +10,8 @@ import { ask, codeOf } from '../fixtures/wire.js'
 const types = [
   ...['application/json', 'application/JSON', 'APPLICATION/json', 'application/json;charset=utf-8'],
   ...['application/json ; a=b', 'application/json;x="; text/plain"', 'application/json;;'],
-  ...['text/html; application/json', 'application/vnd.api+json', 'application/jsonx'],
+  ...['text/plain', 'text/plain; application/json', 'application/vnd.api+json'],
+  ...['text/html; application/json', 'application/jsonx'],
   ...['application/x-www-form-urlencoded', 'multipart/form-data', 'multipart/form-data; boundary='],
   ...['text/xml', 'application/octet-stream', 'x/y', 'application/json; charset=utf-7'],
 ]
