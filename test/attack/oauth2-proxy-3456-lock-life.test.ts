@@ -1,0 +1,83 @@
+/** oauth2-proxy PR#3456: the lock of a renewal outlives any answer of the provider, so that two replicas never redeem. */
+import t from 'tap'
+import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import type { TestGateway } from '../fixtures/gateway.js'
+import { startRedis } from '../fixtures/redis.js'
+import { startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { freePort } from '../fixtures/ports.js'
+import { until } from '../fixtures/until.js'
+import { Visitor } from '../fixtures/visitor.js'
+
+/** Milliseconds that the provider may take, sending and taking of Redis besides. */
+const longestExchange = 10_000 + 2 * 1500
+
+await t.test('while one replica waits for the provider, another one only waits', async (t) => {
+  const redis = await startRedis(t)
+  const clock = createClock()
+  const provider = await startScriptedProvider()
+  const upstream = await startUpstream()
+  t.teardown(async () => {
+    await upstream.close()
+    await provider.stop()
+  })
+  const tokens = tokensBy(provider, clock, { rotates: true })
+  provider.replace('token', tokens)
+  const publicUrl = `http://localhost:${await freePort()}/trac`
+  const start = async (): Promise<TestGateway> => {
+    const gateway = await startTestGateway({
+      issuer: provider.issuer,
+      clientId: provider.clientId,
+      cognitoDomain: provider.origin,
+      tracUrl: upstream.url,
+      apiUrl: upstream.url,
+      clock,
+      env: { REDIS_URL: redis.url },
+      overlay: {
+        server: { publicUrl },
+        session: { store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
+      },
+    })
+    t.teardown(() => gateway.close())
+    await until(() => gateway.gateway.readiness.report().ready, 'it is ready')
+    return gateway
+  }
+  const [one, other] = [await start(), await start()]
+  const host = { host: new URL(publicUrl).host }
+  const at = (gateway: TestGateway, path: string) => `http://127.0.0.1:${gateway.port}/trac${path}`
+
+  const visitor = new Visitor()
+  const there = await visitor.open(at(one, '/auth/login'), { headers: host })
+  const back = new URL((await visitor.open(there.location)).location)
+  const callback = at(one, `/auth/callback${back.search}`)
+  t.equal((await visitor.open(callback, { headers: host })).status, 303)
+  const cookie = visitor.cookieHeader(one.url.replace('localhost', '127.0.0.1'))
+  t.match(cookie, '-s=')
+
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => (release = resolve))
+  let exchanges = 0
+  provider.replace('token', async (request) => {
+    exchanges++
+    await held
+    return await tokens(request)
+  })
+  clock.advance(61 * 60_000)
+  const ask = (gateway: TestGateway) =>
+    new Visitor().fetch(at(gateway, '/api/x'), { headers: { ...host, cookie } })
+  const first = ask(one)
+  await until(() => exchanges === 1, 'one replica asks the provider')
+  const [lock = ''] = await redis.client.keys('*:lock:*')
+  const life = await redis.client.pttl(lock)
+  t.ok(life > longestExchange, `its lock lives ${life} ms more`)
+  const others = [ask(other), ask(other), ask(one)]
+  await until(async () => {
+    const text = await redis.client.info('commandstats')
+    return Number(/cmdstat_set:calls=(\d+)/.exec(text)?.[1]) > 1
+  }, 'the other one has tried the lock')
+  release()
+  const answers = await Promise.all([first, ...others])
+  t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
+  t.equal(exchanges, 1)
+  t.same(await redis.client.keys('*:lock:*'), [], 'and it is given back')
+})
