@@ -20,6 +20,10 @@ t.teardown(async () => {
 })
 const home = `${gateway.url}/`
 
+/** As many of the names as a target has room for with a value. */
+const roomFor = (names: readonly string[], value: string) =>
+  value.length > 1000 ? names.slice(0, 1) : names
+
 /** Every way to begin an address, before every host that is not ours, and after some that look like ours. */
 const beginnings = [
   '//',
@@ -77,6 +81,11 @@ const beginnings = [
 ]
 const hosts = ['evil.example', 'evil.example/trac/wiki', `evil.example%2f${gateway.origin}`]
 const own = [
+  // Before and behind the name of our host (CVE-2021-21291): a suffix is no host.
+  `//evil${new URL(gateway.origin).host}/trac/`,
+  `//evil-${new URL(gateway.origin).host}/trac/`,
+  `//evil.${new URL(gateway.origin).host}/trac/`,
+  `http://evil-${new URL(gateway.origin).host}/trac/wiki`,
   `${gateway.origin}.evil.example/`,
   `${gateway.origin}@evil.example/`,
   `//localhost:${gateway.port}@evil.example/trac/`,
@@ -175,6 +184,47 @@ await t.test('sign-out leads to the provider and nowhere else, whatever is asked
     t.equal(answer.location, `${gateway.url}/auth/signed-out`)
     const page = await visitor.open(`${gateway.url}/auth/signed-out?${name}=${value}`)
     t.notMatch(page.text, 'evil.example')
+  }
+})
+
+await t.test(
+  'nor does any of the table lead elsewhere, for somebody who is signed in',
+  async (t) => {
+    const visitor = new Visitor()
+    await visitor.follow(`${gateway.url}/auth/login`)
+    const cookie = visitor.cookieHeader(gateway.url)
+    const there = `${provider.origin}/logout?client_id=${provider.clientId}&logout_uri=${encodeURIComponent(`${gateway.url}/auth/signed-out`)}`
+    const parameters = ['return_to', 'referer', 'redirect_uri', 'logout_uri', 'state']
+    const first = await visitor.submit(`${gateway.url}/auth/logout`, '', { cookie, keep: false })
+    t.equal(first.location, there, 'the first ends it at the provider as well')
+    for (const value of hostile) {
+      const names = roomFor(parameters, value)
+      const query = names.map((name) => `${name}=${encodeURIComponent(value)}`).join('&')
+      for (const path of ['/auth/logout', '/logout']) {
+        const sent = { cookie, keep: false }
+        const answer = await visitor.submit(`${gateway.url}${path}?${query}`, query, sent)
+        t.ok([there, `${gateway.url}/auth/signed-out`].includes(answer.location), value)
+      }
+      const asks = await visitor.open(`${gateway.url}/auth/logout?${query}`, {
+        cookie,
+        keep: false,
+      })
+      t.equal(asks.location, '')
+      t.notMatch(asks.text, 'evil')
+    }
+  },
+)
+
+await t.test('what a callback brings besides leads nowhere', async (t) => {
+  for (const value of hostile) {
+    const visitor = new Visitor()
+    const begun = await visitor.open(`${gateway.url}/auth/login?return_to=/trac/wiki`)
+    const back = new URL((await visitor.open(begun.location)).location)
+    for (const name of roomFor(['return_to', 'redirect_uri', 'target_link_uri', 'rd'], value)) {
+      back.searchParams.append(name, value)
+    }
+    const answer = await visitor.open(back)
+    t.equal(answer.location, `${gateway.url}/wiki`, JSON.stringify(value))
   }
 })
 

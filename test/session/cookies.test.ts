@@ -64,6 +64,22 @@ await t.test('writer and reader agree on every length up to the longest', (t) =>
   t.end()
 })
 
+await t.test('an exact multiple of what a chunk holds is that many chunks', (t) => {
+  const widest = writeSession(names, 'x'.repeat(longestSession), 60, [])
+  const room = pairOf(widest[0]!).length - `${session}1=`.length
+  t.ok(room > 3000)
+  for (let chunks = 1; chunks * room <= longestSession; chunks++) {
+    for (const length of [chunks * room - 1, chunks * room, chunks * room + 1]) {
+      const value = `${'v'.repeat(length - 1)}w`
+      const lines = writeSession(names, value, 60, [])
+      t.equal(lines.length, length > chunks * room ? chunks + 1 : chunks, `${length}`)
+      for (const line of lines) t.notMatch(line, /=; /, 'none is empty')
+      t.equal(readCookies(lines.map(pairOf).join('; '), names).session, value)
+    }
+  }
+  t.end()
+})
+
 await t.test('what the browser has besides is deleted', (t) => {
   const deleted = (value: string, present: readonly string[]) =>
     writeSession(names, value, 60, present)
