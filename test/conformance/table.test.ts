@@ -2,18 +2,22 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { advisories, cognito, complaints, facts, unnumbered } from './threats.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const table = readFileSync(`${root}test/conformance/README.md`, 'utf8')
 
-/** Cells of the rows, the first two lines of each table left out. */
-const rows = table
-  .split('\n')
-  .filter((line) => line.startsWith('|') && line.includes('.test.ts'))
-  .map((line) => {
-    const [, requirement = '', file = '', words = ''] = line.split('|').map((cell) => cell.trim())
-    return { requirement, file: file.replaceAll('`', ''), words: words.replace(/^`|`$/g, '') }
-  })
+/** Cells of the rows, the first two lines of each table left out, with the heading above them. */
+const rows = table.split('\n## ').flatMap((section) => {
+  const [heading = '', ...lines] = section.split('\n')
+  return lines
+    .filter((line) => line.startsWith('|') && line.includes('.test.ts'))
+    .map((line) => {
+      const [, requirement = '', file = '', words = ''] = line.split('|').map((cell) => cell.trim())
+      const plainFile = file.replaceAll('`', '')
+      return { heading, requirement, file: plainFile, words: words.replace(/^`|`$/g, '') }
+    })
+})
 
 /** A test with the fixtures that it imports: what it shares with a longer form stands there. */
 function textOf(file: string): string {
@@ -44,4 +48,76 @@ void t.test('every attack stands in the table', async (t) => {
     .filter((name) => name.endsWith('.test.ts'))
     .filter((name) => !named.has(`test/attack/${name}`))
   t.strictSame(missing, [])
+})
+
+const below = (section: string) =>
+  rows
+    .filter(({ heading }) => heading.includes(`(threats.md ${section})`))
+    .map(({ requirement }) => requirement)
+
+/** `0.4–0.6, 0.8: …` is about four numbers. */
+function numbersOf(requirement: string): string[] {
+  const [list = ''] = /^[\d.–, ]+(?=:)/.exec(requirement) ?? []
+  return list.split(', ').flatMap((part) => {
+    const [first = '', last = first] = part.split('–').map((number) => number.replace(/^0\./, ''))
+    const prefix = part.startsWith('0.') ? '0.' : ''
+    const count = Number(last) - Number(first) + 1
+    return Array.from({ length: count }, (_, i) => `${prefix}${Number(first) + i}`)
+  })
+}
+
+/** `oauth2-proxy CVE-2021-1, -2, #3` names three; a number of an issue is the project’s, which is the first word. */
+function advisoriesOf(requirement: string): string[] {
+  const [project] = requirement.split(' ', 1)
+  let year = ''
+  return [
+    ...requirement.matchAll(
+      /CVE-(\d{4})-\d+|(?<=[ ,])-(\d{4,7})\b|GHSA(?:-[0-9a-z]{4}){1,3}|(?<= )#\d+/g,
+    ),
+  ].map(([whole, named, short]) => {
+    year = named ?? year
+    if (short !== undefined) return `CVE-${year}-${short}`
+    return whole.startsWith('#') ? `${project}${whole}` : whole
+  })
+}
+
+const wanted: readonly (readonly [
+  what: string,
+  all: readonly string[],
+  given: Iterable<string>,
+])[] = [
+  ['fact', facts, below('§1').flatMap(numbersOf)],
+  ['advisory', advisories, below('§2').flatMap(advisoriesOf)],
+  ['complaint', complaints, below('§3').flatMap(numbersOf)],
+]
+for (const [what, all, given] of wanted) {
+  void t.test(`each ${what} of our list of threats has a row`, async (t) => {
+    const known = new Set(given)
+    t.strictSame(
+      all.filter((id) => !known.has(id)),
+      [],
+    )
+    t.equal(new Set(all).size, all.length, 'each stands in the list once')
+  })
+}
+
+void t.test('so has each that has no number', async (t) => {
+  for (const [section, names] of [
+    ['§2', unnumbered],
+    ['§3', cognito],
+  ] as const) {
+    const given = below(section)
+    t.strictSame(
+      names.filter((name) => !given.some((requirement) => requirement.startsWith(name))),
+      [],
+    )
+  }
+})
+
+void t.test('no advisory in the table is one that the list does not know', async (t) => {
+  const known = new Set(advisories)
+  const strange = below('§2')
+    .flatMap(advisoriesOf)
+    .filter((id) => !known.has(id))
+  t.strictSame(strange, [], 'a misprint, or one to be listed')
 })
