@@ -145,11 +145,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (fetchedAt !== undefined) metrics.jwksAge.set((now() - fetchedAt) / 1000)
     },
   })
-  const adminAddress = await listen(admin, config.admin.listen)
-  const publicAddress = await listen(listener.server, server.listen).catch((error: unknown) => {
+  // What is open would keep a process alive that serves nothing.
+  const abandon = (error: unknown): never => {
     admin.close()
+    keeping.close()
     throw error
-  })
+  }
+  const adminAddress = await listen(admin, config.admin.listen).catch(abandon)
+  const publicAddress = await listen(listener.server, server.listen).catch(abandon)
   metrics.configGeneration.set(1)
   const certificate = watchTls(config, listener, readiness, logger)
   const stops = watchParts(rooms, around, readiness, identity.keys.maxAge)

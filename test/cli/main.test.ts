@@ -3,6 +3,7 @@ import t from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { minimal, secrets } from '../fixtures/config.js'
@@ -42,6 +43,31 @@ await t.test('start with a mistake starts nothing and exits with 1', async (t) =
   t.equal(code, 1)
   t.match(out, /mode/)
 })
+
+await t.test(
+  'an address that is taken ends the process with 1, whatever else was opened',
+  async (t) => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => taken.close())
+    const { port } = taken.address() as { port: number }
+    const redis = `store: redis, redis: { url: { fromEnv: REDIS_URL } }, `
+    const text = minimal.replace('session: { ', `session: { ${redis}`)
+    const places = {
+      admin: `${text}admin: { listen: '127.0.0.1:${port}' }\n`,
+      public: `${text.replace('trustedProxies', `listen: '127.0.0.1:${port}', trustedProxies`)}admin: { listen: '127.0.0.1:${await freePort()}' }\n`,
+    }
+    for (const [place, configuration] of Object.entries(places)) {
+      const file = join(folder, `${place}.yaml`)
+      await writeFile(file, configuration)
+      const { code, out } = await run(['start', '--config', file], {
+        REDIS_URL: 'redis://127.0.0.1:9',
+      })
+      t.equal(code, 1, place)
+      t.match(out, `127.0.0.1:${port} is in use`)
+    }
+  },
+)
 
 await t.test('wrong usage exits with 2, help and version with 0', async (t) => {
   t.equal((await run(['check', '--no-such-option'])).code, 2)
