@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { until } from '../fixtures/process.js'
+import { until } from '../fixtures/until.js'
 import { Wire, ask, requestText } from '../fixtures/wire.js'
 
 const overlay: Overlay = {

@@ -19,11 +19,15 @@ const rows = table.split('\n## ').flatMap((section) => {
     })
 })
 
-/** A test with the fixtures that it imports: what it shares with a longer form stands there. */
+/** A test with what it imports of the tests: what it shares with a longer form, or with its neighbours, stands there. */
 function textOf(file: string): string {
   const text = readFileSync(root + file, 'utf8')
-  const shared = [...text.matchAll(/from '\.\.\/(fixtures\/[\w-]+)\.js'/g)]
-  return [text, ...shared.map(([, name]) => readFileSync(`${root}test/${name}.ts`, 'utf8'))].join()
+  const shared = [...text.matchAll(/from '((?:\.|\.\.\/fixtures)\/[\w-]+)\.js'/g)]
+  const place = new URL(file, `file://${root}`)
+  return [
+    text,
+    ...shared.map(([, name]) => readFileSync(new URL(`${name}.ts`, place), 'utf8')),
+  ].join()
 }
 
 /** As it is read: line breaks, indentation and the formatter's choice of quotes make no difference. */

@@ -1,9 +1,10 @@
 /** What holds behind every front proxy; each test of this folder says it of one. */
 import { request } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
+import t from 'tap'
 import type { Test } from 'tap'
-import { joinCourses, untilRenewal } from '../fixtures/forward-auth.js'
-import type { Front, FrontAnswer, Reached } from '../fixtures/forward-auth.js'
+import { joinCourses, startFront, untilRenewal } from '../fixtures/forward-auth.js'
+import type { Front, FrontAnswer, FrontProxy, Reached } from '../fixtures/forward-auth.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { codeOf } from '../fixtures/wire.js'
 
@@ -28,7 +29,7 @@ function formToken(page: { readonly text: string }): string {
 const isClosed = (status: number) => status === 400 || status === 403 || status === 404
 
 /** A page leads to sign-in and back; Trac's page is that person's, and the signature was made for it. */
-export async function signsIn(t: Test, front: Front): Promise<void> {
+async function signsIn(t: Test, front: Front): Promise<void> {
   const visitor = new Visitor()
   const first = await visitor.open(`${front.url}/newticket?type=task`)
   t.equal(first.status, 302)
@@ -48,7 +49,7 @@ export async function signsIn(t: Test, front: Front): Promise<void> {
 }
 
 /** Only a page is sent to sign in: a fetch, a client and a sent form are told 401. */
-export async function tellsClients(t: Test, front: Front): Promise<void> {
+async function tellsClients(t: Test, front: Front): Promise<void> {
   const nobody = await reachedBy(front, async () => {
     const fetched = await new Visitor().fetch(`${front.url}/newticket`)
     t.equal(fetched.status, 401)
@@ -74,7 +75,7 @@ export async function tellsClients(t: Test, front: Front): Promise<void> {
 }
 
 /** New tickets, twice, since each signature of a write is good once. */
-export async function writes(t: Test, front: Front): Promise<void> {
+async function writes(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const form = await visitor.open(`${front.url}/newticket`)
   for (const summary of ['Broken clone', 'Größe & Maß']) {
@@ -90,7 +91,7 @@ export async function writes(t: Test, front: Front): Promise<void> {
 }
 
 /** A body of unknown length comes with one, or not at all: tracd would take its chunks for the next request. */
-export async function neverChunks(t: Test, front: Front, status: number): Promise<void> {
+async function neverChunks(t: Test, front: Front, status: number): Promise<void> {
   const came = await reachedBy(front, async () => {
     const answer = await front.send('/trac/newticket', {
       method: 'POST',
@@ -131,7 +132,7 @@ export async function neverChunks(t: Test, front: Front, status: number): Promis
 }
 
 /** A page says which permission is missing, a client gets the code. */
-export async function forbids(t: Test, front: Front): Promise<void> {
+async function forbids(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const came = await reachedBy(front, async () => {
     const page = await visitor.open(`${front.url}/admin`)
@@ -172,7 +173,7 @@ const forgery = {
 }
 
 /** Nothing of it reaches Trac, nor does a credential: what Trac's end received is looked at. */
-export async function dropsForgery(t: Test, front: Front): Promise<void> {
+async function dropsForgery(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const session = visitor.cookieHeader(front.url)
   t.match(session, /__Host-tg-[0-9a-f]{8}-s=/)
@@ -217,7 +218,7 @@ export async function dropsForgery(t: Test, front: Front): Promise<void> {
 }
 
 /** The same over HTTP/2, where a cookie may come in crumbs. */
-export async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void> {
+async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const client = connectHttp2(front.origin, { rejectUnauthorized: false })
   t.teardown(() => client.close())
@@ -243,7 +244,7 @@ export async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void
 }
 
 /** What two could read differently is refused; the rest is judged and arrives as it was sent, by those very bytes. */
-export async function keepsTargets(t: Test, front: Front): Promise<void> {
+async function keepsTargets(t: Test, front: Front): Promise<void> {
   const headers = await front.bearer(front.sam)
   const closed = ['/trac//admin', '//trac/admin', '/trac/wiki%2f..', '/trac/wiki/../admin']
   closed.push('/trac/wiki/%2e%2e/admin', '/trac\\admin', '/trac/admin%00', '/trac/%2561dmin')
@@ -277,7 +278,7 @@ function sameTarget(came: string, sent: string): boolean {
 }
 
 /** Another site's form rides on the cookie in vain. */
-export async function refusesOtherSites(t: Test, front: Front): Promise<void> {
+async function refusesOtherSites(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const form = await visitor.open(`${front.url}/newticket`)
   const body = `__FORM_TOKEN=${formToken(form)}&field_summary=forged&submit=1`
@@ -312,7 +313,7 @@ export async function refusesOtherSites(t: Test, front: Front): Promise<void> {
 }
 
 /** A session that is due is renewed on the way, and the browser gets it: whole, in chunks, and with what they replace. */
-export async function renews(t: Test, front: Front): Promise<void> {
+async function renews(t: Test, front: Front): Promise<void> {
   const name = front.gateway.gateway.rooms.names.session
   const [ivan, alice] = [await front.signIn(front.ivan), await front.signIn(front.alice)]
   const cookies = (visitor: Visitor) =>
@@ -345,7 +346,7 @@ export async function renews(t: Test, front: Front): Promise<void> {
 }
 
 /** Signing out ends it, for a copy of the cookie too. */
-export async function signsOut(t: Test, front: Front): Promise<void> {
+async function signsOut(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.ivan)
   const copy = visitor.copy()
   t.equal((await copy.open(`${front.url}/newticket`)).status, 200)
@@ -361,7 +362,7 @@ export async function signsOut(t: Test, front: Front): Promise<void> {
 }
 
 /** Who asks `/auth/verify` from outside learns no identity. */
-export async function hidesVerify(t: Test, front: Front): Promise<void> {
+async function hidesVerify(t: Test, front: Front): Promise<void> {
   const headers = {
     ...(await front.bearer(front.sam)),
     'X-Forwarded-Method': 'GET',
@@ -381,7 +382,7 @@ export async function hidesVerify(t: Test, front: Front): Promise<void> {
 }
 
 /** A name that is not ours gets nothing. */
-export async function knowsItsHost(t: Test, front: Front): Promise<void> {
+async function knowsItsHost(t: Test, front: Front): Promise<void> {
   const came = await reachedBy(front, async () => {
     const headers = { ...(await front.bearer(front.sam)), host: 'evil.example' }
     const answer = await front.send('/trac/wiki', { headers })
@@ -414,7 +415,7 @@ async function askVerify(front: Front, question: Question, from: string) {
 }
 
 /** Only a trusted proxy gets an answer, and only in the dialect that is configured. */
-export async function answersOneDialect(t: Test, front: Front): Promise<void> {
+async function answersOneDialect(t: Test, front: Front): Promise<void> {
   const https = { ...(await front.bearer(front.sam)), 'X-Forwarded-Proto': 'https' }
   const inHeaders = {
     path: '/trac/auth/verify',
@@ -440,7 +441,7 @@ export async function answersOneDialect(t: Test, front: Front): Promise<void> {
 }
 
 /** A handshake is no way round: Trac never sees one. */
-export async function passesNoHandshake(t: Test, front: Front): Promise<void> {
+async function passesNoHandshake(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const came = await reachedBy(front, async () => {
     const answer = await front.send('/trac/wiki/WikiStart', {
@@ -459,11 +460,54 @@ export async function passesNoHandshake(t: Test, front: Front): Promise<void> {
 }
 
 /** With the gateway away nothing is let through. Last of all: it does not come back. */
-export async function failsClosed(t: Test, front: Front): Promise<void> {
+async function failsClosed(t: Test, front: Front): Promise<void> {
   await front.gateway.close()
   const came = await reachedBy(front, async () => {
     const answer = await front.send('/trac/wiki/WikiStart', { headers: { ...forgery } })
     t.ok(answer.status >= 500, `${answer.status}`)
   })
   t.strictSame(came, [])
+}
+
+/** In what the front proxies differ. */
+export interface Traits {
+  /** What a chunked body is answered with. */
+  readonly chunkedAnswer: number
+  /** Whether our file lets it speak HTTP/2. */
+  readonly http2: boolean
+}
+
+/** Starts one with our file, before a real Trac, and proves all of it. */
+export async function prove(name: FrontProxy, { chunkedAnswer, http2 }: Traits): Promise<void> {
+  t.setTimeout(240_000)
+  const front = await startFront(t, name)
+
+  await t.test('a page leads to sign-in and back, and Trac names the person', (t) =>
+    signsIn(t, front),
+  )
+  await t.test('a fetch and a bad token are 401, a Bearer client is served', (t) =>
+    tellsClients(t, front),
+  )
+  await t.test('tickets are made, each write signed for once', (t) => writes(t, front))
+  await t.test('a body comes with its length, and none that is too large', (t) =>
+    neverChunks(t, front, chunkedAnswer),
+  )
+  await t.test('a student is told what the admin pages need', (t) => forbids(t, front))
+  await t.test('no forged identity, cookie or credential reaches Trac', (t) =>
+    dropsForgery(t, front),
+  )
+  if (http2) await t.test('nor over HTTP/2', (t) => dropsForgeryOverHttp2(t, front))
+  await t.test('a target is refused, or judged and passed on as it was sent', (t) =>
+    keepsTargets(t, front),
+  )
+  await t.test('a form of another site is refused', (t) => refusesOtherSites(t, front))
+  await t.test('/auth/verify tells nobody outside who they are', (t) => hidesVerify(t, front))
+  await t.test('another host name is not served', (t) => knowsItsHost(t, front))
+  await t.test('/auth/verify answers trusted proxies, in this dialect', (t) =>
+    answersOneDialect(t, front),
+  )
+  await t.test('a WebSocket handshake does not reach Trac', (t) => passesNoHandshake(t, front))
+  await t.test('a renewed session reaches the browser, in chunks too', (t) => renews(t, front))
+  await t.test('signing out ends the session and its copies', (t) => signsOut(t, front))
+  await t.test('without the gateway nothing passes', (t) => failsClosed(t, front))
 }
