@@ -237,5 +237,5 @@ export function createReply(options: ReplyOptions) {
     )
   }
 
-  return { send, redirect, page, json, refuse, loginUrl }
+  return { send, redirect, page, json, refuse }
 }
