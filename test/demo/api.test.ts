@@ -1,6 +1,7 @@
 /** The demo's API tells what reached it. */
 import t from 'tap'
 import { startApi } from '../../src/demo/api.js'
+import { freePort } from '../fixtures/ports.js'
 
 void t.test('answers every path with the request as it arrived', async (t) => {
   const api = await startApi()
@@ -43,8 +44,8 @@ void t.test('says when nobody and nothing came along', async (t) => {
 })
 
 void t.test('frees its port, and says when it is taken', async (t) => {
-  const api = await startApi()
-  const port = Number(new URL(api.url).port)
+  const port = await freePort()
+  const api = await startApi({ port })
   await t.rejects(startApi({ port }), { code: 'EADDRINUSE' })
   await api.stop()
   const again = await startApi({ port })

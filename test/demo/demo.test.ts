@@ -11,6 +11,7 @@ import { decodeJwt } from 'jose'
 import { runDemo, startDemo } from '../../src/demo/demo.js'
 import type { DemoOptions } from '../../src/demo/demo.js'
 import { createSigner } from '../../src/forward/assertion.js'
+import { freePort } from '../fixtures/ports.js'
 
 const variables = [
   'TRAC_GATEWAY_PORT',
@@ -34,8 +35,7 @@ class Stage {
     const stage = new Stage()
     stage.folder = await mkdtemp(join(tmpdir(), 'trac-gateway-demo-'))
     test.teardown(() => rm(stage.folder, { recursive: true, force: true }))
-    const free = await freePorts(variables.length)
-    for (const [index, name] of variables.entries()) stage.ports[name] = String(free[index])
+    for (const name of variables) stage.ports[name] = String(await freePort())
     return stage
   }
 
@@ -63,14 +63,6 @@ class Stage {
   variable(name: string): string {
     return this.given.at(-1)?.[name] ?? ''
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => Object(server.address()).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 /** Asks tracd for a page as the gateway would; unsigned without a secret. */

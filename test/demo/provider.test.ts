@@ -11,6 +11,7 @@ import type { DemoProviderOptions } from '../../src/demo/provider-pool.js'
 import { startProvider } from '../../src/demo/provider.js'
 import type { DemoProvider } from '../../src/demo/provider.js'
 import { CookieJar, TokenRefused, requestTokens, signIn } from '../../src/demo/sign-in.js'
+import { freePort } from '../fixtures/ports.js'
 
 const redirectUri = 'http://localhost:1/trac/auth/callback'
 const logoutUri = 'http://localhost:1/trac/auth/signed-out'
@@ -573,7 +574,7 @@ void t.test('keys rotate, and the old ones can be forgotten', async (t) => {
 })
 
 void t.test('the same pool can come back on its port with its keys', async (t) => {
-  const one = await start(t)
+  const one = await start(t, { port: await freePort() })
   const token = await one.mint({}, { person: first(one.people) })
   await one.stop()
   await t.rejects(fetch(one.jwksUri))
