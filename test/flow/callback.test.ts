@@ -6,12 +6,14 @@ import type { ScriptedAnswer, ScriptedRequest } from '../fixtures/scripted-provi
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
 const provider = await startScriptedProvider()
 const stranger = await createScriptedKey('key-1')
 const upstream = await startUpstream()
+const clock = createClock()
 const gateway = await startTestGateway({
+  clock,
   issuer: provider.issuer,
   clientId: provider.clientId,
   cognitoDomain: provider.origin,
@@ -115,6 +117,7 @@ await t.test('a bookmark of it: the start page for who is signed in, else a page
 })
 
 await t.test('a sign-in ends after ten minutes', async (t) => {
+  clock.stop()
   const late = await begin()
   gateway.clock.advance(10 * 60_000 + 1)
   checkPage(t, await late.visitor.open(late.back), 400, 'ERR_LOGIN_UNKNOWN')
