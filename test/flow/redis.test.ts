@@ -81,6 +81,15 @@ async function stage(t: Test, url: string, more: { overlay?: Overlay; authority?
   }
 }
 
+/**
+ * Lets the second pass within which every replica knows of a sign-out (design §7), by the machine's clock, which counts
+ * for that alone. With the gateways' clock stopped, no copy in memory grows old enough to be looked up again.
+ */
+const passMostLag = async (): Promise<void> => {
+  const from = performance.now()
+  await until(() => performance.now() - from > 1000, 'a second')
+}
+
 const handleOf = (visitor: Visitor, base: string, name: string) =>
   visitor.cookies(base).get(name) ?? ''
 
@@ -189,7 +198,7 @@ await t.test(
   'signed out on one replica is signed out on all, without a look into the past',
   async (t) => {
     const redis = await startRedis(t)
-    const { base, a, b, use, signIn, statusOf, provider } = await stage(t, redis.url)
+    const { base, a, b, use, signIn, statusOf, provider, clock } = await stage(t, redis.url)
     const visitor = await signIn()
     const access = provider.sign('access', { origin_jti: 'origin-1' })
     const bearer = async () =>
@@ -205,27 +214,31 @@ await t.test(
     }
     use(a)
     const old = visitor.copy()
+    clock.stop()
     await visitor.submit(`${base}/auth/logout`)
+    await passMostLag()
     use(b)
-    await until(async () => (await statusOf(old.copy())) === 401, 'the other replica knows', 1000)
-    await until(async () => (await bearer()) === 401, 'of its Bearer tokens, too', 1000)
+    t.equal(await statusOf(old), 401, 'the other replica knows')
+    t.equal(await bearer(), 401, 'of its Bearer tokens, too')
   },
 )
 
 await t.test('revoke reaches every replica, and says that it lasts', async (t) => {
   const redis = await startRedis(t)
   const overlay = { admin: { token: { fromEnv: 'SIGNING' } } }
-  const { a, b, use, signIn, statusOf } = await stage(t, redis.url, { overlay })
+  const { a, b, use, signIn, statusOf, clock } = await stage(t, redis.url, { overlay })
   const visitor = await signIn()
   use(b)
   t.equal(await statusOf(visitor), 200)
+  clock.stop()
   const revoked = await fetch(`${a.adminUrl}/revoke`, {
     method: 'POST',
     headers: { authorization: `Bearer ${'k'.repeat(32)}` },
     body: JSON.stringify({ user: '6f0c1d2e-0000-4000-8000-000000000001' }),
   })
   t.match(await revoked.json(), { durable: true })
-  await until(async () => (await statusOf(visitor.copy())) === 401, 'the session ended', 1000)
+  await passMostLag()
+  t.equal(await statusOf(visitor), 401, 'the session ended')
 })
 
 await t.test(
@@ -333,8 +346,10 @@ for (const [how, lose, restore] of outages) {
     t.equal(ready.status, 200)
     t.match(await ready.json(), { degraded: [/store/] })
     await restore(redis)
-    await until(async () => (await statusOf(visitor)) === 200, 'it recovers by itself')
-    t.match(await (await fetch(`${a.adminUrl}/readyz`)).json(), { degraded: [] })
+    await until(async () => (await statuses()).every((status) => status === 200), 'both recover')
+    // One that still has the session in memory answers before it has looked at the list of sign-outs.
+    const isWhole = () => a.gateway.readiness.report().degraded.length === 0
+    await until(isWhole, 'and say that nothing is missing')
   })
 }
 
@@ -376,7 +391,7 @@ await t.test(
 )
 
 await t.test('a failover keeps sessions and what was ended', async (t) => {
-  const { url, master } = await startSentinels(t)
+  const { url, master, failOver } = await startSentinels(t)
   const { base, signIn, statusOf } = await stage(t, url)
   const stays = await signIn()
   const leaves = await signIn()
@@ -389,6 +404,7 @@ await t.test('a failover keeps sessions and what was ended', async (t) => {
   const statuses = () => Promise.all([1, 2, 3, 4].map(() => statusOf(stays)))
   const are = async (wanted: number) => (await statuses()).every((status) => status === wanted)
   await until(() => are(503), 'both miss the master')
+  await failOver()
   await until(() => are(200), 'the replica took over')
   t.equal(await statusOf(old), 401)
   t.equal(await statusOf(await signIn()), 200, 'and people sign in')
