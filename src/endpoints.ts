@@ -44,7 +44,7 @@ export function createEndpoints(
   reply: Reply,
   counters: { readonly failures: Counter; readonly bySession: Counter },
 ): readonly Endpoint[] {
-  const { config, names, endpoints, tokens, checks, sessions } = rooms
+  const { config, names, endpoints, tokens, checks, sessions, sessionCookies } = rooms
   const { identity } = config
   const { metrics, now } = around
   const { revocations } = around.keeping
@@ -67,6 +67,7 @@ export function createEndpoints(
   })
   const callback = createCallback({
     ...common,
+    sessionCookies,
     checks,
     attempts,
     redirect: reply.redirect,
@@ -74,6 +75,7 @@ export function createEndpoints(
   })
   const refresh = createRefresh({
     ...common,
+    sessionCookies,
     checks,
     acceptsTokens: identity.clientSecret === undefined || identity.publicRefresh,
     isSameOrigin: sameOrigin,

@@ -106,9 +106,10 @@ export class Exchange {
     this.targetFault = 'code' in target ? target.code : undefined
   }
 
-  /** What every answer should carry, as it is right now. */
+  /** What every answer should carry; settled the first time it is asked for, when the answer begins. */
   get setCookies(): readonly string[] {
-    return typeof this.#setCookies === 'function' ? this.#setCookies() : this.#setCookies
+    if (typeof this.#setCookies === 'function') this.#setCookies = this.#setCookies()
+    return this.#setCookies
   }
 
   set setCookies(cookies: SetCookies) {

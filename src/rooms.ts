@@ -35,6 +35,7 @@ import type { Keeping } from './session/keeping.js'
 import type { Traces } from './session/revocations.js'
 import { createSealer } from './session/seal.js'
 import { createSessions } from './session/sessions.js'
+import { createSessionCookies } from './session/set-cookies.js'
 import type { Route } from './route.js'
 
 /** What the rooms share with the process. */
@@ -304,6 +305,7 @@ export function createRooms(config: Config, around: Surroundings) {
     tokens,
     checks,
     sessions,
+    sessionCookies: createSessionCookies(sessions, names),
     bearer,
     anonymous,
     upstreams: createUpstreams(config, around, names),

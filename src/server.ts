@@ -178,7 +178,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
   const identify = createIdentify({
     anonymous,
     bearer: rooms.bearer,
-    session: createSessionCredential(rooms.sessions, names),
+    session: createSessionCredential(rooms.sessions, names, rooms.sessionCookies, now),
     onDropped: (scheme) => metrics.droppedCredentials.inc({ scheme }),
     observe: (credential, cache, result, seconds) =>
       metrics.authenticationDuration(credential, cache, result)(seconds),

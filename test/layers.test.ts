@@ -39,6 +39,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': [
     'identify/bearer.ts',
     'identify/userinfo.ts',
+    'session/replaced.ts',
     'session/shelf.ts',
     'login/callback.ts',
     'login/backchannel.ts',

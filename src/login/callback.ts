@@ -6,9 +6,10 @@ import type { Exchange } from '../exchange.js'
 import type { FindEndpoints } from '../oidc/provider.js'
 import { errorWord } from '../oidc/tokens.js'
 import type { TokenClient } from '../oidc/tokens.js'
-import { readCookies, writeSession } from '../session/cookies.js'
+import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
+import type { SessionCookies } from '../session/set-cookies.js'
 import type { OpenSession } from '../session/shelf.js'
 import type { Attempt, Attempts } from './attempts.js'
 import type { TokenChecks } from './exchange-tokens.js'
@@ -23,6 +24,7 @@ export interface CallbackParts {
   readonly tokens: TokenClient
   readonly checks: TokenChecks
   readonly sessions: Sessions
+  readonly sessionCookies: SessionCookies
   readonly attempts: Attempts
   readonly loopBreaker: LoopBreaker
   readonly names: CookieNames
@@ -96,9 +98,9 @@ export function createCallback(parts: CallbackParts) {
       }
       throw error
     })
-    const age = parts.sessions.cookieAge(session)
+    if (cookies.session !== '') await parts.sessions.replace(cookies.session, session)
     exchange.setCookies = [
-      ...writeSession(parts.names, session.value, age, cookies.sessionNames),
+      ...parts.sessionCookies.begun(session, cookies),
       ...parts.attempts.finish(state, cookies.attempts),
       parts.loopBreaker.count(cookies.attempts),
     ]

@@ -4,9 +4,10 @@ import { GatewayError } from '../errors.js'
 import type { Exchange } from '../exchange.js'
 import type { Now } from '../identity.js'
 import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
-import { deleteSession, readCookies, writeSession } from '../session/cookies.js'
+import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
+import type { SessionCookies } from '../session/set-cookies.js'
 import type { TokenChecks } from './exchange-tokens.js'
 
 /** What the endpoint needs. */
@@ -14,6 +15,7 @@ export interface RefreshParts {
   readonly tokens: TokenClient
   readonly checks: TokenChecks
   readonly sessions: Sessions
+  readonly sessionCookies: SessionCookies
   readonly names: CookieNames
   /** Whether refresh tokens that come as JSON are redeemed at all. */
   readonly acceptsTokens: boolean
@@ -92,17 +94,15 @@ export function createRefresh(parts: RefreshParts) {
     const cookies = readCookies(exchange.headers?.cookie ?? '', parts.names)
     if (cookies.sessionNames.length === 0) throw new GatewayError('ERR_CREDENTIAL_MISSING')
     if (!parts.isSameOrigin(exchange)) throw new GatewayError('ERR_CROSS_SITE')
+    const since = parts.now()
     const found = await parts.sessions.resolve(cookies.session)
     if (found.session === undefined) {
-      if (found.reason !== 'final') {
-        exchange.setCookies = deleteSession(parts.names, cookies.sessionNames)
-      }
+      if (found.reason !== 'final') exchange.setCookies = () => parts.sessionCookies.gone(cookies, since)
       throw new GatewayError('ERR_SESSION_ENDED')
     }
     await parts.bySession.take(`renewal ${found.session.record.id}`)
     const session = found.fresh ? found.session : await parts.sessions.renewNow(found.session)
-    const age = parts.sessions.cookieAge(session)
-    exchange.setCookies = writeSession(parts.names, session.value, age, cookies.sessionNames)
+    exchange.setCookies = parts.sessionCookies.current(session, cookies)
     const { expiresAt } = session.identity
     parts.json(exchange, 200, {
       expires_in: Math.max(0, Math.floor((expiresAt - parts.now()) / 1000)),

@@ -4,7 +4,8 @@ import type { Milliseconds, Profile } from '../identity.js'
 import { createRenewal, isEnded } from './renewal.js'
 import type { RenewalOptions } from './renewal.js'
 import type { Traces } from './revocations.js'
-import { createShelf } from './shelf.js'
+import { createReplaced } from './replaced.js'
+import { createShelf, fingerprint } from './shelf.js'
 import type { OpenSession, ShelfOptions } from './shelf.js'
 
 /** What a fresh sign-in brings. */
@@ -34,6 +35,7 @@ export function createSessions(options: SessionOptions) {
   const { store, revocations, now } = options
   const shelf = createShelf(options)
   const renewal = createRenewal(shelf, options)
+  const replaced = createReplaced(now)
   const seconds = () => Math.floor(now() / 1000)
 
   const isRevoked = (session: OpenSession): boolean => {
@@ -106,6 +108,13 @@ export function createSessions(options: SessionOptions) {
     return isSettled(known) ? { session: known, fresh: false } : settle(known)
   }
 
+  /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
+  const peek = async (value: string): Promise<OpenSession | undefined> => {
+    const known = shelf.find(value)
+    const session = known === undefined || store.shared ? await shelf.load(value) : known
+    return session === undefined ? undefined : shelf.newestOf(session)
+  }
+
   /** Begins a session under a fresh id. */
   const begin = async (signIn: SignIn): Promise<OpenSession> => {
     const session = await shelf.keep({
@@ -134,12 +143,7 @@ export function createSessions(options: SessionOptions) {
       return late === undefined ? find(value) : late.then(() => find(value))
     },
 
-    /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
-    async peek(value: string): Promise<OpenSession | undefined> {
-      const known = shelf.find(value)
-      const session = known === undefined || store.shared ? await shelf.load(value) : known
-      return session === undefined ? undefined : shelf.newestOf(session)
-    },
+    peek,
 
     /** Whether a session that was found before is still good, without touching it. */
     isAlive(value: string): boolean {
@@ -149,10 +153,24 @@ export function createSessions(options: SessionOptions) {
       return !hasEnded(session) && (renewal.canRenew(session) || now() < session.record.exp * 1000)
     },
 
-    /** The newest that is known here of a session; undefined if it has ended by now. */
-    latest(session: OpenSession): OpenSession | undefined {
+    /** What a browser should get that has `value`; undefined if nothing, or if it signed in anew meanwhile. */
+    latest(session: OpenSession, value: string): OpenSession | undefined {
       const newest = shelf.newestOf(session)
+      // Behind a handle a renewed session has the cookie of the old one, and its end is the same.
+      if (newest.value === value || replaced.has(newest.record.id)) return undefined
       return hasEnded(newest) ? undefined : newest
+    },
+
+    /** Whether the answer to a request of `since` may delete the cookie that brought no session. */
+    mayDelete: (value: string, since: Milliseconds): boolean =>
+      replaced.delete(fingerprint(value), since),
+
+    /** Notes that the browser which has `value` signed in anew. */
+    async replace(value: string, by: OpenSession): Promise<void> {
+      const old = await peek(value).catch(() => undefined)
+      if (old?.record.id === by.record.id) return
+      replaced.add(fingerprint(value))
+      if (old !== undefined) replaced.add(old.record.id)
     },
 
     begin,

@@ -41,7 +41,8 @@ const mostOpen = 10_000
 /** The open sessions of one process. */
 export type Shelf = ReturnType<typeof createShelf>
 
-function fingerprint(value: string): string {
+/** A cookie's value as a key: nobody who reads memory gets a session out of it. */
+export function fingerprint(value: string): string {
   return typeof hash === 'function'
     ? hash('sha256', value, 'base64')
     : createHash('sha256').update(value).digest('base64')

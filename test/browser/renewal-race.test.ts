@@ -1,5 +1,6 @@
 /** Forty requests of one page at the moment of a renewal, one of them late: the newest session stays in Chromium's jar. */
 import t from 'tap'
+import type { Page } from 'playwright-core'
 import { createClock, startTestGateway } from '../fixtures/gateway.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { createServer } from 'node:http'
@@ -16,10 +17,12 @@ const browser = await startBrowser()
 let release: () => void = () => undefined
 const held = new Promise<void>((resolve) => (release = resolve))
 const seen: string[] = []
+const releases = new Map<string, () => void>()
 const upstream = createServer((request, response) => {
   seen.push(request.url ?? '')
   const answer = () => response.end('ok')
   if (request.url === '/trac/api/late') held.then(answer, answer)
+  else if (/hold-/.test(request.url ?? '')) releases.set(request.url!, answer)
   else answer()
 })
 await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
@@ -31,6 +34,7 @@ const gateway = await startTestGateway({
   tracUrl: upstreamUrl,
   apiUrl: upstreamUrl,
   clock,
+  overlay: { routes: [{ name: 'api', path: '/api/**', upstream: 'api', access: 'optional' }] },
 })
 t.teardown(async () => {
   await browser.close()
@@ -85,4 +89,51 @@ await t.test('one exchange, no 401, and no late answer puts an older session bac
   clock.advance(20 * minute)
   t.same(await ask(['later']), [200])
   t.equal(exchanges(), 2, 'and lives on without another exchange')
+})
+
+/** Sends a request that the upstream holds back until it is let go; resolves once it is there. */
+async function holdOne(page: Page, number: number) {
+  const path = `/trac/api/hold-${number}`
+  const answer = page.evaluate(
+    async (to) => (await fetch(to)).status,
+    url.replace('/trac', '') + path,
+  )
+  await until(() => seen.includes(path), 'the held one is at the upstream')
+  return { answer, release: () => releases.get(path)!() }
+}
+
+await t.test('a late answer to an ended session takes no new one away', async (t) => {
+  provider.replace('token', tokensBy(provider, clock))
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  await page.goto(`${url}/auth/login`)
+  await page.goto(`${url}/wiki`)
+  const jar = async () => (await context.cookies(url)).find((cookie) => cookie.name === name)?.value
+  clock.advance(8 * 24 * 60 * minute)
+  const held = await holdOne(page, 1)
+  const other = await context.newPage()
+  await other.goto(`${url}/auth/login?return_to=/trac/wiki`)
+  clock.advance(10_000)
+  const fresh = await jar()
+  t.ok(fresh)
+  held.release()
+  t.equal(await held.answer, 200)
+  t.equal(await jar(), fresh)
+})
+
+await t.test('a late answer to the session before does not replace a new sign-in', async (t) => {
+  provider.replace('token', tokensBy(provider, clock))
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  await page.goto(`${url}/auth/login`)
+  await page.goto(`${url}/wiki`)
+  const jar = async () => (await context.cookies(url)).find((cookie) => cookie.name === name)?.value
+  clock.advance(50 * minute)
+  const held = await holdOne(page, 2)
+  const other = await context.newPage()
+  await other.goto(`${url}/auth/login?prompt=login&return_to=/trac/wiki`)
+  const fresh = await jar()
+  held.release()
+  t.equal(await held.answer, 200)
+  t.equal(await jar(), fresh)
 })
