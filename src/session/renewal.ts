@@ -206,5 +206,7 @@ function isOurs(error: unknown): boolean {
 
 /** The provider's final word, a new token that names somebody else, or one too large: never worth another try. */
 function isFinal(error: GatewayError): boolean {
+  // A key may be so new that it is asked for only after the cool-down.
+  if (error.code === 'ERR_TOKEN_KEY_UNKNOWN') return false
   return error.status === 401 || error.code === 'ERR_SESSION_TOO_LARGE'
 }

@@ -229,7 +229,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
     ['a token that ended', token('id', { exp: 1 }), 401, 'ERR_LOGIN_REQUIRED', 'ends'],
     ['no signature', token('id', {}, { alg: 'none' }), 401, 'ERR_LOGIN_REQUIRED', 'ends'],
     ['a bad signature', token('id', {}, { key: stranger }), 401, 'ERR_LOGIN_REQUIRED', 'ends'],
-    ['an unknown kid', token('id', {}, { kid: 'key-9' }), 401, 'ERR_LOGIN_REQUIRED', 'ends'],
+    ['an unknown kid', token('id', {}, { kid: 'key-9' }), 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
     ['no ID token', without('id_token'), 200, '', 'kept'],
     ['no refresh token', without('refresh_token'), 200, '', 'kept'],
     ['a cookie of its own', cookie, 200, '', 'kept'],
