@@ -170,7 +170,7 @@ export function createKeySource(options: KeyOptions): KeySource {
     refresh,
     async find({ kid = '', alg = '' }) {
       if (keys.has(kid)) {
-        if (now() - askedAt > maxAge) void refresh()
+        if (now() - (fetchedAt ?? 0) > maxAge && now() - askedAt > coolDown) void refresh()
       } else if (running !== undefined) {
         await running
       } else if (now() - askedAt > coolDown) {

@@ -207,6 +207,27 @@ await t.test('an old set is fetched behind the back of whoever asks', async (t) 
   t.equal(state.fetches, 2, 'once')
 })
 
+await t.test(
+  'an old set that could not be fetched is asked for again after the cool-down',
+  async (t) => {
+    let down = false
+    const state = source(() => (down ? Promise.reject(new Error('down')) : listing(first!)))
+    await state.keys.refresh()
+    state.now += 3_600_001
+    down = true
+    for (const [wait, fetches] of [
+      [0, 2],
+      [29_999, 2],
+      [2, 3],
+    ] as const) {
+      state.now += wait
+      t.equal(await codeOf(state.keys.find({ kid: 'one', alg: 'RS256' })), 'found')
+      await new Promise(setImmediate)
+      t.equal(state.fetches, fetches)
+    }
+  },
+)
+
 await t.test('a set that stays the same keeps its generation, another one counts on', async (t) => {
   let keys = listing(first!)
   const state = source(() => keys)
