@@ -94,7 +94,6 @@ function runSteps(
 const fastifyFaults: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'ERR_BODY_TOO_LARGE',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'ERR_FRAMING_AMBIGUOUS',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'ERR_MEDIA_TYPE',
 }
 
 function fromFastify(error: unknown, bodyFault: ErrorCode | undefined): unknown {
@@ -234,6 +233,8 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     request.exchange = new Exchange(raw, fastifyReply.raw, startedAt, rawTarget, target)
     request.exchange.tunnel = raw[kTunnel]
     journal.open(request.exchange)
+    // Fastify would refuse what is no media type, and QUERY without one. Here `rawHeaders` alone are read.
+    raw.headers['content-type'] = 'application/octet-stream'
     runSteps(everyone, request, fastifyReply, done)
   })
 

@@ -58,6 +58,12 @@ function hasNoBody(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
+/** Takes out a type that came without a value: beside another one Trac's servers would join the two. */
+function dropEmptyType(list: string[]): void {
+  const at = list.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'content-type')
+  if (at >= 0) list.splice(at, 2)
+}
+
 /** Whether bytes of the request are still to come: the next request can't be told from them. */
 function hasUnreadBody({ request, headers }: Exchange): boolean {
   return !request.complete && (headers?.chunked === true || (headers?.contentLength ?? 0) > 0)
@@ -101,6 +107,7 @@ export function createForward(parts: ForwardParts) {
     if (outgoing.length !== undefined) {
       list.push('Content-Length', String(outgoing.length))
       if (upstream.isTrac && exchange.headers?.contentType === '') {
+        dropEmptyType(list)
         const type = outgoing.length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
         list.push('Content-Type', `application/${type}`)
       }
