@@ -16,7 +16,7 @@ const listen = async (server: Server): Promise<number> => {
   return (server.address() as AddressInfo).port
 }
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 // ── Trac, the gateway, and between them a relay that keeps what Trac was asked ───────────────────────
 
@@ -99,13 +99,9 @@ const places: readonly Place[] = [
   },
 ]
 
-/** Long enough for a busy machine. */
-const patience = { timeout: 30_000 }
-
 /** A browser in which Alice has signed in and been to Trac. */
 async function signIn(place: Place): Promise<BrowserContext> {
   const context = await browser.newContext()
-  context.setDefaultTimeout(patience.timeout)
   const page = await context.newPage()
   await page.goto(`${url}/auth/login?return_to=/trac/wiki/WikiStart`)
   await page.fill('input[name=email]', 'alice@example.edu')
