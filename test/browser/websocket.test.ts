@@ -7,14 +7,11 @@ import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { BrowserContext, Page } from 'playwright-core'
 import { startProvider } from '../../src/demo/provider.js'
-import { startBrowser } from '../fixtures/browser.js'
+import { patience, startBrowser } from '../fixtures/browser.js'
 import { startTestGateway } from '../fixtures/gateway.js'
 import { until } from '../fixtures/until.js'
 
-t.setTimeout(300_000)
-
-/** Long enough for a busy machine. */
-const patience = { timeout: 30_000 }
+t.setTimeout(600_000)
 
 /** Any address of it is a page, or an echo for who asks for a WebSocket. */
 const upstream = createServer((_request, response) => {
@@ -74,7 +71,6 @@ const address = gateway.url.replace('http:', 'ws:')
 /** A browser of its own in which somebody has signed in, on a page of ours. */
 async function signIn(name = 'sam'): Promise<[BrowserContext, Page]> {
   const context = await browser.newContext()
-  context.setDefaultTimeout(patience.timeout)
   const page = await context.newPage()
   await page.goto(`${gateway.url}/live/page`)
   await page.fill('input[name=email]', `${name}@example.edu`)
@@ -143,12 +139,16 @@ const cut = '1006 '
 
 type Line = Readonly<Record<string, unknown>>
 
-/** The log's lines of handshakes at a path that were not let through. */
-const refusalsAt = (path: string): readonly Line[] =>
-  gateway.lines.filter(
-    (line) =>
-      line['msg'] === 'request' && line['path'] === `/trac${path}` && line['status'] !== 101,
-  )
+/** The log's lines of handshakes at a path that were not let through; written when their connection has ended. */
+async function refusalsAt(path: string): Promise<readonly Line[]> {
+  const lines = () =>
+    gateway.lines.filter(
+      (line) =>
+        line['msg'] === 'request' && line['path'] === `/trac${path}` && line['status'] !== 101,
+    )
+  await until(() => lines().length > 0, `the handshake at ${path} is over`)
+  return lines()
+}
 
 async function revoke(user: string): Promise<void> {
   const answer = await fetch(`${gateway.adminUrl}/revoke`, {
@@ -197,7 +197,7 @@ void t.test('where no route lets it, it is refused and the page lives on', async
     t.equal((await Socket.open(page, path)).outcome, cut, path)
   }
   for (const path of ['/api/echo', '/wiki/WikiStart']) {
-    t.match(refusalsAt(path), [{ via: 'session', status: 403, code: 'ERR_UPGRADE_REFUSED' }])
+    t.match(await refusalsAt(path), [{ via: 'session', status: 403, code: 'ERR_UPGRADE_REFUSED' }])
   }
   t.equal(dialled.length, before)
   t.equal((await Socket.open(page, '/live/echo')).outcome, 'open')
@@ -209,7 +209,7 @@ void t.test('a visitor is refused where somebody is asked for, and nobody elsewh
   const page = await context.newPage()
   await page.goto(`${gateway.url}/open/page`)
   t.equal((await Socket.open(page, '/live/visitor')).outcome, cut)
-  t.match(refusalsAt('/live/visitor'), [{ status: 401, code: 'ERR_LOGIN_REQUIRED' }])
+  t.match(await refusalsAt('/live/visitor'), [{ status: 401, code: 'ERR_LOGIN_REQUIRED' }])
   const socket = await Socket.open(page, '/open/visitor')
   t.equal(socket.outcome, 'open')
   t.equal(dialled.at(-1)?.['x-trac-user'], '')
@@ -238,8 +238,10 @@ for (const { name, origin, rides } of foreign) {
     const asked = rides
       ? { ...cookie, status: 403, code: 'ERR_CROSS_SITE' }
       : { ...cookie, status: 401, code: 'ERR_LOGIN_REQUIRED' }
-    t.match(refusalsAt(`/live/${rides}`), [asked])
-    t.match(refusalsAt(`/open/${rides}`), [{ ...cookie, status: 403, code: 'ERR_CROSS_SITE' }])
+    t.match(await refusalsAt(`/live/${rides}`), [asked])
+    t.match(await refusalsAt(`/open/${rides}`), [
+      { ...cookie, status: 403, code: 'ERR_CROSS_SITE' },
+    ])
     t.equal(dialled.length, before, 'the upstream was never dialled')
     await context.close()
   })
@@ -254,8 +256,7 @@ void t.test('a frame without an origin is refused on our own page, too', async (
     frame.srcdoc = '<script>new WebSocket(${JSON.stringify(`${address}/open/nameless`)})</scr' + 'ipt>'
     document.body.append(frame)
   })()`)
-  await until(() => refusalsAt('/open/nameless').length > 0, 'the handshake')
-  t.match(refusalsAt('/open/nameless'), [{ status: 403, code: 'ERR_CROSS_SITE' }])
+  t.match(await refusalsAt('/open/nameless'), [{ status: 403, code: 'ERR_CROSS_SITE' }])
   t.equal(dialled.length, before)
   await context.close()
 })
@@ -310,7 +311,7 @@ void t.test('it outlives the tokens with which it began, and ends with the sessi
     headers: { authorization: `Bearer ${token}` },
   })
   witness.on('error', () => undefined)
-  const signal = AbortSignal.timeout(patience.timeout)
+  const signal = AbortSignal.timeout(patience)
   await once(witness, 'open', { signal })
   const witnessEnded = once(witness, 'close', { signal })
   await revoke('alice')
