@@ -196,6 +196,8 @@ const causes: readonly Cause[] = [
     reach: async (page) => {
       await page.goto(`${whole.url}/auth/login`)
       await authenticate(page, 'sam')
+      // Whoever leaves before that is not signed in.
+      await page.waitForURL(`${whole.url}/`)
       await page.goto(`${whole.url}/auth/logout`)
       const signedOut = page.waitForResponse('**/auth/signed-out')
       await page.getByRole('button', { name: 'Sign out' }).click()
@@ -254,7 +256,6 @@ const causes: readonly Cause[] = [
 async function open(t: Test, script: 'with script' | 'without script') {
   const context = await browser.newContext({ javaScriptEnabled: script === 'with script' })
   t.teardown(() => context.close())
-  context.setDefaultTimeout(30_000)
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('console', (message) => {
