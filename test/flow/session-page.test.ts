@@ -5,6 +5,7 @@ import { Visitor } from '../fixtures/visitor.js'
 import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
 const clock = createClock()
+clock.stop()
 const provider = await startProvider({ now: clock })
 const upstream = await startUpstream()
 const gateway = await startTestGateway({
