@@ -18,7 +18,7 @@ import type { createSpool } from './spool.js'
 /** An upstream with everything that was made for it at start. */
 export interface Upstream {
   readonly name: string
-  /** Trac's servers want a type for every body, even an empty one (trac.md §6). */
+  /** Trac's servers want a type for every body, even an empty one (trac.md §6); Trac names one for all it serves. */
   readonly isTrac: boolean
   readonly url: string
   readonly connections: Connections
@@ -115,11 +115,16 @@ export function createForward(parts: ForwardParts) {
     return list
   }
 
-  const answerHeaders = (exchange: Exchange, raw: readonly Buffer[]): string[] =>
+  const answerHeaders = (
+    exchange: Exchange,
+    upstream: Upstream,
+    raw: readonly Buffer[],
+  ): string[] =>
     clientHeaders(raw, parts.responseRules, {
       requestId: exchange.id,
       personal: exchange.identity?.via !== undefined && exchange.route?.access !== 'public',
       byCookie: exchange.identity?.via === 'session',
+      declaresTypes: upstream.isTrac,
       setCookies: exchange.setCookies,
     })
 
@@ -147,7 +152,7 @@ export function createForward(parts: ForwardParts) {
     const relay = new Relay(response, connection, method === 'HEAD', {
       headers(_status, raw) {
         parts.onAnswer(upstream.name, exchange, performance.now() - startedAt)
-        const headers = answerHeaders(exchange, raw)
+        const headers = answerHeaders(exchange, upstream, raw)
         if (hasUnreadBody(exchange)) headers.push('Connection', 'close')
         return headers
       },

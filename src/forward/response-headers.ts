@@ -15,6 +15,8 @@ export interface ResponseFacts {
   readonly personal: boolean
   /** Authenticated by cookie: no other origin may read it. */
   readonly byCookie: boolean
+  /** The upstream names the right type of all that it serves: a browser needs not look for another one. */
+  readonly declaresTypes: boolean
   readonly setCookies: readonly string[]
 }
 
@@ -66,6 +68,7 @@ export function clientHeaders(
   const list: string[] = ['X-Request-Id', facts.requestId]
   const named = connectionNames(raw)
   let cached = false
+  let typed = !facts.declaresTypes
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!.toString('latin1')
     const lower = name.toLowerCase()
@@ -79,8 +82,10 @@ export function clientHeaders(
       cached = true
       if (facts.personal && !isPersonalAlready(value)) value = `private, ${value}`
     }
+    if (lower === 'x-content-type-options') typed = true
     list.push(name, value)
   }
+  if (!typed) list.push('X-Content-Type-Options', 'nosniff')
   if (facts.setCookies.length > 0) list.push('Cache-Control', 'no-store')
   else if (facts.personal && !cached) list.push('Cache-Control', 'private')
   if (rules.secure) list.push('Strict-Transport-Security', hsts)

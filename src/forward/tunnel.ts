@@ -13,7 +13,11 @@ export interface TunnelParts {
   /** The headers the upstream receives, signed, without the upgrade's own. */
   readonly headersFor: (exchange: Exchange, upstream: Upstream) => string[]
   /** The upstream's headers as the client may see them. */
-  readonly clientHeaders: (exchange: Exchange, raw: readonly Buffer[]) => string[]
+  readonly clientHeaders: (
+    exchange: Exchange,
+    upstream: Upstream,
+    raw: readonly Buffer[],
+  ) => string[]
   /** Whether the token or session behind the exchange still holds. */
   readonly isAlive: (exchange: Exchange) => boolean
   readonly fail: (exchange: Exchange, upstream: Upstream, error: GatewayError) => void
@@ -62,6 +66,7 @@ function join(client: Duplex, upstream: Duplex, isAlive: () => boolean, onEnd: (
 export function createTunnel(parts: TunnelParts) {
   const accept = (
     exchange: Exchange,
+    upstream: Upstream,
     answer: IncomingMessage,
     upstreamSocket: Duplex,
     head: Buffer,
@@ -71,7 +76,7 @@ export function createTunnel(parts: TunnelParts) {
       upstreamSocket.destroy()
       return
     }
-    const headers = parts.clientHeaders(exchange, toBuffers(answer.rawHeaders))
+    const headers = parts.clientHeaders(exchange, upstream, toBuffers(answer.rawHeaders))
     let text = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
     exchange.upgraded = true
@@ -91,8 +96,8 @@ export function createTunnel(parts: TunnelParts) {
   }
 
   /** An upstream that does not upgrade answers like any other, on a connection that ends with it. */
-  const decline = (exchange: Exchange, answer: IncomingMessage): void => {
-    const headers = parts.clientHeaders(exchange, toBuffers(answer.rawHeaders))
+  const decline = (exchange: Exchange, upstream: Upstream, answer: IncomingMessage): void => {
+    const headers = parts.clientHeaders(exchange, upstream, toBuffers(answer.rawHeaders))
     exchange.response.writeHead(answer.statusCode ?? 502, [...headers, 'Connection', 'close'])
     answer.pipe(exchange.response)
     answer.once('close', () => {
@@ -124,12 +129,12 @@ export function createTunnel(parts: TunnelParts) {
       parts.fail(exchange, upstream, new GatewayError('ERR_UPSTREAM_TIMEOUT'))
     })
     dialled.once('error', fault)
-    dialled.once('response', (answer) => decline(exchange, answer))
+    dialled.once('response', (answer) => decline(exchange, upstream, answer))
     dialled.once('upgrade', (answer, socket, head) => {
       dialled.off('error', fault)
       exchange.response.off('close', gone)
       socket.setTimeout(0)
-      accept(exchange, answer, socket, head)
+      accept(exchange, upstream, answer, socket, head)
     })
     dialled.end()
   }

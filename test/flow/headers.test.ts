@@ -387,6 +387,23 @@ await t.test(
   },
 )
 
+await t.test(
+  'what Trac declares a type of is of no other; another upstream says so itself',
+  async (t) => {
+    const sniffed = async (path: string, headers: readonly string[]) => {
+      const own = await startRawUpstream(answering(() => answerText('x', headers)))
+      t.teardown(() => own.close())
+      const front = await startTestGateway({ provider, tracUrl: own.url, apiUrl: own.url, overlay })
+      t.teardown(() => front.close())
+      return (await ask(front, `GET ${path}`, [token])).header('x-content-type-options')
+    }
+    t.equal(await sniffed('/trac/wiki', ['Content-Type: text/html']), 'nosniff')
+    t.equal(await sniffed('/trac/wiki', ['X-Content-Type-Options: theirs']), 'theirs')
+    t.equal(await sniffed('/trac/api/x', ['Content-Type: text/html']), '')
+    t.equal(await sniffed('/trac/api/x', ['X-Content-Type-Options: theirs']), 'theirs')
+  },
+)
+
 await t.test('the request id is ours, taken over from a client if well-formed', async (t) => {
   const kept = await heard(['X-Request-Id: theirs'], ['X-Request-Id: abc.DEF_1-2'])
   t.equal(kept.header('x-request-id'), 'abc.DEF_1-2')

@@ -1,4 +1,4 @@
-/** What testssl finds of our own TLS and of the headers of our pages: nothing of medium severity or worse. */
+/** What testssl finds of our own TLS and of the headers of our pages and of Trac’s: nothing of medium severity or worse. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { startTestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
+import { startFixture, testKey } from '../fixtures/tracs.js'
 
 const run = promisify(execFile)
 
@@ -36,18 +37,24 @@ const ofThisMachine: Readonly<Record<string, string>> = {
   engine_problem: 'its OpenSSL has no GOST engine, which no browser has either',
 }
 
-const upstream = await startUpstream()
+// As README asks for: what Trac sets itself is its own affair.
+const base_url = 'https://localhost/trac'
+const trac = await startFixture(t, 'tracd 1.6', {
+  basePath: '/trac',
+  ini: { trac: { base_url, secure_cookies: 'true' } },
+})
 const port = await freePort()
 const { certificate, key } = createCertificate()
 const gateway = await startTestGateway({
   port,
-  tracUrl: upstream.url,
+  tracUrl: `http://127.0.0.1:${trac.port}`,
+  signingKey: testKey,
   env: { CERTIFICATE: certificate, KEY: key },
   overlay: {
     identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
     server: {
       // testssl names no port in its Host.
-      publicUrl: 'https://localhost/trac',
+      publicUrl: base_url,
       tls: { certificate: { fromEnv: 'CERTIFICATE' }, key: { fromEnv: 'KEY' } },
     },
   },
@@ -55,7 +62,6 @@ const gateway = await startTestGateway({
 const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-testssl-'))
 t.teardown(async () => {
   await gateway.close()
-  await upstream.close()
   await rm(folder, { recursive: true })
 })
 
@@ -105,3 +111,22 @@ void t.test('the headers of the redirect at the root', async (t) => {
   t.match(found(findings, 'HSTS_time'), /days/)
   t.strictSame(seriousOf(findings), [])
 })
+
+for (const [what, path, status] of [
+  ['a page of Trac', '/trac/wiki/WikiStart', 200],
+  ['a script of Trac', '/trac/chrome/common/js/trac.js', 200],
+  ['what Trac does not have', '/trac/wiki/NoSuchPage', 404],
+] as const) {
+  void t.test(`the headers of ${what}`, async (t) => {
+    const findings = await testssl(
+      `trac-${path.slice(path.lastIndexOf('/') + 1)}`,
+      path,
+      '--headers',
+    )
+    t.match(found(findings, 'HTTP_status_code'), new RegExp(`^${status}`))
+    t.match(found(findings, 'HSTS_time'), /days/)
+    t.match(found(findings, 'banner_server'), /No Server banner/i)
+    t.equal(found(findings, 'X-Content-Type-Options'), 'nosniff')
+    t.strictSame(seriousOf(findings), [])
+  })
+}

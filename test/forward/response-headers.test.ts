@@ -20,7 +20,14 @@ function heard(
   const list = clientHeaders(
     raw,
     { cookieStem: stem, secure },
-    { requestId: 'id', personal: false, byCookie: false, setCookies: [], ...facts },
+    {
+      requestId: 'id',
+      personal: false,
+      byCookie: false,
+      declaresTypes: false,
+      setCookies: [],
+      ...facts,
+    },
   )
   const pairs = list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
   const always = ['X-Request-Id: id', 'Strict-Transport-Security: max-age=31536000']
@@ -50,6 +57,13 @@ const cases: readonly (readonly [
   [['Set-Cookie: a=trac_auth'], {}, ['Set-Cookie: a=trac_auth']],
   [['Access-Control-Allow-Origin: *', 'access-control-expose-headers: x'], { byCookie: true }, []],
   [['Access-Control-Allow-Origin: *'], {}, ['Access-Control-Allow-Origin: *']],
+  [
+    ['Content-Type: a/b'],
+    { declaresTypes: true },
+    ['Content-Type: a/b', 'X-Content-Type-Options: nosniff'],
+  ],
+  [['x-content-type-options: own'], { declaresTypes: true }, ['x-content-type-options: own']],
+  [['X-Content-Type-Options: own'], {}, ['X-Content-Type-Options: own']],
   [[], { personal: true }, ['Cache-Control: private']],
   [['Cache-Control: max-age=1'], { personal: true }, ['Cache-Control: private, max-age=1']],
   [
