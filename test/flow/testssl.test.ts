@@ -35,6 +35,7 @@ const byNature: Readonly<Record<string, string>> = {
 /** What says something of this machine and not of the server. */
 const ofThisMachine: Readonly<Record<string, string>> = {
   engine_problem: 'its OpenSSL has no GOST engine, which no browser has either',
+  sessionresumption_ticket: 'its client does not wait for the ticket, which is late on a busy one',
 }
 
 // As README asks for: what Trac sets itself is its own affair.
