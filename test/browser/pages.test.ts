@@ -11,7 +11,7 @@ import type { Answer } from '../fixtures/scripted-provider.js'
 import { authenticate } from '../fixtures/trac-stage.js'
 import { until } from '../fixtures/until.js'
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 const browser = await startBrowser()
 const provider = await startScriptedProvider()
 // Takes a request and never answers.

@@ -13,7 +13,7 @@ import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const provider = await startProvider()
 const upstream = await startUpstream()

@@ -13,7 +13,7 @@ import { tokensBy } from '../fixtures/scripted-tokens.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const minute = 60_000
 const upstream = await startUpstream()

@@ -19,7 +19,7 @@ import { createSealer } from '../../src/session/seal.js'
 import { createSessions } from '../../src/session/sessions.js'
 import type { Principal } from '../../src/identity.js'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const upstream = await startUpstream()
 t.teardown(() => upstream.close())
@@ -61,6 +61,7 @@ async function stage(t: Test) {
   // Sign-ins as a gateway leaves them in Redis, all with tokens that end at one instant.
   const signIns = createSessions({
     store: keeping.store(createSealer('session', context)),
+    memory: keeping.memory,
     revocations: keeping.revocations,
     toPrincipal: () => ({ user: '' }) as Principal,
     renew: () => Promise.reject(new Error('only the gateways renew')),

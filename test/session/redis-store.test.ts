@@ -10,11 +10,12 @@ import { createSharedLog } from '../../src/session/redis-revocations.js'
 import { createRedisStore } from '../../src/session/redis-store.js'
 import { createRevocations } from '../../src/session/revocations.js'
 import { createSealer } from '../../src/session/seal.js'
+import { createSessionMemory } from '../../src/session/memory.js'
 import { createSessions } from '../../src/session/sessions.js'
 import type { Resolved, Sessions } from '../../src/session/sessions.js'
 import type { OpenSession } from '../../src/session/shelf.js'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const minute = 60_000
 const profile: Profile = {
@@ -71,6 +72,7 @@ async function stage(t: Test) {
     return createSessions({
       ...limits,
       store: createRedisStore({ ...limits, link, sealer, now }),
+      memory: createSessionMemory(now),
       revocations: createRevocations(now, life, log),
       toPrincipal: ({ username }) => ({ user: username }) as Principal,
       renew,
