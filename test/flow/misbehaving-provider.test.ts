@@ -25,6 +25,8 @@ import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
 
+t.setTimeout(600_000)
+
 const minute = 60_000
 const hour = 60 * minute
 /** Never asked for anything, whoever points there. */
