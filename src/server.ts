@@ -257,7 +257,7 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     )
     for (const endpoint of [...table, forwardAuth]) {
       const steps = ownSteps(endpoint, limited, counters.bySession, identify, anonymous, reply)
-      addEndpoint(own, endpoint, steps, server.timeouts.bodyIdle)
+      addEndpoint(own, endpoint, steps, server.timeouts.bodyIdle, reply.refuse)
     }
   })
 
@@ -452,18 +452,23 @@ function addEndpoint(
   endpoint: Endpoint,
   steps: readonly Step[],
   patience: Milliseconds,
+  refuse: (exchange: Exchange, error: GatewayError) => void,
 ): void {
   app.route({
     url: endpoint.path,
     method: allMethods,
-    onRequest: (request, reply, done) => {
-      if (hasBody(request.exchange)) {
-        const timer = setTimeout(() => request.raw.destroy(), patience)
+    onRequest: (request, reply, done) => runSteps(steps, request, reply, done),
+    preParsing: (request, reply, _payload, done) => {
+      const { raw, exchange } = request
+      if (hasBody(exchange)) {
+        // Whatever of the body comes then finds the answer given, and Fastify goes no further.
+        const late = () => refuse(exchange, new GatewayError('ERR_CLIENT_TIMEOUT'))
+        const timer = setTimeout(late, patience)
         const stop = (): void => clearTimeout(timer)
-        request.raw.once('end', stop)
+        raw.once('end', stop)
         reply.raw.once('close', stop)
       }
-      runSteps(steps, request, reply, done)
+      done()
     },
     handler: async (request, reply) => {
       const body = request.body instanceof Buffer ? request.body : Buffer.alloc(0)

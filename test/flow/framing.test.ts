@@ -1,5 +1,6 @@
 /** Where one message ends and the next begins: towards the upstream one reading only, towards the client a clean connection. */
 import t from 'tap'
+import { startAttacked } from '../fixtures/attacked.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import {
@@ -401,3 +402,40 @@ await t.test(
     t.equal(upstream.received.length, before)
   },
 )
+
+await t.test('a body for one of our endpoints that stops coming is 408, once', async (t) => {
+  const { gateway, provider } = await startAttacked(t, {
+    server: { timeouts: { bodyIdle: '1s' } },
+  })
+  const json = '{"refresh_token":"made-up"}'
+  const half = json.slice(0, 9)
+  const cases: readonly (readonly [path: string, header: string, begun: string, rest: string])[] = [
+    ['/trac/auth/refresh', `Content-Length: ${json.length}`, half, json.slice(9)],
+    ['/trac/auth/refresh', `Content-Length: ${json.length}`, '', json],
+    ['/trac/auth/refresh', 'Transfer-Encoding: chunked', `9\r\n${half}\r\n`, '0\r\n\r\n'],
+    ['/trac/auth/backchannel-logout', 'Content-Length: 30', 'logout_token=', 'x'.repeat(17)],
+    ['/trac/auth/logout', 'Content-Length: 3', 'a', '=b'],
+  ]
+  for (const [path, header, begun, rest] of cases) {
+    const before = gateway.lines.length
+    const asked = provider.counts.token
+    const wire = new Wire(gateway.port)
+    const headers = [header, 'Content-Type: application/json', 'Connection: keep-alive']
+    wire.send(requestText(gateway, `POST ${path}`, headers, begun))
+    const answer = await wire.answer('POST')
+    const what = `${path} ${header}`
+    t.equal(answer?.status, 408, what)
+    t.match(JSON.parse(answer?.body ?? ''), {
+      error: 'request_timeout',
+      code: 'ERR_CLIENT_TIMEOUT',
+    })
+    t.equal(answer?.header('connection'), 'close')
+    wire.send(rest)
+    t.equal(await wire.end(), '', 'one answer, whatever comes after it')
+    const logged = gateway.lines.slice(before).filter(({ msg }) => msg === 'request')
+    t.match(logged, [{ path, status: 408, code: 'ERR_CLIENT_TIMEOUT' }], what)
+    t.equal(logged.length, 1, 'logged once')
+    t.equal(provider.counts.token, asked, 'what comes too late is not acted upon')
+  }
+  t.equal((await ask(gateway, 'GET /trac/auth/healthz')).status, 200)
+})
