@@ -12,16 +12,16 @@ type RunDemo = typeof RunDemoFunction
 
 const defaultConfig = 'gateway.yaml'
 
-/** Serves until SIGTERM or SIGINT; SIGHUP reads the certificate again. */
+/** Serves until SIGTERM or SIGINT; SIGHUP reads configuration and certificate again. */
 async function serve(path: string): Promise<number> {
-  const gateway = await start(path, { env: process.env })
-  if (gateway === undefined) return 1
-  process.on('SIGHUP', () => gateway.reload())
+  const started = await start(path, { env: process.env })
+  if (started === undefined) return 1
+  process.on('SIGHUP', () => void started.reload())
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
-  await gateway.close()
+  await started.close()
   return 0
 }
 
@@ -38,9 +38,9 @@ async function demo(): Promise<number> {
   return runDemo({
     environment: process.env,
     startGateway: async (configPath, environment) => {
-      const gateway = await start(configPath, { env: { ...process.env, ...environment } })
-      if (gateway === undefined) throw new Error('the gateway did not start')
-      return gateway
+      const started = await start(configPath, { env: { ...process.env, ...environment } })
+      if (started === undefined) throw new Error('the gateway did not start')
+      return started
     },
   })
 }

@@ -1,5 +1,4 @@
 /** Builds every room out of one configuration and joins them; what is built here never changes while it serves. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { createGrants, anonymousGrants } from './authorize/permissions.js'
 import { compileRoutes, unmatchedRoute } from './authorize/compile.js'
@@ -19,15 +18,12 @@ import { createNaming } from './identify/naming.js'
 import { anonymousPrincipal, personPrincipal } from './identify/principals.js'
 import { createUserinfo } from './identify/userinfo.js'
 import { createTokenChecks } from './login/exchange-tokens.js'
+import { createIssuers } from './issuers.js'
+import type { Provider } from './issuers.js'
 import type { Metrics } from './observe/metrics.js'
 import { providerFetch } from './oidc/fetch.js'
-import { createKeySource } from './oidc/keys.js'
-import type { KeySource } from './oidc/keys.js'
-import { createEndpointFinder } from './oidc/provider.js'
-import type { FindEndpoints } from './oidc/provider.js'
 import { createTokenClient } from './oidc/tokens.js'
 import { createVerifier } from './oidc/verify.js'
-import type { Issuer } from './oidc/verify.js'
 import type { PublicAddress } from './edge/entrance.js'
 import { foreignCookies, nameCookies } from './session/cookies.js'
 import type { CookieNames } from './session/cookies.js'
@@ -49,78 +45,6 @@ export interface Surroundings {
   /** Whether the keys of the main issuer, or Trac, could be reached just now. */
   readonly onKeys: (ok: boolean) => void
   readonly onUpstream: (ok: boolean) => void
-}
-
-/** Keeps the key set of the main issuer over a restart. */
-function keyFile(path: string | undefined, logger: Logger) {
-  if (path === undefined) return {}
-  const read = (): string | undefined => {
-    try {
-      return readFileSync(path, 'utf8')
-    } catch {
-      return undefined
-    }
-  }
-  const write = (text: string): void => {
-    writeFileSync(`${path}.new`, text, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
-  }
-  const onFault = (cause: unknown) => logger.warn({ cause }, 'keys could not be kept in cacheFile')
-  return { cache: { read, write, onFault } }
-}
-
-function createKeys(
-  config: Config,
-  around: Surroundings,
-  jwksUri: () => Promise<string>,
-  main: boolean,
-): KeySource {
-  const { identity } = config
-  return createKeySource({
-    jwksUri,
-    algorithms: identity.algorithms,
-    maxAge: identity.keys.maxAge,
-    coolDown: identity.keys.coolDown,
-    fetch: providerFetch,
-    now: around.now,
-    onFetch: (result, cause) => {
-      around.metrics.jwksFetches.inc({ result })
-      if (main) around.onKeys(result === 'ok')
-      if (result === 'failed') around.logger.warn({ cause }, 'keys could not be fetched')
-    },
-    ...(main ? keyFile(identity.keys.cacheFile, around.logger) : {}),
-  })
-}
-
-/** The main issuer first, then the additional ones. */
-function createIssuers(config: Config, around: Surroundings, endpoints: FindEndpoints) {
-  const { identity } = config
-  const main: Issuer = {
-    issuer: identity.issuer,
-    cognito: identity.cognito !== undefined,
-    main: true,
-    clients: new Set([identity.clientId, ...identity.acceptClients]),
-    machines: new Set(Object.keys(identity.machines)),
-    keys: createKeys(config, around, async () => (await endpoints()).jwks, true),
-  }
-  const others = identity.additionalIssuers.map((other): Issuer => {
-    const find = createEndpointFinder({
-      issuer: other.issuer,
-      cognitoDomain: other.cognito ? other.issuer : undefined,
-      insecure: other.issuer.startsWith('http:'),
-      fetch: providerFetch,
-      now: around.now,
-    })
-    return {
-      issuer: other.issuer,
-      cognito: other.cognito,
-      main: false,
-      clients: new Set(other.clients),
-      machines: new Set(),
-      keys: createKeys(config, around, async () => (await find()).jwks, false),
-    }
-  })
-  return { main, all: [main, ...others] }
 }
 
 /** Groups that mean something: only these are kept in sessions. */
@@ -178,7 +102,7 @@ function createUpstreams(
     const connections = createConnections({
       url: upstream.url,
       connectTimeout: upstream.timeouts.connect,
-      onCount: (open) => around.metrics.upstreamConnections.set({ upstream: name }, open),
+      onCount: (change) => around.metrics.upstreamConnections.inc({ upstream: name }, change),
     })
     upstreams.set(name, {
       name,
@@ -201,8 +125,11 @@ function createUpstreams(
 /** Everything that one configuration becomes. */
 export type Rooms = ReturnType<typeof createRooms>
 
-/** Builds the rooms; opens no connection and reads no clock. */
-export function createRooms(config: Config, around: Surroundings) {
+/**
+ * Builds the rooms; opens no connection and reads no clock.
+ * @param earlier what served until now: what is known of the provider is taken over where it still holds
+ */
+export function createRooms(config: Config, around: Surroundings, earlier?: Provider) {
   const { identity, session, permissions, server } = config
   const { address, now, metrics, keeping } = around
   const { revocations } = keeping
@@ -210,14 +137,7 @@ export function createRooms(config: Config, around: Surroundings) {
   const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
   const names = nameCookies(address.url, identity.issuer, identity.clientId)
   const insecure = identity.issuer.startsWith('http:')
-  const endpoints = createEndpointFinder({
-    issuer: identity.issuer,
-    cognitoDomain: identity.cognito?.domain,
-    insecure,
-    fetch: providerFetch,
-    now,
-  })
-  const issuers = createIssuers(config, around, endpoints)
+  const { endpoints, issuers } = createIssuers(config, around, earlier)
   const verify = createVerifier(issuers.all, {
     algorithms: identity.algorithms,
     clockTolerance: identity.clockTolerance,
@@ -262,6 +182,7 @@ export function createRooms(config: Config, around: Surroundings) {
   }
   const sessions = createSessions({
     store: keeping.store(createSealer('session', sealContext)),
+    memory: keeping.memory,
     revocations,
     toPrincipal,
     renew: async (refreshToken, subject) =>
@@ -294,7 +215,7 @@ export function createRooms(config: Config, around: Surroundings) {
   })
   return {
     config,
-    /** Origins that a sign-out form may lead to. */
+    /** Origins that a sign-out form may lead to, as far as they are known before the provider was asked. */
     formTargets: [new URL(identity.cognito?.domain ?? identity.issuer).origin],
     routes,
     router: createRouter(routes),

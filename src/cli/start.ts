@@ -1,10 +1,12 @@
-/** `trac-gateway start`: serves until it is told to stop. */
+/** `trac-gateway start`: serves until it is told to stop, by the configuration as it is from time to time. */
 import type { Logger } from 'pino'
 import { loadConfig } from '../config/load.js'
+import type { Loaded } from '../config/load.js'
 import { ConfigProblems, formatProblem } from '../config/problems.js'
 import { startGateway } from '../gateway.js'
 import type { Gateway } from '../gateway.js'
 import { createLogger } from '../observe/logger.js'
+import { watchFiles } from './watch-files.js'
 
 /** What the process brings. */
 export interface StartOptions {
@@ -14,20 +16,63 @@ export interface StartOptions {
   readonly logger?: Logger
 }
 
+/** A gateway that follows its configuration. */
+export interface Started {
+  readonly gateway: Gateway
+  /** Reads configuration and certificate again now; what is wrong with them is logged, and the old ones serve on. */
+  reload(): Promise<void>
+  close(): Promise<void>
+}
+
 /**
- * Loads a configuration and starts it.
+ * Loads a configuration, starts it, and follows its files from then on.
  * @returns undefined if it can't be started; why has been printed
  */
-export async function start(path: string, options: StartOptions): Promise<Gateway | undefined> {
+export async function start(path: string, options: StartOptions): Promise<Started | undefined> {
   const print = options.print ?? ((text) => void process.stderr.write(text))
   try {
-    const { config, warnings } = loadConfig(path, { env: options.env })
-    const logger = options.logger ?? createLogger(config.log.level)
-    for (const warning of warnings) logger.warn({ file: path }, formatProblem(warning))
-    return await startGateway({ config, logger })
+    const loaded = loadConfig(path, { env: options.env })
+    const logger = options.logger ?? createLogger(loaded.config.log.level)
+    const warn = ({ warnings }: Loaded): void => {
+      for (const warning of warnings) logger.warn({ file: path }, formatProblem(warning))
+    }
+    warn(loaded)
+    const gateway = await startGateway({ config: loaded.config, logger })
+    return follow(gateway, loaded, () => loadConfig(path, { env: options.env }), warn)
   } catch (error) {
     print(`${explain(error)}\n`)
     return undefined
+  }
+}
+
+/** Hands every new configuration to the gateway, all of it or nothing. */
+function follow(
+  gateway: Gateway,
+  first: Loaded,
+  load: () => Loaded,
+  onTaken: (loaded: Loaded) => void,
+): Started {
+  const reloadConfig = async (): Promise<void> => {
+    try {
+      const loaded = load()
+      watch.follow(loaded.files)
+      if (await gateway.take(loaded.config)) onTaken(loaded)
+    } catch (error) {
+      gateway.refuse(error instanceof ConfigProblems ? explain(error) : error)
+    }
+  }
+  const watch = watchFiles(() => void reloadConfig())
+  watch.follow(first.files)
+  return {
+    gateway,
+    async reload() {
+      gateway.reloadCertificate()
+      await reloadConfig()
+    },
+    async close() {
+      watch.close()
+      await gateway.close()
+    },
   }
 }
 

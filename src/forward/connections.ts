@@ -9,7 +9,8 @@ export interface ConnectionOptions {
   /** `http(s)://host:port`, or `unix:/path`. */
   readonly url: string
   readonly connectTimeout: Milliseconds
-  readonly onCount: (open: number) => void
+  /** One more is open, or one less. */
+  readonly onCount: (change: 1 | -1) => void
 }
 
 /** One connection. Its socket is known once it has connected. */
@@ -52,7 +53,7 @@ export function createConnections(options: ConnectionOptions) {
     if (!open.delete(connection)) return
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)
-    options.onCount(open.size)
+    options.onCount(-1)
     void connection.client.destroy()
   }
 
@@ -77,7 +78,7 @@ export function createConnections(options: ConnectionOptions) {
     // The client would quietly connect again: a connection here is one socket, and then it is over.
     client.on('disconnect', () => discard(connection))
     open.add(connection)
-    options.onCount(open.size)
+    options.onCount(1)
     return connection
   }
 

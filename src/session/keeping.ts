@@ -7,6 +7,8 @@ import type { RedisLink } from './redis.js'
 import { createSharedLog } from './redis-revocations.js'
 import { createRedisStore } from './redis-store.js'
 import { createRevocationFile, createRevocations } from './revocations.js'
+import { createSessionMemory } from './memory.js'
+import type { SessionMemory } from './memory.js'
 import type { Revocations } from './revocations.js'
 import type { Sealer } from './seal.js'
 import { createCookieStore } from './store.js'
@@ -15,6 +17,7 @@ import type { SessionStore } from './store.js'
 /** What outlives a request, and perhaps the process. */
 export interface Keeping {
   readonly revocations: Revocations
+  readonly memory: SessionMemory
   /** Counts for all replicas; undefined: each process for itself. */
   readonly redis: RedisLink | undefined
   store(sealer: Sealer): SessionStore
@@ -31,11 +34,13 @@ export interface KeepingEvents {
 export function openKeeping(config: Config, now: Now, events: KeepingEvents): Keeping {
   const { session, identity, server } = config
   const { maxTokenLife } = identity
+  const memory = createSessionMemory(now)
   if (session.store === 'cookie' || session.redis === undefined) {
     const path = session.revocationFile
     const log = path === undefined ? undefined : createRevocationFile(path, now)
     return {
       revocations: createRevocations(now, maxTokenLife, log),
+      memory,
       redis: undefined,
       store: createCookieStore,
       close: () => undefined,
@@ -56,6 +61,7 @@ export function openKeeping(config: Config, now: Now, events: KeepingEvents): Ke
   const { idleTimeout, maxAge } = session
   return {
     revocations,
+    memory,
     redis: link,
     store: (sealer) => createRedisStore({ link, sealer, idleTimeout, maxAge, now }),
     close() {

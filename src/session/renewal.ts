@@ -1,6 +1,7 @@
 /** Renewals: one exchange of a session at a time, here and over replicas, whose result everybody shares (design §7). */
 import { GatewayError } from '../errors.js'
 import type { Milliseconds, Now, Profile } from '../identity.js'
+import type { SessionMemory } from './memory.js'
 import type { Revocations } from './revocations.js'
 import type { OpenSession, Shelf } from './shelf.js'
 import type { SessionStore } from './store.js'
@@ -22,6 +23,7 @@ export type Renew = (refreshToken: string, subject: string) => Promise<Renewed>
 /** What renewals are built with; spans in milliseconds. */
 export interface RenewalOptions {
   readonly store: SessionStore
+  readonly memory: SessionMemory
   readonly revocations: Revocations
   readonly renew: Renew
   readonly now: Now
@@ -46,7 +48,7 @@ const jitter = 0.05
 /** Creates the renewals of the sessions on a shelf. */
 export function createRenewal(shelf: Shelf, options: RenewalOptions) {
   const { store, revocations, now } = options
-  const running = new Map<string, Promise<OpenSession>>()
+  const { running } = options.memory
   const seconds = () => Math.floor(now() / 1000)
 
   /** When tokens that end then should be renewed, in seconds. */
@@ -72,8 +74,8 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
     return loaded
   }
 
-  /** One change of a session at a time; those who come meanwhile get its result. */
-  const advance = (
+  /** One change of a session at a time; those who come meanwhile get its result, also from before a reload. */
+  const advance = async (
     session: OpenSession,
     work: (current: OpenSession) => Promise<OpenSession | undefined>,
     waits: boolean,
@@ -84,7 +86,9 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
       change = changeAlone(shelf.newestOf(session), work, waits).finally(() => running.delete(id))
       running.set(id, change)
     }
-    return change
+    const changed = shelf.own(await change)
+    if (changed === undefined) throw new GatewayError('ERR_SESSION_ENDED')
+    return changed
   }
 
   /** The provider's last word: the session ends where a store can end it, and serves its tokens' life out elsewhere. */

@@ -4,7 +4,6 @@ import type { Milliseconds, Profile } from '../identity.js'
 import { createRenewal, isEnded } from './renewal.js'
 import type { RenewalOptions } from './renewal.js'
 import type { Traces } from './revocations.js'
-import { createReplaced } from './replaced.js'
 import { createShelf, fingerprint } from './shelf.js'
 import type { OpenSession, ShelfOptions } from './shelf.js'
 
@@ -35,7 +34,7 @@ export function createSessions(options: SessionOptions) {
   const { store, revocations, now } = options
   const shelf = createShelf(options)
   const renewal = createRenewal(shelf, options)
-  const replaced = createReplaced(now)
+  const { replaced } = options.memory
   const seconds = () => Math.floor(now() / 1000)
 
   const isRevoked = (session: OpenSession): boolean => {

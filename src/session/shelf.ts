@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../errors.js'
 import type { Identity, Milliseconds, Now, Principal, Profile } from '../identity.js'
 import { longestSession } from './cookies.js'
+import type { SessionMemory } from './memory.js'
 import type { Traces } from './revocations.js'
 import type { SessionRecord, SessionStore, StoredSession } from './store.js'
 
@@ -22,11 +23,14 @@ export interface OpenSession {
   retryAt: Milliseconds
   /** When the store was last asked for it. */
   readAt: Milliseconds
+  /** The shelf it stands on: another configuration may give the same record another identity. */
+  readonly shelf: object
 }
 
 /** What a shelf is built with. */
 export interface ShelfOptions {
   readonly store: SessionStore
+  readonly memory: SessionMemory
   /** @throws {@link GatewayError} ERR_NAME_… — the configuration no longer lets that person in */
   readonly toPrincipal: (profile: Profile) => Principal
   readonly now: Now
@@ -53,8 +57,8 @@ export function createShelf(options: ShelfOptions) {
   const { store, now } = options
   // Keyed by the hash of a value that opened: nothing a client makes up gets in.
   const byValue = new LRUCache<string, OpenSession>({ max: mostOpen })
-  // The newest copy of each session that this process wrote, for siblings with an older one.
-  const newest = new LRUCache<string, OpenSession>({ max: mostOpen })
+  const { newest } = options.memory
+  const self = {}
   const reading = new Map<string, Promise<StoredSession | undefined>>()
 
   const tracesOfRecord = (record: SessionRecord): Traces => ({
@@ -81,6 +85,7 @@ export function createShelf(options: ShelfOptions) {
       final: false,
       retryAt: 0,
       readAt: now(),
+      shelf: self,
     }
     byValue.set(fingerprint(value), session)
     return session
@@ -142,9 +147,19 @@ export function createShelf(options: ShelfOptions) {
     return known
   }
 
+  /** The same session as this configuration sees it; undefined if that no longer lets the person in. */
+  const own = (session: OpenSession): OpenSession | undefined => {
+    if (session.shelf === self) return session
+    const mine = tryAdmit(session.record, session.value)
+    if (mine !== undefined) newest.set(session.record.id, mine)
+    return mine
+  }
+
   const newestOf = (session: OpenSession): OpenSession => {
     const known = newest.get(session.record.id)
-    return known !== undefined && known.record.v > session.record.v ? known : session
+    return known !== undefined && known.record.v > session.record.v
+      ? (own(known) ?? session)
+      : session
   }
 
   /** Writes the next version; undefined if another replica's came first, or the session was ended meanwhile. */
@@ -167,6 +182,7 @@ export function createShelf(options: ShelfOptions) {
     find: (value: string): OpenSession | undefined => byValue.get(fingerprint(value)),
     /** What is known here of the same session and is at least as new. */
     newestOf,
+    own,
     keep,
     forget,
     read,

@@ -262,7 +262,7 @@ void t.test('a gateway that has ended looks no more', async (t) => {
   const stage = await startStage(t)
   await stage.gateway.close()
   await write(stage.folder, createCertificate())
-  stage.gateway.reload()
+  stage.gateway.reloadCertificate()
   // Another one that saw the same span of time pass.
   const other = await startStage(t)
   const second = createCertificate()

@@ -4,6 +4,7 @@ import { GatewayError } from '../../src/errors.js'
 import type { Principal, Profile } from '../../src/identity.js'
 import { createRevocations } from '../../src/session/revocations.js'
 import { createSealer } from '../../src/session/seal.js'
+import { createSessionMemory } from '../../src/session/memory.js'
 import { createSessions } from '../../src/session/sessions.js'
 import type { Resolved, SessionOptions } from '../../src/session/sessions.js'
 import type { OpenSession } from '../../src/session/shelf.js'
@@ -45,6 +46,7 @@ function stage() {
   const process = (more: Partial<SessionOptions> = {}) =>
     createSessions({
       store: createCookieStore(createSealer('session', sealContext)),
+      memory: createSessionMemory(() => state.now),
       revocations: createRevocations(() => state.now, 86_400_000, undefined),
       toPrincipal: ({ username }) => ({ user: username }) as Principal,
       renew,

@@ -1,0 +1,43 @@
+/** What a running gateway can't change: a new configuration that differs there needs a new process. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Config } from './schema.js'
+
+/** Keys that the listeners, the cookies' names, the store and the revocations are opened with. */
+const fixedKeys = [
+  ...['server.publicUrl', 'server.listen', 'server.tls', 'server.limits.header'],
+  ...['server.timeouts.headers', 'server.timeouts.keepAlive', 'admin'],
+  ...['identity.issuer', 'identity.clientId', 'identity.maxTokenLife'],
+  ...['session.store', 'session.redis', 'session.revocationFile'],
+]
+
+/** With Redis, records end there by themselves after these. */
+const fixedWithRedis = ['session.maxAge', 'session.idleTimeout']
+
+function valueAt(config: Config, key: string): unknown {
+  const steps = key.split('.')
+  return steps.reduce<unknown>(
+    (value, step) => (value as Readonly<Record<string, unknown>> | undefined)?.[step],
+    config,
+  )
+}
+
+/** A certificate's files are watched by themselves: what they hold is no change of the configuration. */
+function withoutFiles(config: Config): Config {
+  const { tls } = config.server
+  if (tls === undefined) return config
+  const nameOnly = ({ path, value }: typeof tls.key) => ({ path, value: path ? '' : value })
+  const names = { certificate: nameOnly(tls.certificate), key: nameOnly(tls.key) }
+  return { ...config, server: { ...config.server, tls: names } }
+}
+
+/** Whether two configurations are one and the same. */
+export function isSameConfig(running: Config, next: Config): boolean {
+  return isDeepStrictEqual(withoutFiles(running), withoutFiles(next))
+}
+
+/** The keys in which two configurations differ and that a reload can't change. */
+export function fixedChanges(running: Config, next: Config): readonly string[] {
+  const [before, after] = [withoutFiles(running), withoutFiles(next)]
+  const keys = running.session.store === 'redis' ? [...fixedKeys, ...fixedWithRedis] : fixedKeys
+  return keys.filter((key) => !isDeepStrictEqual(valueAt(before, key), valueAt(after, key)))
+}
