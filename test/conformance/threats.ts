@@ -67,7 +67,7 @@ export const unnumbered: readonly string[] = [
 /** What users of such gateways suffered (threats.md §3), and what Cognito does. */
 export const complaints: readonly string[] = [
   ...['1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12', '13', '14', '15', '16', '17'],
-  ...['24', '26'],
+  ...['22', '24', '26'],
 ]
 export const cognito: readonly string[] = [
   'Cognito: what its tokens carry',
