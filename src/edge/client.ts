@@ -1,5 +1,5 @@
 /** Who is on the other end of the connection: its address and scheme, believed from trusted proxies only (design §2). */
-import { BlockList, isIP, isIPv4 } from 'node:net'
+import { BlockList, SocketAddress, isIP, isIPv4 } from 'node:net'
 import type { Socket } from 'node:net'
 import type { RequestHeaders } from '../exchange.js'
 
@@ -14,26 +14,37 @@ export interface Client {
 /** Whether an address (or `unix`) belongs to a trusted proxy. */
 export type IsTrusted = (address: string) => boolean
 
-/** Addresses like `::ffff:10.0.0.1` are the IPv4 address they carry. */
+/** What begins an IPv6 address that carries one of IPv4, as it is usually spelt (RFC 5952 §5). */
+const mapped = '::ffff:'
+
+/** Addresses like `::ffff:10.0.0.1`, in whatever spelling, are the IPv4 address they carry. */
 function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address
+  if (!/ffff:/i.test(address) || isIP(address) !== 6) return address
+  const usual = new SocketAddress({ address, family: 'ipv6' }).address
+  const carried = usual.slice(mapped.length)
+  return usual.startsWith(mapped) && isIPv4(carried) ? carried : address
 }
 
 /** Compiles `server.trustedProxies`: CIDRs, single addresses and the word `unix`; nobody by default. */
 export function createTrust(proxies: readonly string[]): IsTrusted {
-  const list = new BlockList()
+  // Node's own list lets networks of IPv6 hold IPv4 addresses, too: `::/0` would be everybody.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const proxy of proxies) {
     if (proxy === 'unix') continue
-    const [address = '', bits] = proxy.split('/')
+    const [written = '', bits] = proxy.split('/')
+    const length = bits === undefined ? undefined : Number(bits)
+    const address = (length ?? 128) >= 96 ? plainAddress(written) : written
     const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
+    if (length === undefined) lists[family].addAddress(address, family)
+    else lists[family].addSubnet(address, address === written ? length : length - 96, family)
   }
   const unix = proxies.includes('unix')
   return (address) => {
     if (address === 'unix') return unix
-    const family = isIP(address)
-    return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
+    const version = isIP(address)
+    if (version === 0) return false
+    const family = version === 4 ? 'ipv4' : 'ipv6'
+    return lists[family].check(address, family)
   }
 }
 

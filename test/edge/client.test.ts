@@ -169,6 +169,36 @@ void t.test('by default nobody is trusted, loopback included', async (t) => {
   }
 })
 
+void t.test(
+  'networks of IPv6 hold no IPv4 address, and one that IPv6 carries is IPv4',
+  async (t) => {
+    const said = { forwardedFor: '198.51.100.7' }
+    const spellings = ['::ffff:10.1.2.3', '::FFFF:a01:203', '0:0:0:0:0:ffff:10.1.2.3']
+    for (const [trusted, peer, counts] of [
+      ['::/0', '10.1.2.3', false],
+      ['::/0', '2001:db8::1', true],
+      ['::ffff:0:0/95', '10.1.2.3', false],
+      ['0.0.0.0/0', '10.1.2.3', true],
+      ['0.0.0.0/0', '2001:db8::1', false],
+      ['::ffff:10.0.0.0/104', '10.1.2.3', true],
+      ['::ffff:10.0.0.0/104', '11.1.2.3', false],
+      ['::ffff:a01:203', '10.1.2.3', true],
+      ...spellings.flatMap((spelling) => [
+        ['::/0', spelling, false] as const,
+        ['10.0.0.0/8', spelling, true] as const,
+      ]),
+    ] as const) {
+      const client = resolve([trusted], peer, said)
+      const plain = peer.includes('ff') || peer.includes('FF') ? '10.1.2.3' : peer
+      t.equal(client.trusted, counts, `${peer} in ${trusted}`)
+      t.equal(client.address, counts ? '198.51.100.7' : plain)
+    }
+    for (const spelling of spellings) {
+      t.equal(resolve(['10.9.9.9'], '10.9.9.9', { forwardedFor: spelling }).address, '10.1.2.3')
+    }
+  },
+)
+
 void t.test('a Unix socket’s peer is trusted by the word unix alone', async (t) => {
   const said = { forwardedFor: '198.51.100.7', forwardedProto: 'https' }
   t.match(resolve(['unix'], undefined, said, true), { address: '198.51.100.7', secure: true })
