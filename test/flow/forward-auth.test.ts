@@ -219,10 +219,19 @@ await t.test('a preflight is judged, not waved through', async (t) => {
   const toApi = await ask(gateway, headers, `${verify}/api/x`, 'OPTIONS')
   t.match(toApi, { status: 200, headers: { 'x-trac-user': '' } }, 'in nobody’s name')
   t.equal((await ask(gateway, preflight, `${verify}/nothing`, 'OPTIONS')).status, 403)
-  const nginx = await start('nginx')
-  t.teardown(() => nginx.close())
-  const asked = original(nginx, '/trac/api/x', 'OPTIONS', preflight)
-  t.match(await ask(nginx, asked), { status: 200, headers: { 'x-trac-user': '' } })
+  for (const dialect of ['nginx', 'traefik', 'caddy']) {
+    const named = await start(dialect)
+    t.teardown(() => named.close())
+    const asked = (uri: string, method: string) => original(named, uri, method, headers)
+    const allowed = await ask(named, asked('/trac/api/x', 'OPTIONS'))
+    t.match(allowed, { status: 200, headers: { 'x-trac-user': '' } }, dialect)
+    t.equal((await ask(named, asked('/trac/newticket', 'OPTIONS'))).status, 403, dialect)
+    t.equal((await ask(named, asked('/trac/nothing', 'OPTIONS'))).status, 403, dialect)
+    // Whatever method a proxy asks with, the original one is judged.
+    const own = await ask(named, asked('/trac/newticket', 'POST'), undefined, 'OPTIONS')
+    t.match(own, { status: 200, headers: { 'x-trac-user': 'ivan' } }, dialect)
+    t.equal((await ask(named, preflight, undefined, 'OPTIONS')).status, 403, 'no original')
+  }
   const off = await startTestGateway({ provider })
   t.teardown(() => off.close())
   const host = { ...preflight, host: `localhost:${off.port}` }
