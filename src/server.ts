@@ -9,7 +9,7 @@ import { createClientResolver, createTrust } from './edge/client.js'
 import { createEntrance } from './edge/entrance.js'
 import { addressKey, createCounter, createLimiter } from './edge/limits.js'
 import type { Counter, Limiter } from './edge/limits.js'
-import { createReply } from './edge/reply.js'
+import { createReply, hsts } from './edge/reply.js'
 import { createRequestNames } from './edge/request-id.js'
 import { createEndpoints } from './endpoints.js'
 import type { Endpoint } from './endpoints.js'
@@ -197,7 +197,10 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     upstreams: rooms.upstreams,
     spool: createSpool({ directory: server.spoolDirectory, total: server.limits.spool }),
     anonymousWire: anonymous.principal.wire,
-    responseRules: { cookieStem: names.session.slice(0, -1), secure: address.secure },
+    responseRules: {
+      cookieStem: names.session.slice(0, -1),
+      hsts: address.secure ? hsts : undefined,
+    },
     bodyLimits: { idle: server.timeouts.bodyIdle, minimumRate: server.timeouts.bodyMinimumRate },
     now,
     isAlive: createLiveness(rooms, now),

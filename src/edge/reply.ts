@@ -21,8 +21,8 @@ export type HeaderList = readonly string[]
 /** Everything this gateway can say. */
 export type Reply = ReturnType<typeof createReply>
 
-/** RFC 6797 §6.1; a year, in seconds. */
-const hsts = 'max-age=31536000'
+/** What every answer over HTTPS says of this host, those of upstreams too (RFC 6797 §6.1); a year, in seconds. */
+export const hsts = 'max-age=31536000'
 /** A body longer than this is not read only to be thrown away: the connection is closed instead. */
 const drainable = 64 * 1024
 

@@ -4,8 +4,8 @@
 export interface ResponseRules {
   /** What the names of our cookies begin with: an upstream may not set one. */
   readonly cookieStem: string
-  /** Whether answers carry our own HSTS. */
-  readonly secure: boolean
+  /** The value of our own HSTS; undefined: the upstream's counts. */
+  readonly hsts: string | undefined
 }
 
 /** What is known of the request that is answered. */
@@ -33,9 +33,6 @@ const dropped: ReadonlySet<string> = new Set([
   // Says what runs behind us, and to whom else to talk.
   ...['server', 'x-powered-by', 'alt-svc', 'x-request-id', 'x-sendfile', 'x-accel-redirect'],
 ])
-
-/** RFC 6797 §6.1; a year, in seconds. */
-const hsts = 'max-age=31536000'
 
 function cookieIsOurs(value: string, stem: string): boolean {
   // `=name=value` sets a cookie without a name, which comes back as `name=value` (RFC 6265bis §5.6).
@@ -75,7 +72,7 @@ export function clientHeaders(
     let value = raw[i + 1]!.toString('latin1')
     if (dropped.has(lower) || named.has(lower) || lower.startsWith('x-trac-')) continue
     if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookieStem)) continue
-    if (lower === 'strict-transport-security' && rules.secure) continue
+    if (lower === 'strict-transport-security' && rules.hsts !== undefined) continue
     if (facts.byCookie && lower.startsWith('access-control-')) continue
     if (lower === 'cache-control') {
       if (facts.setCookies.length > 0) continue
@@ -88,7 +85,7 @@ export function clientHeaders(
   if (!typed) list.push('X-Content-Type-Options', 'nosniff')
   if (facts.setCookies.length > 0) list.push('Cache-Control', 'no-store')
   else if (facts.personal && !cached) list.push('Cache-Control', 'private')
-  if (rules.secure) list.push('Strict-Transport-Security', hsts)
+  if (rules.hsts !== undefined) list.push('Strict-Transport-Security', rules.hsts)
   for (const cookie of facts.setCookies) list.push('Set-Cookie', cookie)
   return list
 }
