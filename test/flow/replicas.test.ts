@@ -76,17 +76,20 @@ async function stage(t: Test) {
   })
   const subject = String(provider.person['sub'])
   const { session: name } = nameCookies(server.publicUrl, identity.issuer, identity.clientId)
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 })
+  // Few enough that a busy machine answers each within the gateways' limits for Redis and for the provider.
+  const agent = new Agent({ keepAlive: true, maxSockets: 96 })
   t.teardown(() => agent.destroy())
   return {
     redis,
     provider,
     tokens,
     processes,
-    /** Cookies of so many people, whose tokens all end at `end`. */
-    signIn: (count: number, end: number): Promise<string[]> =>
-      Promise.all(
-        Array.from({ length: count }, async () => {
+    /** Cookies of so many people, whose tokens all end at `end`; a few at a time, for the same reason. */
+    async signIn(count: number, end: number): Promise<string[]> {
+      const cookies: string[] = []
+      let left = count
+      const some = async (): Promise<void> => {
+        while (left-- > 0) {
           const { refreshToken, originJti, authTime } = tokens.signIn()
           const { value } = await signIns.begin({
             profile: {
@@ -109,9 +112,12 @@ async function stage(t: Test) {
             accessToken: undefined,
             expiresAt: end,
           })
-          return `${name}=${value}`
-        }),
-      ),
+          cookies.push(`${name}=${value}`)
+        }
+      }
+      await Promise.all(Array.from({ length: 20 }, some))
+      return cookies
+    },
     /** Status of a request with a cookie; 0 if the connection broke. */
     ask: (cookie: string): Promise<number> =>
       new Promise((resolve) => {
@@ -154,8 +160,9 @@ await t.test(
   'one of three is killed in the middle of its exchanges: the others finish',
   async (t) => {
     const { signIn, ask, exchanges, processes, provider, tokens } = await stage(t)
+    const people = 30
     const end = Date.now() + 1000
-    const cookies = await signIn(60, end)
+    const cookies = await signIn(people, end)
     let release: () => void = () => undefined
     const held = new Promise<void>((resolve) => (release = resolve))
     let redeemed = 0
@@ -169,18 +176,23 @@ await t.test(
     provider.replace('token', answer)
     await until(() => Date.now() > end, 'all tokens have ended')
     const asked = cookies.map((cookie) => Promise.all([1, 2, 3].map(() => ask(cookie))))
-    await until(() => exchanges().length === 60, 'every session is being renewed')
+    await until(() => exchanges().length === people, 'every session is being renewed')
     process.kill(processes[0]!.pid, 'SIGKILL')
     await until(() => processes[0]!.end !== '', 'one process is gone')
-    await until(() => provider.received.token.some((request) => request.isGone()), 'and was missed')
-    const lost = exchanges().filter((request) => request.isGone()).length
-    t.ok(lost > 0 && lost < 60, `${lost} exchanges died with it`)
+    // Its connections have ended with it; two looks at the same number say that all ends have been read.
+    let lost = 0
+    await until(() => {
+      const before = lost
+      lost = exchanges().filter((request) => request.isGone()).length
+      return lost > 0 && lost === before
+    }, 'and was missed')
+    t.ok(lost > 0 && lost < people, `${lost} exchanges died with it`)
     release()
     const statuses = (await Promise.all(asked)).flat()
     t.same(new Set(statuses.filter((status) => status !== 0)), new Set([200]), 'nobody is refused')
     const again = await Promise.all(cookies.map((cookie) => ask(cookie)))
     t.same(new Set(again), new Set([200]), 'and every session goes on')
-    t.equal(redeemed, 60, 'each was redeemed once')
-    t.equal(exchanges().length, 60 + lost)
+    t.equal(redeemed, people, 'each was redeemed once')
+    t.equal(exchanges().length, people + lost)
   },
 )
