@@ -9,6 +9,8 @@ import type { Answer } from '../fixtures/visitor.js'
 import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 
+t.setTimeout(600_000)
+
 const minute = 60_000
 const hour = 60 * minute
 const stranger = await createScriptedKey('key-1')
