@@ -1,7 +1,7 @@
 /** Steps 1 to 6 of a request's way: what needs no policy and no identity to be refused (design §2). */
 import { GatewayError } from '../errors.js'
 import { belowBase } from '../target.js'
-import type { Exchange, Stage } from '../exchange.js'
+import type { Exchange, RequestHeaders, Stage } from '../exchange.js'
 import type { Client } from './client.js'
 import { scanHeaders } from './headers.js'
 import type { Reply } from './reply.js'
@@ -49,8 +49,19 @@ export function createEntrance(parts: EntranceParts) {
   const defaultPort = address.secure ? ':443' : ':80'
   const healthPath = `${address.base}/auth/healthz`
 
+  /** A refusal has a name too, if not the one that was brought. */
+  const readHeaders = (exchange: Exchange): RequestHeaders => {
+    try {
+      return scanHeaders(exchange.request)
+    } catch (error) {
+      exchange.id = names.id('')
+      exchange.traceparent = names.trace('')
+      throw error
+    }
+  }
+
   const framing: Stage = (exchange) => {
-    const headers = scanHeaders(exchange.request)
+    const headers = readHeaders(exchange)
     exchange.id = names.id(headers.requestId)
     exchange.traceparent = names.trace(headers.traceparent)
     const { socket, httpVersion } = exchange.request

@@ -190,6 +190,28 @@ for (const [what, headers, body] of ambiguous) {
   })
 }
 
+/** Headers that are refused before anything else of the request is known. */
+const refusedHeaders: readonly (readonly [header: string, code: string])[] = [
+  ['Expect: everything', 'ERR_HEADER_INVALID'],
+  ['Expect: 100-continue, everything', 'ERR_HEADER_INVALID'],
+  ['Expect:', 'ERR_HEADER_INVALID'],
+  ['Origin: x\r\nOrigin: x', 'ERR_HEADER_REPEATED'],
+]
+for (const [header, code] of refusedHeaders) {
+  await t.test(`${JSON.stringify(header)} is 400 in our words, with a request id`, async (t) => {
+    const before = heads.length
+    const answer = await ask(gateway, 'POST /trac/all/x', [header, 'Content-Length: 0'])
+    t.equal(answer.status, 400)
+    const { code: told, request_id: id } = JSON.parse(answer.body) as Record<string, string>
+    t.equal(told, code)
+    t.match(id, /^[0-9a-f]{32}$/)
+    t.equal(answer.header('x-request-id'), id)
+    const line = gateway.lines.find(({ request_id }) => request_id === id)
+    t.match(line, { status: 400, code, traceparent: /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/ })
+    t.equal(heads.length, before)
+  })
+}
+
 /** Chunks that are none. */
 const badChunks = [
   'zz\r\nhello\r\n0\r\n\r\n',
