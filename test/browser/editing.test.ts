@@ -15,7 +15,7 @@ import type { ServerName } from '../fixtures/tracs.js'
 const hour = 60 * 60_000
 const minute = 60_000
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const browser = await startBrowser()
 t.teardown(() => browser.close())
 
