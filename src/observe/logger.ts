@@ -1,6 +1,8 @@
 /** The log: JSON lines; what must never stand in one is cut off here, whatever a caller hands over. */
+import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
+import { createLogOutput } from './log-output.js'
 
 /** A JWT, JWE or long handle inside any text: an error of a library may quote one. */
 const secretText = /\b[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_.-]+/g
@@ -38,13 +40,15 @@ function createTimestamp(): () => string {
   }
 }
 
-/**
- * Lines wait for this many bytes or {@link flushEvery}, whatever comes first: a write costs more than a line.
- * Not more of them, since sonic-boom measures all that wait at each line.
- */
-const batch = 4096
-/** Milliseconds. */
-const flushEvery = 250
+/** Standard error is all that is left to say it on, if somebody reads that. */
+function tellOfLostLog(fault: NodeJS.ErrnoException): void {
+  const text = `trac-gateway: the log can’t be written (${fault.code ?? fault.message}); serving goes on without it\n`
+  try {
+    writeSync(2, text)
+  } catch {
+    // Nobody does.
+  }
+}
 
 /**
  * Builds the logger; `level` is a level of pino. Nothing is filtered out of a line by name: lines are built here
@@ -58,13 +62,6 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { cause: describeError, err: describeError },
   }
-  const out =
-    destination ??
-    pino.destination({
-      dest: 1,
-      sync: false,
-      minLength: batch,
-      periodicFlush: flushEvery,
-    })
+  const out = destination ?? createLogOutput(1, tellOfLostLog)
   return pino(options, out)
 }

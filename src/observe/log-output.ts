@@ -1,0 +1,83 @@
+/** Where the log goes: a descriptor, written to in batches, whose reader may be slow, full or gone. */
+import { write, writeSync } from 'node:fs'
+import type { Milliseconds } from '../identity.js'
+
+/** A destination of pino. */
+export interface LogOutput {
+  write(line: string): void
+  /** Writes what waits before it returns. */
+  flushSync(): void
+}
+
+/** Lines wait until they are that long or {@link flushEvery} is over, whatever comes first: a write costs more than a line. */
+const batch = 4096
+const flushEvery: Milliseconds = 250
+/** Characters that may wait for a slow reader; lines beyond it are lost. */
+const mostWaiting = 8 * 1024 * 1024
+/** How long a reader that is busy is left alone. */
+const pauseFor: Milliseconds = 100
+
+/**
+ * Opens a descriptor for the log. Serving matters more than the log of it: what can't be written is lost, and said once.
+ * pino's own destination would wait at the end of the process, for ever, for a reader that has gone.
+ * @param onFault hears of the first fault, and of the next one only when something was written in between
+ */
+export function createLogOutput(fd: number, onFault: (fault: Error) => void): LogOutput {
+  let waiting = ''
+  let writing = false
+  let faulty = false
+
+  const fail = (fault: Error): void => {
+    if (!faulty) onFault(fault)
+    faulty = true
+  }
+
+  const send = (bytes: Buffer): void => {
+    write(fd, bytes, (fault, written) => {
+      if (fault?.code === 'EAGAIN') {
+        setTimeout(send, pauseFor, bytes)
+        return
+      }
+      if (fault === null && written < bytes.length) {
+        send(bytes.subarray(written))
+        return
+      }
+      writing = false
+      if (fault !== null) fail(fault)
+      else faulty = false
+      if (waiting.length >= batch) flush()
+    })
+  }
+
+  const flush = (): void => {
+    if (writing || waiting === '') return
+    const bytes = Buffer.from(waiting)
+    waiting = ''
+    writing = true
+    send(bytes)
+  }
+
+  const flushSync = (): void => {
+    const bytes = Buffer.from(waiting)
+    waiting = ''
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
+    } catch (fault) {
+      fail(fault as Error)
+    }
+  }
+
+  setInterval(flush, flushEvery).unref()
+  process.once('exit', flushSync)
+  return {
+    write(line) {
+      if (waiting.length > mostWaiting) {
+        fail(new Error('its reader is too slow'))
+        return
+      }
+      waiting += line
+      if (waiting.length >= batch) flush()
+    },
+    flushSync,
+  }
+}
