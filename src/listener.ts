@@ -60,6 +60,8 @@ function takeOver(socket: Socket): boolean {
 
 /** What Node's parser refuses never becomes a request: it is answered on the socket, and the connection ends. */
 function answerParserError(error: Error & { code?: string }, socket: Socket): void {
+  // Bytes behind `Connection: close`: nobody reads them, and the connection ends with the answer, which is still owed.
+  if (error.code === 'HPE_CLOSED_CONNECTION') return
   // What is written now would stand in the middle of an answer that is under way.
   if (!socket.writable || error.code === 'ECONNRESET' || isAnswering(socket)) {
     socket.destroy()

@@ -11,8 +11,10 @@ import {
   codeOf,
   requestText,
   sendBytes,
+  splitAnswers,
   startRawUpstream,
 } from '../fixtures/wire.js'
+import { until } from '../fixtures/until.js'
 
 const overlay: Overlay = {
   identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
@@ -424,6 +426,58 @@ await t.test(
     t.equal(upstream.received.length, before)
   },
 )
+
+/** What may come behind a request that said `Connection: close`: nobody reads it. */
+const behind: readonly (readonly [what: string, bytes: string])[] = [
+  ['another request', 'GET /trac/all/hidden HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ['nonsense', 'nonsense'],
+  ['a megabyte', 'x'.repeat(1024 * 1024)],
+]
+for (const [what, bytes] of behind) {
+  await t.test(
+    `Connection: close with ${what} behind it gets its answer, and the end`,
+    async (t) => {
+      let answerNow: (() => void) | undefined
+      const slow = await startRawUpstream(({ socket }) => {
+        answerNow = () => void socket.write(answerText('page'))
+      })
+      const front = await startTestGateway({ tracUrl: slow.url, overlay })
+      t.teardown(async () => {
+        await front.close()
+        await slow.close()
+      })
+      for (const line of ['GET /trac/all/x', 'HEAD /trac/all/x', 'POST /trac/all/x']) {
+        const wire = new Wire(front.port)
+        const length = line.startsWith('POST') ? ['Content-Length: 4'] : []
+        answerNow = undefined
+        wire.send(requestText(front, line, length, line.startsWith('POST') ? 'body' : ''))
+        await until(() => answerNow !== undefined)
+        // Every byte has left this side before the answer is given.
+        await new Promise<void>((resolve) => wire.socket.write(bytes, () => resolve()))
+        answerNow!()
+        const method = line.slice(0, line.indexOf(' '))
+        const answer = await wire.answer(method)
+        t.match(answer, { status: 200, complete: true }, line)
+        t.equal(answer?.header('connection'), 'close')
+        t.equal(await wire.end(), '', 'one answer')
+      }
+      for (const line of [
+        'GET /trac/auth/healthz',
+        'POST /trac/auth/refresh',
+        'GET /trac/newticket',
+      ]) {
+        const wire = new Wire(front.port)
+        wire.send(requestText(front, line) + bytes)
+        const answers = splitAnswers(await wire.end())
+        t.match(answers, [{ complete: true }], line)
+        t.equal(answers.length, 1)
+      }
+      t.notMatch(slow.connections.map(({ text }) => text).join(), 'hidden')
+      const gone = front.lines.filter(({ code }) => code === 'ERR_CLIENT_GONE')
+      t.strictSame(gone, [])
+    },
+  )
+}
 
 await t.test('a body for one of our endpoints that stops coming is 408, once', async (t) => {
   const { gateway, provider } = await startAttacked(t, {
