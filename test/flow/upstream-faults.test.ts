@@ -153,6 +153,11 @@ const wrongAnswers: readonly (readonly [what: string, bytes: string, code: strin
     'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n',
     'ERR_UPSTREAM_ANSWER',
   ],
+  [
+    'a 100 that nobody asked for',
+    'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nUNASKED',
+    'ERR_UPSTREAM_RESET',
+  ],
   ['an interim answer', 'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n', 'ERR_UPSTREAM_ANSWER'],
   [
     'an upgrade that nobody asked for',
