@@ -236,8 +236,9 @@ export async function createWay(rooms: Rooms, around: Surroundings): Promise<Fas
     request.exchange = new Exchange(raw, fastifyReply.raw, startedAt, rawTarget, target)
     request.exchange.tunnel = raw[kTunnel]
     journal.open(request.exchange)
-    // Fastify would refuse what is no media type, and QUERY without one. Here `rawHeaders` alone are read.
-    raw.headers['content-type'] = 'application/octet-stream'
+    // Fastify would refuse what is no media type, and QUERY without one. Here `rawHeaders` alone are read; a GET is
+    // spared the object that Node makes of them when it is first asked for.
+    if (raw.method !== 'GET') raw.headers['content-type'] = 'application/octet-stream'
     runSteps(everyone, request, fastifyReply, done)
   })
 
