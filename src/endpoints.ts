@@ -11,6 +11,7 @@ import { createBackchannel } from './login/backchannel.js'
 import { createCallback } from './login/callback.js'
 import { createClientScript } from './login/client-script.js'
 import { createLogin } from './login/login.js'
+import { createLogoutPage } from './login/logout-page.js'
 import { createLogout } from './login/logout.js'
 import { createLoopBreaker } from './login/loop-breaker.js'
 import { createRefresh } from './login/refresh.js'
@@ -84,6 +85,15 @@ export function createEndpoints(
     ...counters,
     onRefresh: (who, result) => metrics.refreshes.inc({ for: who, result }),
   })
+  const onProviderFault = (exchange: Exchange, cause: unknown): void => {
+    exchange.cause = cause
+  }
+  const logoutPage = createLogoutPage({
+    endpoints,
+    knownTargets: rooms.formTargets,
+    send: reply.send,
+    onProviderFault,
+  })
   const { logout, signedOut } = createLogout({
     ...common,
     checks,
@@ -92,13 +102,12 @@ export function createEndpoints(
     maxTokenLife: identity.maxTokenLife,
     isSameOrigin: sameOrigin,
     page: reply.page,
+    logoutPage,
     send: reply.send,
     onLogout: (kind) => metrics.logouts.inc({ kind }),
-    onProviderFault: (exchange, cause) => {
-      exchange.cause = cause
-    },
+    onProviderFault,
   })
-  const session = createSessionPage({ base, page: reply.page, json: reply.json, wantsPage })
+  const session = createSessionPage({ base, page: logoutPage, json: reply.json, wantsPage })
   const backchannel = createBackchannel({
     verify: createLogoutVerifier(rooms.issuers.main, clientId, {
       ...identity,

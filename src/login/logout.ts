@@ -34,6 +34,8 @@ export interface LogoutParts {
     content: PageContent,
     headers?: readonly string[],
   ) => void
+  /** For the page that asks, which has a form. */
+  readonly logoutPage: (exchange: Exchange, content: PageContent) => Promise<void>
   readonly send: (
     exchange: Exchange,
     status: number,
@@ -51,7 +53,7 @@ const patience: Milliseconds = 3000
 const forgetPages = ['Clear-Site-Data', '"cache"'] as const
 
 /** Resolves to undefined if the work fails or takes longer than the provider may take. */
-async function within<T>(
+export async function within<T>(
   work: Promise<T>,
   onFault: (cause: unknown) => void,
 ): Promise<T | undefined> {
@@ -141,9 +143,9 @@ export function createLogout(parts: LogoutParts) {
     parts.send(exchange, 303, ['Location', location, ...forgetPages], '')
   }
 
-  const confirm = (exchange: Exchange): void => {
+  const confirm = (exchange: Exchange): Promise<void> => {
     const user = exchange.identity?.principal.user ?? ''
-    parts.page(exchange, 200, {
+    return parts.logoutPage(exchange, {
       title: user === '' ? 'You are not signed in' : 'Sign out?',
       paragraphs:
         user === ''
@@ -160,7 +162,7 @@ export function createLogout(parts: LogoutParts) {
     /** POST ends the session; GET asks first, so that no link or image can sign anybody out. */
     async logout(exchange: Exchange): Promise<void> {
       if (exchange.method === 'POST') await leave(exchange)
-      else confirm(exchange)
+      else await confirm(exchange)
     },
     signedOut(exchange: Exchange): Promise<void> {
       parts.page(

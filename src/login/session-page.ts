@@ -6,7 +6,7 @@ import type { PageContent } from '../browser/page.js'
 /** What the endpoint needs. */
 export interface SessionPageParts {
   readonly base: string
-  readonly page: (exchange: Exchange, status: number, content: PageContent) => void
+  readonly page: (exchange: Exchange, content: PageContent) => Promise<void>
   readonly json: (exchange: Exchange, status: number, value: unknown) => void
   readonly wantsPage: (exchange: Exchange) => boolean
 }
@@ -30,7 +30,7 @@ export function createSessionPage(parts: SessionPageParts) {
       })
       return Promise.resolve()
     }
-    parts.page(exchange, 200, {
+    return parts.page(exchange, {
       title: `Signed in as ${principal.user}`,
       paragraphs: [
         'This is what Trac is told about you. Permissions can differ between tokens: an access token may lack the claim that adds some.',
@@ -49,6 +49,5 @@ export function createSessionPage(parts: SessionPageParts) {
         ...(via === 'session' ? [{ label: 'Sign out', post: `${parts.base}/auth/logout` }] : []),
       ],
     })
-    return Promise.resolve()
   }
 }

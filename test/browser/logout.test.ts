@@ -1,10 +1,14 @@
 /** Signing out in a real Chromium over HTTPS: every chunk of the cookie goes, and what was copied before is of no use. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import type { Test } from 'tap'
 import { startProvider } from '../../src/demo/provider.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
+import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 
 const provider = await startProvider()
 const upstream = await startUpstream()
@@ -97,3 +101,105 @@ await t.test('nothing of a large session is left, and a copy of it opens nothing
     'and they are taken from whoever replays them',
   )
 })
+
+/** An origin of its own that sends every visitor on. */
+async function startSignpost(t: Test, to: (asked: URL) => string) {
+  const visits: string[] = []
+  const server = createServer((request, response) => {
+    const asked = new URL(request.url ?? '/', 'http://127.0.0.1')
+    visits.push(asked.pathname)
+    response.writeHead(302, { Location: to(asked) }).end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, visits }
+}
+
+const afterSignOut = (asked: URL) => asked.searchParams.get('post_logout_redirect_uri') ?? '/'
+
+/** Somebody signed in by a provider whose discovery names this address to sign out at. */
+async function signedInAt(t: Test, endSession: string) {
+  const own = await startScriptedProvider({ dialect: 'standard', path: '' })
+  own.replace('discovery', (request) => ({
+    body: {
+      ...(own.usual('discovery', request).body as object),
+      end_session_endpoint: endSession,
+    },
+  }))
+  const { issuer, clientId } = own
+  const options = { issuer, clientId, tracUrl: upstream.url, port: await freePort() }
+  let started = await startTestGateway(options)
+  const context = await browser.newContext()
+  t.teardown(async () => {
+    await context.close()
+    await started.close()
+    await own.stop()
+  })
+  const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  await page.goto(`${started.url}/auth/login?return_to=/trac/auth/session`)
+  return {
+    provider: own,
+    page,
+    url: started.url,
+    async restart() {
+      await started.close()
+      started = await startTestGateway(options)
+    },
+  }
+}
+
+const signOut = 'button:text-is("Sign out")'
+
+for (const path of ['/auth/logout', '/logout', '/auth/session']) {
+  await t.test(
+    `sign-out at ${path} reaches a provider that ends it at another origin`,
+    async (t) => {
+      const end = await startSignpost(t, afterSignOut)
+      const { page, url, restart } = await signedInAt(t, `${end.origin}/end`)
+      // A gateway that has not asked for discovery yet.
+      await restart()
+      const answer = await page.goto(url + path)
+      t.match(answer?.headers()['content-security-policy'], `form-action 'self' ${end.origin};`)
+      await page.click(signOut)
+      await page.waitForURL(`${url}/auth/signed-out`)
+      t.match(await page.textContent('h1'), 'Signed out')
+      t.same(end.visits, ['/end'])
+    },
+  )
+}
+
+await t.test('with a provider that is down, sign-out ends on our own page', async (t) => {
+  const end = await startSignpost(t, afterSignOut)
+  const { page, url, restart, provider: down } = await signedInAt(t, `${end.origin}/end`)
+  await restart()
+  await down.stop()
+  const answer = await page.goto(`${url}/auth/logout`)
+  t.match(answer?.headers()['content-security-policy'], `form-action 'self' ${down.origin};`)
+  await page.click(signOut)
+  await page.waitForURL(`${url}/auth/signed-out`)
+  t.same(end.visits, [])
+})
+
+// Chromium holds every redirect of the chain against form-action, and where a provider leads to from its own
+// end_session_endpoint cannot be known. What had to end has ended by then.
+await t.test(
+  'a provider that leads on to a third origin is stopped there by Chromium',
+  async (t) => {
+    const third = await startSignpost(t, afterSignOut)
+    const end = await startSignpost(t, (asked) => `${third.origin}/more${asked.search}`)
+    const { page, url } = await signedInAt(t, `${end.origin}/end`)
+    await page.goto(`${url}/auth/logout`)
+    const complaint = page.waitForEvent('console', (message) => /form-action/.test(message.text()))
+    await page.click(signOut)
+    t.match((await complaint).text(), 'The request has been blocked')
+    t.same([end.visits, third.visits], [['/end'], []], 'the provider was there')
+    t.equal(page.url(), `${url}/auth/logout`)
+    t.equal((await page.request.get(`${url}/auth/session`)).status(), 401, 'the session is over')
+    await page.click(signOut)
+    await page.waitForURL(`${url}/auth/signed-out`)
+  },
+)

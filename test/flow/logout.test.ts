@@ -266,6 +266,8 @@ await t.test('a provider without a logout of its own leads to the page', async (
   const { url } = await scripted(t, { dialect: 'standard', path: '' })
   const visitor = new Visitor()
   await visitor.follow(`${url}/auth/login`)
+  const { headers } = await visitor.open(`${url}/auth/logout`)
+  t.match(headers['content-security-policy'], "form-action 'self';")
   t.equal((await leave(visitor, url)).location, `${url}/auth/signed-out`)
 })
 
