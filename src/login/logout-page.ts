@@ -27,7 +27,7 @@ export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
   }
   return async (exchange, content) => {
     const hasForm = content.actions?.some((action) => 'post' in action) ?? false
-    const headers = pageHeaders(hasForm ? await targets(exchange) : [])
+    const headers = pageHeaders(hasForm ? await targets(exchange) : parts.knownTargets)
     parts.send(exchange, 200, headers, renderPage(content))
   }
 }
