@@ -73,8 +73,13 @@ const ticketPreview = (page: Page) =>
 
 /** Waits until no tab renews or waits for its turn to: their lock is nobody's. */
 const isQuiet = (page: Page) =>
-  page.waitForFunction(
-    `navigator.locks.query().then(({ held, pending }) => held.length + pending.length === 0)`,
+  // Not waitForFunction: it takes a promise for a yes.
+  until(
+    () =>
+      page.evaluate<boolean>(
+        'navigator.locks.query().then(({ held, pending }) => held.length + pending.length === 0)',
+      ),
+    'no tab holds the lock or waits for it',
   )
 
 for (const server of both) {
