@@ -1,11 +1,9 @@
 /** An answer that comes late leaves its browser alone if that has signed in anew meanwhile (design §7, versions). */
 import t from 'tap'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createClock, startTestGateway } from '../fixtures/gateway.js'
+import { startHeldUpstream } from '../fixtures/held-upstream.js'
 import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 import { tokensBy } from '../fixtures/scripted-tokens.js'
-import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
 
@@ -14,27 +12,18 @@ const day = 24 * 60 * minute
 const clock = createClock()
 const provider = await startScriptedProvider()
 provider.replace('token', tokensBy(provider, clock))
-/** Answers at once, but holds each `/held/…` back until it is let go. */
-const held = new Map<string, () => void>()
-const upstream = createServer((request, response) => {
-  const url = request.url ?? ''
-  if (url.includes('/held/')) held.set(url, () => response.end('ok'))
-  else response.end('ok')
-})
-await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+const upstream = await startHeldUpstream()
 const gateway = await startTestGateway({
   issuer: provider.issuer,
   clientId: provider.clientId,
   cognitoDomain: provider.origin,
-  tracUrl: upstreamUrl,
-  apiUrl: upstreamUrl,
+  tracUrl: upstream.url,
+  apiUrl: upstream.url,
   clock,
   overlay: { routes: [{ name: 'api', path: '/api/**', upstream: 'api', access: 'optional' }] },
 })
 t.teardown(async () => {
   await gateway.close()
-  upstream.closeAllConnections()
   upstream.close()
   await provider.stop()
 })
@@ -58,9 +47,9 @@ let number = 0
 async function hold(visitor: Visitor) {
   const path = `/trac/api/held/${++number}`
   const answer = visitor.copy().fetch(new URL(path, url), { keep: false })
-  await until(() => held.has(path), 'the request is at the upstream')
+  const letGo = await upstream.arrived(path)
   return async () => {
-    held.get(path)!()
+    letGo()
     return answer
   }
 }

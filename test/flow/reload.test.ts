@@ -1,10 +1,9 @@
 /** A configuration that changes while it serves: all of it or nothing, and nobody who is served notices (design §8). */
 import t from 'tap'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createClock, rawExchange, startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { startHeldUpstream } from '../fixtures/held-upstream.js'
 import { startGatewayProcess } from '../fixtures/process.js'
 import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 import { tokensBy } from '../fixtures/scripted-tokens.js'
@@ -15,27 +14,18 @@ import type { Answer } from '../fixtures/visitor.js'
 const minute = 60_000
 const clock = createClock()
 const provider = await startScriptedProvider()
-/** Answers with what it was told of the person; `/held/…` waits until it is let go. */
-const held = new Map<string, () => void>()
-const upstream = createServer((request, response) => {
-  const url = request.url ?? ''
-  const answer = () => response.end(String(request.headers['x-trac-perms']))
-  if (url.includes('/held/')) held.set(url, answer)
-  else answer()
-})
-await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+/** Answers with what it was told of the person. */
+const upstream = await startHeldUpstream(({ headers }) => String(headers['x-trac-perms']))
 const options = {
   issuer: provider.issuer,
   clientId: provider.clientId,
   cognitoDomain: provider.origin,
-  tracUrl: upstreamUrl,
-  apiUrl: upstreamUrl,
+  tracUrl: upstream.url,
+  apiUrl: upstream.url,
   clock,
   env: { SECOND: 'z'.repeat(32) },
 }
 t.teardown(async () => {
-  upstream.closeAllConnections()
   upstream.close()
   await provider.stop()
 })
@@ -104,9 +94,9 @@ await t.test('what runs ends as it began, and its connection goes on', async (t)
   provider.replace('token', tokensBy(provider, clock))
   const visitor = await signedIn()
   const running = get(visitor, '/api/held/1')
-  await until(() => held.has('/trac/api/held/1'), 'it is at the upstream')
+  const letGo = await upstream.arrived('/trac/api/held/1')
   await gateway.reload(api({ access: 'deny' }))
-  held.get('/trac/api/held/1')!()
+  letGo()
   t.equal((await running).status, 200)
   const bytes = 'GET /trac/api/x HTTP/1.1\r\nHost: localhost\r\n\r\n'.replace(
     'localhost',
@@ -191,10 +181,10 @@ await t.test('nobody notices twenty reloads under load', async (t) => {
   t.teardown(() => gateway.close())
   provider.replace('token', tokensBy(provider, clock))
   const visitor = await signedIn()
-  let over = false
+  const stop = new AbortController()
   const statuses = new Map<number, number>()
   const client = async () => {
-    while (!over) {
+    while (!stop.signal.aborted) {
       const { status } = await get(visitor, '/api/x')
       statuses.set(status, (statuses.get(status) ?? 0) + 1)
     }
@@ -203,7 +193,7 @@ await t.test('nobody notices twenty reloads under load', async (t) => {
   for (let i = 0; i < 20; i++) {
     await gateway.reload(api({ rateLimit: { max: 1_000_000 + i, per: '1m' } }))
   }
-  over = true
+  stop.abort()
   await Promise.all(clients)
   t.strictSame([...statuses.keys()], [200])
   t.equal(await metric('config_generation'), 21)
