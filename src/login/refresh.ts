@@ -97,7 +97,8 @@ export function createRefresh(parts: RefreshParts) {
     const since = parts.now()
     const found = await parts.sessions.resolve(cookies.session)
     if (found.session === undefined) {
-      if (found.reason !== 'final') exchange.setCookies = () => parts.sessionCookies.gone(cookies, since)
+      if (found.reason !== 'final')
+        exchange.setCookies = () => parts.sessionCookies.gone(cookies, since)
       throw new GatewayError('ERR_SESSION_ENDED')
     }
     await parts.bySession.take(`renewal ${found.session.record.id}`)
