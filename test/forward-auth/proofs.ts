@@ -33,19 +33,33 @@ async function signsIn(t: Test, front: Front): Promise<void> {
   const visitor = new Visitor()
   const first = await visitor.open(`${front.url}/newticket?type=task`)
   t.equal(first.status, 302)
-  t.equal(first.location, `${front.url}/auth/login?return_to=%2Ftrac%2Fnewticket%3Ftype%3Dtask`)
+  const back = encodeURIComponent(`${front.base}/newticket?type=task`)
+  t.equal(first.location, `${front.url}/auth/login?return_to=${back}`)
   const page = await visitor.signIn(`${front.url}/newticket?type=task`, front.ivan)
   t.equal(page.status, 200)
   t.equal(page.url.href, `${front.url}/newticket?type=task`)
   t.match(page.text, /logged in as[^]{0,60}Ivan Instructor/)
   const last = front.reached().at(-1)
-  t.match(last, { method: 'GET', target: '/trac/newticket?type=task' })
+  t.match(last, { method: 'GET', target: `${front.base}/newticket?type=task` })
   t.strictSame(folded(last, 'host'), [`localhost:${front.port}`])
   t.strictSame(folded(last, 'x-trac-user'), ['ivan'])
   t.strictSame(folded(last, 'x-trac-email'), ['ivan@example.edu'])
   t.strictSame(folded(last, 'x-trac-name'), ['Ivan%20Instructor'])
   t.match(folded(last, 'x-trac-perms'), [/TICKET_CREATE/])
   t.match(folded(last, 'x-trac-signature'), [/^v1;t=\d+;e=\d+;n=[\w-]+;kid=test-1;sig=/])
+}
+
+/** The address itself is Trac's start page, which knows the person. */
+async function startsAtTrac(t: Test, front: Front): Promise<void> {
+  const visitor = await front.signIn(front.ivan)
+  const [came, ...more] = await reachedBy(front, async () => {
+    const page = await visitor.open(`${front.url}/`)
+    t.equal(page.status, 200)
+    t.match(page.text, /logged in as[^]{0,60}Ivan Instructor/)
+  })
+  t.match(came, { method: 'GET', target: `${front.base}/` })
+  t.strictSame(folded(came, 'x-trac-user'), ['ivan'])
+  t.strictSame(more, [])
 }
 
 /** Only a page is sent to sign in: a fetch, a client and a sent form are told 401. */
@@ -58,18 +72,18 @@ async function tellsClients(t: Test, front: Front): Promise<void> {
     t.equal(fetched.json()['auth_url'], `${front.url}/auth/login`)
     t.equal((await new Visitor().submit(`${front.url}/newticket`, 'a=b')).status, 401, 'a form')
     const headers = { authorization: 'Bearer x' }
-    const bad = await front.send('/trac/wiki', { headers })
+    const bad = await front.send(`${front.base}/wiki`, { headers })
     t.equal(bad.status, 401)
     t.match(bad.headers['www-authenticate'], /error="invalid_token"/)
   })
   t.strictSame(nobody, [])
   const headers = await front.bearer(front.ivan)
-  const page = await front.send('/trac/wiki/WikiStart', { headers })
+  const page = await front.send(`${front.base}/wiki/WikiStart`, { headers })
   t.equal(page.status, 200)
   t.match(page.text, /logged in as[^]{0,60}Ivan Instructor/)
-  const head = await front.send('/trac/wiki/WikiStart', { method: 'HEAD', headers })
+  const head = await front.send(`${front.base}/wiki/WikiStart`, { method: 'HEAD', headers })
   t.match(head, { status: 200, text: '' })
-  const anonymous = await front.send('/trac/wiki/WikiStart')
+  const anonymous = await front.send(`${front.base}/wiki/WikiStart`)
   t.equal(anonymous.status, 200, 'and what anybody may see, anybody sees')
   t.notMatch(anonymous.text, /logged in as/)
 }
@@ -93,7 +107,7 @@ async function writes(t: Test, front: Front): Promise<void> {
 /** A body of unknown length comes with one, or not at all: tracd would take its chunks for the next request. */
 async function neverChunks(t: Test, front: Front, status: number): Promise<void> {
   const came = await reachedBy(front, async () => {
-    const answer = await front.send('/trac/newticket', {
+    const answer = await front.send(`${front.base}/newticket`, {
       method: 'POST',
       headers: {
         'transfer-encoding': 'chunked',
@@ -113,14 +127,14 @@ async function neverChunks(t: Test, front: Front, status: number): Promise<void>
     const type = { 'content-type': 'application/x-www-form-urlencoded' }
     const headers = { ...type, ...(await front.bearer(front.sam)) }
     const sent = { method: 'POST', headers, body: 'x='.padEnd(size, 'x') }
-    const answer = await front.send('/trac/newticket', sent)
+    const answer = await front.send(`${front.base}/newticket`, sent)
     t.equal(answer.status, 400, 'Trac read it and misses its form token')
   })
   t.strictSame(folded(upload, 'content-length'), [String(size)])
   const large = await reachedBy(front, async () => {
     const headers = await front.bearer(front.sam)
     const body = 'x'.repeat(11 * 1024 * 1024)
-    const sent = front.send('/trac/newticket', { method: 'POST', headers, body })
+    const sent = front.send(`${front.base}/newticket`, { method: 'POST', headers, body })
     // A proxy may end the connection while the body is still being sent.
     const answer = await sent.catch((error: unknown) => error as NodeJS.ErrnoException)
     if ('status' in answer) t.equal(answer.status, 413)
@@ -182,10 +196,10 @@ async function dropsForgery(t: Test, front: Front): Promise<void> {
   const came = await reachedBy(front, async () => {
     for (const authorization of ['Basic YWxpY2U6YWxpY2U=', 'Digest username="alice"']) {
       const headers = { ...forgery, cookie, authorization }
-      answers.push(await front.send('/trac/wiki/WikiStart', { headers }))
+      answers.push(await front.send(`${front.base}/wiki/WikiStart`, { headers }))
     }
     const headers = { ...forgery, cookie, ...(await front.bearer(front.sam)) }
-    answers.push(await front.send('/trac/wiki/WikiStart', { headers }))
+    answers.push(await front.send(`${front.base}/wiki/WikiStart`, { headers }))
   })
   t.equal(came.length, 3)
   for (const answer of answers) {
@@ -211,7 +225,7 @@ async function dropsForgery(t: Test, front: Front): Promise<void> {
   const odd = await reachedBy(front, async () => {
     const named = 'X-Trac-User, X-Trac-Signature, Cookie'
     const headers = { ...forgery, cookie: session, connection: `close, ${named}` }
-    const answer = await front.send('/trac/newticket', { headers })
+    const answer = await front.send(`${front.base}/newticket`, { headers })
     t.ok([200, 401, 403].includes(answer.status), `named in Connection: ${answer.status}`)
   })
   for (const one of odd) t.notMatch(JSON.stringify(one.headers), 'alice')
@@ -223,7 +237,7 @@ async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void> {
   const client = connectHttp2(front.origin, { rejectUnauthorized: false })
   t.teardown(() => client.close())
   const headers: Record<string, string | string[]> = {
-    ':path': '/trac/wiki/WikiStart',
+    ':path': `${front.base}/wiki/WikiStart`,
     cookie: [...visitor.cookies(front.url)].map(([name, value]) => `${name}=${value}`),
   }
   for (const [name, value] of Object.entries(forgery)) headers[name.toLowerCase()] = value
@@ -243,6 +257,9 @@ async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void> {
   t.notMatch(JSON.stringify(came[0]?.headers), /alice|evil|192\.0\.2|TRAC_ADMIN|tg-/)
 }
 
+/** A target below `/trac`, or the same one at the root. */
+const moved = ({ base }: Front, target: string) => target.replace('/trac', base)
+
 /** What two could read differently is refused; the rest is judged and arrives as it was sent, by those very bytes. */
 async function keepsTargets(t: Test, front: Front): Promise<void> {
   const headers = await front.bearer(front.sam)
@@ -252,7 +269,7 @@ async function keepsTargets(t: Test, front: Front): Promise<void> {
   closed.push('/trac//wiki/WikiStart', '/trac/x/../wiki/WikiStart', '/trac/./wiki/WikiStart')
   closed.push('/admin', '/tracadmin', '/trac/nothing/of/the/kind')
   const came = await reachedBy(front, async () => {
-    for (const target of closed) {
+    for (const target of closed.map((one) => moved(front, one))) {
       const { status } = await front.send(target, { headers })
       t.ok(isClosed(status), `${target}: ${status}`)
     }
@@ -260,7 +277,7 @@ async function keepsTargets(t: Test, front: Front): Promise<void> {
   t.strictSame(came, [])
   const open = ['/trac/wiki/C%23', '/trac/wiki/100%25', '/trac/wiki/a%3Fb', '/trac/wiki/%57iki']
   open.push('/trac/wiki/Gr%C3%B6%C3%9Fe?a=%7e&b=c/../d', '/trac/wiki/a;b', "/trac/wiki/a'(b)")
-  for (const target of open) {
+  for (const target of open.map((one) => moved(front, one))) {
     const [one] = await reachedBy(front, async () => {
       const answer = await front.send(target, { headers })
       // Trac itself says that there is no such page: the signature held for these bytes.
@@ -295,7 +312,7 @@ async function refusesOtherSites(t: Test, front: Front): Promise<void> {
       const answer = await visitor.submit(`${front.url}/newticket`, body, { headers })
       t.equal(answer.status, 403, JSON.stringify(headers))
     }
-    const preflight = await front.send('/trac/newticket', {
+    const preflight = await front.send(`${front.base}/newticket`, {
       method: 'OPTIONS',
       headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' },
     })
@@ -366,14 +383,15 @@ async function hidesVerify(t: Test, front: Front): Promise<void> {
   const headers = {
     ...(await front.bearer(front.sam)),
     'X-Forwarded-Method': 'GET',
-    'X-Forwarded-Uri': '/trac/wiki',
+    'X-Forwarded-Uri': `${front.base}/wiki`,
     'X-Forwarded-Host': `localhost:${front.port}`,
     'X-Forwarded-Proto': 'https',
   }
   const came = await reachedBy(front, async () => {
-    const tails = ['verify', '%76erify', 'verify?login=redirect', 'verify/trac/wiki']
-    for (const tail of [...tails, '%76erify/trac/wiki', 'verify%2ftrac/wiki', '../auth/verify']) {
-      const answer = await front.send(`/trac/auth/${tail}`, { headers })
+    const tails = ['verify', '%76erify', 'verify?login=redirect', '../auth/verify']
+    tails.push('verify/trac/wiki', '%76erify/trac/wiki', 'verify%2ftrac/wiki', 'verify/wiki')
+    for (const tail of tails) {
+      const answer = await front.send(`${front.base}/auth/${tail}`, { headers })
       t.ok(isClosed(answer.status), `${tail}: ${answer.status}`)
       t.notMatch(JSON.stringify(answer.headers), /x-trac|kid=/i, tail)
     }
@@ -385,7 +403,7 @@ async function hidesVerify(t: Test, front: Front): Promise<void> {
 async function knowsItsHost(t: Test, front: Front): Promise<void> {
   const came = await reachedBy(front, async () => {
     const headers = { ...(await front.bearer(front.sam)), host: 'evil.example' }
-    const answer = await front.send('/trac/wiki', { headers })
+    const answer = await front.send(`${front.base}/wiki`, { headers })
     t.notMatch(answer.text, /Sam Student/)
   })
   t.strictSame(came, [])
@@ -418,15 +436,16 @@ async function askVerify(front: Front, question: Question, from: string) {
 async function answersOneDialect(t: Test, front: Front): Promise<void> {
   const https = { ...(await front.bearer(front.sam)), 'X-Forwarded-Proto': 'https' }
   const inHeaders = {
-    path: '/trac/auth/verify',
+    path: `${front.base}/auth/verify`,
     headers: {
       ...https,
       'X-Forwarded-Method': 'GET',
-      'X-Forwarded-Uri': '/trac/wiki',
+      'X-Forwarded-Uri': `${front.base}/wiki`,
       'X-Forwarded-Host': `localhost:${front.port}`,
     },
   }
-  const inPath = { path: '/trac/auth/verify/trac/wiki', headers: https }
+  const path = `${front.base}/auth/verify${front.base}/wiki`
+  const inPath = { path, headers: https }
   const [own, other] = front.name === 'envoy' ? [inPath, inHeaders] : [inHeaders, inPath]
   t.match(await askVerify(front, own, '127.0.0.1'), { status: 200, user: 'sam' })
   t.match(await askVerify(front, other, '127.0.0.1'), { status: 403, user: undefined })
@@ -444,7 +463,7 @@ async function answersOneDialect(t: Test, front: Front): Promise<void> {
 async function passesNoHandshake(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const came = await reachedBy(front, async () => {
-    const answer = await front.send('/trac/wiki/WikiStart', {
+    const answer = await front.send(`${front.base}/wiki/WikiStart`, {
       headers: {
         connection: 'Upgrade',
         upgrade: 'websocket',
@@ -463,7 +482,7 @@ async function passesNoHandshake(t: Test, front: Front): Promise<void> {
 async function failsClosed(t: Test, front: Front): Promise<void> {
   await front.gateway.close()
   const came = await reachedBy(front, async () => {
-    const answer = await front.send('/trac/wiki/WikiStart', { headers: { ...forgery } })
+    const answer = await front.send(`${front.base}/wiki/WikiStart`, { headers: { ...forgery } })
     t.ok(answer.status >= 500, `${answer.status}`)
   })
   t.strictSame(came, [])
@@ -485,6 +504,7 @@ export async function prove(name: FrontProxy, { chunkedAnswer, http2 }: Traits):
   await t.test('a page leads to sign-in and back, and Trac names the person', (t) =>
     signsIn(t, front),
   )
+  await t.test('the start page is Trac’s', (t) => startsAtTrac(t, front))
   await t.test('a fetch and a bad token are 401, a Bearer client is served', (t) =>
     tellsClients(t, front),
   )
@@ -509,5 +529,23 @@ export async function prove(name: FrontProxy, { chunkedAnswer, http2 }: Traits):
   await t.test('a WebSocket handshake does not reach Trac', (t) => passesNoHandshake(t, front))
   await t.test('a renewed session reaches the browser, in chunks too', (t) => renews(t, front))
   await t.test('signing out ends the session and its copies', (t) => signsOut(t, front))
+  await t.test('without the gateway nothing passes', (t) => failsClosed(t, front))
+}
+
+/** The same with a Trac that has the whole host, after the changes that our page names: what a base path is part of. */
+export async function proveAtTheRoot(t: Test, name: FrontProxy): Promise<void> {
+  const front = await startFront(t, name, '')
+  await t.test('a page leads to sign-in and back', (t) => signsIn(t, front))
+  await t.test('the start page is Trac’s', (t) => startsAtTrac(t, front))
+  await t.test('a fetch and a bad token are 401', (t) => tellsClients(t, front))
+  await t.test('tickets are made', (t) => writes(t, front))
+  await t.test('a student is told what the admin pages need', (t) => forbids(t, front))
+  await t.test('nothing forged reaches Trac', (t) => dropsForgery(t, front))
+  await t.test('targets are passed on as they were judged', (t) => keepsTargets(t, front))
+  await t.test('a form of another site is refused', (t) => refusesOtherSites(t, front))
+  await t.test('/auth/verify tells nobody outside', (t) => hidesVerify(t, front))
+  await t.test('/auth/verify answers trusted proxies', (t) => answersOneDialect(t, front))
+  await t.test('a renewed session reaches the browser', (t) => renews(t, front))
+  await t.test('signing out ends the session', (t) => signsOut(t, front))
   await t.test('without the gateway nothing passes', (t) => failsClosed(t, front))
 }
