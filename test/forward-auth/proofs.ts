@@ -232,7 +232,7 @@ async function dropsForgery(t: Test, front: Front): Promise<void> {
 }
 
 /** The same over HTTP/2, where a cookie may come in crumbs. */
-async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void> {
+export async function dropsForgeryOverHttp2(t: Test, front: Front): Promise<void> {
   const visitor = await front.signIn(front.sam)
   const client = connectHttp2(front.origin, { rejectUnauthorized: false })
   t.teardown(() => client.close())
@@ -534,7 +534,7 @@ export async function prove(name: FrontProxy, { chunkedAnswer, http2 }: Traits):
 
 /** The same with a Trac that has the whole host, after the changes that our page names: what a base path is part of. */
 export async function proveAtTheRoot(t: Test, name: FrontProxy): Promise<void> {
-  const front = await startFront(t, name, '')
+  const front = await startFront(t, name, { base: '' })
   await t.test('a page leads to sign-in and back', (t) => signsIn(t, front))
   await t.test('the start page is Trac’s', (t) => startsAtTrac(t, front))
   await t.test('a fetch and a bad token are 401', (t) => tellsClients(t, front))
