@@ -6,7 +6,7 @@ import { revoke } from './cli/revoke.js'
 import { routes } from './cli/routes.js'
 import { start } from './cli/start.js'
 import type { runDemo as RunDemoFunction } from './demo/demo.js'
-import { readVersion } from './gateway.js'
+import { readVersion } from './app/gateway.js'
 
 type RunDemo = typeof RunDemoFunction
 

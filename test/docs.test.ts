@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { listKeys, renewReadme, replaceBetween } from '../src/config/docs.js'
-import { errors } from '../src/errors.js'
+import { errors } from '../src/core/errors.js'
 
 const readme = readFileSync('README.md', 'utf8')
 

@@ -6,48 +6,41 @@ import { fileURLToPath } from 'node:url'
 
 const source = fileURLToPath(new URL('../src/', import.meta.url))
 
-/** Rooms from the top down; those of one line never import each other. A file at the top of src is its own room. */
+/** Folders from the top down; those of one line never import each other. */
 const layers: readonly (readonly string[])[] = [
   ['main'],
   ['cli', 'demo'],
-  ['gateway'],
-  ['serving'],
-  ['server'],
-  ['endpoints', 'journal'],
-  ['rooms'],
-  ['issuers'],
-  ['listener'],
-  ['edge', 'identify', 'authorize', 'forward', 'login'],
+  ['app'],
+  ['endpoints'],
+  ['authenticate', 'authorize', 'edge', 'forward', 'http', 'sign-in'],
   ['oidc', 'session'],
-  ['config', 'observe', 'browser'],
-  ['exchange'],
-  ['route', 'target'],
-  ['identity'],
-  ['errors', 'trac-permissions'],
+  ['config', 'observe'],
+  ['request', 'trac', 'browser'],
+  ['core'],
 ]
 
 /** Where a library may be imported; all other files go through these. */
 const doors: Readonly<Record<string, readonly string[]>> = {
-  '@fastify/http-proxy': ['server.ts'],
-  '@fastify/rate-limit': ['server.ts'],
-  fastify: ['server.ts', 'edge/limits.ts'],
+  '@fastify/http-proxy': ['app/pipeline.ts'],
+  '@fastify/rate-limit': ['app/pipeline.ts'],
+  fastify: ['app/pipeline.ts', 'edge/rate-limit.ts'],
   jose: [
     'oidc/keys.ts',
     'oidc/verify.ts',
     'oidc/logout-token.ts',
     'session/seal.ts',
-    'login/exchange-tokens.ts',
+    'sign-in/token-response.ts',
   ],
   'lru-cache': [
-    'identify/bearer.ts',
-    'identify/userinfo.ts',
+    'authenticate/bearer.ts',
+    'authenticate/userinfo.ts',
     'session/memory.ts',
-    'session/replaced.ts',
-    'session/shelf.ts',
-    'login/callback.ts',
-    'login/backchannel.ts',
+    'session/superseded.ts',
+    'session/session-cache.ts',
+    'endpoints/callback.ts',
+    'endpoints/backchannel-logout.ts',
   ],
-  oauth4webapi: ['oidc/provider.ts', 'oidc/tokens.ts', 'login/callback.ts'],
+  oauth4webapi: ['oidc/provider.ts', 'oidc/tokens.ts', 'endpoints/callback.ts'],
   ioredis: ['session/redis.ts'],
   undici: ['forward/connections.ts'],
   pino: ['observe/logger.ts'],
@@ -86,19 +79,19 @@ function readSources(folder: string): SourceFile[] {
     })
 }
 
-function roomOf(name: string): string {
+function folderOf(name: string): string {
   return name.includes('/') ? name.slice(0, name.indexOf('/')) : name.replace(/\.ts$/, '')
 }
 
-function layerOf(room: string): number {
-  return layers.findIndex((layer) => layer.includes(room))
+function layerOf(folder: string): number {
+  return layers.findIndex((layer) => layer.includes(folder))
 }
 
 const files = readSources(source)
 
-await t.test('every room has its place', async (t) => {
-  for (const room of new Set(files.map((file) => roomOf(file.name)))) {
-    t.not(layerOf(room), -1, `${room} stands in the list of layers`)
+await t.test('every folder has its place', async (t) => {
+  for (const folder of new Set(files.map((file) => folderOf(file.name)))) {
+    t.not(layerOf(folder), -1, `${folder} stands in the list of layers`)
   }
 })
 
@@ -106,8 +99,8 @@ await t.test('imports point down only', async (t) => {
   for (const file of files) {
     for (const { from } of file.imports.filter((one) => one.from.startsWith('.'))) {
       const target = relative(source, resolve(source, dirname(file.name), from))
-      const here = roomOf(file.name)
-      const there = roomOf(target.replace(/\.js$/, '.ts'))
+      const here = folderOf(file.name)
+      const there = folderOf(target.replace(/\.js$/, '.ts'))
       if (here === there) continue
       t.ok(layerOf(there) > layerOf(here), `${file.name} imports ${target}`)
     }
@@ -129,7 +122,7 @@ await t.test('a library is imported by its doors alone', async (t) => {
 await t.test('only the process reads its environment, and time is handed in', async (t) => {
   for (const { name, text } of files.filter((file) => !isExempt(file.name))) {
     if (name !== 'main.ts' && name !== 'cli/docs.ts') t.notMatch(text, /process\.env/, name)
-    if (name !== 'gateway.ts') t.notMatch(text, /Date\.now\(/, name)
+    if (name !== 'app/gateway.ts') t.notMatch(text, /Date\.now\(/, name)
   }
 })
 

@@ -1,5 +1,5 @@
 /** Did this request come from our own pages? Pure (design §4, CSRF). */
-import type { RequestHeaders } from '../exchange.js'
+import type { RequestHeaders } from '../request/context.js'
 
 function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : ''

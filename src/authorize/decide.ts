@@ -1,7 +1,7 @@
 /** May this principal have this route? Pure, total, refuses unless a rule allows (design §4). */
-import type { ErrorCode } from '../errors.js'
-import type { Identity, Principal } from '../identity.js'
-import type { Requirement, Route } from '../route.js'
+import type { ErrorCode } from '../core/errors.js'
+import type { Identity, Principal } from '../core/identity.js'
+import type { Requirement, Route } from '../request/route.js'
 
 /** The answer, as data; `missing` names what the requirement wanted. */
 export type Decision =

@@ -1,17 +1,17 @@
 /** Steps 8 and 11 to 13 of a request's way: the route, where it came from, whether it may, how large it is. */
-import { GatewayError } from '../errors.js'
-import type { ErrorCode } from '../errors.js'
-import type { Exchange, Stage } from '../exchange.js'
-import type { Identity } from '../identity.js'
-import type { Route } from '../route.js'
+import { GatewayError } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
+import type { RequestContext, Stage } from '../request/context.js'
+import type { Identity } from '../core/identity.js'
+import type { Route } from '../request/route.js'
 import { isSameOrigin, safeMethods } from './csrf.js'
 import { decide } from './decide.js'
-import { readQuery } from './query.js'
+import { readQuery } from '../trac/query.js'
 import type { Router } from './router.js'
 
 /** A decision as the audit log and the counter want it. */
 export interface DecisionRecord {
-  readonly exchange: Exchange
+  readonly context: RequestContext
   readonly route: string
   readonly result: 'allow' | ErrorCode
   readonly mode: 'enforce' | 'shadow'
@@ -27,7 +27,7 @@ export interface PolicyParts {
   /** The row for unmatched requests in global shadow mode. */
   readonly unmatched: Route
   /** Answers 204 without CORS headers: no other origin is let in. */
-  readonly answerPreflight: (exchange: Exchange) => void
+  readonly answerPreflight: (context: RequestContext) => void
   readonly record: (decision: DecisionRecord) => void
 }
 
@@ -40,65 +40,69 @@ function explain(code: ErrorCode, missing: readonly string[]): string | undefine
   return undefined
 }
 
-function refusal(code: ErrorCode, missing: readonly string[], exchange: Exchange): GatewayError {
+function refusal(
+  code: ErrorCode,
+  missing: readonly string[],
+  context: RequestContext,
+): GatewayError {
   const detail = explain(code, missing)
   return new GatewayError(code, {
     ...(detail === undefined ? {} : { detail }),
     ...(code === 'ERR_SCOPE_REQUIRED' ? { scopes: missing } : {}),
-    ...(exchange.identity?.via === 'bearer' ? { bearer: true } : {}),
+    ...(context.identity?.via === 'bearer' ? { bearer: true } : {}),
   })
 }
 
 /** A preflight is judged as the method it asks for (Fetch §4.8). */
-function preflightMethod(exchange: Exchange): string | undefined {
-  const { origin = '', preflightMethod: method = '' } = exchange.headers ?? {}
-  return exchange.method === 'OPTIONS' && origin !== '' && method !== '' ? method : undefined
+function preflightMethod(context: RequestContext): string | undefined {
+  const { origin = '', preflightMethod: method = '' } = context.headers ?? {}
+  return context.method === 'OPTIONS' && origin !== '' && method !== '' ? method : undefined
 }
 
 /** Builds the steps. */
 export function createPolicy(parts: PolicyParts) {
   const { router } = parts
-  const inShadow = (exchange: Exchange) =>
-    parts.mode === 'shadow' || exchange.route?.mode === 'shadow'
+  const inShadow = (context: RequestContext) =>
+    parts.mode === 'shadow' || context.route?.mode === 'shadow'
 
-  const record = (exchange: Exchange, result: 'allow' | ErrorCode): void =>
+  const record = (context: RequestContext, result: 'allow' | ErrorCode): void =>
     parts.record({
-      exchange,
-      route: exchange.routeName,
+      context,
+      route: context.routeName,
       result,
-      mode: inShadow(exchange) ? 'shadow' : 'enforce',
+      mode: inShadow(context) ? 'shadow' : 'enforce',
     })
 
   /** Refuses, or in shadow mode counts what it would have refused and lets it pass. */
-  const refuse = (exchange: Exchange, error: GatewayError): void => {
-    record(exchange, error.code)
-    if (!inShadow(exchange)) throw error
+  const refuse = (context: RequestContext, error: GatewayError): void => {
+    record(context, error.code)
+    if (!inShadow(context)) throw error
     if (error.code === 'ERR_ROUTE_DENIED' && parts.mode !== 'shadow') throw error
-    exchange.shadowed ??= error.code
+    context.shadowed ??= error.code
   }
 
-  const matchRoute: Stage = (exchange) => {
+  const matchRoute: Stage = (context) => {
     // It would echo the signature, and a forwarded token, to whoever asks (RFC 9110 §9.3.8).
-    if (exchange.method === 'TRACE') throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
-    const asked = preflightMethod(exchange)
-    const method = asked ?? exchange.method
-    const { route, ...other } = router(method, exchange.path, exchange.target?.query ?? '')
+    if (context.method === 'TRACE') throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
+    const asked = preflightMethod(context)
+    const method = asked ?? context.method
+    const { route, ...other } = router(method, context.path, context.target?.query ?? '')
     if (route === undefined) {
       const allow = 'allow' in other ? other.allow : []
       const error =
         allow.length > 0
           ? new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow })
           : new GatewayError('ERR_ROUTE_UNKNOWN')
-      record(exchange, error.code)
+      record(context, error.code)
       if (parts.mode !== 'shadow') throw error
-      exchange.shadowed = error.code
+      context.shadowed = error.code
     }
-    exchange.route = route ?? parts.unmatched
-    exchange.routeName = exchange.route.name
-    exchange.preflight = asked !== undefined
-    if (exchange.method !== 'OPTIONS' || exchange.route.upstream !== 'trac') return undefined
+    context.route = route ?? parts.unmatched
+    context.routeName = context.route.name
+    context.preflight = asked !== undefined
+    if (context.method !== 'OPTIONS' || context.route.upstream !== 'trac') return undefined
     // Trac runs the view of any method it does not know, so OPTIONS never gets there.
-    parts.answerPreflight(exchange)
+    parts.answerPreflight(context)
     return 'answered'
   }
 
@@ -106,34 +110,34 @@ export function createPolicy(parts: PolicyParts) {
    * Trac's remote calls look at no verb: a GET whose content is said to be JSON or XML is a call like any other.
    * A browser's link, image or navigation says no type.
    */
-  const isRead = ({ method, route, headers }: Exchange): boolean =>
+  const isRead = ({ method, route, headers }: RequestContext): boolean =>
     safeMethods.has(method) && (route?.upstream !== 'trac' || headers?.contentType === '')
 
-  const csrf: Stage = (exchange) => {
-    const { method, route, headers, identity, target } = exchange
+  const csrf: Stage = (context) => {
+    const { method, route, headers, identity, target } = context
     if (route?.upstream === 'trac' && safeMethods.has(method)) {
       // Trac saves an edited comment on GET, without a form token; older Pythons also split at ';'.
       const query = target?.query ?? ''
       if (query !== '' && readQuery(query, '&;').has('edit_comment')) {
-        refuse(exchange, new GatewayError('ERR_UNSAFE_GET'))
+        refuse(context, new GatewayError('ERR_UNSAFE_GET'))
       }
     }
-    if (identity?.via !== 'session' || headers === undefined || isRead(exchange)) return
+    if (identity?.via !== 'session' || headers === undefined || isRead(context)) return
     if (!isSameOrigin(headers, parts.publicOrigin)) {
-      refuse(exchange, new GatewayError('ERR_CROSS_SITE'))
+      refuse(context, new GatewayError('ERR_CROSS_SITE'))
     }
   }
 
-  const access: Stage = (exchange) => {
-    const { route, identity = parts.anonymous } = exchange
+  const access: Stage = (context) => {
+    const { route, identity = parts.anonymous } = context
     if (route === undefined) throw new GatewayError('ERR_ROUTE_UNKNOWN')
-    if (exchange.preflight) {
+    if (context.preflight) {
       if (route.access === 'deny') throw new GatewayError('ERR_ROUTE_DENIED')
       return
     }
     const decision = decide(route, identity)
-    if (!decision.allow) refuse(exchange, refusal(decision.code, decision.missing, exchange))
-    else if (exchange.shadowed === undefined) record(exchange, 'allow')
+    if (!decision.allow) refuse(context, refusal(decision.code, decision.missing, context))
+    else if (context.shadowed === undefined) record(context, 'allow')
   }
 
   /** A browser sends its own origin with every WebSocket and cookies with any: only our pages may (RFC 6455 §10.2). */

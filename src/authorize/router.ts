@@ -1,8 +1,8 @@
 /** The route policy as one matcher over the canonical path: first match wins, nothing matched is refused. */
-import type { Route } from '../route.js'
+import type { Route } from '../request/route.js'
 import { compilePattern, firstSegment } from './pattern.js'
 import type { Matcher } from './pattern.js'
-import { readQuery } from './query.js'
+import { readQuery } from '../trac/query.js'
 
 /** What a request's method, path and query lead to. */
 export type RouteMatch =

@@ -22,7 +22,7 @@ interface Answer {
 }
 
 /** How long the listener may take. */
-const patience = 10_000
+const timeout = 10_000
 
 /** Where the process that has this configuration can be reached from beside it. */
 function placeOf(listen: Address): RequestOptions {
@@ -51,7 +51,7 @@ function send(listen: Address, token: string, user: string): Promise<[number, st
       response.on('error', reject)
       response.on('end', () => resolve([response.statusCode ?? 0, text]))
     })
-    message.setTimeout(patience, () => message.destroy(new Error('no answer in 10 s')))
+    message.setTimeout(timeout, () => message.destroy(new Error('no answer in 10 s')))
     message.on('error', reject)
     message.end(JSON.stringify({ user }))
   })

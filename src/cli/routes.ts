@@ -1,6 +1,6 @@
 /** `trac-gateway routes`: the whole policy in the order in which it is tried. */
-import { compileRoutes } from '../authorize/compile.js'
-import type { Route } from '../route.js'
+import { compileRoutes } from '../authorize/compile-routes.js'
+import type { Route } from '../request/route.js'
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem } from '../config/problems.js'
 

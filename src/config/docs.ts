@@ -1,5 +1,5 @@
 /** Tables and the editors' schema, made from the one source so that they cannot differ from the code. */
-import type { ErrorRow } from '../errors.js'
+import type { ErrorRow } from '../core/errors.js'
 import { configKeys } from './schema.js'
 import type { KeySchema } from './schema.js'
 
@@ -63,11 +63,11 @@ function typeOf(schema: KeySchema): string {
 }
 
 /** Long defaults are in gateway.yaml; the table only points there. */
-const longestDefault = 60
+const maxDefaultLength = 60
 
 function showDefault(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return text.length > longestDefault ? 'see `gateway.yaml`' : `\`${text.replaceAll(',', ', ')}\``
+  return text.length > maxDefaultLength ? 'see `gateway.yaml`' : `\`${text.replaceAll(',', ', ')}\``
 }
 
 const toLine = (cells: readonly string[]): string =>

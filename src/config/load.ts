@@ -30,10 +30,10 @@ export interface Loaded {
 }
 
 /** A file of more characters is no configuration. */
-const longestFile = 1024 * 1024
+const maxFileLength = 1024 * 1024
 
 /** More nodes, aliases counted each time, mean a file made to fill the memory. */
-const mostNodes = 100_000
+const maxNodes = 100_000
 
 /** Deeper nesting than any key of the schema, with room; the parser recurses. */
 const deepest = 64
@@ -91,8 +91,8 @@ function readText(
 ): string | undefined {
   try {
     const text = readFile(file)
-    if (text.length <= longestFile) return text
-    report([], `${text.length} characters`, `at most ${longestFile}`)
+    if (text.length <= maxFileLength) return text
+    report([], `${text.length} characters`, `at most ${maxFileLength}`)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable'
     report([], `no file that can be read (${code})`, 'a gateway.yaml')
@@ -141,7 +141,7 @@ function wantedFor(code: string): string {
   if (code === 'TAB_AS_INDENT') return 'spaces, since YAML knows no tabs there'
   if (code === 'TAG_RESOLVE_FAILED') return 'a plain value without a tag'
   if (code === 'BAD_INDENT')
-    return 'the indentation of the lines around it, or the closing bracket before it'
+    return 'the indentation of the lines app it, or the closing bracket before it'
   if (code === 'MISSING_CHAR') return 'the closing quote or bracket, or the : after a key'
   if (code === 'MULTIPLE_DOCS') return 'one document'
   return 'valid YAML 1.2'
@@ -170,7 +170,7 @@ class Converter {
   #convert(node: unknown, path: Path, fallback: Place): Node {
     const nothing: ScalarNode = { kind: 'scalar', place: fallback, value: null }
     this.#nodes += 1
-    if (this.#failed || this.#nodes > mostNodes || path.length > deepest) {
+    if (this.#failed || this.#nodes > maxNodes || path.length > deepest) {
       if (!this.#failed) this.#report(path, 'too much', 'a file of sensible size', fallback)
       this.#failed = true
       return nothing

@@ -1,11 +1,11 @@
 /** Which user names can be used in Trac, and which groups the configuration names (design §3). */
-import { tracActions } from '../trac-permissions.js'
+import { tracActions } from '../trac/permissions.js'
 import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'
 import type { Config } from './schema.js'
 
 /** The longest user name, in characters. */
-const longestName = 255
+const maxNameLength = 255
 
 /** Names that mean somebody else in Trac. */
 const reservedWords: ReadonlySet<string> = new Set(['anonymous', 'authenticated'])
@@ -21,7 +21,7 @@ export const foldName = (name: string): string => name.toUpperCase().toLowerCase
  */
 export function nameFault(name: string, groups: ReadonlySet<string>): string | undefined {
   if (name === '') return 'that is empty'
-  if (Array.from(name).length > longestName) return `of more than ${longestName} characters`
+  if (Array.from(name).length > maxNameLength) return `of more than ${maxNameLength} characters`
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(name)) return 'with a control or format character'
   if (name.normalize('NFKC') !== name) return 'with letters that only look like others (NFKC)'
   if (name.trim() !== name) return 'with white space at an end'

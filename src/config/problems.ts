@@ -53,7 +53,7 @@ export function formatPath(path: Path): string {
 }
 
 /** The longest value that a problem shows; longer ones are cut. */
-const longestShown = 60
+const maxShownLength = 60
 
 /** A value as a problem shows it: short, on one line, never a whole list or map. */
 export function showValue(value: unknown): string {
@@ -62,7 +62,7 @@ export function showValue(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object') return 'keys and values'
   const text = JSON.stringify(value) ?? 'something else'
-  return text.length <= longestShown ? text : `${text.slice(0, longestShown)}…`
+  return text.length <= maxShownLength ? text : `${text.slice(0, maxShownLength)}…`
 }
 
 /** Number of single-character edits between two words (Levenshtein). */

@@ -31,7 +31,7 @@ export interface ScalarNode {
 }
 
 /** What reading needs from outside. */
-export interface Surroundings {
+export interface AppContext {
   readonly env: NodeJS.ProcessEnv
   /** Where relative paths count from. */
   readonly folder: string
@@ -83,18 +83,18 @@ function showNode(node: Node): string {
 }
 
 /** Reads a whole file; what could not be read is undefined, and reported. */
-export function readConfig(schema: KeySchema, root: Node, around: Surroundings): unknown {
-  const defaults: Surroundings = { ...around, env: {}, found: () => undefined }
-  return new Reader(around, new Reader(defaults)).read(schema, root, [])
+export function readConfig(schema: KeySchema, root: Node, app: AppContext): unknown {
+  const defaults: AppContext = { ...app, env: {}, found: () => undefined }
+  return new Reader(app, new Reader(defaults)).read(schema, root, [])
 }
 
 class Reader {
-  readonly #around: Surroundings
+  readonly #app: AppContext
   /** Reads defaults: they name no variables and stand nowhere in the file. */
   readonly #defaults: Reader
 
-  constructor(around: Surroundings, defaults?: Reader) {
-    this.#around = around
+  constructor(app: AppContext, defaults?: Reader) {
+    this.#app = app
     this.#defaults = defaults ?? this
   }
 
@@ -120,14 +120,14 @@ class Reader {
     if (schema.properties !== undefined) {
       return this.read(schema, { kind: 'map', place: nowhere, entries: [] }, path)
     }
-    this.#around.report(path, 'nothing', wantedOf(schema))
+    this.#app.report(path, 'nothing', wantedOf(schema))
     return undefined
   }
 
   #refuse(schema: KeySchema, node: Node, path: Path): undefined {
     const hidden = node.kind === 'scalar' && node.value !== null && holdsSecret(schema)
     const found = hidden ? 'a value (not shown)' : showNode(node)
-    this.#around.report(path, found, wantedOf(schema), node.place)
+    this.#app.report(path, found, wantedOf(schema), node.place)
     return undefined
   }
 
@@ -143,7 +143,7 @@ class Reader {
         continue
       }
       byKey.set(key, value)
-      this.#around.found([...path, key], value.kind === 'scalar' ? value.place : place)
+      this.#app.found([...path, key], value.kind === 'scalar' ? value.place : place)
     }
     return Object.fromEntries(
       Object.entries(properties).map(([key, property]) => [
@@ -157,7 +157,7 @@ class Reader {
     const near = suggest(key, known)
     const wanted =
       near === undefined ? `one of ${known.join(', ')}` : `${near} (did you mean that?)`
-    this.#around.report([...path, key], 'a key that is not known here', wanted, place)
+    this.#app.report([...path, key], 'a key that is not known here', wanted, place)
   }
 
   #readRecord(schema: KeySchema, node: MapNode, path: Path): unknown {
@@ -167,10 +167,10 @@ class Reader {
     const record: Record<string, unknown> = Object.create(null)
     for (const { key, place, node: value } of node.entries) {
       const at = [...path, key]
-      this.#around.found(at, value.kind === 'scalar' ? value.place : place)
+      this.#app.found(at, value.kind === 'scalar' ? value.place : place)
       if (key === '' || (propertyNames && !new RegExp(propertyNames.pattern, 'u').test(key))) {
         const wanted = `a ${schema.keyName ?? 'key'} as key`
-        this.#around.report(at, JSON.stringify(key), wanted, place)
+        this.#app.report(at, JSON.stringify(key), wanted, place)
       }
       record[key] = this.read(item, value, at)
     }
@@ -181,22 +181,22 @@ class Reader {
     const { items, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema
     if (node.kind !== 'list' || items === undefined) return this.#refuse(schema, node, path)
     if (node.items.length < minItems) {
-      this.#around.report(path, 'an empty list', `at least ${minItems} entry`, node.place)
+      this.#app.report(path, 'an empty list', `at least ${minItems} entry`, node.place)
     }
     if (node.items.length > maxItems) {
-      this.#around.report(path, `${node.items.length} entries`, `at most ${maxItems}`, node.place)
+      this.#app.report(path, `${node.items.length} entries`, `at most ${maxItems}`, node.place)
     }
     return node.items.map((item, index) => {
-      this.#around.found([...path, index], item.place)
+      this.#app.found([...path, index], item.place)
       return this.read(items, item, [...path, index])
     })
   }
 
   /** A text with its variables filled in; undefined, and reported, when one is missing. */
   #fillIn(node: ScalarNode, path: Path): { text: string; changed: boolean } | undefined {
-    const filled = substitute(String(node.value), this.#around.env)
+    const filled = substitute(String(node.value), this.#app.env)
     if ('text' in filled) return filled
-    this.#around.report(path, filled.found, filled.wanted, node.place)
+    this.#app.report(path, filled.found, filled.wanted, node.place)
     return undefined
   }
 
@@ -206,11 +206,11 @@ class Reader {
     }
     const filled = this.#fillIn(node, path)
     if (filled === undefined) return undefined
-    const read = convertText(filled.text, schema, this.#around.folder)
+    const read = convertText(filled.text, schema, this.#app.folder)
     if ('value' in read) return read.value
     const near = suggest(filled.text, (schema.enum ?? []).map(String))
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-    this.#around.report(path, showValue(filled.text), read.wanted + hint, node.place)
+    this.#app.report(path, showValue(filled.text), read.wanted + hint, node.place)
     return undefined
   }
 
@@ -238,22 +238,22 @@ class Reader {
   #readSecret(schema: KeySchema, node: Node, path: Path): string | Pem | undefined {
     if (node.kind !== 'map') {
       const found = node.kind === 'scalar' ? 'a value in the file itself (not shown)' : 'a list'
-      this.#around.report(path, found, wantedOf(schema), node.place)
+      this.#app.report(path, found, wantedOf(schema), node.place)
       return undefined
     }
     const [entry, ...more] = node.entries
     if (entry === undefined || more.length > 0 || !/^from(?:Env|File)$/.test(entry.key)) {
       const found = node.entries.map(({ key }) => JSON.stringify(key)).join(' and ')
-      this.#around.report(path, found || 'an empty map', wantedOf(schema), node.place)
+      this.#app.report(path, found || 'an empty map', wantedOf(schema), node.place)
       return undefined
     }
     const at = [...path, entry.key]
-    this.#around.found(at, entry.node.place)
+    this.#app.found(at, entry.node.place)
     const name = this.read(entry.key === 'fromEnv' ? envName : fileName, entry.node, at)
     if (typeof name !== 'string') return undefined
     if (entry.key === 'fromEnv' && !/^[A-Za-z_]\w*$/.test(name)) {
       // Not shown: it may be the secret itself.
-      this.#around.report(at, 'text that is no name', 'the name of an environment variable')
+      this.#app.report(at, 'text that is no name', 'the name of an environment variable')
       return undefined
     }
     const read = entry.key === 'fromEnv' ? this.#fromEnv(name, at) : this.#fromFile(name, at)
@@ -261,26 +261,26 @@ class Reader {
     const length = Buffer.byteLength(read.value)
     if (length < (schema.minBytes ?? 1)) {
       const wanted = `at least ${schema.minBytes} bytes, such as openssl rand -base64 48 prints`
-      this.#around.report(at, `${length} bytes`, length === 0 ? 'a secret' : wanted)
+      this.#app.report(at, `${length} bytes`, length === 0 ? 'a secret' : wanted)
       return undefined
     }
     return schema.reads === 'pem' ? read : read.value
   }
 
   #fromEnv(name: string, path: Path): Pem | undefined {
-    const value = this.#around.env[name]
+    const value = this.#app.env[name]
     if (value !== undefined) return { path: undefined, value: withoutNewline(value) }
-    this.#around.report(path, `${showValue(name)}, which is not set`, 'an environment variable')
+    this.#app.report(path, `${showValue(name)}, which is not set`, 'an environment variable')
     return undefined
   }
 
   #fromFile(name: string, path: Path): Pem | undefined {
-    const file = resolve(this.#around.folder, name)
+    const file = resolve(this.#app.folder, name)
     try {
-      return { path: file, value: withoutNewline(this.#around.readFile(file)) }
+      return { path: file, value: withoutNewline(this.#app.readFile(file)) }
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable'
-      this.#around.report(path, `${showValue(name)} (${code})`, 'a file that can be read')
+      this.#app.report(path, `${showValue(name)} (${code})`, 'a file that can be read')
       return undefined
     }
   }

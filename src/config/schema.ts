@@ -2,7 +2,7 @@
 import { Array as ListOf, Object as Shape, Unsafe } from 'typebox'
 import type { Static, TObject, TProperties, TSchema, TUnsafe } from 'typebox'
 import type { Bytes } from './units.js'
-import type { Milliseconds } from '../identity.js'
+import type { Milliseconds } from '../core/identity.js'
 
 /** How the text of a key becomes its value; `plain` takes it as it stands. */
 export type Reads =
@@ -103,7 +103,7 @@ const choice = <T extends string>(
   })
 
 /** The longest wait a timer of Node can hold, rounded down to days. */
-const longestTimer = '24d'
+const maxTimer = '24d'
 
 const span = (
   description: string,
@@ -116,7 +116,7 @@ const span = (
     pattern: '^(0|[1-9][0-9]*)(ms|s|m|h|d)$',
     wanted: 'a span with its unit, such as 500ms, 30s, 15m, 8h or 7d',
     least: limits.least ?? '1ms',
-    most: limits.most ?? longestTimer,
+    most: limits.most ?? maxTimer,
     description,
     ...(value === undefined ? {} : { default: value }),
   })

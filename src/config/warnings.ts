@@ -1,5 +1,5 @@
 /** What can be run but should be thought about; `check` says it, nothing refuses it. */
-import { tracActions } from '../trac-permissions.js'
+import { tracActions } from '../trac/permissions.js'
 import type { Given } from './checks.js'
 import { isCognitoIssuer } from './complete.js'
 import { entriesOf, itemsOf } from './draft.js'

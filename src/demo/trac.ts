@@ -8,7 +8,7 @@ import { basename, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { SigningKey } from '../forward/assertion.js'
+import type { SigningKey } from '../trac/signature.js'
 
 const run = promisify(execFile)
 

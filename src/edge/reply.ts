@@ -1,9 +1,9 @@
 /** The one voice: every answer that is not an upstream's, page, redirect or JSON with its challenge (design §4). */
-import type { PageAction, PageContent, PageFact } from '../browser/page.js'
-import { pageHeaders, renderPage } from '../browser/page.js'
-import { GatewayError, errors } from '../errors.js'
-import type { ErrorCode } from '../errors.js'
-import type { Exchange, RequestHeaders } from '../exchange.js'
+import type { PageAction, PageContent, PageFact } from './page.js'
+import { pageHeaders, renderPage } from './page.js'
+import { GatewayError, errors } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
+import type { RequestContext, RequestHeaders } from '../request/context.js'
 
 /** What every answer depends on. */
 export interface ReplyOptions {
@@ -59,7 +59,7 @@ const typedIsKept =
   'The Back button of the browser should bring back what you typed: copy it before you go on.'
 
 /** A GET or HEAD that a browser makes to show a page. */
-export function isNavigation({ headers, method }: Exchange): boolean {
+export function isNavigation({ headers, method }: RequestContext): boolean {
   if (headers === undefined || isCall(headers)) return false
   if (method !== 'GET' && method !== 'HEAD') return false
   if (headers.fetchMode !== '') return headers.fetchMode === 'navigate'
@@ -74,14 +74,14 @@ function isCall({ contentType }: RequestHeaders): boolean {
 }
 
 /** Whether the answer is for a person: any navigation, a sent form included. */
-export function wantsPage({ headers }: Exchange): boolean {
+export function wantsPage({ headers }: RequestContext): boolean {
   if (headers === undefined || headers.requestedWith || isCall(headers)) return false
   if (headers.fetchMode !== '' && headers.fetchMode !== 'navigate') return false
   return headers.accept.includes('text/html')
 }
 
-function titleOf(exchange: Exchange, error: GatewayError): string {
-  if (exchange.routeName === 'auth:callback') return 'Sign-in did not work'
+function titleOf(context: RequestContext, error: GatewayError): string {
+  if (context.routeName === 'auth:callback') return 'Sign-in did not work'
   if (error.code === 'ERR_PROVIDER_ANSWER') return 'The sign-in provider can’t be reached'
   return titles[error.status] ?? errors[error.code].text
 }
@@ -110,47 +110,52 @@ export function createReply(options: ReplyOptions) {
   const loginUrl = (returnTo: string) =>
     `${base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
 
-  const send = (exchange: Exchange, status: number, headers: HeaderList, body: string): void => {
-    const { request, response } = exchange
+  const send = (
+    context: RequestContext,
+    status: number,
+    headers: HeaderList,
+    body: string,
+  ): void => {
+    const { request, response } = context
     if (response.headersSent || response.destroyed) {
       response.destroy()
       return
     }
     const payload = Buffer.from(body)
-    const list = ['Cache-Control', 'no-store', 'X-Request-Id', exchange.id, ...headers]
+    const list = ['Cache-Control', 'no-store', 'X-Request-Id', context.id, ...headers]
     // RFC 9110 §8.6: no Content-Length in a 204.
     if (status !== 204) list.push('Content-Length', String(payload.length))
     if (secure) list.push('Strict-Transport-Security', hsts)
-    for (const cookie of exchange.setCookies) list.push('Set-Cookie', cookie)
-    const { contentLength = 0, chunked = false, expectContinue = false } = exchange.headers ?? {}
+    for (const cookie of context.setCookies) list.push('Set-Cookie', cookie)
+    const { contentLength = 0, chunked = false, expectContinue = false } = context.headers ?? {}
     // Who waits for `100 Continue` may send the body or the next request after a refusal: they can't be told apart.
     const ambiguous = chunked || expectContinue || contentLength > drainable
     const unread = !request.complete && ambiguous
     // RFC 9110 §15.5.9: who was too slow with one body is not waited for.
-    const last = unread || exchange.headers === undefined || status === 408
+    const last = unread || context.headers === undefined || status === 408
     if (last) list.push('Connection', 'close')
     response.writeHead(status, list)
     response.end(request.method === 'HEAD' ? undefined : payload)
   }
 
-  const redirect = (exchange: Exchange, status: 302 | 303 | 308, location: string): void =>
-    send(exchange, status, ['Location', location], '')
+  const redirect = (context: RequestContext, status: 302 | 303 | 308, location: string): void =>
+    send(context, status, ['Location', location], '')
 
   const page = (
-    exchange: Exchange,
+    context: RequestContext,
     status: number,
     content: PageContent,
     headers: HeaderList = [],
-  ): void => send(exchange, status, [...plainPage, ...headers], renderPage(content))
+  ): void => send(context, status, [...plainPage, ...headers], renderPage(content))
 
   const json = (
-    exchange: Exchange,
+    context: RequestContext,
     status: number,
     value: unknown,
     headers: HeaderList = [],
   ): void =>
     send(
-      exchange,
+      context,
       status,
       ['Content-Type', 'application/json; charset=utf-8', ...headers],
       `${JSON.stringify(value)}\n`,
@@ -167,70 +172,70 @@ export function createReply(options: ReplyOptions) {
     return list
   }
 
-  const actionsFor = (exchange: Exchange, error: GatewayError): readonly PageAction[] => {
+  const actionsFor = (context: RequestContext, error: GatewayError): readonly PageAction[] => {
     const start = { label: 'Go to the start page', href: `${base}/` }
-    const sent = exchange.target?.sent ?? `${base}/`
-    const own = exchange.routeName.startsWith('auth:')
+    const sent = context.target?.sent ?? `${base}/`
+    const own = context.routeName.startsWith('auth:')
     if (error.status === 401 || own) {
       const ownUrl = `${base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
       return [{ label: 'Sign in', href: own ? ownUrl : loginUrl(sent) }, start]
     }
-    return error.status >= 500 && exchange.method === 'GET'
+    return error.status >= 500 && context.method === 'GET'
       ? [{ label: 'Try again', href: sent }, start]
       : [start]
   }
 
-  const errorPage = (exchange: Exchange, error: GatewayError): void => {
-    const { user = '', name } = exchange.identity?.principal ?? {}
+  const errorPage = (context: RequestContext, error: GatewayError): void => {
+    const { user = '', name } = context.identity?.principal ?? {}
     const facts: PageFact[] = [
       ['Code', error.code],
-      ['Request', exchange.id],
+      ['Request', context.id],
     ]
     if (user !== '') {
       facts.unshift(['Signed in as', name === undefined ? user : `${name} (${user})`])
     }
-    const sentForm = exchange.method === 'POST' && !exchange.routeName.startsWith('auth:')
+    const sentForm = context.method === 'POST' && !context.routeName.startsWith('auth:')
     page(
-      exchange,
+      context,
       error.status,
       {
-        title: titleOf(exchange, error),
+        title: titleOf(context, error),
         isError: true,
         paragraphs: [error.message, ...(sentForm ? [typedIsKept] : [])],
         facts,
-        actions: actionsFor(exchange, error),
+        actions: actionsFor(context, error),
       },
       headersOf(error),
     )
   }
 
   /** Answers with a refusal or a fault; whatever is not a GatewayError is an ERR_INTERNAL. */
-  const refuse = (exchange: Exchange, thrown: unknown): void => {
+  const refuse = (context: RequestContext, thrown: unknown): void => {
     const error = toGatewayError(thrown)
-    exchange.code = error.code
-    exchange.cause ??= error.details.cause
+    context.code = error.code
+    context.cause ??= error.details.cause
     if (error.status === 499) {
-      exchange.response.destroy()
+      context.response.destroy()
       return
     }
-    const signIn = mendedBySignIn.has(error.code) && exchange.route?.credentials.has('session')
-    if (signIn && isNavigation(exchange)) {
-      exchange.setCookies = [...exchange.setCookies, ...exchange.leaveCookies]
-      redirect(exchange, 302, loginUrl(exchange.target?.sent ?? `${base}/`))
+    const signIn = mendedBySignIn.has(error.code) && context.route?.credentials.has('session')
+    if (signIn && isNavigation(context)) {
+      context.setCookies = [...context.setCookies, ...context.leaveCookies]
+      redirect(context, 302, loginUrl(context.target?.sent ?? `${base}/`))
       return
     }
-    if (wantsPage(exchange)) {
-      errorPage(exchange, error)
+    if (wantsPage(context)) {
+      errorPage(context, error)
       return
     }
     json(
-      exchange,
+      context,
       error.status,
       {
         error: errors[error.code].error,
         code: error.code,
         message: error.message,
-        request_id: exchange.id,
+        request_id: context.id,
         ...(error.status === 401 ? { auth_url: `${publicUrl}/auth/login` } : {}),
       },
       headersOf(error),

@@ -2,7 +2,7 @@
 import { Client, buildConnector } from 'undici'
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
-import type { Milliseconds } from '../identity.js'
+import type { Milliseconds } from '../core/identity.js'
 
 /** Where an upstream is and how long it may take. */
 export interface ConnectionOptions {
@@ -25,7 +25,7 @@ export interface Connection {
 export type Connections = ReturnType<typeof createConnections>
 
 /** Idle connections kept; beyond it they are closed when their answer is complete. */
-const mostIdle = 64
+const maxIdle = 64
 /** An idle one is closed after this; servers that close sooner are noticed by the retry of a GET. */
 const idleFor: Milliseconds = 10_000
 /** Bytes of answer headers. */
@@ -91,7 +91,7 @@ export function createConnections(options: ConnectionOptions) {
     release(connection: Connection): void {
       const { socket } = connection
       const alive = socket !== undefined && !socket.destroyed && open.has(connection)
-      if (connection.reusable && alive && !closing && idle.length < mostIdle) idle.push(connection)
+      if (connection.reusable && alive && !closing && idle.length < maxIdle) idle.push(connection)
       else discard(connection)
     },
     discard,

@@ -1,15 +1,15 @@
 /** Step 14: one request goes to its upstream and the answer comes back; nothing is decided here any more. */
 import type { Readable } from 'node:stream'
-import { GatewayError } from '../errors.js'
-import type { Exchange } from '../exchange.js'
-import type { Milliseconds, Now, WireIdentity } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { Milliseconds, Now, IdentityHeaders } from '../core/identity.js'
 import { watchBody } from './body-watch.js'
 import type { BodyLimits } from './body-watch.js'
-import type { Signer } from './assertion.js'
+import type { Signer } from '../trac/signature.js'
 import type { Connection, Connections } from './connections.js'
 import { Relay } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
-import type { UpstreamVoice } from './request-headers.js'
+import type { UpstreamHeaderRules } from './request-headers.js'
 import { createTunnel } from './tunnel.js'
 import { clientHeaders } from './response-headers.js'
 import type { ResponseRules } from './response-headers.js'
@@ -22,7 +22,7 @@ export interface Upstream {
   readonly isTrac: boolean
   readonly url: string
   readonly connections: Connections
-  readonly voice: UpstreamVoice
+  readonly headerRules: UpstreamHeaderRules
   readonly sign: Signer | undefined
   readonly timeouts: { readonly firstByte: Milliseconds; readonly idle: Milliseconds }
 }
@@ -31,14 +31,14 @@ export interface Upstream {
 export interface ForwardParts {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly spool: ReturnType<typeof createSpool>
-  readonly anonymousWire: WireIdentity
+  readonly anonymousHeaders: IdentityHeaders
   readonly responseRules: ResponseRules
   readonly bodyLimits: BodyLimits
   readonly now: Now
-  readonly isAlive: (exchange: Exchange) => boolean
+  readonly isAlive: (context: RequestContext) => boolean
   readonly onTunnel: (change: 1 | -1) => void
-  readonly refuse: (exchange: Exchange, error: unknown) => void
-  readonly onAnswer: (upstream: string, exchange: Exchange, milliseconds: number) => void
+  readonly refuse: (context: RequestContext, error: unknown) => void
+  readonly onAnswer: (upstream: string, context: RequestContext, milliseconds: number) => void
   readonly onError: (upstream: string, error: GatewayError) => void
 }
 
@@ -65,7 +65,7 @@ function dropEmptyType(list: string[]): void {
 }
 
 /** Whether bytes of the request are still to come: the next request can't be told from them. */
-function hasUnreadBody({ request, headers }: Exchange): boolean {
+function hasUnreadBody({ request, headers }: RequestContext): boolean {
   return !request.complete && (headers?.chunked === true || (headers?.contentLength ?? 0) > 0)
 }
 
@@ -73,40 +73,45 @@ function hasUnreadBody({ request, headers }: Exchange): boolean {
 export function createForward(parts: ForwardParts) {
   const { now } = parts
 
-  const fail = (exchange: Exchange, upstream: Upstream, fault: GatewayError): void => {
+  const fail = (context: RequestContext, upstream: Upstream, fault: GatewayError): void => {
     // A client that leaves in the middle of its body looks like an upstream's fault from here.
-    const { request, response } = exchange
+    const { request, response } = context
     const left = (request.destroyed && !request.complete) || response.destroyed
     const error = left ? new GatewayError('ERR_CLIENT_GONE', { cause: fault }) : fault
-    exchange.code = error.code
-    exchange.cause = error.details.cause
+    context.code = error.code
+    context.cause = error.details.cause
     if (error.status >= 500) parts.onError(upstream.name, error)
-    if (exchange.response.headersSent) {
+    if (context.response.headersSent) {
       // A truncated answer must not look complete.
-      exchange.response.destroy()
+      context.response.destroy()
     } else {
-      parts.refuse(exchange, error)
+      parts.refuse(context, error)
     }
   }
 
-  const headersFor = (exchange: Exchange, upstream: Upstream, outgoing: Outgoing): string[] => {
-    const { route, target, identity } = exchange
-    const anonymous = route?.access === 'public' || identity === undefined || exchange.preflight
-    const wire = anonymous ? parts.anonymousWire : identity.principal.wire
+  const headersFor = (
+    context: RequestContext,
+    upstream: Upstream,
+    outgoing: Outgoing,
+  ): string[] => {
+    const { route, target, identity } = context
+    const anonymous = route?.access === 'public' || identity === undefined || context.preflight
+    const identityHeaders = anonymous ? parts.anonymousHeaders : identity.principal.identityHeaders
     const length = outgoing.length ?? 0
     // As long as the slowest allowed client may take to send it.
     const bodySeconds = length === 0 ? 0 : 30 + Math.ceil(length / parts.bodyLimits.minimumRate)
     const signed = {
-      method: exchange.method,
-      host: upstream.voice.host,
+      method: context.method,
+      host: upstream.headerRules.host,
       path: target?.path ?? '',
       query: target?.query ?? '',
     }
-    const signature = upstream.sign?.(signed, wire, Math.floor(now() / 1000), bodySeconds) ?? ''
-    const list = upstreamHeaders(exchange, upstream.voice, wire, signature)
+    const signature =
+      upstream.sign?.(signed, identityHeaders, Math.floor(now() / 1000), bodySeconds) ?? ''
+    const list = upstreamHeaders(context, upstream.headerRules, identityHeaders, signature)
     if (outgoing.length !== undefined) {
       list.push('Content-Length', String(outgoing.length))
-      if (upstream.isTrac && exchange.headers?.contentType === '') {
+      if (upstream.isTrac && context.headers?.contentType === '') {
         dropEmptyType(list)
         const type = outgoing.length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
         list.push('Content-Type', `application/${type}`)
@@ -116,20 +121,20 @@ export function createForward(parts: ForwardParts) {
   }
 
   const answerHeaders = (
-    exchange: Exchange,
+    context: RequestContext,
     upstream: Upstream,
     raw: readonly Buffer[],
   ): string[] =>
     clientHeaders(raw, parts.responseRules, {
-      requestId: exchange.id,
-      personal: exchange.identity?.via !== undefined && exchange.route?.access !== 'public',
-      byCookie: exchange.identity?.via === 'session',
+      requestId: context.id,
+      personal: context.identity?.via !== undefined && context.route?.access !== 'public',
+      byCookie: context.identity?.via === 'session',
       declaresTypes: upstream.isTrac,
-      setCookies: exchange.setCookies,
+      setCookies: context.setCookies,
     })
 
   const tunnel = createTunnel({
-    headersFor: (exchange, upstream) => headersFor(exchange, upstream, noBody),
+    headersFor: (context, upstream) => headersFor(context, upstream, noBody),
     clientHeaders: answerHeaders,
     isAlive: parts.isAlive,
     fail,
@@ -141,19 +146,19 @@ export function createForward(parts: ForwardParts) {
    * quietly ended is sent once more, on a fresh one.
    */
   const dispatch = (
-    exchange: Exchange,
+    context: RequestContext,
     upstream: Upstream,
     outgoing: Outgoing,
     reusable: boolean,
   ): void => {
-    const { method, response, route, target } = exchange
+    const { method, response, route, target } = context
     const connection = upstream.connections.take(reusable)
     const startedAt = performance.now()
     const relay = new Relay(response, connection, method === 'HEAD', {
       headers(_status, raw) {
-        parts.onAnswer(upstream.name, exchange, performance.now() - startedAt)
-        const headers = answerHeaders(exchange, upstream, raw)
-        if (hasUnreadBody(exchange)) headers.push('Connection', 'close')
+        parts.onAnswer(upstream.name, context, performance.now() - startedAt)
+        const headers = answerHeaders(context, upstream, raw)
+        if (hasUnreadBody(context)) headers.push('Connection', 'close')
         return headers
       },
       done(used: Connection) {
@@ -165,21 +170,21 @@ export function createForward(parts: ForwardParts) {
         response.off('close', gone)
         upstream.connections.discard(used)
         if (reusable && untouched && !started && error.status === 502) {
-          dispatch(exchange, upstream, outgoing, false)
+          dispatch(context, upstream, outgoing, false)
           return
         }
         outgoing.release()
-        fail(exchange, upstream, error)
+        fail(context, upstream, error)
       },
     })
     const gone = (): void => relay.abort(new GatewayError('ERR_CLIENT_GONE'))
     response.once('close', gone)
-    exchange.breakOff = (error) => relay.abort(error)
+    context.breakOff = (error) => relay.abort(error)
     connection.client.dispatch(
       {
         path: target?.sent ?? '/',
         method,
-        headers: headersFor(exchange, upstream, outgoing),
+        headers: headersFor(context, upstream, outgoing),
         body: outgoing.body,
         headersTimeout: route?.timeouts.firstByte ?? upstream.timeouts.firstByte,
         bodyTimeout: route?.timeouts.idle ?? upstream.timeouts.idle,
@@ -190,52 +195,52 @@ export function createForward(parts: ForwardParts) {
     )
   }
 
-  const collect = async (exchange: Exchange): Promise<Outgoing> => {
-    const { request, route, identity } = exchange
-    const owner = identity?.principal.user || exchange.address
+  const collect = async (context: RequestContext): Promise<Outgoing> => {
+    const { request, route, identity } = context
+    const owner = identity?.principal.user || context.address
     const limit = route?.bodyLimit ?? 0
     const { length, body, release } = await parts.spool(request, owner, limit)
     return { length, body: length === 0 ? null : body, release }
   }
 
   /** Reads or streams the body, watched for slowness. */
-  const sendBody = (exchange: Exchange, upstream: Upstream, chunked: boolean): void => {
-    const { request, response, headers } = exchange
+  const sendBody = (context: RequestContext, upstream: Upstream, chunked: boolean): void => {
+    const { request, response, headers } = context
     if (headers?.expectContinue === true) response.writeContinue()
     const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
     const stop = watchBody(request, parts.bodyLimits, now, () => {
-      if (exchange.breakOff !== undefined) exchange.breakOff(tooSlow)
+      if (context.breakOff !== undefined) context.breakOff(tooSlow)
       // Its connection ends with the answer, and with it the collecting.
-      else parts.refuse(exchange, tooSlow)
+      else parts.refuse(context, tooSlow)
     })
     response.once('close', stop)
     if (!chunked) {
       const length = headers?.contentLength ?? 0
-      dispatch(exchange, upstream, { body: request, length, release: nothing }, false)
+      dispatch(context, upstream, { body: request, length, release: nothing }, false)
       return
     }
     const isOver = () => response.headersSent || response.destroyed
-    collect(exchange)
+    collect(context)
       .then((outgoing) => {
         // Nobody would be told any more that the client left.
         if (isOver()) outgoing.release()
-        else dispatch(exchange, upstream, outgoing, false)
+        else dispatch(context, upstream, outgoing, false)
       })
       .catch((error: unknown) => {
-        if (!isOver()) parts.refuse(exchange, error)
+        if (!isOver()) parts.refuse(context, error)
       })
   }
 
-  return (exchange: Exchange): void => {
-    const upstream = parts.upstreams.get(exchange.route?.upstream ?? '')
+  return (context: RequestContext): void => {
+    const upstream = parts.upstreams.get(context.route?.upstream ?? '')
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
-    const { method, headers, response } = exchange
+    const { method, headers, response } = context
     // The client left while its credential was looked at: nobody would be told any more.
     if (response.destroyed) return
     const chunked = headers?.chunked === true
-    if (exchange.tunnel !== undefined) tunnel(exchange, upstream)
-    else if (hasNoBody(method)) dispatch(exchange, upstream, noBody, method === 'GET')
-    else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(exchange, upstream, chunked)
-    else dispatch(exchange, upstream, { ...noBody, length: 0 }, false)
+    if (context.tunnel !== undefined) tunnel(context, upstream)
+    else if (hasNoBody(method)) dispatch(context, upstream, noBody, method === 'GET')
+    else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(context, upstream, chunked)
+    else dispatch(context, upstream, { ...noBody, length: 0 }, false)
   }
 }

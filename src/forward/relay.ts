@@ -1,7 +1,7 @@
 /** One request's answer on its way from an upstream's connection to the client's, byte for byte and never faster than it is read. */
 import type { ServerResponse } from 'node:http'
-import { GatewayError } from '../errors.js'
-import type { ErrorCode } from '../errors.js'
+import { GatewayError } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
 import type { Connection } from './connections.js'
 
 /** What the relay tells as it goes. */

@@ -1,6 +1,6 @@
 /** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
-import type { Exchange } from '../exchange.js'
-import type { WireIdentity } from '../identity.js'
+import type { RequestContext } from '../request/context.js'
+import type { IdentityHeaders } from '../core/identity.js'
 
 /**
  * Dropped, whatever they hold. Each group says what goes wrong if one is kept.
@@ -42,7 +42,7 @@ export function isDropped(name: string): boolean {
 }
 
 /** What is said to one upstream, made once at start. */
-export interface UpstreamVoice {
+export interface UpstreamHeaderRules {
   /** `Host` as the upstream sees it: that of the public address. */
   readonly host: string
   readonly proto: 'http' | 'https'
@@ -52,13 +52,13 @@ export interface UpstreamVoice {
 
 /** Verdicts on names, so that a name is judged once and not once a request. Bounded: clients choose names. */
 const verdicts = new Map<string, boolean>()
-const mostVerdicts = 2000
+const maxVerdicts = 2000
 
 function drops(rawName: string): boolean {
   let verdict = verdicts.get(rawName)
   if (verdict === undefined) {
     verdict = isDropped(rawName.toLowerCase())
-    if (verdicts.size >= mostVerdicts) verdicts.clear()
+    if (verdicts.size >= maxVerdicts) verdicts.clear()
     verdicts.set(rawName, verdict)
   }
   return verdict
@@ -85,47 +85,47 @@ function connectionNames(raw: readonly string[]): ReadonlySet<string> | undefine
  * @param signature `X-Trac-Signature`, empty text for an upstream without keys
  */
 export function upstreamHeaders(
-  exchange: Exchange,
-  voice: UpstreamVoice,
-  wire: WireIdentity,
+  context: RequestContext,
+  headerRules: UpstreamHeaderRules,
+  identityHeaders: IdentityHeaders,
   signature: string,
 ): string[] {
-  const raw = exchange.request.rawHeaders
+  const raw = context.request.rawHeaders
   const named = connectionNames(raw)
-  const list: string[] = ['Host', voice.host]
+  const list: string[] = ['Host', headerRules.host]
   // The type of a body that is not sent on: Trac's RPC would wait for it, whatever the method.
-  const bodiless = exchange.method === 'GET' || exchange.method === 'HEAD'
-  const typed = bodiless && exchange.headers?.contentType !== ''
+  const bodiless = context.method === 'GET' || context.method === 'HEAD'
+  const typed = bodiless && context.headers?.contentType !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue
     if (typed && name.toLowerCase() === 'content-type') continue
     list.push(name, raw[i + 1]!)
   }
-  const cookie = voice.foreignCookies(exchange.headers?.cookie ?? '')
+  const cookie = headerRules.foreignCookies(context.headers?.cookie ?? '')
   if (cookie !== '') list.push('Cookie', cookie)
-  const accessToken = voice.forwardAccessToken ? exchange.identity?.accessToken : undefined
+  const accessToken = headerRules.forwardAccessToken ? context.identity?.accessToken : undefined
   if (accessToken !== undefined) list.push('Authorization', `Bearer ${accessToken}`)
   list.push(
     'X-Forwarded-For',
-    exchange.address,
+    context.address,
     'X-Forwarded-Proto',
-    voice.proto,
+    headerRules.proto,
     'X-Forwarded-Host',
-    voice.host,
+    headerRules.host,
     'X-Request-Id',
-    exchange.id,
+    context.id,
     'Traceparent',
-    exchange.traceparent,
+    context.traceparent,
     'Via',
     '1.1 trac-gateway',
     'X-Trac-User',
-    wire.user,
+    identityHeaders.user,
     'X-Trac-Perms',
-    wire.perms,
+    identityHeaders.perms,
   )
-  if (wire.email !== '') list.push('X-Trac-Email', wire.email)
-  if (wire.name !== '') list.push('X-Trac-Name', wire.name)
+  if (identityHeaders.email !== '') list.push('X-Trac-Email', identityHeaders.email)
+  if (identityHeaders.name !== '') list.push('X-Trac-Name', identityHeaders.name)
   if (signature !== '') list.push('X-Trac-Signature', signature)
   return list
 }

@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { GatewayError } from '../errors.js'
+import { GatewayError } from '../core/errors.js'
 
 /** A collected body. */
 export interface Spooled {

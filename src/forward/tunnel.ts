@@ -3,24 +3,24 @@ import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { GatewayError } from '../errors.js'
-import type { Exchange } from '../exchange.js'
-import type { Milliseconds } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { Milliseconds } from '../core/identity.js'
 import type { Upstream } from './forward.js'
 
 /** What a tunnel needs. */
 export interface TunnelParts {
   /** The headers the upstream receives, signed, without the upgrade's own. */
-  readonly headersFor: (exchange: Exchange, upstream: Upstream) => string[]
+  readonly headersFor: (context: RequestContext, upstream: Upstream) => string[]
   /** The upstream's headers as the client may see them. */
   readonly clientHeaders: (
-    exchange: Exchange,
+    context: RequestContext,
     upstream: Upstream,
     raw: readonly Buffer[],
   ) => string[]
   /** Whether the token or session behind the exchange still holds. */
-  readonly isAlive: (exchange: Exchange) => boolean
-  readonly fail: (exchange: Exchange, upstream: Upstream, error: GatewayError) => void
+  readonly isAlive: (context: RequestContext) => boolean
+  readonly fail: (context: RequestContext, upstream: Upstream, error: GatewayError) => void
   readonly onOpen: (change: 1 | -1) => void
 }
 
@@ -65,29 +65,29 @@ function join(client: Duplex, upstream: Duplex, isAlive: () => boolean, onEnd: (
 /** Builds the handler of upgrade requests that have passed the policy. */
 export function createTunnel(parts: TunnelParts) {
   const accept = (
-    exchange: Exchange,
+    context: RequestContext,
     upstream: Upstream,
     answer: IncomingMessage,
     upstreamSocket: Duplex,
     head: Buffer,
   ): void => {
-    const { tunnel, response } = exchange
+    const { tunnel, response } = context
     if (tunnel === undefined || tunnel.socket.destroyed) {
       upstreamSocket.destroy()
       return
     }
-    const headers = parts.clientHeaders(exchange, upstream, toBuffers(answer.rawHeaders))
+    const headers = parts.clientHeaders(context, upstream, toBuffers(answer.rawHeaders))
     let text = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
-    exchange.upgraded = true
-    response.detachSocket(exchange.request.socket)
+    context.upgraded = true
+    response.detachSocket(context.request.socket)
     tunnel.socket.write(`${text}\r\n`, 'latin1')
     if (head.length > 0) tunnel.socket.write(head)
     parts.onOpen(1)
     join(
       tunnel.socket,
       upstreamSocket,
-      () => parts.isAlive(exchange),
+      () => parts.isAlive(context),
       () => {
         parts.onOpen(-1)
         response.emit('close')
@@ -96,26 +96,26 @@ export function createTunnel(parts: TunnelParts) {
   }
 
   /** An upstream that does not upgrade answers like any other, on a connection that ends with it. */
-  const decline = (exchange: Exchange, upstream: Upstream, answer: IncomingMessage): void => {
-    const headers = parts.clientHeaders(exchange, upstream, toBuffers(answer.rawHeaders))
-    exchange.response.writeHead(answer.statusCode ?? 502, [...headers, 'Connection', 'close'])
-    answer.pipe(exchange.response)
+  const decline = (context: RequestContext, upstream: Upstream, answer: IncomingMessage): void => {
+    const headers = parts.clientHeaders(context, upstream, toBuffers(answer.rawHeaders))
+    context.response.writeHead(answer.statusCode ?? 502, [...headers, 'Connection', 'close'])
+    answer.pipe(context.response)
     answer.once('close', () => {
       // A truncated answer must not look complete.
-      if (!answer.complete) exchange.response.destroy()
+      if (!answer.complete) context.response.destroy()
     })
   }
 
-  return (exchange: Exchange, upstream: Upstream): void => {
+  return (context: RequestContext, upstream: Upstream): void => {
     const { request, at } = target(upstream.url)
     const fault = (cause: unknown): void =>
-      parts.fail(exchange, upstream, new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause }))
+      parts.fail(context, upstream, new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause }))
     const dialled = request({
       ...at,
       method: 'GET',
-      path: exchange.target?.sent ?? '/',
+      path: context.target?.sent ?? '/',
       headers: [
-        ...parts.headersFor(exchange, upstream),
+        ...parts.headersFor(context, upstream),
         ...['Connection', 'Upgrade', 'Upgrade', 'websocket'],
       ],
       agent: false,
@@ -123,18 +123,18 @@ export function createTunnel(parts: TunnelParts) {
       timeout: upstream.timeouts.firstByte,
     })
     const gone = (): void => void dialled.destroy()
-    exchange.response.once('close', gone)
+    context.response.once('close', gone)
     dialled.once('timeout', () => {
       dialled.destroy()
-      parts.fail(exchange, upstream, new GatewayError('ERR_UPSTREAM_TIMEOUT'))
+      parts.fail(context, upstream, new GatewayError('ERR_UPSTREAM_TIMEOUT'))
     })
     dialled.once('error', fault)
-    dialled.once('response', (answer) => decline(exchange, upstream, answer))
+    dialled.once('response', (answer) => decline(context, upstream, answer))
     dialled.once('upgrade', (answer, socket, head) => {
       dialled.off('error', fault)
-      exchange.response.off('close', gone)
+      context.response.off('close', gone)
       socket.setTimeout(0)
-      accept(exchange, upstream, answer, socket, head)
+      accept(context, upstream, answer, socket, head)
     })
     dialled.end()
   }

@@ -2,7 +2,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { GatewayError } from '../errors.js'
+import { GatewayError } from '../core/errors.js'
 import type { Metrics } from './metrics.js'
 import type { Readiness } from './readiness.js'
 

@@ -1,6 +1,6 @@
 /** Where the log goes: a descriptor, written to in batches, whose reader may be slow, full or gone. */
 import { write, writeSync } from 'node:fs'
-import type { Milliseconds } from '../identity.js'
+import type { Milliseconds } from '../core/identity.js'
 
 /** A destination of pino. */
 export interface LogOutput {
@@ -13,7 +13,7 @@ export interface LogOutput {
 const batch = 4096
 const flushEvery: Milliseconds = 250
 /** Characters that may wait for a slow reader; lines beyond it are lost. */
-const mostWaiting = 8 * 1024 * 1024
+const maxWaiting = 8 * 1024 * 1024
 /** How long a reader that is busy is left alone. */
 const pauseFor: Milliseconds = 100
 
@@ -71,7 +71,7 @@ export function createLogOutput(fd: number, onFault: (fault: Error) => void): Lo
   process.once('exit', flushSync)
   return {
     write(line) {
-      if (waiting.length > mostWaiting) {
+      if (waiting.length > maxWaiting) {
         fail(new Error('its reader is too slow'))
         return
       }

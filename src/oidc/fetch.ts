@@ -1,5 +1,5 @@
 /** The only way to the provider: bounded in size and time, never redirected, its faults told apart by code. */
-import { GatewayError } from '../errors.js'
+import { GatewayError } from '../core/errors.js'
 
 /** Bytes that any answer of a provider may have. */
 export const answerLimit = 1024 * 1024
@@ -7,7 +7,7 @@ export const answerLimit = 1024 * 1024
 export const keySetLimit = 256 * 1024
 
 /** How long the provider may take for one answer. */
-const patience = 10_000
+const timeout = 10_000
 
 /** A fetch that rejects with ERR_PROVIDER_UNAVAILABLE or ERR_PROVIDER_ANSWER, and nothing else. */
 export type ProviderFetch = (url: string, init: RequestInit, limit?: number) => Promise<Response>
@@ -35,7 +35,7 @@ export const providerFetch: ProviderFetch = async (url, init, limit = answerLimi
     const response = await fetch(url, {
       ...init,
       redirect: 'manual',
-      signal: AbortSignal.timeout(patience),
+      signal: AbortSignal.timeout(timeout),
     })
     const body = await readBounded(response, limit)
     if (response.status >= 500 || response.status === 429) {

@@ -1,8 +1,8 @@
 /** The signing keys of one issuer: fetched ahead of need, kept while the provider is down (design §3, Keys). */
 import { importJWK } from 'jose'
 import type { CryptoKey, JWK, JWSHeaderParameters } from 'jose'
-import { GatewayError } from '../errors.js'
-import type { Milliseconds, Now } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Now } from '../core/identity.js'
 import { keySetLimit } from './fetch.js'
 import type { ProviderFetch } from './fetch.js'
 
@@ -43,7 +43,7 @@ export interface KeySource {
 }
 
 /** Keys beyond this number are not read. */
-const mostKeys = 100
+const maxKeys = 100
 const curves: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
 
 /** The allowed algorithms that a key can be used with. */
@@ -92,7 +92,7 @@ async function readKeySet(text: string, allowed: readonly string[]): Promise<Key
   const known = new Map<string, Map<string, CryptoKey>>()
   const seen = new Set<string>()
   const repeated = new Set<string>()
-  for (const jwk of keys.slice(0, mostKeys) as JWK[]) {
+  for (const jwk of keys.slice(0, maxKeys) as JWK[]) {
     if (typeof jwk !== 'object' || jwk === null || typeof jwk.kid !== 'string') continue
     if (seen.has(jwk.kid)) repeated.add(jwk.kid)
     seen.add(jwk.kid)

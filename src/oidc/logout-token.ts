@@ -1,6 +1,6 @@
 /** The rules for a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
 import { decodeProtectedHeader, jwtVerify } from 'jose'
-import { GatewayError } from '../errors.js'
+import { GatewayError } from '../core/errors.js'
 import type { Issuer, TokenRules } from './verify.js'
 
 /** What a logout token ends: one sign-in by `sid`, or everything of a person. */
@@ -15,7 +15,7 @@ export type VerifyLogoutToken = (token: string) => Promise<LogoutToken>
 
 const event = 'http://schemas.openid.net/event/backchannel-logout'
 /** Seconds. */
-const mostAge = 300
+const maxAge = 300
 
 function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
@@ -42,7 +42,7 @@ export function createLogoutVerifier(
       audience: clientId,
       clockTolerance: rules.clockTolerance / 1000,
       currentDate: new Date(rules.now()),
-      maxTokenAge: mostAge,
+      maxTokenAge: maxAge,
       requiredClaims: ['iat', 'jti'],
     })
     const id = optionalText(payload.jti)

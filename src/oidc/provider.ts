@@ -6,8 +6,8 @@ import {
   customFetch,
 } from 'oauth4webapi'
 import type { AuthorizationServer } from 'oauth4webapi'
-import { GatewayError } from '../errors.js'
-import type { Milliseconds, Now } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Now } from '../core/identity.js'
 import type { ProviderFetch } from './fetch.js'
 
 /** How the provider's own session is ended. */

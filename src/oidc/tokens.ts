@@ -10,7 +10,7 @@ import {
   revocationRequest,
 } from 'oauth4webapi'
 import type { Client, ClientAuth, TokenEndpointRequestOptions } from 'oauth4webapi'
-import { GatewayError } from '../errors.js'
+import { GatewayError } from '../core/errors.js'
 import type { ProviderFetch } from './fetch.js'
 import type { Endpoints, FindEndpoints } from './provider.js'
 
@@ -37,10 +37,10 @@ export interface TokenClientOptions {
 export type TokenClient = ReturnType<typeof createTokenClient>
 
 /** Longest of any token or claim text that an answer may hold, in characters. */
-const longestText = 64 * 1024
+const maxTextLength = 64 * 1024
 
 function optionalText(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' && value.length <= longestText
+  return typeof value === 'string' && value !== '' && value.length <= maxTextLength
     ? value
     : undefined
 }

@@ -1,9 +1,9 @@
 /** The rules for a token: who made it, for whom, with which key, for how long (design §3, Tokens). */
 import { decodeJwt, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose'
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
-import { GatewayError } from '../errors.js'
-import type { ErrorCode } from '../errors.js'
-import type { Milliseconds, Now } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
+import type { Milliseconds, Now } from '../core/identity.js'
 import type { KeySource } from './keys.js'
 
 /** Everything that a token of one issuer is measured by. */
@@ -44,7 +44,7 @@ export interface TokenRules {
 }
 
 /** Longest token that is looked at, in characters; a header can't carry more anyway. */
-const longestToken = 32 * 1024
+const maxTokenLength = 32 * 1024
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
 /** Whether decoding drops no bit: else many spellings of a token would pass as tokens of their own (RFC 4648 §3.5). */
@@ -83,7 +83,7 @@ function fromJose(cause: unknown): unknown {
 }
 
 function peek(token: string): { header: ProtectedHeaderParameters; issuer: unknown } {
-  if (token.length > longestToken || !compactJws.test(token) || !isCanonical(token)) {
+  if (token.length > maxTokenLength || !compactJws.test(token) || !isCanonical(token)) {
     throw new GatewayError('ERR_TOKEN_MALFORMED')
   }
   try {

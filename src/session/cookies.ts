@@ -11,11 +11,11 @@ export interface CookieNames {
 }
 
 /** A browser takes 4,096 bytes of name, value and attributes (RFC 6265bis §5.6); attributes take under 100. */
-const longestCookie = 3900
+const maxCookieLength = 3900
 /** Chunks that a session may have. */
-export const mostChunks = 3
+export const maxChunks = 3
 /** Bytes that a sealed session may have: more would not pass the header limits of usual front proxies. */
-export const longestSession = 8 * 1024
+export const maxSessionLength = 8 * 1024
 
 /**
  * Names the cookies of a gateway, so that two gateways on one host don't meet.
@@ -84,7 +84,7 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   const whole = parts.get(names.session)
   if (whole !== undefined) return { session: whole, sessionNames, attempts }
   let session = ''
-  for (let i = 1; i <= mostChunks; i++) {
+  for (let i = 1; i <= maxChunks; i++) {
     const chunk = parts.get(`${names.session}${i}`)
     if (chunk === undefined) break
     session += chunk
@@ -116,7 +116,7 @@ export function writeSession(
   present: readonly string[],
 ): readonly string[] {
   const parts = new Map<string, string>()
-  const room = longestCookie - names.session.length - 1
+  const room = maxCookieLength - names.session.length - 1
   if (value.length <= room) {
     parts.set(names.session, value)
   } else {

@@ -1,12 +1,12 @@
 /** What a process knows of sessions whatever configuration serves: it outlives a reload, so that no exchange happens twice. */
 import { LRUCache } from 'lru-cache'
-import type { Now } from '../identity.js'
-import { createReplaced } from './replaced.js'
-import type { Replaced } from './replaced.js'
-import type { OpenSession } from './shelf.js'
+import type { Now } from '../core/identity.js'
+import { createSuperseded } from './superseded.js'
+import type { Superseded } from './superseded.js'
+import type { OpenSession } from './session-cache.js'
 
 /** Sessions whose newest version is remembered: about 4 KB each. */
-const mostNewest = 10_000
+const maxNewest = 10_000
 
 /** The memory of one process. */
 export interface SessionMemory {
@@ -14,14 +14,14 @@ export interface SessionMemory {
   readonly newest: LRUCache<string, OpenSession>
   /** By id: the change that runs; bounded by the requests that wait for it. */
   readonly running: Map<string, Promise<OpenSession>>
-  readonly replaced: Replaced
+  readonly superseded: Superseded
 }
 
 /** Creates an empty memory. */
 export function createSessionMemory(now: Now): SessionMemory {
   return {
-    newest: new LRUCache({ max: mostNewest }),
+    newest: new LRUCache({ max: maxNewest }),
     running: new Map(),
-    replaced: createReplaced(now),
+    superseded: createSuperseded(now),
   }
 }

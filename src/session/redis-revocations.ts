@@ -1,5 +1,5 @@
 /** Revocations that all replicas share: a stream in Redis, published at once and looked at twice a second. */
-import type { Milliseconds, Now } from '../identity.js'
+import type { Milliseconds, Now } from '../core/identity.js'
 import type { RedisLink } from './redis.js'
 import type { RevocationLog } from './revocations.js'
 
@@ -14,7 +14,7 @@ export interface SharedLogOptions {
 }
 
 /** Revocations are known here within this; whoever can't be sure of that must not believe a cookie. */
-const mostLag: Milliseconds = 1000
+const maxLag: Milliseconds = 1000
 const lookEvery: Milliseconds = 400
 /** After a failed look the next one is not tried at once by every request. */
 const restAfterFault: Milliseconds = 300
@@ -104,7 +104,7 @@ export function createSharedLog(options: SharedLogOptions): SharedLog {
     },
     catchUp() {
       const at = performance.now()
-      if (at - sureAt < mostLag) return undefined
+      if (at - sureAt < maxLag) return undefined
       if (at - failedAt < restAfterFault) return Promise.reject(fault)
       return lookOnce()
     },

@@ -1,8 +1,8 @@
 /** Sessions in Redis or Valkey, behind a handle of 256 bits that only the browser has (design §7). */
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { GatewayError } from '../errors.js'
-import type { Milliseconds, Now } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Now } from '../core/identity.js'
 import type { RedisLink } from './redis.js'
 import type { Sealer } from './seal.js'
 import type { SessionRecord, SessionStore } from './store.js'

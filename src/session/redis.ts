@@ -1,7 +1,7 @@
 /** The connection to Redis or Valkey: whatever goes wrong there is "the store can't be reached", never "no session". */
 import { Cluster, Redis } from 'ioredis'
-import { GatewayError } from '../errors.js'
-import type { Milliseconds } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds } from '../core/identity.js'
 import { parseRedisUrl } from '../config/redis-url.js'
 import type { RedisAddress } from '../config/redis-url.js'
 
@@ -37,7 +37,7 @@ export interface RedisLink {
 }
 
 /** A command without an answer for so long has failed. */
-const patience: Milliseconds = 1500
+const timeout: Milliseconds = 1500
 /** Between two attempts to connect. */
 const retryLeast: Milliseconds = 50
 const retryMost: Milliseconds = 1000
@@ -48,8 +48,8 @@ function optionsOf(address: RedisAddress, authority: string | undefined) {
     ...(address.password === undefined ? {} : { password: address.password }),
     // The server's certificate is verified against the name or address in the URL.
     ...(address.tls ? { tls: authority === undefined ? {} : { ca: authority } } : {}),
-    connectTimeout: patience,
-    commandTimeout: patience,
+    connectTimeout: timeout,
+    commandTimeout: timeout,
     // A connection that the server closed for idleness is made again under the waiting command.
     maxRetriesPerRequest: 1,
     retryStrategy: (attempt: number) => Math.min(retryLeast * attempt, retryMost),

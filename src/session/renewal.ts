@@ -1,9 +1,9 @@
 /** Renewals: one exchange of a session at a time, here and over replicas, whose result everybody shares (design §7). */
-import { GatewayError } from '../errors.js'
-import type { Milliseconds, Now, Profile } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Now, Profile } from '../core/identity.js'
 import type { SessionMemory } from './memory.js'
 import type { Revocations } from './revocations.js'
-import type { OpenSession, Shelf } from './shelf.js'
+import type { OpenSession, SessionCache } from './session-cache.js'
 import type { SessionStore } from './store.js'
 
 /** What an exchange of a refresh token gave, verified. */
@@ -39,14 +39,14 @@ const retryAfter: Milliseconds = 10_000
 /** While another replica renews a session whose tokens still live, this one looks again after this. */
 const lookAgainAfter: Milliseconds = 1000
 /** Identifiers of single tokens that a session remembers. */
-const mostTokenIds = 4
+const maxTokenIds = 4
 /** Identifiers of the sign-in itself that a session remembers; usually there are two, and they stay. */
-const mostSignInIds = 8
+const maxSignInIds = 8
 /** The renewal is spread over this part of the tokens' life, so that a class does not renew in one second. */
 const jitter = 0.05
 
 /** Creates the renewals of the sessions on a shelf. */
-export function createRenewal(shelf: Shelf, options: RenewalOptions) {
+export function createRenewal(cache: SessionCache, options: RenewalOptions) {
   const { store, revocations, now } = options
   const { running } = options.memory
   const seconds = () => Math.floor(now() / 1000)
@@ -69,7 +69,7 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
       return session
     }
     if (changed !== 'changed' && changed !== undefined) return changed
-    const loaded = await shelf.load(session.value)
+    const loaded = await cache.load(session.value)
     if (loaded === undefined) throw new GatewayError('ERR_SESSION_ENDED')
     return loaded
   }
@@ -83,10 +83,10 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
     const { id } = session.record
     let change = running.get(id)
     if (change === undefined) {
-      change = changeAlone(shelf.newestOf(session), work, waits).finally(() => running.delete(id))
+      change = changeAlone(cache.newestOf(session), work, waits).finally(() => running.delete(id))
       running.set(id, change)
     }
-    const changed = shelf.own(await change)
+    const changed = cache.own(await change)
     if (changed === undefined) throw new GatewayError('ERR_SESSION_ENDED')
     return changed
   }
@@ -96,7 +96,7 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
     const { record } = session
     const outcome = await store.withdraw(record)
     if (outcome === 'removed') {
-      shelf.forget(session)
+      cache.forget(session)
       await revocations.endId(record.id, record.start * 1000 + options.maxAge)
     }
     return outcome
@@ -108,7 +108,7 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
       const renewed = await options.renew(record.refresh ?? '', record.profile.subject)
       const { refresh: oldRefresh, access: _, ...rest } = record
       const refresh = renewed.refreshToken ?? oldRefresh
-      const next = await shelf.keep(
+      const next = await cache.keep(
         {
           ...rest,
           v: record.v + 1,
@@ -138,7 +138,7 @@ export function createRenewal(shelf: Shelf, options: RenewalOptions) {
   }
 
   const touch = (session: OpenSession): Promise<OpenSession | undefined> =>
-    shelf.keep({ ...session.record, v: session.record.v + 1, seen: seconds() })
+    cache.keep({ ...session.record, v: session.record.v + 1, seen: seconds() })
 
   const canRenew = (session: OpenSession): boolean =>
     session.record.refresh !== undefined && !session.final
@@ -195,7 +195,7 @@ function joinIds(old: readonly string[], fresh: readonly string[]): readonly str
   const all = [...new Set([...old.filter((id) => !fresh.includes(id)), ...fresh])]
   const own = all.filter((id) => id.startsWith('jti '))
   const signIn = all.filter((id) => !id.startsWith('jti '))
-  return [...signIn.slice(-mostSignInIds), ...own.slice(-mostTokenIds)]
+  return [...signIn.slice(-maxSignInIds), ...own.slice(-maxTokenIds)]
 }
 
 /** Whether the session is over, whoever ended it. */

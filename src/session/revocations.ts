@@ -1,10 +1,10 @@
 /** What was ended before its time: sign-ins by any identifier they had, and people by name (design §7, Logout). */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { GatewayError } from '../errors.js'
-import type { Milliseconds, Now } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Now } from '../core/identity.js'
 
 /** How one token or session can be recognised. */
-export interface Traces {
+export interface TokenIdentifiers {
   readonly issuer: string
   /** Identifiers of the sign-in and of the token, such as `sid 08a5…`; unique within the issuer. */
   readonly ids: readonly string[]
@@ -17,7 +17,10 @@ export interface Traces {
 }
 
 /** Reads the traces out of a token's claims. */
-export function tracesOf(issuer: string, claims: Readonly<Record<string, unknown>>): Traces {
+export function identifiersOf(
+  issuer: string,
+  claims: Readonly<Record<string, unknown>>,
+): TokenIdentifiers {
   const ids: string[] = []
   const add = (kind: string, value: unknown) => {
     if (typeof value === 'string' && value !== '') ids.push(`${kind} ${value}`)
@@ -39,8 +42,8 @@ export function tracesOf(issuer: string, claims: Readonly<Record<string, unknown
 }
 
 /** Length first, so that no issuer and identifier can read as another pair. */
-function keyOf(traces: { readonly issuer: string }, id: string): string {
-  return `${traces.issuer.length} ${traces.issuer} ${id}`
+function keyOf(identifiers: { readonly issuer: string }, id: string): string {
+  return `${identifiers.issuer.length} ${identifiers.issuer} ${id}`
 }
 
 /** One entry: a trace is refused, if `before` is set only what is not later than it. */
@@ -70,23 +73,23 @@ export interface Revocations {
   /** Whether an entry is kept over a restart. */
   readonly durable: boolean
   /** Ends a sign-in: everything with one of its identifiers, and the person's nameless tokens until now. */
-  endSignIn(traces: Traces, until: Milliseconds): Promise<void>
+  endSignIn(identifiers: TokenIdentifiers, until: Milliseconds): Promise<void>
   /** Ends everything of a person at the provider up to now. */
   endPerson(issuer: string, subject: string, until: Milliseconds): Promise<void>
   /** Ends all with one identifier of a sign-in, such as `sid 08a5…`. */
-  endTrace(issuer: string, id: string, until: Milliseconds): Promise<void>
+  endIdentifier(issuer: string, id: string, until: Milliseconds): Promise<void>
   /** Ends everything of a user up to now; the name as Trac knows it. */
   endUser(user: string): Promise<void>
   /** Ends a single identifier, such as a session's id. */
   endId(id: string, until: Milliseconds): Promise<void>
   /** As {@link RevocationLog.catchUp}. */
   catchUp(): Promise<void> | undefined
-  isRevoked(traces: Traces, user: string): boolean
+  isRevoked(identifiers: TokenIdentifiers, user: string): boolean
   isIdRevoked(id: string): boolean
 }
 
 /** Entries kept; beyond it the oldest go. Only a sign-out or an operator adds any. */
-const mostEntries = 1_000_000
+const maxEntries = 1_000_000
 const pruneEvery: Milliseconds = 60_000
 
 function readLines(path: string): readonly string[] {
@@ -176,7 +179,7 @@ export function createRevocations(
       for (const [key, entry] of entries) if (entry.until < now()) entries.delete(key)
     }
     for (const key of entries.keys()) {
-      if (entries.size <= mostEntries) break
+      if (entries.size <= maxEntries) break
       entries.delete(key)
     }
   }
@@ -205,26 +208,31 @@ export function createRevocations(
       return generation
     },
     durable: log !== undefined,
-    endSignIn: (traces, until) =>
-      add(...traces.ids.map((id) => ({ key: keyOf(traces, id), before: undefined, until })), {
-        key: keyOf(traces, `sub ${traces.subject}`),
-        before: now(),
-        until,
-      }),
+    endSignIn: (identifiers, until) =>
+      add(
+        ...identifiers.ids.map((id) => ({ key: keyOf(identifiers, id), before: undefined, until })),
+        {
+          key: keyOf(identifiers, `sub ${identifiers.subject}`),
+          before: now(),
+          until,
+        },
+      ),
     endPerson: (issuer, subject, until) =>
       add({ key: keyOf({ issuer }, `person ${subject}`), before: now(), until }),
-    endTrace: (issuer, id, until) => add({ key: keyOf({ issuer }, id), before: undefined, until }),
+    endIdentifier: (issuer, id, until) =>
+      add({ key: keyOf({ issuer }, id), before: undefined, until }),
     endUser: (user) =>
       add({ key: `user ${user.toLowerCase()}`, before: now(), until: now() + life }),
     endId: (id, until) => add({ key: `id ${id}`, before: undefined, until }),
     catchUp: () => log?.catchUp(),
-    isRevoked(traces, user) {
+    isRevoked(identifiers, user) {
       if (entries.size === 0) return false
       return (
-        traces.ids.some((id) => holds(keyOf(traces, id), 0)) ||
-        (!traces.namesSignIn && holds(keyOf(traces, `sub ${traces.subject}`), traces.since)) ||
-        holds(keyOf(traces, `person ${traces.subject}`), traces.since) ||
-        holds(`user ${user.toLowerCase()}`, traces.since)
+        identifiers.ids.some((id) => holds(keyOf(identifiers, id), 0)) ||
+        (!identifiers.namesSignIn &&
+          holds(keyOf(identifiers, `sub ${identifiers.subject}`), identifiers.since)) ||
+        holds(keyOf(identifiers, `person ${identifiers.subject}`), identifiers.since) ||
+        holds(`user ${user.toLowerCase()}`, identifiers.since)
       )
     },
     isIdRevoked: (id) => holds(`id ${id}`, 0),

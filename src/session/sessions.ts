@@ -1,23 +1,23 @@
 /** Sessions: found by the cookie's value, judged, renewed when due, ended (design §7). */
-import { GatewayError } from '../errors.js'
-import type { Milliseconds, Profile } from '../identity.js'
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Profile } from '../core/identity.js'
 import { createRenewal, isEnded } from './renewal.js'
 import type { RenewalOptions } from './renewal.js'
-import type { Traces } from './revocations.js'
-import { createShelf, fingerprint } from './shelf.js'
-import type { OpenSession, ShelfOptions } from './shelf.js'
+import type { TokenIdentifiers } from './revocations.js'
+import { createSessionCache, fingerprint } from './session-cache.js'
+import type { OpenSession, SessionCacheOptions } from './session-cache.js'
 
 /** What a fresh sign-in brings. */
 export interface SignIn {
   readonly profile: Profile
-  readonly traces: Traces
+  readonly identifiers: TokenIdentifiers
   readonly refreshToken: string | undefined
   readonly accessToken: string | undefined
   readonly expiresAt: Milliseconds
 }
 
 /** What sessions are built with; spans in milliseconds. */
-export interface SessionOptions extends ShelfOptions, RenewalOptions {
+export interface SessionOptions extends SessionCacheOptions, RenewalOptions {
   readonly idleTimeout: Milliseconds
 }
 
@@ -32,15 +32,18 @@ export type Sessions = ReturnType<typeof createSessions>
 /** Creates the sessions over a store. */
 export function createSessions(options: SessionOptions) {
   const { store, revocations, now } = options
-  const shelf = createShelf(options)
-  const renewal = createRenewal(shelf, options)
-  const { replaced } = options.memory
+  const cache = createSessionCache(options)
+  const renewal = createRenewal(cache, options)
+  const { superseded } = options.memory
   const seconds = () => Math.floor(now() / 1000)
 
   const isRevoked = (session: OpenSession): boolean => {
     if (session.checkedAt === revocations.generation) return false
     const { user } = session.identity.principal
-    if (revocations.isIdRevoked(session.record.id) || revocations.isRevoked(session.traces, user)) {
+    if (
+      revocations.isIdRevoked(session.record.id) ||
+      revocations.isRevoked(session.identifiers, user)
+    ) {
       return true
     }
     session.checkedAt = revocations.generation
@@ -56,7 +59,7 @@ export function createSessions(options: SessionOptions) {
   }
 
   const judge = async (presented: OpenSession): Promise<Resolved> => {
-    const session = shelf.newestOf(presented)
+    const session = cache.newestOf(presented)
     if (hasEnded(session)) return { session: undefined, reason: 'ended' }
     if (now() >= session.record.renew * 1000) {
       const renewed = await renewal.renewIfDue(session)
@@ -85,43 +88,43 @@ export function createSessions(options: SessionOptions) {
       at - record.seen * 1000 <= options.idleTimeout / 10 &&
       at < record.start * 1000 + options.maxAge &&
       at < session.readAt + store.copyLife &&
-      shelf.newestOf(session) === session &&
+      cache.newestOf(session) === session &&
       !isRevoked(session)
     )
   }
 
   const open = async (value: string): Promise<Resolved> => {
-    const stored = await shelf.read(value)
-    const session = await shelf.take(value, stored)
+    const stored = await cache.read(value)
+    const session = await cache.take(value, stored)
     if (stored === undefined) return { session: undefined, reason: 'unknown' }
     if (session === undefined) return { session: undefined, reason: 'ended' }
-    if (stored.stale && !hasEnded(session) && shelf.newestOf(session) === session) {
+    if (stored.stale && !hasEnded(session) && cache.newestOf(session) === session) {
       await renewal.touch(session)
     }
     return settle(session)
   }
 
   const find = (value: string): Resolved | Promise<Resolved> => {
-    const known = shelf.find(value)
+    const known = cache.find(value)
     if (known === undefined || now() >= known.readAt + store.copyLife) return open(value)
     return isSettled(known) ? { session: known, fresh: false } : settle(known)
   }
 
   /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
   const peek = async (value: string): Promise<OpenSession | undefined> => {
-    const known = shelf.find(value)
-    const session = known === undefined || store.shared ? await shelf.load(value) : known
-    return session === undefined ? undefined : shelf.newestOf(session)
+    const known = cache.find(value)
+    const session = known === undefined || store.shared ? await cache.load(value) : known
+    return session === undefined ? undefined : cache.newestOf(session)
   }
 
   /** Begins a session under a fresh id. */
   const begin = async (signIn: SignIn): Promise<OpenSession> => {
-    const session = await shelf.keep({
+    const session = await cache.keep({
       id: store.createId(),
       v: 1,
       profile: signIn.profile,
-      ids: signIn.traces.ids,
-      auth: Math.floor(signIn.traces.since / 1000),
+      ids: signIn.identifiers.ids,
+      auth: Math.floor(signIn.identifiers.since / 1000),
       start: seconds(),
       seen: seconds(),
       exp: Math.floor(signIn.expiresAt / 1000),
@@ -146,30 +149,30 @@ export function createSessions(options: SessionOptions) {
 
     /** Whether a session that was found before is still good, without touching it. */
     isAlive(value: string): boolean {
-      const known = shelf.find(value)
+      const known = cache.find(value)
       if (known === undefined) return false
-      const session = shelf.newestOf(known)
+      const session = cache.newestOf(known)
       return !hasEnded(session) && (renewal.canRenew(session) || now() < session.record.exp * 1000)
     },
 
     /** What a browser should get that has `value`; undefined if nothing, or if it signed in anew meanwhile. */
     latest(session: OpenSession, value: string): OpenSession | undefined {
-      const newest = shelf.newestOf(session)
+      const newest = cache.newestOf(session)
       // Behind a handle a renewed session has the cookie of the old one, and its end is the same.
-      if (newest.value === value || replaced.has(newest.record.id)) return undefined
+      if (newest.value === value || superseded.has(newest.record.id)) return undefined
       return hasEnded(newest) ? undefined : newest
     },
 
     /** Whether the answer to a request of `since` may delete the cookie that brought no session. */
     mayDelete: (value: string, since: Milliseconds): boolean =>
-      replaced.delete(fingerprint(value), since),
+      superseded.delete(fingerprint(value), since),
 
     /** Notes that the browser which has `value` signed in anew. */
     async replace(value: string, by: OpenSession): Promise<void> {
       const old = await peek(value).catch(() => undefined)
       if (old?.record.id === by.record.id) return
-      replaced.add(fingerprint(value))
-      if (old !== undefined) replaced.add(old.record.id)
+      superseded.add(fingerprint(value))
+      if (old !== undefined) superseded.add(old.record.id)
     },
 
     begin,
@@ -178,7 +181,7 @@ export function createSessions(options: SessionOptions) {
     /** Begins one out of what `prove` brings, once for each name: who comes again gets the same session. */
     async beginOnce(name: string, prove: () => Promise<SignIn>): Promise<OpenSession> {
       const value = await store.once(name, async () => (await begin(await prove())).value)
-      const session = shelf.find(value) ?? (await shelf.load(value))
+      const session = cache.find(value) ?? (await cache.load(value))
       if (session === undefined) throw new GatewayError('ERR_SESSION_ENDED')
       return session
     },
@@ -188,9 +191,9 @@ export function createSessions(options: SessionOptions) {
       const { record } = session
       const ended = [
         revocations.endId(record.id, record.start * 1000 + options.maxAge),
-        revocations.endSignIn(session.traces, now() + life),
+        revocations.endSignIn(session.identifiers, now() + life),
       ]
-      shelf.forget(session)
+      cache.forget(session)
       await Promise.all([...ended, store.remove(record)])
     },
 
@@ -200,7 +203,7 @@ export function createSessions(options: SessionOptions) {
 
     /** How many sessions are in memory. */
     get size() {
-      return shelf.size
+      return cache.size
     },
   }
 }

@@ -1,9 +1,9 @@
 /** The Set-Cookie values that an answer owes for the session cookie of its request (design §6, §7). */
-import type { Milliseconds } from '../identity.js'
+import type { Milliseconds } from '../core/identity.js'
 import { deleteSession, writeSession } from './cookies.js'
 import type { CookieNames, Cookies } from './cookies.js'
 import type { Sessions } from './sessions.js'
-import type { OpenSession } from './shelf.js'
+import type { OpenSession } from './session-cache.js'
 
 /** What writes them. */
 export type SessionCookies = ReturnType<typeof createSessionCookies>

@@ -20,7 +20,7 @@ t.teardown(async () => {
   await upstream.close()
   await provider.stop()
 })
-const { session, attempt } = gateway.gateway.rooms.names
+const { session, attempt } = gateway.gateway.services.names
 const page = `${gateway.url}/newticket`
 const signIn = async () => {
   const visitor = new Visitor()

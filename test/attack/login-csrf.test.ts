@@ -17,7 +17,7 @@ t.teardown(async () => {
   await upstream.close()
   await provider.stop()
 })
-const { session, attempt } = gateway.gateway.rooms.names
+const { session, attempt } = gateway.gateway.services.names
 const isCallback = (url: URL) => url.pathname.endsWith('/callback')
 const hasSession = (visitor: Visitor) => visitor.cookies(gateway.url).has(session)
 

@@ -26,7 +26,7 @@ t.teardown(async () => {
   await upstream.close()
   await provider.stop()
 })
-const { session } = gateway.gateway.rooms.names
+const { session } = gateway.gateway.services.names
 const exchanges = () =>
   provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token').length
 

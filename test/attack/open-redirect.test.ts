@@ -157,7 +157,7 @@ await t.test('on the way back it is judged again', async (t) => {
     const visitor = new Visitor()
     const begun = await visitor.open(`${gateway.url}/auth/login`)
     const [name, sealed] = [...visitor.cookies(gateway.url)][0]!
-    const { loginSealer } = gateway.gateway.rooms
+    const { loginSealer } = gateway.gateway.services
     const attempt = (await loginSealer.open(sealed))!.value as object
     visitor.cookies(gateway.url).set(name, await loginSealer.seal({ ...attempt, returnTo }))
     const back = await visitor.open(begun.location)

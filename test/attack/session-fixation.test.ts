@@ -18,7 +18,7 @@ t.teardown(async () => {
   await upstream.close()
   await provider.stop()
 })
-const { session } = gateway.gateway.rooms.names
+const { session } = gateway.gateway.services.names
 const [attacker, victim] = provider.people as [
   (typeof provider.people)[0],
   (typeof provider.people)[0],

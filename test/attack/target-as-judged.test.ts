@@ -1,7 +1,7 @@
 /** CVE-2023-33189 and its kin: the target an upstream receives is, byte for byte, the one that was judged. */
 import * as fc from 'fast-check'
 import t from 'tap'
-import { parseTarget } from '../../src/target.js'
+import { parseTarget } from '../../src/request/target.js'
 import { startTestGateway } from '../fixtures/gateway.js'
 import { Wire, answerText, answering, requestText, startRawUpstream } from '../fixtures/wire.js'
 

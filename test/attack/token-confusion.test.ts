@@ -1,7 +1,7 @@
 /** Two tokens never share an identity, however alike and however close in time (CVE-2026-71326, GHSA-rp9m-7r4c-75qg, CVE-2026-33496). */
 import t from 'tap'
-import { createBearer } from '../../src/identify/bearer.js'
-import type { Principal } from '../../src/identity.js'
+import { createBearer } from '../../src/authenticate/bearer.js'
+import type { Principal } from '../../src/core/identity.js'
 
 /** A bearer over tokens whose verification ends when the test says so. */
 function stage() {
@@ -13,7 +13,7 @@ function stage() {
       await new Promise<void>((resolve) => waiting.push(resolve))
       if (token.includes('bad')) throw new Error('bad')
       const principal = { user: `user of ${token}` } as Principal
-      return { principal, traces: token, expiresAt: 2000 }
+      return { principal, identifiers: token, expiresAt: 2000 }
     },
     isRevoked: (traces) => state.revoked.has(traces),
     revocationGeneration: () => state.revocations,

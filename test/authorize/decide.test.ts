@@ -2,8 +2,8 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { decide } from '../../src/authorize/decide.js'
-import type { Identity, Principal, Via } from '../../src/identity.js'
-import type { Access, Requirement, Route } from '../../src/route.js'
+import type { Identity, Principal, Via } from '../../src/core/identity.js'
+import type { Access, Requirement, Route } from '../../src/request/route.js'
 
 interface Who {
   readonly via?: Via
@@ -25,7 +25,7 @@ function identityOf({ via, permissions = [], groups = [], scopes = [] }: Who): I
     scopes: new Set(scopes),
     permissions: new Set(permissions),
     grants: [],
-    wire: { user: '', perms: '', email: '', name: '' },
+    identityHeaders: { user: '', perms: '', email: '', name: '' },
   }
   return { principal, via, expiresAt: 0, accessToken: undefined }
 }

@@ -1,11 +1,11 @@
 /** The policy's steps by themselves: what they record, and that a missing fact is never a yes. */
 import t from 'tap'
 import { createPolicy } from '../../src/authorize/policy.js'
-import { compileRoutes, unmatchedRoute } from '../../src/authorize/compile.js'
+import { compileRoutes, unmatchedRoute } from '../../src/authorize/compile-routes.js'
 import { createRouter } from '../../src/authorize/router.js'
-import { Exchange } from '../../src/exchange.js'
-import type { Identity } from '../../src/identity.js'
-import { parseTarget } from '../../src/target.js'
+import { RequestContext } from '../../src/request/context.js'
+import type { Identity } from '../../src/core/identity.js'
+import { parseTarget } from '../../src/request/target.js'
 
 const nobody: Identity = {
   principal: {
@@ -20,7 +20,7 @@ const nobody: Identity = {
     scopes: new Set(),
     permissions: new Set(['WIKI_VIEW']),
     grants: [],
-    wire: { user: '', perms: '', email: '', name: '' },
+    identityHeaders: { user: '', perms: '', email: '', name: '' },
   },
   via: undefined,
   expiresAt: 0,
@@ -46,16 +46,16 @@ function start(mode: 'enforce' | 'shadow') {
     headers: Readonly<Record<string, unknown>> = {},
   ) => {
     const target = parseTarget(raw, 4000)
-    const exchange = new Exchange(
-      { method } as Exchange['request'],
-      {} as Exchange['response'],
+    const exchange = new RequestContext(
+      { method } as RequestContext['request'],
+      {} as RequestContext['response'],
       0,
       raw,
       target,
     )
     exchange.path = exchange.target?.path ?? ''
     const none = { origin: '', referer: '', fetchSite: '', preflightMethod: '', contentLength: -1 }
-    exchange.headers = { ...none, ...headers } as unknown as NonNullable<Exchange['headers']>
+    exchange.headers = { ...none, ...headers } as unknown as NonNullable<RequestContext['headers']>
     return exchange
   }
   return { policy, recorded, exchangeOf, preflights: () => preflights }

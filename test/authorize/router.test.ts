@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { compilePattern } from '../../src/authorize/pattern.js'
 import { createRouter } from '../../src/authorize/router.js'
-import type { QueryCondition, Route } from '../../src/route.js'
+import type { QueryCondition, Route } from '../../src/request/route.js'
 
 interface Row {
   readonly path: string

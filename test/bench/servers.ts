@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import Fastify from 'fastify'
-import { startGateway } from '../../src/gateway.js'
+import { startGateway } from '../../src/app/gateway.js'
 import { createLogger } from '../../src/observe/logger.js'
 import { loadText, secrets } from '../fixtures/config.js'
 
@@ -29,7 +29,7 @@ async function runGateway(): Promise<void> {
     { env: secrets },
   )
   const gateway = await startGateway({ config, logger: createLogger('info') })
-  await gateway.rooms.issuers.main.keys.refresh()
+  await gateway.services.issuers.main.keys.refresh()
   ready({})
 }
 

@@ -1,6 +1,6 @@
 /** Our permission graph is Trac's: the same actions, and each carries the same. */
 import t from 'tap'
-import { expandActions, tracActions } from '../../src/trac-permissions.js'
+import { expandActions, tracActions } from '../../src/trac/permissions.js'
 import { askPython, both, startFixture } from '../fixtures/tracs.js'
 
 /** Prints what this Trac makes of each of the lists of actions, or of each of its own actions. */

@@ -188,7 +188,7 @@ for (const path of jsonPaths) {
 const strangers: readonly (readonly [string, readonly string[]])[] = [
   ['nothing', []],
   ['a password', [`Authorization: Basic ${Buffer.from('sam:sam').toString('base64')}`]],
-  ['a cookie that is no session', [`Cookie: ${gateway.gateway.rooms.names.session}=forged`]],
+  ['a cookie that is no session', [`Cookie: ${gateway.gateway.services.names.session}=forged`]],
 ]
 
 for (const [name, headers] of strangers) {

@@ -77,10 +77,10 @@ function respelled(signature: string): string {
 /** What only a gateway with a mistake in it would sign: the headers of a GET of `/about`, by the words of design §5. */
 function signedByHand(
   fixture: Fixture,
-  wire: { readonly user?: string; readonly perms?: string },
+  claimed: { readonly user?: string; readonly perms?: string },
   lifetime: number,
 ): Header[] {
-  const { user = 'sam', perms = 'WIKI_VIEW' } = wire
+  const { user = 'sam', perms = 'WIKI_VIEW' } = claimed
   const signed = now()
   const nonce = 'AAAAAAAAAAAAAAAAAAAAAA'
   const fields = ['trac-gateway-v1', testKey.id, String(signed), String(signed + lifetime), nonce]

@@ -135,7 +135,7 @@ async function attack(context: BrowserContext, place: Place, html: string): Prom
 }
 
 /** Closes it once it shows the answer: a browser that is between two pages may not take leave of them. */
-async function leave(page: Page, kind: Attempt['kind']): Promise<void> {
+async function leave(page: Page, kind: LoginState['kind']): Promise<void> {
   if (kind === 'navigation') {
     await page.waitForURL(({ pathname }) => pathname.startsWith('/trac/'))
   }
@@ -173,7 +173,7 @@ const inputs = (values: Readonly<Record<string, string>>): string =>
 const submitted = (form: string): string =>
   `${form}<script>HTMLFormElement.prototype.submit.call(document.forms[0])</script>`
 
-interface Attempt {
+interface LoginState {
   readonly name: string
   /** How the browser sends it: opening a page with it, beside one, or from an origin that belongs to no site. */
   readonly kind: 'navigation' | 'beside' | 'nameless'
@@ -181,7 +181,7 @@ interface Attempt {
 }
 
 /** Ways of a page to have a POST sent that needs nobody's leave. */
-const attempts: readonly Attempt[] = [
+const attempts: readonly LoginState[] = [
   {
     name: 'a form',
     kind: 'navigation',
@@ -255,7 +255,7 @@ const attempts: readonly Attempt[] = [
 ]
 
 /** A GET that needs nobody's leave either; what opens a page brings even a Lax cookie. */
-const reads: readonly Attempt[] = [
+const reads: readonly LoginState[] = [
   { name: 'an image', kind: 'beside', html: (target) => `<img src="${target}">` },
   { name: 'a script', kind: 'beside', html: (target) => `<script src="${target}"></script>` },
   { name: 'a frame', kind: 'beside', html: (target) => `<iframe src="${target}"></iframe>` },
@@ -292,7 +292,7 @@ const ticketCall = JSON.stringify({
 })
 
 /** A POST to a remote call or to an endpoint of our own. */
-interface Call extends Attempt {
+interface Call extends LoginState {
   readonly path: string
   /** The refusal of a request without the cookie. */
   readonly otherwise: string
@@ -352,7 +352,7 @@ const calls: readonly Call[] = [
 ]
 
 /** Whether a POST brings the cookie. */
-const brings = (place: Place, kind: Attempt['kind']): boolean =>
+const brings = (place: Place, kind: LoginState['kind']): boolean =>
   kind === 'navigation' ? place.rides !== 'never' : kind === 'beside' && place.rides === 'ours'
 
 const ticket = '/trac/ticket/1'

@@ -27,7 +27,7 @@ t.teardown(async () => {
   await provider.stop()
 })
 const { url } = gateway
-const name = gateway.gateway.rooms.names.session
+const name = gateway.gateway.services.names.session
 
 await t.test('one exchange, no 401, and no late answer puts an older session back', async (t) => {
   const tokens = tokensBy(provider, clock, { rotates: true })

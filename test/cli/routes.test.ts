@@ -1,7 +1,7 @@
 /** `trac-gateway routes` prints the policy in the order in which it is tried. */
 import t from 'tap'
 import { routes } from '../../src/cli/routes.js'
-import { tracRoutes } from '../../src/authorize/trac-routes.js'
+import { tracRoutes } from '../../src/trac/routes.js'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { minimal, secrets } from '../fixtures/config.js'

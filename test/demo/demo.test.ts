@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { runDemo, startDemo } from '../../src/demo/demo.js'
 import type { DemoOptions } from '../../src/demo/demo.js'
-import { createSigner } from '../../src/forward/assertion.js'
+import { createSigner } from '../../src/trac/signature.js'
 import { freePort } from '../fixtures/ports.js'
 
 const variables = [

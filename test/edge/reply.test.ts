@@ -1,8 +1,8 @@
 /** Who is asking: a person who navigates, a form, or a program; and what a foreign error becomes. */
 import t from 'tap'
 import { isNavigation, toGatewayError, wantsPage } from '../../src/edge/reply.js'
-import { GatewayError } from '../../src/errors.js'
-import type { Exchange } from '../../src/exchange.js'
+import { GatewayError } from '../../src/core/errors.js'
+import type { RequestContext } from '../../src/request/context.js'
 
 const html = 'text/html,*/*;q=0.8'
 const cases: readonly (readonly [
@@ -31,14 +31,14 @@ const cases: readonly (readonly [
 for (const [method, said, navigation, page] of cases) {
   void t.test(`${method} with ${JSON.stringify(said)}`, async (t) => {
     const headers = { accept: '', fetchMode: '', requestedWith: false, contentType: '', ...said }
-    const exchange = { method, headers } as unknown as Exchange
+    const exchange = { method, headers } as unknown as RequestContext
     t.equal(isNavigation(exchange), navigation)
     t.equal(wantsPage(exchange), page)
   })
 }
 
 void t.test('before the headers were read nobody is a person', async (t) => {
-  const exchange = { method: 'GET', headers: undefined } as unknown as Exchange
+  const exchange = { method: 'GET', headers: undefined } as unknown as RequestContext
   t.equal(isNavigation(exchange), false)
   t.equal(wantsPage(exchange), false)
 })

@@ -24,7 +24,7 @@ t.teardown(async () => {
   await upstream.close()
   await provider.stop()
 })
-const { session: sessionName, attempt: attemptStem } = gateway.gateway.rooms.names
+const { session: sessionName, attempt: attemptStem } = gateway.gateway.services.names
 const callback = `${gateway.url}/auth/callback`
 const isCallback = (url: URL) => url.href.startsWith(callback)
 const hasSession = (visitor: Visitor) => visitor.cookies(gateway.url).has(sessionName)

@@ -195,7 +195,7 @@ await t.test('a session in chunks comes by headers that nginx and Caddy can read
   for (const dialect of ['nginx', 'caddy', 'traefik']) {
     const gateway = await start(dialect)
     t.teardown(() => gateway.close())
-    const name = gateway.gateway.rooms.names.session
+    const name = gateway.gateway.services.names.session
     const cookie = `${name}1=gone; ${name}2=gone`
     const answer = await ask(gateway, original(gateway, '/trac/wiki', 'GET', { cookie }))
     t.equal(answer.status, 200)

@@ -159,7 +159,7 @@ void t.test('other headers arrive as they were sent, in their order', async (t) 
 })
 
 void t.test('Trac’s own cookies pass; ours, trac_auth and the token stay here', async (t) => {
-  const { names } = untrusting.gateway.rooms
+  const { names } = untrusting.gateway.services
   const cookies = `trac_session=a; ${session}; trac_auth=x; trac_form_token=b; ${names.attempt}12345678=y; other=c`
   await ask(untrusting, 'GET /trac/wiki', [`Cookie: ${cookies}`])
   t.equal(upstream.lastHeaders()['cookie'], 'trac_session=a; trac_form_token=b; other=c')
@@ -331,7 +331,7 @@ await t.test(
 )
 
 await t.test('an upstream cannot set our cookies, nor trac_auth', async (t) => {
-  const { names } = listening.gateway.rooms
+  const { names } = listening.gateway.services
   const tries = [
     `${names.session}=x`,
     `${names.session}1=x`,
@@ -377,7 +377,7 @@ await t.test(
 await t.test(
   'an answer with a Set-Cookie of ours is no-store, whatever the upstream says',
   async (t) => {
-    const { names } = listening.gateway.rooms
+    const { names } = listening.gateway.services
     const answer = await heard(
       ['Cache-Control: public, max-age=9'],
       [`Cookie: ${names.session}=junk`],

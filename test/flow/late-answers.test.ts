@@ -28,7 +28,7 @@ t.teardown(async () => {
   await provider.stop()
 })
 const { url } = gateway
-const names = gateway.gateway.rooms.names
+const names = gateway.gateway.services.names
 const isCallback = (to: URL) => to.pathname.endsWith('/auth/callback')
 const value = (visitor: Visitor) => visitor.cookies(url).get(names.session)
 /** Whatever the answer says of the session cookie. */
@@ -74,7 +74,7 @@ for (const wait of [0, 5000]) {
 await t.test('the browser brought the dead cookie to its new sign-in', async (t) => {
   const visitor = await signedIn()
   const back = await visitor.follow(`${url}/auth/login?prompt=login`, isCallback)
-  const { sessions } = gateway.gateway.rooms
+  const { sessions } = gateway.gateway.services
   await sessions.end((await sessions.peek(value(visitor)!))!, minute)
   // A sign-in of the same second would be ended with it.
   clock.advance(1000)

@@ -20,7 +20,7 @@ t.teardown(async () => {
   await provider.stop()
 })
 const [alice, ivan] = provider.people as [(typeof provider.people)[0], (typeof provider.people)[0]]
-const { session: sessionName, attempt: attemptStem } = gateway.gateway.rooms.names
+const { session: sessionName, attempt: attemptStem } = gateway.gateway.services.names
 
 const login = (returnTo: string) =>
   `${gateway.url}/auth/login?return_to=${encodeURIComponent(returnTo)}`

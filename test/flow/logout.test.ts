@@ -33,7 +33,7 @@ async function demo(t: Test, overlay: Overlay = {}) {
     clock,
     url,
     person: provider.people[0]!,
-    name: gateway.gateway.rooms.names.session,
+    name: gateway.gateway.services.names.session,
     gateway: () => gateway,
     async restart() {
       await gateway.close()
@@ -58,7 +58,7 @@ async function scripted(t: Test, options: ScriptedProviderOptions = {}) {
     await gateway.close()
     await provider.stop()
   })
-  return { provider, gateway, url: gateway.url, name: gateway.gateway.rooms.names.session }
+  return { provider, gateway, url: gateway.url, name: gateway.gateway.services.names.session }
 }
 
 /** Answers the two tokens that the provider gave last, signed anew. */

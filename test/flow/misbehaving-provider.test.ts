@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib'
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { errors } from '../../src/errors.js'
-import type { ErrorCode } from '../../src/errors.js'
+import { errors } from '../../src/core/errors.js'
+import type { ErrorCode } from '../../src/core/errors.js'
 import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import type { ScriptedKey, SignOptions } from '../fixtures/scripted-keys.js'
@@ -373,7 +373,7 @@ async function stage(t: Test, options: ScriptedProviderOptions & { readonly byEm
     async start() {
       const gateway = await start()
       t.teardown(() => gateway.close())
-      const { session } = gateway.gateway.rooms.names
+      const { session } = gateway.gateway.services.names
       return {
         gateway,
         url: gateway.url,

@@ -7,8 +7,8 @@ import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startProvider } from '../../src/demo/provider.js'
-import { createLimiter } from '../../src/edge/limits.js'
-import type { Exchange } from '../../src/exchange.js'
+import { createLimiter } from '../../src/edge/rate-limit.js'
+import type { RequestContext } from '../../src/request/context.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { Visitor } from '../fixtures/visitor.js'
@@ -171,7 +171,7 @@ await t.test('a million keys take no more memory than the bound', async (t) => {
   let key = 0
   const limit = createLimiter(
     app,
-    () => ({}) as Exchange,
+    () => ({}) as RequestContext,
     { name: 'test', max: 5, per: 3_600_000, keyOf: () => `10.${key >> 16}.${key & 0xffff}` },
     () => true,
   )
@@ -181,7 +181,7 @@ await t.test('a million keys take no more memory than the bound', async (t) => {
     return process.memoryUsage().heapUsed / 1024 / 1024
   }
   const run = async (count: number) => {
-    for (let i = 0; i < count; i++, key++) await limit({} as Exchange, request)
+    for (let i = 0; i < count; i++, key++) await limit({} as RequestContext, request)
   }
   await run(60_000)
   const before = held()
@@ -189,6 +189,8 @@ await t.test('a million keys take no more memory than the bound', async (t) => {
   const grown = held() - before
   t.ok(grown < 8, `${grown.toFixed(1)} MiB more after a million keys`)
   key -= 1
-  for (let i = 0; i < 4; i++) await limit({} as Exchange, request)
-  await t.rejects(Promise.resolve(limit({} as Exchange, request)), { code: 'ERR_RATE_LIMITED' })
+  for (let i = 0; i < 4; i++) await limit({} as RequestContext, request)
+  await t.rejects(Promise.resolve(limit({} as RequestContext, request)), {
+    code: 'ERR_RATE_LIMITED',
+  })
 })

@@ -67,7 +67,7 @@ async function stage(t: Test, url: string, more: { overlay?: Overlay; authority?
     a,
     b,
     base,
-    name: a.gateway.rooms.names.session,
+    name: a.gateway.services.names.session,
     use: (...gateways: TestGateway[]) => (balancer.targets = gateways.map(({ port }) => port)),
     exchanges: () =>
       provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token')

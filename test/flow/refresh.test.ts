@@ -31,7 +31,7 @@ t.teardown(async () => {
 })
 const person = provider.people[1]!
 const url = `${gateway.url}/auth/refresh`
-const sessionName = gateway.gateway.rooms.names.session
+const sessionName = gateway.gateway.services.names.session
 
 /** Asks as a program does: no cookie, no origin. */
 const post = (body: string, sent: Sent = {}, at = url) =>

@@ -152,7 +152,7 @@ void t.test('403 to a form is a page, to a script JSON', async (t) => {
 })
 
 void t.test('a cookie that does not open is deleted and counts as none', async (t) => {
-  const { session } = gateway.gateway.rooms.names
+  const { session } = gateway.gateway.services.names
   const bad = `Cookie: ${session}=junk; ${session}1=more; trac_session=keep`
   const open = await ask(gateway, 'GET /trac/wiki', [bad])
   t.equal(open.status, 200)

@@ -63,7 +63,7 @@ await t.test('policy, permissions and secrets change at once for who is signed i
   t.equal(await gateway.reload({ ...api(), permissions }), true)
   t.equal((await get(visitor, '/api/x')).text, 'WIKI_DELETE')
 
-  const name = gateway.gateway.rooms.names.session
+  const name = gateway.gateway.services.names.session
   const sealed = visitor.cookies(gateway.url).get(name)
   const secrets = [{ fromEnv: 'SECOND' }, { fromEnv: 'SESSION' }]
   t.equal(await gateway.reload({ ...api(), session: { secrets } }), true)

@@ -36,7 +36,7 @@ async function stage(t: Test, overlay: Overlay = {}) {
     await provider.stop()
   })
   const { url, port } = gateway
-  const name = gateway.gateway.rooms.names.session
+  const name = gateway.gateway.services.names.session
   const began = Math.floor(clock() / 1000)
 
   /** The usual tokens by the gateway's clock, with `claims` in the ID token and `more` beside it. */
@@ -82,7 +82,7 @@ async function stage(t: Test, overlay: Overlay = {}) {
     },
     /** So many browsers at once, each with a session whose tokens end in the same second. */
     async signedIn(count: number): Promise<Visitor[]> {
-      const { sessions } = gateway.gateway.rooms
+      const { sessions } = gateway.gateway.services
       const { sub } = provider.person as { sub: string }
       const profile = {
         subject: sub,
@@ -99,7 +99,7 @@ async function stage(t: Test, overlay: Overlay = {}) {
           const since = clock()
           const { value } = await sessions.begin({
             profile,
-            traces: { issuer: provider.issuer, ids, subject: sub, namesSignIn: true, since },
+            identifiers: { issuer: provider.issuer, ids, subject: sub, namesSignIn: true, since },
             refreshToken: `storm-${i}`,
             accessToken: undefined,
             expiresAt: clock() + hour,

@@ -13,11 +13,11 @@ import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
 import { tokensBy } from '../fixtures/scripted-tokens.js'
 import { until } from '../fixtures/until.js'
-import { openKeeping } from '../../src/session/keeping.js'
+import { openStorage } from '../../src/session/storage.js'
 import { nameCookies } from '../../src/session/cookies.js'
 import { createSealer } from '../../src/session/seal.js'
 import { createSessions } from '../../src/session/sessions.js'
-import type { Principal } from '../../src/identity.js'
+import type { Principal } from '../../src/core/identity.js'
 
 t.setTimeout(600_000)
 
@@ -52,7 +52,7 @@ async function stage(t: Test) {
   balancer.targets = processes.map(({ port }) => port)
   const { config } = loadText(configurationOf(options, 1, 2), { env: environmentOf(options) })
   const { identity, server, session } = config
-  const keeping = openKeeping(config, Date.now, {
+  const keeping = openStorage(config, Date.now, {
     onStore: () => undefined,
     onFault: () => undefined,
   })
@@ -101,7 +101,7 @@ async function stage(t: Test) {
               groups: ['students'],
               permissions: [],
             },
-            traces: {
+            identifiers: {
               issuer: identity.issuer,
               ids: [`origin_jti ${originJti}`],
               subject,

@@ -124,7 +124,7 @@ await t.test('the whole of a sign-in, its renewal, refresh and end', async (t) =
   await visitor.open(`${url}/auth/callback?error=secret-error&error_description=secret-description`)
   note('an error', 'secret-description')
   await visitor.copy().fetch(`${url}/api/x`, {
-    cookie: `${gateway.gateway.rooms.names.session}=sealed-by-somebody-else`,
+    cookie: `${gateway.gateway.services.names.session}=sealed-by-somebody-else`,
   })
   note('a cookie', 'sealed-by-somebody-else')
   await fetch(`${gateway.adminUrl}/revoke`, {

@@ -25,7 +25,7 @@ async function stage(t: Test, overlay: Overlay = {}) {
   let gateway = await startTestGateway({ ...options, overlay: { ...unsigned, ...overlay } })
   t.teardown(() => gateway.close())
   const { url, port } = gateway
-  const { names } = gateway.gateway.rooms
+  const { names } = gateway.gateway.services
   return {
     url,
     port,

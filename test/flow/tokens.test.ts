@@ -263,7 +263,7 @@ for (const [what, given, code] of refused) {
   })
 }
 function sessionName(): string {
-  return gateway.gateway.rooms.names.session
+  return gateway.gateway.services.names.session
 }
 
 await t.test('nothing that a token names is fetched', (t) => {

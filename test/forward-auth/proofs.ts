@@ -331,7 +331,7 @@ async function refusesOtherSites(t: Test, front: Front): Promise<void> {
 
 /** A session that is due is renewed on the way, and the browser gets it: whole, in chunks, and with what they replace. */
 async function renews(t: Test, front: Front): Promise<void> {
-  const name = front.gateway.gateway.rooms.names.session
+  const name = front.gateway.gateway.services.names.session
   const [ivan, alice] = [await front.signIn(front.ivan), await front.signIn(front.alice)]
   const cookies = (visitor: Visitor) =>
     new Map([...visitor.cookies(front.url)].filter(([one]) => one.startsWith(name)))

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { isDropped, upstreamHeaders } from '../../src/forward/request-headers.js'
-import type { Exchange } from '../../src/exchange.js'
+import type { RequestContext } from '../../src/request/context.js'
 
 const voice = {
   host: 'trac.example.edu',
@@ -24,7 +24,7 @@ function sent(lines: readonly string[], token?: string): string[] {
     id: 'id',
     traceparent: 'tp',
     identity: { accessToken: token },
-  } as unknown as Exchange
+  } as unknown as RequestContext
   const list = upstreamHeaders(exchange, voice, wire, 'sig')
   return list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
 }
@@ -90,7 +90,7 @@ void t.test('e-mail and name are sent when they are known', async (t) => {
     id: '',
     traceparent: '',
     identity: undefined,
-  } as unknown as Exchange
+  } as unknown as RequestContext
   const list = upstreamHeaders(exchange, voice, { ...wire, email: 'a@b', name: 'A%20B' }, '')
   t.equal(list[list.indexOf('X-Trac-Email') + 1], 'a@b')
   t.equal(list[list.indexOf('X-Trac-Name') + 1], 'A%20B')

@@ -1,6 +1,6 @@
 /** Which keys of a key set verify anything, and when the set is fetched. */
 import t from 'tap'
-import type { GatewayError } from '../../src/errors.js'
+import type { GatewayError } from '../../src/core/errors.js'
 import { createKeySource } from '../../src/oidc/keys.js'
 import type { KeyOptions } from '../../src/oidc/keys.js'
 import {

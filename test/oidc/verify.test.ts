@@ -2,7 +2,7 @@
 import { importJWK } from 'jose'
 import type { CryptoKey } from 'jose'
 import t from 'tap'
-import type { GatewayError } from '../../src/errors.js'
+import type { GatewayError } from '../../src/core/errors.js'
 import { createVerifier } from '../../src/oidc/verify.js'
 import type { Issuer } from '../../src/oidc/verify.js'
 import {

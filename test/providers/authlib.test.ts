@@ -52,7 +52,7 @@ await t.test('renews through the gateway and calls with what it got', async (t) 
   const person = provider.people[2]!
   const { refreshToken } = await signIn(provider, person)
   const python = join(cacheFolder(), 'peers/bin/python')
-  const { clientId } = gateway.gateway.rooms.config.identity
+  const { clientId } = gateway.gateway.services.config.identity
   const { stdout } = await run(python, ['-c', script, gateway.url, refreshToken, clientId])
   t.same(JSON.parse(stdout), {
     statuses: [200, 200],

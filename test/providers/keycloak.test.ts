@@ -181,9 +181,9 @@ await t.test('a new signing key is found by itself', async (t) => {
     parentId: realm.id,
     config: { priority: ['200'], enabled: ['true'], active: ['true'], algorithm: ['RS256'] },
   })
-  const before = gateway.gateway.rooms.issuers.main.keys.generation
+  const before = gateway.gateway.services.issuers.main.keys.generation
   t.match(await who(await signIn()), { user: 'sam' })
-  t.ok(gateway.gateway.rooms.issuers.main.keys.generation > before)
+  t.ok(gateway.gateway.services.issuers.main.keys.generation > before)
 })
 
 await t.test('signing out here signs out there: the next sign-in asks again', async (t) => {

@@ -4,7 +4,7 @@ import { person, refreshAt, signInAt, startMoto } from '../fixtures/cognito-serv
 import { providerFetch } from '../../src/oidc/fetch.js'
 import { createKeySource } from '../../src/oidc/keys.js'
 import { createVerifier } from '../../src/oidc/verify.js'
-import { tracesOf } from '../../src/session/revocations.js'
+import { identifiersOf } from '../../src/session/revocations.js'
 
 await t.test('its tokens verify, before and after a refresh by its own API', async (t) => {
   const moto = await startMoto(t)
@@ -48,7 +48,7 @@ await t.test('its tokens verify, before and after a refresh by its own API', asy
     t.equal(id.subject, access.subject)
     for (const { claims } of [access, id]) {
       t.same([...(claims['cognito:groups'] as string[])].toSorted(), person.groups)
-      t.match(tracesOf(issuer, claims).ids, [/^origin_jti /])
+      t.match(identifiersOf(issuer, claims).ids, [/^origin_jti /])
     }
   }
   const other = createVerifier([issuerOf('another-client')], rules)

@@ -4,7 +4,7 @@ import {
   deleteSession,
   foreignCookies,
   formatCookie,
-  longestSession,
+  maxSessionLength,
   nameCookies,
   readCookies,
   writeSession,
@@ -48,7 +48,7 @@ await t.test(
 await t.test('writer and reader agree on every length up to the longest', (t) => {
   for (
     let length = 1;
-    length <= longestSession;
+    length <= maxSessionLength;
     length += length > 3700 && length < 4000 ? 1 : 61
   ) {
     const value = 'v'.repeat(length - 1) + 'w'
@@ -59,16 +59,16 @@ await t.test('writer and reader agree on every length up to the longest', (t) =>
     const header = lines.map(pairOf).join('; ')
     if (readCookies(header, names).session !== value) t.fail(`${length} comes back otherwise`)
   }
-  t.equal(writeSession(names, 'x'.repeat(longestSession), 60, []).length, 3)
+  t.equal(writeSession(names, 'x'.repeat(maxSessionLength), 60, []).length, 3)
   t.equal(writeSession(names, 'x'.repeat(3000), 60, []).length, 1)
   t.end()
 })
 
 await t.test('an exact multiple of what a chunk holds is that many chunks', (t) => {
-  const widest = writeSession(names, 'x'.repeat(longestSession), 60, [])
+  const widest = writeSession(names, 'x'.repeat(maxSessionLength), 60, [])
   const room = pairOf(widest[0]!).length - `${session}1=`.length
   t.ok(room > 3000)
-  for (let chunks = 1; chunks * room <= longestSession; chunks++) {
+  for (let chunks = 1; chunks * room <= maxSessionLength; chunks++) {
     for (const length of [chunks * room - 1, chunks * room, chunks * room + 1]) {
       const value = `${'v'.repeat(length - 1)}w`
       const lines = writeSession(names, value, 60, [])

@@ -3,8 +3,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { startRedis } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
-import { GatewayError } from '../../src/errors.js'
-import type { Principal, Profile } from '../../src/identity.js'
+import { GatewayError } from '../../src/core/errors.js'
+import type { Principal, Profile } from '../../src/core/identity.js'
 import { connectRedis } from '../../src/session/redis.js'
 import { createSharedLog } from '../../src/session/redis-revocations.js'
 import { createRedisStore } from '../../src/session/redis-store.js'
@@ -13,7 +13,7 @@ import { createSealer } from '../../src/session/seal.js'
 import { createSessionMemory } from '../../src/session/memory.js'
 import { createSessions } from '../../src/session/sessions.js'
 import type { Resolved, Sessions } from '../../src/session/sessions.js'
-import type { OpenSession } from '../../src/session/shelf.js'
+import type { OpenSession } from '../../src/session/session-cache.js'
 
 t.setTimeout(600_000)
 
@@ -97,7 +97,7 @@ async function stage(t: Test) {
     signIn: (sessions: Sessions, life = 60 * minute): Promise<OpenSession> =>
       sessions.begin({
         profile,
-        traces: {
+        identifiers: {
           issuer: '',
           ids: ['origin_jti o1'],
           subject: 'sub-1',

@@ -3,8 +3,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { GatewayError } from '../../src/errors.js'
-import { createRevocationFile, createRevocations, tracesOf } from '../../src/session/revocations.js'
+import { GatewayError } from '../../src/core/errors.js'
+import {
+  createRevocationFile,
+  createRevocations,
+  identifiersOf,
+} from '../../src/session/revocations.js'
 
 const issuer = 'https://idp.example.edu'
 const life = 86_400_000
@@ -24,20 +28,20 @@ const claimsOf = (more: object = {}) => ({
 })
 
 await t.test('reads how a token can be recognised', async (t) => {
-  t.match(tracesOf(issuer, claimsOf({ sid: 's1' })), {
+  t.match(identifiersOf(issuer, claimsOf({ sid: 's1' })), {
     ids: ['origin_jti o1', 'sid s1', `auth_time alice ${start / 1000 - 60}`, 'jti j1'],
     subject: 'alice',
     namesSignIn: true,
     since: start - 60_000,
   })
-  const bare = tracesOf(issuer, { sub: 'alice', iat: 5, jti: 'j', sid: 7, origin_jti: '' })
+  const bare = identifiersOf(issuer, { sub: 'alice', iat: 5, jti: 'j', sid: 7, origin_jti: '' })
   t.match(bare, { ids: ['jti j'], namesSignIn: false, since: 5000 })
-  t.equal(tracesOf(issuer, { sub: 'alice' }).since, 0)
+  t.equal(identifiersOf(issuer, { sub: 'alice' }).since, 0)
 })
 
 await t.test('a token that shares any identifier of the sign-in is refused', async (t) => {
   const { list } = stage()
-  await list.endSignIn(tracesOf(issuer, claimsOf({ sid: 's1' })), start + life)
+  await list.endSignIn(identifiersOf(issuer, claimsOf({ sid: 's1' })), start + life)
   const other = { origin_jti: 'o2', sid: 's2', jti: 'j2', auth_time: 1 }
   const cases: readonly (readonly [string, object, boolean])[] = [
     ['origin_jti', { ...other, origin_jti: 'o1' }, true],
@@ -49,19 +53,19 @@ await t.test('a token that shares any identifier of the sign-in is refused', asy
     ['auth_time of another person', { ...other, sub: 'bob', auth_time: start / 1000 - 60 }, false],
   ]
   for (const [what, more, revoked] of cases) {
-    t.equal(list.isRevoked(tracesOf(issuer, claimsOf(more)), 'x'), revoked, what)
+    t.equal(list.isRevoked(identifiersOf(issuer, claimsOf(more)), 'x'), revoked, what)
   }
-  const elsewhere = tracesOf('https://other.example', claimsOf())
+  const elsewhere = identifiersOf('https://other.example', claimsOf())
   t.equal(list.isRevoked(elsewhere, 'x'), false, 'identifiers are the issuer’s')
 })
 
 await t.test('a token that names no sign-in is judged by when it was made', async (t) => {
   const { list } = stage()
-  await list.endSignIn(tracesOf(issuer, claimsOf()), start + life)
-  const nameless = (iat: number) => tracesOf(issuer, { sub: 'alice', iat })
+  await list.endSignIn(identifiersOf(issuer, claimsOf()), start + life)
+  const nameless = (iat: number) => identifiersOf(issuer, { sub: 'alice', iat })
   t.equal(list.isRevoked(nameless(start / 1000), 'x'), true)
   t.equal(list.isRevoked(nameless(start / 1000 + 1), 'x'), false)
-  t.equal(list.isRevoked(tracesOf(issuer, { sub: 'bob', iat: 1 }), 'x'), false)
+  t.equal(list.isRevoked(identifiersOf(issuer, { sub: 'bob', iat: 1 }), 'x'), false)
 })
 
 await t.test('a user or a person ends as a whole, up to now', async (t) => {
@@ -69,7 +73,7 @@ await t.test('a user or a person ends as a whole, up to now', async (t) => {
   await list.endUser('Alice')
   await list.endPerson(issuer, 'bob', start + life)
   const at = (sub: string, seconds: number) =>
-    tracesOf(issuer, claimsOf({ sub, auth_time: start / 1000 + seconds, origin_jti: sub }))
+    identifiersOf(issuer, claimsOf({ sub, auth_time: start / 1000 + seconds, origin_jti: sub }))
   t.equal(list.isRevoked(at('x', 0), 'ALICE'), true)
   t.equal(list.isRevoked(at('x', 1), 'alice'), false)
   t.equal(list.isRevoked(at('bob', 0), 'y'), true)
@@ -89,14 +93,14 @@ await t.test('an entry never shrinks, and goes when it can no longer matter', as
   t.equal(list.isIdRevoked('s'), false)
   await list.endUser('alice')
   clock.now += life + 1
-  t.equal(list.isRevoked(tracesOf(issuer, claimsOf({ auth_time: 1 })), 'alice'), false)
+  t.equal(list.isRevoked(identifiersOf(issuer, claimsOf({ auth_time: 1 })), 'alice'), false)
 })
 
 await t.test('no issuer and identifier can read as another pair', async (t) => {
   const { list } = stage()
-  await list.endTrace('https://a', 'sid b 1', start + life)
-  t.equal(list.isRevoked({ ...tracesOf('https://a sid', {}), ids: ['b 1'] }, 'x'), false)
-  t.equal(list.isRevoked({ ...tracesOf('https://a', {}), ids: ['sid b 1'] }, 'x'), true)
+  await list.endIdentifier('https://a', 'sid b 1', start + life)
+  t.equal(list.isRevoked({ ...identifiersOf('https://a sid', {}), ids: ['b 1'] }, 'x'), false)
+  t.equal(list.isRevoked({ ...identifiersOf('https://a', {}), ids: ['sid b 1'] }, 'x'), true)
 })
 
 await t.test('each entry counts the generation on', async (t) => {
@@ -129,7 +133,7 @@ await t.test('a file keeps them, for the owner alone, and forgets what is over',
   const second = open()
   t.equal(second.isIdRevoked('kept'), true)
   t.equal(second.isIdRevoked('short'), false)
-  t.equal(second.isRevoked(tracesOf(issuer, claimsOf()), 'alice'), true)
+  t.equal(second.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true)
   t.equal(readFileSync(path, 'utf8').trim().split('\n').length, 2)
   t.notOk(existsSync(`${path}.new`))
   await second.endId('later', start + 10_000)
@@ -145,5 +149,5 @@ await t.test('what cannot be written down is not said to be over', async (t) => 
     catchUp: () => undefined,
   })
   await t.rejects(list.endUser('alice'), { code: 'ERR_STORE_UNAVAILABLE' })
-  t.equal(list.isRevoked(tracesOf(issuer, claimsOf()), 'alice'), true, 'but it is, here')
+  t.equal(list.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true, 'but it is, here')
 })

@@ -1,13 +1,13 @@
 /** Sessions over the cookie store, as two processes without a common memory see them. */
 import t from 'tap'
-import { GatewayError } from '../../src/errors.js'
-import type { Principal, Profile } from '../../src/identity.js'
+import { GatewayError } from '../../src/core/errors.js'
+import type { Principal, Profile } from '../../src/core/identity.js'
 import { createRevocations } from '../../src/session/revocations.js'
 import { createSealer } from '../../src/session/seal.js'
 import { createSessionMemory } from '../../src/session/memory.js'
 import { createSessions } from '../../src/session/sessions.js'
 import type { Resolved, SessionOptions } from '../../src/session/sessions.js'
-import type { OpenSession } from '../../src/session/shelf.js'
+import type { OpenSession } from '../../src/session/session-cache.js'
 import { createCookieStore } from '../../src/session/store.js'
 
 const minute = 60_000
@@ -62,7 +62,7 @@ function stage() {
     })
   const signIn = {
     profile,
-    traces: {
+    identifiers: {
       issuer: '',
       ids: ['jti j0', 'origin_jti o1'],
       subject: 'sub-1',

@@ -1,0 +1,100 @@
+/** What is written down of a request when it is over: one line, one audit line a decision, one observation each. */
+import type { Logger } from 'pino'
+import type { DecisionRecord } from '../authorize/policy.js'
+import type { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { Metrics } from '../observe/metrics.js'
+
+/** Status texts, made once: a metric's label is text. */
+const statusTexts = Array.from({ length: 600 }, (_, status) => String(status))
+/** Methods with a label of their own; clients may send any. */
+const methodLabels: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+])
+
+/** Characters of a path in the log. */
+const maxPathLength = 500
+
+/** The path alone: a query can hold a code, a state or a search that is nobody's business. */
+function loggedPath(context: RequestContext): string {
+  const path = context.target?.path ?? context.rawTarget.split('?', 1)[0]!
+  return path.slice(0, maxPathLength)
+}
+
+/** Creates the journal. */
+export function createAccessLog(
+  logger: Logger,
+  metrics: Metrics,
+  audit: boolean,
+  onUpstream: (ok: boolean) => void,
+) {
+  const close = (context: RequestContext): void => {
+    const { method, response, identity } = context
+    const milliseconds = performance.now() - context.startedAt
+    const gone = !response.writableFinished && !context.upgraded
+    const answered = response.headersSent ? response.statusCode : 499
+    const status = context.upgraded ? 101 : answered
+    metrics.requestDuration(
+      context.routeName,
+      methodLabels.has(method) ? method : 'other',
+      statusTexts[status] ?? 'other',
+    )(milliseconds / 1000)
+    const line = {
+      request_id: context.id,
+      traceparent: context.traceparent,
+      client: context.address,
+      method,
+      path: loggedPath(context),
+      route: context.routeName,
+      status,
+      ms: Math.round(milliseconds * 1000) / 1000,
+      upstream_ms: context.upstreamMilliseconds,
+      user: identity?.principal.user || undefined,
+      via: identity?.via,
+      code: context.code ?? (gone ? 'ERR_CLIENT_GONE' : undefined),
+      shadow: context.shadowed,
+      cause: context.cause,
+    }
+    if (status >= 500) logger.error(line, 'request')
+    else logger.info(line, 'request')
+  }
+
+  return {
+    /** Begins the record of a request; it is written when the answer is over, however it ends. */
+    open(context: RequestContext): void {
+      context.response.once('close', () => close(context))
+    },
+    decision({ context, route, result, mode }: DecisionRecord): void {
+      metrics.decisions(route, result, mode)(1)
+      if (!audit) return
+      logger.info(
+        {
+          request_id: context.id,
+          user: context.identity?.principal.user || undefined,
+          via: context.identity?.via,
+          method: context.method,
+          path: loggedPath(context),
+          route,
+          result,
+          mode,
+        },
+        'decision',
+      )
+    },
+    upstreamAnswer(upstream: string, context: RequestContext, milliseconds: number): void {
+      context.upstreamMilliseconds = Math.round(milliseconds * 1000) / 1000
+      metrics.upstreamDuration(upstream)(milliseconds / 1000)
+      if (upstream === 'trac') onUpstream(true)
+    },
+    upstreamError(upstream: string, error: GatewayError): void {
+      metrics.upstreamErrors.inc({ upstream, code: error.code })
+      if (upstream === 'trac') onUpstream(false)
+    },
+  }
+}

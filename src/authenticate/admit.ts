@@ -1,0 +1,117 @@
+/** From a Bearer token to the principal it stands for: verified, named, and asked about where it says too little. */
+import { GatewayError } from '../core/errors.js'
+import type { Milliseconds, Principal, Profile } from '../core/identity.js'
+import type { VerifiedToken, VerifyToken } from '../oidc/verify.js'
+import { identifiersOf } from '../session/revocations.js'
+import type { TokenIdentifiers } from '../session/revocations.js'
+import type { NameSource } from '../trac/user-names.js'
+import { machinePrincipal, personPrincipal } from './principals.js'
+import type { MachineEntry, PrincipalParts } from './principals.js'
+import { lacksBetterName, readProfile, withUserinfo } from './profile.js'
+import type { ClaimNames } from './profile.js'
+
+/** An issuer as this room sees it: how its names are read and what its groups may do. */
+export interface IssuerPeople {
+  readonly source: NameSource
+  readonly claims: ClaimNames
+  readonly knownGroups: ReadonlySet<string>
+  readonly parts: PrincipalParts
+}
+
+/** What admission needs. */
+export interface AdmitParts {
+  readonly verify: VerifyToken
+  readonly people: ReadonlyMap<string, IssuerPeople>
+  readonly machines: Readonly<Record<string, MachineEntry>>
+  /** Undefined: never asked (`identity.username.userinfo`). */
+  readonly userinfo:
+    | ((
+        token: string,
+        subject: string,
+        scopes: ReadonlySet<string>,
+      ) => Promise<Readonly<Record<string, unknown>>>)
+    | undefined
+  /** Whether people are named by their address. */
+  readonly byEmail: boolean
+}
+
+/** What a token is admitted as. */
+export interface Admitted {
+  readonly principal: Principal
+  readonly identifiers: TokenIdentifiers
+  readonly expiresAt: Milliseconds
+}
+
+/** Builds the two readers: of a verified token's profile, and of a raw token's bearer. */
+export function createAdmit(parts: AdmitParts) {
+  const peopleOf = (token: VerifiedToken): IssuerPeople => {
+    const people = parts.people.get(token.issuer.issuer)
+    if (people === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
+    return people
+  }
+
+  /** Whether an access token leaves open a claim that the name depends on. */
+  const saysTooLittle = (token: VerifiedToken, people: IssuerPeople): boolean => {
+    if (token.use === 'id') return false
+    if (people.parts.naming.hasAlias(token.subject, people.source)) return false
+    const { username, email } = readProfile(token.claims, people.claims, people.knownGroups)
+    const vouched = token.claims['email_verified'] !== undefined
+    if (parts.byEmail && people.source.main) return email === undefined || !vouched
+    if (lacksBetterName(token.claims, people.claims)) return true
+    return username !== undefined && username.includes('@') && !vouched
+  }
+
+  const completeClaims = async (raw: string, token: VerifiedToken, people: IssuerPeople) => {
+    if (!saysTooLittle(token, people)) return token.claims
+    if (parts.userinfo === undefined || !token.issuer.main)
+      throw new GatewayError('ERR_NAME_UNKNOWN')
+    const claims = withUserinfo(
+      token.claims,
+      await parts.userinfo(raw, token.subject, token.scopes),
+    )
+    // A provider may keep a claim to itself that an ID token would show: a lower entry could be a second name.
+    const byName = !(parts.byEmail && people.source.main)
+    if (byName && lacksBetterName(claims, people.claims)) throw new GatewayError('ERR_NAME_UNKNOWN')
+    return claims
+  }
+
+  const asMachine = (token: VerifiedToken, people: IssuerPeople): Principal => {
+    const machine = parts.machines[token.clientId]
+    if (machine === undefined) throw new GatewayError('ERR_MACHINE_UNKNOWN')
+    if (!machine.scopes.every((scope) => token.scopes.has(scope))) {
+      throw new GatewayError('ERR_MACHINE_SCOPE')
+    }
+    return machinePrincipal(people.parts, machine, token.issuer.issuer, token.subject, token)
+  }
+
+  const asPerson = async (
+    raw: string,
+    token: VerifiedToken,
+    people: IssuerPeople,
+  ): Promise<Principal> => {
+    const claims = await completeClaims(raw, token, people)
+    const profile = readProfile(claims, people.claims, people.knownGroups)
+    return personPrincipal(people.parts, profile, people.source, token)
+  }
+
+  return {
+    /** What a verified token says of its person. */
+    profileOf: (token: VerifiedToken): Profile => {
+      const people = peopleOf(token)
+      return readProfile(token.claims, people.claims, people.knownGroups)
+    },
+    /** @throws {@link GatewayError} (rejects) ERR_TOKEN_…, ERR_NAME_…, ERR_MACHINE_…, ERR_PROVIDER_… */
+    async admit(raw: string): Promise<Admitted> {
+      const token = await parts.verify(raw)
+      const people = peopleOf(token)
+      const principal = token.machine
+        ? asMachine(token, people)
+        : await asPerson(raw, token, people)
+      return {
+        principal,
+        identifiers: identifiersOf(token.issuer.issuer, token.claims),
+        expiresAt: token.expiresAt,
+      }
+    },
+  }
+}

@@ -1,0 +1,98 @@
+/** Step 9 of a request's way: Bearer first, then the session cookie, else anonymous; never a half identity (design §3). */
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext, SetCookies } from '../request/context.js'
+import type { Identity } from '../core/identity.js'
+import { readAuthorization } from './bearer.js'
+import type { BearerLookup } from './bearer.js'
+
+/** What the cookies of a request led to. */
+export interface CookieOutcome {
+  /** Undefined: as if no cookie had come. */
+  readonly identity: Identity | undefined
+  /** What every answer should carry. */
+  readonly setCookies: SetCookies
+  /** What the answer that goes to sign-in should carry besides. */
+  readonly leaveCookies: readonly string[]
+  readonly warm: boolean
+}
+
+/** What the neighbours bring. */
+export interface AuthenticateParts<T> {
+  readonly anonymous: Identity
+  readonly bearer: BearerLookup<T>
+  /** Undefined: no session cookie came. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE */
+  readonly session: (cookieHeader: string) => CookieOutcome | Promise<CookieOutcome> | undefined
+  readonly onDropped: (scheme: string) => void
+  readonly observe: (credential: string, cache: string, result: string, seconds: number) => void
+}
+
+function asBearerFault(error: unknown): unknown {
+  if (!(error instanceof GatewayError)) return error
+  return new GatewayError(error.code, { ...error.details, bearer: true })
+}
+
+/** Builds the stage. It answers a promise only if something has to be looked up elsewhere. */
+export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
+  const timed = (
+    context: RequestContext,
+    credential: string,
+    startedAt: number,
+    result: string,
+  ) => {
+    parts.observe(credential, context.cache, result, (performance.now() - startedAt) / 1000)
+  }
+
+  const byBearer = (context: RequestContext, token: string): void | Promise<void> => {
+    const startedAt = performance.now()
+    const failed = (error: unknown): never => {
+      timed(context, 'bearer', startedAt, error instanceof GatewayError ? error.code : 'fault')
+      throw asBearerFault(error)
+    }
+    const done = ({ identity }: { readonly identity: Identity }): void => {
+      context.identity = identity
+      timed(context, 'bearer', startedAt, 'ok')
+    }
+    try {
+      const { known, hit } = parts.bearer(token)
+      context.cache = hit ? 'hit' : 'miss'
+      return known instanceof Promise ? known.then(done, failed) : done(known)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  const bySession = (context: RequestContext, cookie: string): void | Promise<void> => {
+    const startedAt = performance.now()
+    const done = (outcome: CookieOutcome): void => {
+      context.cache = outcome.warm ? 'hit' : 'miss'
+      context.identity = outcome.identity ?? parts.anonymous
+      context.setCookies = outcome.setCookies
+      context.leaveCookies = outcome.leaveCookies
+      timed(context, 'session', startedAt, outcome.identity === undefined ? 'ended' : 'ok')
+    }
+    const outcome = parts.session(cookie)
+    if (outcome === undefined) {
+      context.identity = parts.anonymous
+      return undefined
+    }
+    if (!(outcome instanceof Promise)) return done(outcome)
+    return outcome.then(done, (error: unknown) => {
+      timed(context, 'session', startedAt, error instanceof GatewayError ? error.code : 'fault')
+      throw error
+    })
+  }
+
+  return (context: RequestContext): void | Promise<void> => {
+    const { authorization = '', cookie = '' } = context.headers ?? {}
+    if (context.preflight) {
+      context.identity = parts.anonymous
+      return undefined
+    }
+    if (authorization !== '') {
+      const read = readAuthorization(authorization)
+      if ('token' in read) return byBearer(context, read.token)
+      parts.onDropped(read.scheme === 'basic' ? 'basic' : 'other')
+    }
+    return bySession(context, cookie)
+  }
+}

@@ -1,0 +1,104 @@
+/** `Authorization: Bearer`: a token verified once, found by its hash from then on (design §3). */
+import { createHash, hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { GatewayError } from '../core/errors.js'
+import type { Identity, Milliseconds, Now, Principal } from '../core/identity.js'
+
+/** A token that was verified and whose bearer has a name. */
+export interface KnownToken<T> {
+  readonly identity: Identity
+  readonly identifiers: T
+  readonly user: string
+  /** Revocations were last checked at this generation. */
+  checkedAt: number
+}
+
+/** What the neighbours bring. `T` are the traces by which a token is found revoked. */
+export interface BearerParts<T> {
+  /** Verifies and names; @throws {@link GatewayError} ERR_TOKEN_…, ERR_NAME_…, ERR_PROVIDER_… */
+  readonly admit: (
+    token: string,
+  ) => Promise<{ principal: Principal; identifiers: T; expiresAt: Milliseconds }>
+  readonly isRevoked: (identifiers: T, user: string) => boolean
+  /** Grows with each revocation. */
+  readonly revocationGeneration: () => number
+  /** Grows with each change of any key set. */
+  readonly keyGeneration: () => number
+  readonly now: Now
+  readonly onVerified: (result: string) => void
+}
+
+/** Verified tokens kept: about 3 KB each. Beyond it the least used must be verified again. */
+const maxTokens = 10_000
+
+/** RFC 6750 §2.1; the scheme in any case (RFC 9110 §11.1). */
+const bearer = /^bearer(?: +([A-Za-z0-9\-._~+/]+=*) *)?$/i
+const anyScheme = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: |$)/
+
+/**
+ * Reads an Authorization header: the token, or the scheme that is no credential here.
+ * @throws {@link GatewayError} ERR_CREDENTIAL_MALFORMED — `Bearer` with nothing or more than one token
+ */
+export function readAuthorization(header: string): { token: string } | { scheme: string } {
+  const scheme = anyScheme.exec(header)?.[1]?.toLowerCase()
+  if (scheme === undefined) throw new GatewayError('ERR_CREDENTIAL_MALFORMED')
+  if (scheme !== 'bearer') return { scheme }
+  const token = bearer.exec(header)?.[1]
+  if (token === undefined) throw new GatewayError('ERR_CREDENTIAL_MALFORMED')
+  return { token }
+}
+
+function fingerprint(token: string): string {
+  return typeof hash === 'function'
+    ? hash('sha256', token, 'base64')
+    : createHash('sha256').update(token).digest('base64')
+}
+
+/** Says who bears a token: at once if it is known, else by and by. */
+export type BearerLookup<T> = (token: string) => {
+  readonly known: KnownToken<T> | Promise<KnownToken<T>>
+  readonly hit: boolean
+}
+
+/** Builds the look-up. Invalid tokens are never kept; revocation is asked on every use. */
+export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
+  const tokens = new LRUCache<string, KnownToken<T>>({ max: maxTokens })
+  const pending = new Map<string, Promise<KnownToken<T>>>()
+
+  const guarded = (known: KnownToken<T>): KnownToken<T> => {
+    const generation = parts.revocationGeneration()
+    if (known.checkedAt === generation) return known
+    if (parts.isRevoked(known.identifiers, known.user)) throw new GatewayError('ERR_TOKEN_REVOKED')
+    known.checkedAt = generation
+    return known
+  }
+  const verify = async (token: string, key: string): Promise<KnownToken<T>> => {
+    try {
+      const { principal, identifiers, expiresAt } = await parts.admit(token)
+      const identity: Identity = { principal, via: 'bearer', expiresAt, accessToken: token }
+      const known = { identity, identifiers, user: principal.user, checkedAt: -1 }
+      tokens.set(key, known)
+      parts.onVerified('ok')
+      return known
+    } catch (error) {
+      parts.onVerified(error instanceof GatewayError ? error.code : 'ERR_INTERNAL')
+      throw error
+    }
+  }
+
+  return (token) => {
+    // The whole token and the state of the keys it was verified with: nothing else may find it.
+    const key = `${parts.keyGeneration()} ${fingerprint(token)}`
+    const known = tokens.get(key)
+    if (known !== undefined) {
+      if (parts.now() < known.identity.expiresAt) return { known: guarded(known), hit: true }
+      tokens.delete(key)
+    }
+    let verified = pending.get(key)
+    if (verified === undefined) {
+      verified = verify(token, key).finally(() => pending.delete(key))
+      pending.set(key, verified)
+    }
+    return { known: verified.then(guarded), hit: false }
+  }
+}

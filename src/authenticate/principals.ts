@@ -1,0 +1,103 @@
+/** Joins a profile, its name and its grants into the principal that every request of a token or session shares. */
+import type { Grant, Principal, Profile, IdentityHeaders } from '../core/identity.js'
+import type { NameSource, Naming } from '../trac/user-names.js'
+
+/** What the neighbours bring, so that this room needs none of them. */
+export interface PrincipalParts {
+  readonly naming: Naming
+  readonly grants: (
+    groups: Iterable<string>,
+    claimed: readonly string[],
+  ) => { readonly permissions: ReadonlySet<string>; readonly grants: readonly Grant[] }
+  readonly toIdentityHeaders: (
+    user: string,
+    permissions: Iterable<string>,
+    email: string | undefined,
+    name: string | undefined,
+  ) => IdentityHeaders
+}
+
+/** A machine as the configuration lists it. */
+export interface MachineEntry {
+  readonly username: string
+  readonly groups: readonly string[]
+  readonly scopes: readonly string[]
+}
+
+/** What a token adds to a profile. */
+export interface TokenFacts {
+  readonly clientId: string
+  readonly scopes: ReadonlySet<string>
+}
+
+const nobody = { issuer: '', subject: '', clientId: '' }
+
+/** The principal of a person. @throws {@link GatewayError} ERR_NAME_… */
+export function personPrincipal(
+  parts: PrincipalParts,
+  profile: Profile,
+  source: NameSource,
+  facts: TokenFacts,
+): Principal {
+  const user = parts.naming.nameOf(profile, source)
+  const email = parts.naming.emailOf(profile)
+  const name = parts.naming.fullNameOf(profile)
+  const granted = parts.grants(profile.groups, source.main ? profile.permissions : [])
+  return Object.freeze({
+    kind: 'person',
+    user,
+    email,
+    name,
+    issuer: source.issuer,
+    subject: profile.subject,
+    clientId: facts.clientId,
+    scopes: facts.scopes,
+    // Groups of another issuer never pass for our own: they carry its prefix.
+    groups: new Set(profile.groups.map((group) => source.prefix + group)),
+    ...granted,
+    identityHeaders: parts.toIdentityHeaders(user, granted.permissions, email, name),
+  })
+}
+
+/** The principal of a listed machine. */
+export function machinePrincipal(
+  parts: PrincipalParts,
+  machine: MachineEntry,
+  issuer: string,
+  subject: string,
+  facts: TokenFacts,
+): Principal {
+  const user = parts.naming.checkMachineName(machine.username)
+  const granted = parts.grants(machine.groups, [])
+  return Object.freeze({
+    kind: 'machine',
+    user,
+    email: undefined,
+    name: undefined,
+    issuer,
+    subject,
+    clientId: facts.clientId,
+    scopes: facts.scopes,
+    groups: new Set(machine.groups),
+    ...granted,
+    identityHeaders: parts.toIdentityHeaders(user, granted.permissions, undefined, undefined),
+  })
+}
+
+/** The principal of everybody who has not signed in. */
+export function anonymousPrincipal(
+  toIdentityHeaders: PrincipalParts['toIdentityHeaders'],
+  granted: { readonly permissions: ReadonlySet<string>; readonly grants: readonly Grant[] },
+): Principal {
+  return Object.freeze({
+    kind: 'anonymous',
+    user: '',
+    email: undefined,
+    name: undefined,
+    ...nobody,
+    groups: new Set<string>(),
+    scopes: new Set<string>(),
+    ...granted,
+    identityHeaders: toIdentityHeaders('', granted.permissions, undefined, undefined),
+  })
+}

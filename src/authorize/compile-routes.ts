@@ -1,0 +1,98 @@
+/** From rows of `gateway.yaml` and of the built-in table to compiled routes: once, at start. */
+import type { RouteConfig } from '../config/schema.js'
+import type { Milliseconds, Via } from '../core/identity.js'
+import type { QueryCondition, Requirement, Route } from '../request/route.js'
+import type { TracRoute } from '../trac/routes.js'
+import { tracRoutes } from '../trac/routes.js'
+
+/** What rows that say nothing fall back to. */
+export interface RouteDefaults {
+  readonly mode: 'enforce' | 'shadow'
+  /** Bytes. */
+  readonly bodyLimit: number
+}
+
+const bothCredentials: ReadonlySet<Via> = new Set(['bearer', 'session'])
+
+function conditionsOf(
+  query: Readonly<Record<string, string | boolean | readonly string[]>> | undefined,
+): ReadonlyMap<string, QueryCondition> | undefined {
+  if (query === undefined) return undefined
+  return new Map(
+    Object.entries(query).map(([name, wanted]): [string, QueryCondition] => {
+      if (typeof wanted === 'boolean') return [name, wanted]
+      return [name, new Set(typeof wanted === 'string' ? [wanted] : wanted)]
+    }),
+  )
+}
+
+function timeoutsOf(given: { readonly firstByte?: Milliseconds; readonly idle?: Milliseconds }) {
+  const { firstByte, idle } = given
+  return {
+    ...(firstByte === undefined ? {} : { firstByte }),
+    ...(idle === undefined ? {} : { idle }),
+  }
+}
+
+function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
+  return {
+    name: row.name,
+    path: row.path,
+    methods: row.methods === undefined ? undefined : new Set(row.methods),
+    query: conditionsOf(row.query),
+    upstream: row.upstream,
+    credentials: new Set(row.credentials),
+    access: row.access,
+    require: row.require,
+    mode: row.mode ?? defaults.mode,
+    rateLimit: row.rateLimit,
+    bodyLimit: row.bodyLimit,
+    timeouts: timeoutsOf(row.timeouts),
+    websocket: row.websocket,
+  }
+}
+
+function requirementOf(row: TracRoute): Requirement | undefined {
+  if (row.anyPermission === undefined && row.allPermissions === undefined) return undefined
+  return {
+    anyPermission: row.anyPermission,
+    allPermissions: row.allPermissions,
+    anyGroup: undefined,
+    scopes: undefined,
+  }
+}
+
+function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
+  return {
+    name: row.name,
+    path: row.path,
+    methods: new Set(row.methods),
+    query: conditionsOf(row.query),
+    upstream: 'trac',
+    credentials: bothCredentials,
+    access: 'optional',
+    require: requirementOf(row),
+    mode: defaults.mode,
+    rateLimit: undefined,
+    bodyLimit: defaults.bodyLimit,
+    timeouts: {},
+    websocket: false,
+  }
+}
+
+/** All rows in the order in which they are tried: the operator's own, then Trac's. */
+export function compileRoutes(
+  rows: readonly RouteConfig[],
+  builtin: boolean,
+  defaults: RouteDefaults,
+): readonly Route[] {
+  return [
+    ...rows.map((row) => fromConfig(row, defaults)),
+    ...(builtin ? tracRoutes.map((row) => fromTable(row, defaults)) : []),
+  ]
+}
+
+/** What a request that no row matched is judged as in global shadow mode: Trac's, with no limits of its own. */
+export function unmatchedRoute(defaults: RouteDefaults): Route {
+  return fromTable({ name: 'none', path: '/**', methods: [] }, defaults)
+}

@@ -1,0 +1,198 @@
+/** The one table of what can go wrong: code → status, the client's word, the text for a person. */
+
+/** A row of {@link errors}. `error` is the short word of the JSON answer, `text` what a person reads. */
+export interface ErrorRow {
+  readonly status: number
+  readonly error: string
+  readonly text: string
+}
+
+const row = (status: number, error: string, text: string): ErrorRow => ({ status, error, text })
+
+/** Every refusal and fault this gateway answers with. README's error table is generated from it. */
+export const errors = {
+  ERR_FRAMING_AMBIGUOUS: row(400, 'bad_request', 'The request could be read in two ways.'),
+  ERR_HEADER_INVALID: row(400, 'bad_request', 'A header of the request is malformed.'),
+  ERR_HEADER_REPEATED: row(400, 'bad_request', 'A header that may come once came twice.'),
+  ERR_TARGET_FORM: row(400, 'bad_request', 'The request target is not a path.'),
+  ERR_TARGET_TOO_LONG: row(400, 'bad_request', 'The address is too long.'),
+  ERR_TARGET_CHARACTER: row(400, 'bad_request', 'The address has a character that is not allowed.'),
+  ERR_TARGET_ENCODING: row(
+    400,
+    'bad_request',
+    'The address is not correctly percent-encoded UTF-8.',
+  ),
+  ERR_TARGET_SLASH: row(
+    400,
+    'bad_request',
+    'The address has an encoded, doubled or backward slash.',
+  ),
+  ERR_TARGET_DOTS: row(400, 'bad_request', 'The address has a "." or ".." segment.'),
+  ERR_QUERY_ENCODING: row(400, 'bad_request', 'The query is not correctly percent-encoded UTF-8.'),
+  ERR_CREDENTIAL_MALFORMED: row(400, 'bad_request', 'The Authorization header is malformed.'),
+  ERR_BODY_MALFORMED: row(400, 'bad_request', 'The body is not what this address expects.'),
+  ERR_CREDENTIAL_MISSING: row(
+    400,
+    'bad_request',
+    'Neither a refresh token nor a session came with it.',
+  ),
+  ERR_LOGOUT_TOKEN_INVALID: row(400, 'invalid_request', 'The logout token is not valid.'),
+  ERR_CALLBACK_MALFORMED: row(
+    400,
+    'bad_request',
+    'This address is only for the way back from sign-in.',
+  ),
+  ERR_LOGIN_UNKNOWN: row(
+    400,
+    'bad_request',
+    'This sign-in was not started in this browser, or it took longer than ten minutes.',
+  ),
+  ERR_LOGIN_DENIED: row(403, 'forbidden', 'The sign-in was cancelled or refused at the provider.'),
+  ERR_LOGIN_LOOP: row(
+    400,
+    'bad_request',
+    'Sign-in was asked for again and again. The browser may not be storage our cookie.',
+  ),
+  ERR_LOGIN_REQUIRED: row(401, 'unauthorized', 'Please sign in.'),
+  ERR_CREDENTIAL_NOT_ACCEPTED: row(
+    401,
+    'unauthorized',
+    'This address does not accept the kind of credential that came with the request.',
+  ),
+  ERR_SESSION_ENDED: row(401, 'unauthorized', 'The session has ended. Please sign in again.'),
+  ERR_SESSION_FINAL: row(
+    401,
+    'unauthorized',
+    'The session can no longer be renewed. Please sign in again.',
+  ),
+  ERR_REFRESH_REFUSED: row(401, 'unauthorized', 'The provider refused the refresh token.'),
+  ERR_TOKEN_MALFORMED: row(401, 'unauthorized', 'The token is not a signed JWT.'),
+  ERR_TOKEN_ALGORITHM: row(
+    401,
+    'unauthorized',
+    'The token is signed with an algorithm not allowed here.',
+  ),
+  ERR_TOKEN_KEY_UNKNOWN: row(
+    401,
+    'unauthorized',
+    'The token is signed with a key the provider does not list.',
+  ),
+  ERR_TOKEN_SIGNATURE: row(401, 'unauthorized', 'The signature of the token does not hold.'),
+  ERR_TOKEN_ISSUER: row(401, 'unauthorized', 'The token comes from an issuer not known here.'),
+  ERR_TOKEN_CLIENT: row(401, 'unauthorized', 'The token was made for another client.'),
+  ERR_TOKEN_USE: row(401, 'unauthorized', 'The token is of a kind not accepted here.'),
+  ERR_TOKEN_EXPIRED: row(401, 'unauthorized', 'The token has expired.'),
+  ERR_TOKEN_TIME: row(401, 'unauthorized', 'The token is not valid now, or for too long.'),
+  ERR_TOKEN_CLAIMS: row(
+    401,
+    'unauthorized',
+    'The token lacks a claim, or has one of the wrong shape.',
+  ),
+  ERR_TOKEN_REVOKED: row(401, 'unauthorized', 'The token was revoked, or its sign-in has ended.'),
+  ERR_TOKEN_SUBJECT: row(401, 'unauthorized', 'The token is about somebody else.'),
+  ERR_TOKEN_NONCE: row(401, 'unauthorized', 'The token does not belong to this sign-in.'),
+  ERR_MACHINE_UNKNOWN: row(401, 'unauthorized', 'This machine client is not listed here.'),
+  ERR_MACHINE_SCOPE: row(401, 'unauthorized', 'The machine client lacks a scope it must bring.'),
+  ERR_NAME_REFUSED: row(401, 'unauthorized', 'The user name in the token cannot be used here.'),
+  ERR_NAME_RESERVED: row(
+    401,
+    'unauthorized',
+    'The user name in the token is reserved for somebody else.',
+  ),
+  ERR_NAME_UNKNOWN: row(401, 'unauthorized', 'No user name could be found for the token.'),
+  ERR_PERMISSION_REQUIRED: row(403, 'forbidden', 'This needs a permission that you do not have.'),
+  ERR_GROUP_REQUIRED: row(403, 'forbidden', 'This needs a group that you are not in.'),
+  ERR_SCOPE_REQUIRED: row(403, 'insufficient_scope', 'The token lacks a scope that this needs.'),
+  ERR_ROUTE_DENIED: row(403, 'forbidden', 'This address is closed.'),
+  ERR_CROSS_SITE: row(403, 'forbidden', 'The request came from another site.'),
+  ERR_UNSAFE_GET: row(
+    403,
+    'forbidden',
+    'This address would change something, so it must be a POST.',
+  ),
+  ERR_HTTPS_REQUIRED: row(403, 'forbidden', 'This address is only served over HTTPS.'),
+  ERR_UPGRADE_REFUSED: row(403, 'forbidden', 'This address does not take WebSocket connections.'),
+  ERR_REFRESH_DISABLED: row(
+    403,
+    'forbidden',
+    'Refresh tokens are not redeemed here, since the client has a secret (identity.publicRefresh).',
+  ),
+  ERR_ROUTE_UNKNOWN: row(404, 'not_found', 'There is nothing at this address.'),
+  ERR_METHOD_NOT_ALLOWED: row(405, 'method_not_allowed', 'This address does not take that method.'),
+  ERR_CLIENT_TIMEOUT: row(408, 'request_timeout', 'The request took too long to arrive.'),
+  ERR_LENGTH_REQUIRED: row(411, 'length_required', 'The body must come with its length.'),
+  ERR_BODY_TOO_LARGE: row(413, 'payload_too_large', 'The body is larger than allowed here.'),
+  ERR_MEDIA_TYPE: row(415, 'unsupported_media_type', 'The body is of a type not accepted here.'),
+  ERR_HOST_UNKNOWN: row(421, 'misdirected_request', 'This host name is not served here.'),
+  ERR_PROXY_UNTRUSTED: row(
+    421,
+    'misdirected_request',
+    'The request came through a proxy that is not listed in server.trustedProxies.',
+  ),
+  ERR_RATE_LIMITED: row(429, 'too_many_requests', 'Too many requests. Please wait a moment.'),
+  ERR_HEADER_TOO_LARGE: row(431, 'headers_too_large', 'The headers of the request are too large.'),
+  ERR_SESSION_TOO_LARGE: row(
+    431,
+    'headers_too_large',
+    'What the provider says about you does not fit into a cookie.',
+  ),
+  ERR_CLIENT_GONE: row(499, 'client_closed_request', 'The client went away.'),
+  ERR_INTERNAL: row(500, 'internal_error', 'Something went wrong here.'),
+  ERR_UPSTREAM_UNREACHABLE: row(
+    502,
+    'bad_gateway',
+    'The application behind this address cannot be reached.',
+  ),
+  ERR_UPSTREAM_RESET: row(502, 'bad_gateway', 'The application behind this address broke off.'),
+  ERR_UPSTREAM_ANSWER: row(
+    502,
+    'bad_gateway',
+    'The application behind this address gave no valid answer.',
+  ),
+  ERR_PROVIDER_ANSWER: row(502, 'bad_gateway', 'The sign-in provider gave no valid answer.'),
+  ERR_PROVIDER_UNAVAILABLE: row(
+    503,
+    'unavailable',
+    'The sign-in provider cannot be reached right now.',
+  ),
+  ERR_STORE_UNAVAILABLE: row(503, 'unavailable', 'The session store cannot be reached right now.'),
+  ERR_SPOOL_FULL: row(503, 'unavailable', 'Too many uploads at the same time. Please try again.'),
+  ERR_UPSTREAM_TIMEOUT: row(
+    504,
+    'gateway_timeout',
+    'The application behind this address took too long.',
+  ),
+} as const satisfies Record<string, ErrorRow>
+
+/** A code of the table; the log field `code` and the metric label `result` carry the same word. */
+export type ErrorCode = keyof typeof errors
+
+/** What a refusal can tell beside its code. `cause` is for the log alone, `detail` for the person. */
+export interface ErrorDetails {
+  readonly cause?: unknown
+  /** A sentence that names what was missing or wrong; never a secret, never upstream text. */
+  readonly detail?: string
+  /** Seconds for `Retry-After` (RFC 9110 §10.2.3). */
+  readonly retryAfter?: number
+  /** Methods for `Allow` (RFC 9110 §10.2.1). */
+  readonly allow?: readonly string[]
+  /** Whether the request carried a Bearer token, so that the challenge names it (RFC 6750 §3.1). */
+  readonly bearer?: boolean
+  /** Scopes for the challenge of `insufficient_scope` (RFC 6750 §3). */
+  readonly scopes?: readonly string[]
+}
+
+/** The one error class: a code of the table, its status, and what the log and the person are told. */
+export class GatewayError extends Error {
+  readonly code: ErrorCode
+  readonly status: number
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}) {
+    super(details.detail ?? errors[code].text, 'cause' in details ? { cause: details.cause } : {})
+    this.name = 'GatewayError'
+    this.code = code
+    this.status = errors[code].status
+    this.details = details
+  }
+}

@@ -1,0 +1,66 @@
+/** Who a request is from: pure types, made once per token or session and shared by every request of it. */
+
+/** An instant in milliseconds since the start of 1970, or a span of milliseconds. */
+export type Milliseconds = number
+
+/** The injected clock. */
+export type Now = () => Milliseconds
+
+/** How somebody proved who they are. */
+export type Via = 'bearer' | 'session'
+
+/** The identity headers of one principal as they go on the wire (design §5); empty text if absent. */
+export interface IdentityHeaders {
+  readonly user: string
+  readonly perms: string
+  readonly email: string
+  readonly name: string
+}
+
+/** What a token says of somebody, read by the configured claims and not yet judged. Small: it travels in cookies. */
+export interface Profile {
+  readonly subject: string
+  readonly username: string | undefined
+  readonly email: string | undefined
+  readonly emailVerified: boolean
+  readonly name: string | undefined
+  /** Of those that the configuration names. */
+  readonly groups: readonly string[]
+  /** Trac actions claimed by the token. */
+  readonly permissions: readonly string[]
+}
+
+/** One granted action and where it came from: `group:admins`, `claim`, `authenticated`, `anonymous`. */
+export interface Grant {
+  readonly action: string
+  readonly from: readonly string[]
+}
+
+/** A person or a machine, verified. Frozen; holds nothing that one request could change for another. */
+export interface Principal {
+  readonly kind: 'anonymous' | 'person' | 'machine'
+  /** The final Trac user name; `anonymous` has the empty text. */
+  readonly user: string
+  readonly email: string | undefined
+  readonly name: string | undefined
+  readonly issuer: string
+  readonly subject: string
+  readonly clientId: string
+  readonly groups: ReadonlySet<string>
+  readonly scopes: ReadonlySet<string>
+  /** Trac actions, meta actions expanded. */
+  readonly permissions: ReadonlySet<string>
+  readonly grants: readonly Grant[]
+  readonly identityHeaders: IdentityHeaders
+}
+
+/** What stage 9 of the way of a request adds to it. */
+export interface Identity {
+  readonly principal: Principal
+  /** Absent for an anonymous visitor. */
+  readonly via: Via | undefined
+  /** When the token or session behind it ends. */
+  readonly expiresAt: Milliseconds
+  /** The access token to pass to upstreams with `forwardAccessToken`, if there is one. */
+  readonly accessToken: string | undefined
+}

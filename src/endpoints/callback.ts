@@ -1,0 +1,119 @@
+/** `GET /auth/callback`: the way back from the provider ends in a session or in a page that says why not (design §2). */
+import { validateAuthResponse } from 'oauth4webapi'
+import { LRUCache } from 'lru-cache'
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { FindEndpoints } from '../oidc/provider.js'
+import { errorWord } from '../oidc/tokens.js'
+import type { TokenClient } from '../oidc/tokens.js'
+import { readCookies } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import type { Sessions } from '../session/sessions.js'
+import type { SessionCookies } from '../session/set-cookies.js'
+import type { OpenSession } from '../session/session-cache.js'
+import type { LoginState, LoginStates } from '../sign-in/login-state.js'
+import type { TokenChecks } from '../sign-in/token-response.js'
+import type { LoopGuard } from '../sign-in/loop-guard.js'
+import { readReturnTo } from '../sign-in/return-to.js'
+
+/** What the way back needs. */
+export interface CallbackParts {
+  readonly base: string
+  readonly clientId: string
+  readonly endpoints: FindEndpoints
+  readonly tokens: TokenClient
+  readonly checks: TokenChecks
+  readonly sessions: Sessions
+  readonly sessionCookies: SessionCookies
+  readonly attempts: LoginStates
+  readonly loopGuard: LoopGuard
+  readonly names: CookieNames
+  readonly redirect: (context: RequestContext, status: 302 | 303, location: string) => void
+  readonly onLogin: (result: string) => void
+}
+
+/** Answers kept for a callback that comes twice; each is one open session, shared with the sessions' own memory. */
+const maxAnswers = 1000
+const answerLife = 60_000
+
+/** The provider's word that it or the person did not go through with it (RFC 6749 §4.1.2.1). */
+function deniedBy(error: string): GatewayError {
+  const cause = new Error(`the provider answered ${errorWord(error)}`)
+  return error === 'temporarily_unavailable' || error === 'server_error'
+    ? new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter: 10 })
+    : new GatewayError('ERR_LOGIN_DENIED', { cause })
+}
+
+/** Builds the endpoint. */
+export function createCallback(parts: CallbackParts) {
+  // Keyed by state, which only the browser with the attempt's sealed cookie can present here.
+  const answers = new LRUCache<string, Promise<OpenSession>>({ max: maxAnswers, ttl: answerLife })
+
+  const redeem = async (attempt: LoginState, query: URLSearchParams): Promise<OpenSession> => {
+    const { server } = await parts.endpoints()
+    let callback: URLSearchParams
+    try {
+      callback = validateAuthResponse(server, { client_id: parts.clientId }, query, attempt.state)
+    } catch (cause) {
+      const error = query.get('error')
+      throw error === null ? new GatewayError('ERR_CALLBACK_MALFORMED', { cause }) : deniedBy(error)
+    }
+    if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    return parts.sessions.beginOnce(attempt.state, async () =>
+      parts.checks.signIn(await parts.tokens.redeem(callback, attempt.verifier), attempt.nonce),
+    )
+  }
+
+  const once = (attempt: LoginState, query: URLSearchParams): Promise<OpenSession> => {
+    let answer = answers.get(attempt.state)
+    if (answer === undefined) {
+      answer = redeem(attempt, query)
+      answers.set(attempt.state, answer)
+    }
+    return answer
+  }
+
+  /** A bookmark of this address, or Back after an hour: nothing is wrong if somebody is signed in. */
+  const withoutAttempt = (context: RequestContext): void => {
+    if (context.identity?.via !== 'session') throw new GatewayError('ERR_LOGIN_UNKNOWN')
+    parts.redirect(context, 303, `${parts.base}/`)
+  }
+
+  const finish = async (context: RequestContext): Promise<void> => {
+    const query = new URLSearchParams(context.target?.query ?? '')
+    for (const name of ['state', 'code', 'error', 'iss']) {
+      if (query.getAll(name).length > 1) throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    }
+    const state = query.get('state') ?? ''
+    if (state === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    const cookies = readCookies(context.headers?.cookie ?? '', parts.names)
+    const attempt = await parts.attempts.find(state, cookies.attempts)
+    if (attempt === undefined) {
+      withoutAttempt(context)
+      return
+    }
+    const session = await once(attempt, query).catch((error: unknown) => {
+      if (error instanceof GatewayError && error.code === 'ERR_REFRESH_REFUSED') {
+        throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause: error })
+      }
+      throw error
+    })
+    if (cookies.session !== '') await parts.sessions.replace(cookies.session, session)
+    context.setCookies = [
+      ...parts.sessionCookies.begun(session, cookies),
+      ...parts.attempts.finish(state, cookies.attempts),
+      parts.loopGuard.count(cookies.attempts),
+    ]
+    parts.onLogin('ok')
+    parts.redirect(context, 303, readReturnTo(attempt.returnTo, parts.base) ?? `${parts.base}/`)
+  }
+
+  return async (context: RequestContext): Promise<void> => {
+    try {
+      await finish(context)
+    } catch (error) {
+      parts.onLogin(error instanceof GatewayError ? error.code : 'ERR_INTERNAL')
+      throw error
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/** `GET /auth/login` and Trac's own `/login`: off to the provider, with state, nonce and PKCE (design §2). */
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { FindEndpoints } from '../oidc/provider.js'
+import { readCookies } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import type { LoginStates } from '../sign-in/login-state.js'
+import { challengeOf } from '../sign-in/login-state.js'
+import type { LoopGuard } from '../sign-in/loop-guard.js'
+import { readReferer, readReturnTo } from '../sign-in/return-to.js'
+
+/** What sign-in needs. */
+export interface LoginParts {
+  readonly origin: string
+  readonly base: string
+  readonly clientId: string
+  readonly redirectUri: string
+  readonly scopes: readonly string[]
+  readonly endpoints: FindEndpoints
+  readonly attempts: LoginStates
+  readonly loopGuard: LoopGuard
+  readonly names: CookieNames
+  readonly isNavigation: (context: RequestContext) => boolean
+  readonly redirect: (context: RequestContext, status: 302 | 303, location: string) => void
+}
+
+/** A parameter of the query that came exactly once; the empty text otherwise. */
+export function parameter(context: RequestContext, name: string): string {
+  const values = new URLSearchParams(context.target?.query ?? '').getAll(name)
+  return values.length === 1 ? values[0]! : ''
+}
+
+/** Builds the two endpoints. */
+export function createLogin(parts: LoginParts) {
+  const { base } = parts
+  const start = `${base}/`
+
+  const authorizeUrl = async (state: string, nonce: string, verifier: string, fresh: boolean) => {
+    const { authorization } = await parts.endpoints()
+    const url = new URL(authorization)
+    url.searchParams.set('response_type', 'code')
+    url.searchParams.set('client_id', parts.clientId)
+    url.searchParams.set('redirect_uri', parts.redirectUri)
+    url.searchParams.set('scope', parts.scopes.join(' '))
+    url.searchParams.set('state', state)
+    url.searchParams.set('nonce', nonce)
+    url.searchParams.set('code_challenge', challengeOf(verifier))
+    url.searchParams.set('code_challenge_method', 'S256')
+    if (fresh) url.searchParams.set('prompt', 'login')
+    return url.href
+  }
+
+  const begin = async (context: RequestContext, returnTo: string): Promise<void> => {
+    const fresh = parameter(context, 'prompt') === 'login'
+    if (context.identity?.via === 'session' && !fresh) {
+      parts.redirect(context, 302, returnTo)
+      return
+    }
+    // A script's request would leave a cookie each time and die at the provider's origin.
+    if (!parts.isNavigation(context)) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    const { attempts } = readCookies(context.headers?.cookie ?? '', parts.names)
+    if (parts.loopGuard.isLoop(attempts)) {
+      context.setCookies = [...context.setCookies, ...parts.loopGuard.forget(attempts)]
+      throw new GatewayError('ERR_LOGIN_LOOP')
+    }
+    const present = parts.loopGuard.others(attempts)
+    const { attempt, cookies } = await parts.attempts.start(returnTo, present)
+    const url = await authorizeUrl(attempt.state, attempt.nonce, attempt.verifier, fresh)
+    context.setCookies = [...context.setCookies, ...cookies]
+    parts.redirect(context, 302, url)
+  }
+
+  return {
+    /** `/auth/login?return_to=…`; a visitor who is signed in is sent straight back. */
+    login: (context: RequestContext) =>
+      begin(context, readReturnTo(parameter(context, 'return_to'), base) ?? start),
+
+    /** Trac's `/login`: with `?referer=`, else the Referer. */
+    tracLogin(context: RequestContext): Promise<void> {
+      const asked = parameter(context, 'referer')
+      const returnTo =
+        readReturnTo(asked, base) ??
+        readReferer(asked, parts.origin, base) ??
+        readReferer(context.headers?.referer ?? '', parts.origin, base)
+      const query = new URLSearchParams({ return_to: returnTo ?? start })
+      parts.redirect(context, 302, `${base}/auth/login?${query.toString()}`)
+      return Promise.resolve()
+    },
+  }
+}

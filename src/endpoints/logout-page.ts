@@ -1,0 +1,33 @@
+/** Pages with a button that signs out: their policy names where the provider lets its own session be ended. */
+import type { RequestContext } from '../request/context.js'
+import { pageHeaders, renderPage } from '../edge/page.js'
+import type { PageContent } from '../edge/page.js'
+import type { FindEndpoints } from '../oidc/provider.js'
+import { within } from './logout.js'
+import type { LogoutParts } from './logout.js'
+
+/** What these pages need. */
+export interface LogoutPageParts {
+  readonly endpoints: FindEndpoints
+  /** Origins that the form may lead to where the provider cannot be asked. */
+  readonly knownTargets: readonly string[]
+  readonly send: LogoutParts['send']
+  readonly onProviderFault: LogoutParts['onProviderFault']
+}
+
+/** Answers with a page. */
+export type SendLogoutPage = (context: RequestContext, content: PageContent) => Promise<void>
+
+/** Builds the answer; a provider that does not say where it ends sessions delays the page and no more. */
+export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
+  const targets = async (context: RequestContext): Promise<readonly string[]> => {
+    const found = await within(parts.endpoints(), (cause) => parts.onProviderFault(context, cause))
+    if (found === undefined) return parts.knownTargets
+    return found.logout.kind === 'none' ? [] : [new URL(found.logout.endpoint).origin]
+  }
+  return async (context, content) => {
+    const hasForm = content.actions?.some((action) => 'post' in action) ?? false
+    const headers = pageHeaders(hasForm ? await targets(context) : parts.knownTargets)
+    parts.send(context, 200, headers, renderPage(content))
+  }
+}

@@ -1,0 +1,128 @@
+/** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (design §2). */
+import { createHash } from 'node:crypto'
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { Now } from '../core/identity.js'
+import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
+import { readCookies } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import type { Sessions } from '../session/sessions.js'
+import type { SessionCookies } from '../session/set-cookies.js'
+import type { TokenChecks } from '../sign-in/token-response.js'
+
+/** What the endpoint needs. */
+export interface RefreshParts {
+  readonly tokens: TokenClient
+  readonly checks: TokenChecks
+  readonly sessions: Sessions
+  readonly sessionCookies: SessionCookies
+  readonly names: CookieNames
+  /** Whether refresh tokens that come as JSON are redeemed at all. */
+  readonly acceptsTokens: boolean
+  readonly isSameOrigin: (context: RequestContext) => boolean
+  readonly now: Now
+  readonly json: (context: RequestContext, status: number, value: unknown) => void
+  /** What fails again and again with one token or session is stopped before the provider is asked. */
+  readonly failures: {
+    check(key: string): Promise<void>
+    count(key: string): Promise<void>
+  }
+  /** A session that is renewed on request again and again is stopped, too. */
+  readonly bySession: { take(key: string): Promise<void> }
+  readonly onRefresh: (who: 'client' | 'browser', result: string) => void
+}
+
+const jsonType = /^application\/json(?:\s*;|\s*$)/i
+
+/** What the body asks for: a refresh token, or undefined for the cookie's renewal. */
+function readBody(context: RequestContext, body: Buffer): string | undefined {
+  if (body.length === 0) return undefined
+  if (!jsonType.test(context.headers?.contentType ?? '')) throw new GatewayError('ERR_MEDIA_TYPE')
+  let value: unknown
+  try {
+    value = JSON.parse(body.toString('utf8'))
+  } catch (cause) {
+    throw new GatewayError('ERR_BODY_MALFORMED', { cause })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new GatewayError('ERR_BODY_MALFORMED')
+  }
+  const token = (value as Record<string, unknown>)['refresh_token']
+  if (token === undefined) return undefined
+  if (typeof token !== 'string' || token === '') throw new GatewayError('ERR_BODY_MALFORMED')
+  return token
+}
+
+function fingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('base64')
+}
+
+/** Builds the endpoint. */
+export function createRefresh(parts: RefreshParts) {
+  // Only exchanges in flight are shared: a finished one is nobody else's business.
+  const inFlight = new Map<string, Promise<TokenAnswer>>()
+
+  const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> => {
+    const key = fingerprint(refreshToken)
+    let answer = inFlight.get(key)
+    if (answer === undefined) {
+      answer = parts.tokens
+        .refresh(refreshToken)
+        .then(async (fresh) => {
+          await parts.checks.forClient(fresh)
+          return fresh
+        })
+        .finally(() => inFlight.delete(key))
+      inFlight.set(key, answer)
+    }
+    return answer
+  }
+
+  const forClient = async (context: RequestContext, refreshToken: string): Promise<void> => {
+    if (!parts.acceptsTokens) throw new GatewayError('ERR_REFRESH_DISABLED')
+    const answer = await exchangeOnce(refreshToken)
+    parts.json(context, 200, {
+      access_token: answer.accessToken,
+      ...(answer.idToken === undefined ? {} : { id_token: answer.idToken }),
+      ...(answer.refreshToken === undefined ? {} : { refresh_token: answer.refreshToken }),
+      expires_in: answer.expiresIn ?? 3600,
+      token_type: 'Bearer',
+    })
+  }
+
+  const forBrowser = async (context: RequestContext): Promise<void> => {
+    const cookies = readCookies(context.headers?.cookie ?? '', parts.names)
+    if (cookies.sessionNames.length === 0) throw new GatewayError('ERR_CREDENTIAL_MISSING')
+    if (!parts.isSameOrigin(context)) throw new GatewayError('ERR_CROSS_SITE')
+    const since = parts.now()
+    const found = await parts.sessions.resolve(cookies.session)
+    if (found.session === undefined) {
+      if (found.reason !== 'final')
+        context.setCookies = () => parts.sessionCookies.gone(cookies, since)
+      throw new GatewayError('ERR_SESSION_ENDED')
+    }
+    await parts.bySession.take(`renewal ${found.session.record.id}`)
+    const session = found.fresh ? found.session : await parts.sessions.renewNow(found.session)
+    context.setCookies = parts.sessionCookies.current(session, cookies)
+    const { expiresAt } = session.identity
+    parts.json(context, 200, {
+      expires_in: Math.max(0, Math.floor((expiresAt - parts.now()) / 1000)),
+      expires_at: Math.floor(expiresAt / 1000),
+    })
+  }
+
+  return async (context: RequestContext, body: Buffer): Promise<void> => {
+    const refreshToken = readBody(context, body)
+    const who = refreshToken === undefined ? 'browser' : 'client'
+    const key = `${who} ${fingerprint(refreshToken ?? context.headers?.cookie ?? '')}`
+    try {
+      await parts.failures.check(key)
+      await (refreshToken === undefined ? forBrowser(context) : forClient(context, refreshToken))
+      parts.onRefresh(who, 'ok')
+    } catch (error) {
+      if (error instanceof GatewayError && error.status === 401) await parts.failures.count(key)
+      parts.onRefresh(who, error instanceof GatewayError ? error.code : 'ERR_INTERNAL')
+      throw error
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** `GET /auth/session`: who am I, and what may I do, for a person and for a program (design §2). */
+import { GatewayError } from '../core/errors.js'
+import type { RequestContext } from '../request/context.js'
+import type { PageContent } from '../edge/page.js'
+
+/** What the endpoint needs. */
+export interface SessionPageParts {
+  readonly base: string
+  readonly page: (context: RequestContext, content: PageContent) => Promise<void>
+  readonly json: (context: RequestContext, status: number, value: unknown) => void
+  readonly wantsPage: (context: RequestContext) => boolean
+}
+
+/** Builds the endpoint. */
+export function createSessionPage(parts: SessionPageParts) {
+  return (context: RequestContext): Promise<void> => {
+    const { identity } = context
+    if (identity?.via === undefined) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    const { principal, via, expiresAt } = identity
+    const groups = [...principal.groups]
+    if (!parts.wantsPage(context)) {
+      parts.json(context, 200, {
+        user: principal.user,
+        email: principal.email ?? null,
+        name: principal.name ?? null,
+        groups,
+        permissions: principal.grants,
+        via,
+        expires_at: Math.floor(expiresAt / 1000),
+      })
+      return Promise.resolve()
+    }
+    return parts.page(context, {
+      title: `Signed in as ${principal.user}`,
+      paragraphs: [
+        'This is what Trac is told about you. Permissions can differ between tokens: an access token may lack the claim that adds some.',
+      ],
+      facts: [
+        ['Name', principal.name ?? 'not known'],
+        ['E-mail', principal.email ?? 'not known, or not verified'],
+        ['Groups', groups.length === 0 ? 'none that count here' : groups.join(', ')],
+      ],
+      section: {
+        title: 'Permissions',
+        facts: principal.grants.map(({ action, from }) => [action, `by ${from.join(', ')}`]),
+      },
+      actions: [
+        { label: 'Go to the start page', href: `${parts.base}/` },
+        ...(via === 'session' ? [{ label: 'Sign out', post: `${parts.base}/auth/logout` }] : []),
+      ],
+    })
+  }
+}

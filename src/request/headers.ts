@@ -1,0 +1,126 @@
+/** Reads the raw header list once; a header that two parsers could read differently is refused (design §2, step 1). */
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../core/errors.js'
+import type { RequestHeaders } from './context.js'
+
+type TextKey = {
+  [K in keyof RequestHeaders]: RequestHeaders[K] extends string ? K : never
+}[keyof RequestHeaders]
+
+/** A look-up by names that clients choose: `constructor` is in none. */
+function tableOf<T>(entries: Readonly<Record<string, T>>): ReadonlyMap<string, T> {
+  return new Map(Object.entries(entries))
+}
+
+/** Headers that decide something here: a second copy would leave open which one counts. */
+const once = tableOf<TextKey>({
+  host: 'host',
+  authorization: 'authorization',
+  origin: 'origin',
+  referer: 'referer',
+  'sec-fetch-site': 'fetchSite',
+  'sec-fetch-mode': 'fetchMode',
+  'content-type': 'contentType',
+  'access-control-request-method': 'preflightMethod',
+  'x-request-id': 'requestId',
+  traceparent: 'traceparent',
+  upgrade: 'upgrade',
+})
+
+/** Headers of which the copies are read together, in order. */
+const joined = tableOf<{ readonly key: TextKey; readonly by: string }>({
+  cookie: { key: 'cookie', by: '; ' },
+  accept: { key: 'accept', by: ', ' },
+  forwarded: { key: 'forwarded', by: ', ' },
+  'x-forwarded-for': { key: 'forwardedFor', by: ', ' },
+  'x-forwarded-proto': { key: 'forwardedProto', by: ', ' },
+  'x-forwarded-host': { key: 'forwardedHost', by: ', ' },
+  'x-forwarded-method': { key: 'forwardedMethod', by: ', ' },
+  'x-forwarded-uri': { key: 'forwardedUri', by: ', ' },
+})
+
+const length = /^[0-9]{1,15}$/
+
+function emptyHeaders(): RequestHeaders {
+  return {
+    host: '',
+    authorization: '',
+    cookie: '',
+    origin: '',
+    referer: '',
+    accept: '',
+    fetchSite: '',
+    fetchMode: '',
+    requestedWith: false,
+    contentType: '',
+    contentLength: -1,
+    chunked: false,
+    expectContinue: false,
+    upgrade: '',
+    preflightMethod: '',
+    requestId: '',
+    traceparent: '',
+    forwarded: '',
+    forwardedFor: '',
+    forwardedProto: '',
+    forwardedHost: '',
+    forwardedMethod: '',
+    forwardedUri: '',
+  }
+}
+
+function readFraming(headers: RequestHeaders, name: string, value: string): void {
+  if (name === 'content-length') {
+    if (headers.contentLength >= 0) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+    if (!length.test(value)) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+    headers.contentLength = Number(value)
+  } else if (name === 'transfer-encoding') {
+    if (headers.chunked || value.toLowerCase() !== 'chunked') {
+      throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+    }
+    headers.chunked = true
+  } else if (name === 'expect') {
+    if (headers.expectContinue || value.toLowerCase() !== '100-continue') {
+      throw new GatewayError('ERR_HEADER_INVALID')
+    }
+    headers.expectContinue = true
+  } else if (name === 'x-requested-with') {
+    headers.requestedWith = true
+  }
+}
+
+/**
+ * Scans `rawHeaders` as Node's strict parser left them.
+ * @throws {@link GatewayError} ERR_HEADER_REPEATED — a header that decides something came twice
+ * @throws {@link GatewayError} ERR_FRAMING_AMBIGUOUS — two lengths, a length beside chunks, an odd coding
+ * @see RFC 9112 §6.3
+ */
+export function scanHeaders(request: IncomingMessage): RequestHeaders {
+  const raw = request.rawHeaders
+  const headers = emptyHeaders()
+  // A header without a value still counts as one that came.
+  let empty: string[] | undefined
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    const value = raw[i + 1]!
+    const key = once.get(name)
+    if (key !== undefined) {
+      if (headers[key] !== '' || empty?.includes(name) === true) {
+        throw new GatewayError('ERR_HEADER_REPEATED', { detail: `The header ${name} came twice.` })
+      }
+      if (value === '') (empty ??= []).push(name)
+      headers[key] = value
+      continue
+    }
+    const list = joined.get(name)
+    if (list === undefined) {
+      readFraming(headers, name, value)
+      continue
+    }
+    headers[list.key] = headers[list.key] === '' ? value : headers[list.key] + list.by + value
+  }
+  if (headers.chunked && headers.contentLength >= 0) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+  // RFC 9110 §10.1.1: an HTTP/1.0 client knows no interim answers.
+  if (request.httpVersionMinor === 0) headers.expectContinue = false
+  return headers
+}

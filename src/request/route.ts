@@ -1,0 +1,44 @@
+/** A compiled row of the route policy: pure data, made once at start or reload. */
+import type { Milliseconds, Via } from '../core/identity.js'
+
+/** Who may come: `deny` refuses everyone, `optional` also welcomes anonymous visitors. */
+export type Access = 'public' | 'optional' | 'authenticated' | 'deny'
+
+/** What a route asks of the principal. All groups given must hold. */
+export interface Requirement {
+  readonly anyPermission: readonly string[] | undefined
+  readonly allPermissions: readonly string[] | undefined
+  readonly anyGroup: readonly string[] | undefined
+  readonly scopes: readonly string[] | undefined
+}
+
+/** A route's own rate limit: `max` requests in `per`. */
+export interface RouteRateLimit {
+  readonly max: number
+  readonly per: Milliseconds
+  readonly by: 'principal' | 'address'
+}
+
+/** One row, in the order in which rows are tried. */
+export interface Route {
+  readonly name: string
+  readonly path: string
+  /** Absent: every method. GET implies HEAD. */
+  readonly methods: ReadonlySet<string> | undefined
+  /** Conditions on the query; rows that have some match only GET and HEAD. */
+  readonly query: ReadonlyMap<string, QueryCondition> | undefined
+  readonly upstream: string
+  readonly credentials: ReadonlySet<Via>
+  readonly access: Access
+  readonly require: Requirement | undefined
+  readonly mode: 'enforce' | 'shadow'
+  readonly rateLimit: RouteRateLimit | undefined
+  /** Bytes. */
+  readonly bodyLimit: number
+  /** Time limits towards the upstream that differ from the upstream's own. */
+  readonly timeouts: { readonly firstByte?: Milliseconds; readonly idle?: Milliseconds }
+  readonly websocket: boolean
+}
+
+/** `true`: present, `false`: absent, else one of the values. */
+export type QueryCondition = boolean | ReadonlySet<string>

@@ -1,0 +1,25 @@
+/** How an identity is written into headers: ASCII on every server, the same bytes for every request (design §5). */
+import type { IdentityHeaders } from '../core/identity.js'
+
+/** Percent-encodes as UTF-8; RFC 3986 unreserved characters, `@` and `+` stay. */
+export function encodeName(text: string): string {
+  return encodeURIComponent(text)
+    .replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%40', '@')
+    .replaceAll('%2B', '+')
+}
+
+/** The header values of a principal; `permissions` are sorted. */
+export function toIdentityHeaders(
+  user: string,
+  permissions: Iterable<string>,
+  email: string | undefined,
+  name: string | undefined,
+): IdentityHeaders {
+  return Object.freeze({
+    user: encodeName(user),
+    perms: [...permissions].toSorted().join(','),
+    email: encodeName(email ?? ''),
+    name: encodeName(name ?? ''),
+  })
+}

@@ -1,0 +1,103 @@
+/** `X-Trac-Signature`: proves to the bridge in Trac who a request is from and for which target (design §5). */
+import { createHmac, createSecretKey, randomFillSync } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import type { IdentityHeaders } from '../core/identity.js'
+
+/** A key shared with one upstream: `id` is the `kid`, `secret` has at least 32 bytes. */
+export interface SigningKey {
+  readonly id: string
+  readonly secret: string
+}
+
+/** What is signed besides the identity: all of it as the upstream receives it. */
+export interface SignedRequest {
+  readonly method: string
+  readonly host: string
+  /** The target before the first `?`, percent-decoded exactly once. */
+  readonly path: string
+  /** The bytes after the first `?`, undecoded; empty text if none. */
+  readonly query: string
+}
+
+/** Seconds for which a request without a body holds. */
+const lifetime = 60
+
+/** The longest time a signature may hold, however long its body may take, in seconds. */
+const maxLifetime = 3600
+
+/** Signs for one upstream key. `bodySeconds` is how long the body may take to arrive, 0 without one. */
+export type Signer = (
+  request: SignedRequest,
+  identityHeaders: IdentityHeaders,
+  nowSeconds: number,
+  bodySeconds: number,
+) => string
+
+/** 16-byte nonces, drawn from the operating system 256 at a time. */
+function createNonces(): () => string {
+  const pool = Buffer.alloc(16 * 256)
+  let offset = pool.length
+  return () => {
+    if (offset === pool.length) {
+      randomFillSync(pool)
+      offset = 0
+    }
+    offset += 16
+    return pool.toString('base64url', offset - 16, offset)
+  }
+}
+
+/** Length-prefixed, so that no bytes can move from one field to its neighbour. */
+function field(value: string): string {
+  return `${Buffer.byteLength(value)}:${value}\n`
+}
+
+/** The same for text that is ASCII by its making, without asking. */
+function asciiField(value: string): string {
+  return `${value.length}:${value}\n`
+}
+
+/** The identity's fields 10–13, the same for every request of one principal. */
+const tails = new WeakMap<IdentityHeaders, string>()
+
+function tailOf(identityHeaders: IdentityHeaders): string {
+  let tail = tails.get(identityHeaders)
+  if (tail === undefined) {
+    tail =
+      field(identityHeaders.user) +
+      field(identityHeaders.perms) +
+      field(identityHeaders.email) +
+      field(identityHeaders.name)
+    tails.set(identityHeaders, tail)
+  }
+  return tail
+}
+
+/**
+ * Builds the signer for one key.
+ * The header's form is `v1;t=…;e=…;n=…;kid=…;sig=…`, `sig` = base64url(HMAC-SHA-256(key, S)).
+ * @see RFC 2104
+ */
+export function createSigner(key: SigningKey): Signer {
+  const secret: KeyObject = createSecretKey(key.secret, 'utf8')
+  const nextNonce = createNonces()
+  const head = field('trac-gateway-v1') + field(key.id)
+  const suffix = `;kid=${key.id};sig=`
+  return (request, identityHeaders, nowSeconds, bodySeconds) => {
+    const t = String(nowSeconds)
+    const e = String(nowSeconds + Math.min(lifetime + bodySeconds, maxLifetime))
+    const nonce = nextNonce()
+    const text =
+      head +
+      asciiField(t) +
+      asciiField(e) +
+      asciiField(nonce) +
+      asciiField(request.method) +
+      asciiField(request.host) +
+      field(request.path) +
+      asciiField(request.query) +
+      tailOf(identityHeaders)
+    const sig = createHmac('sha256', secret).update(text, 'utf8').digest('base64url')
+    return `v1;t=${t};e=${e};n=${nonce}${suffix}${sig}`
+  }
+}

@@ -1,0 +1,123 @@
+/** The public address, taken apart, and who may come in by which Host and scheme. */
+import t from 'tap'
+import { parsePublicUrl } from '../../src/edge/preconditions.js'
+import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { freePort } from '../fixtures/ports.js'
+import { ask, codeOf } from '../fixtures/wire.js'
+
+const parsed: readonly (readonly [
+  url: string,
+  origin: string,
+  host: string,
+  base: string,
+  secure: boolean,
+])[] = [
+  ['https://trac.example.edu/trac', 'https://trac.example.edu', 'trac.example.edu', '/trac', true],
+  ['https://trac.example.edu', 'https://trac.example.edu', 'trac.example.edu', '', true],
+  ['https://trac.example.edu/', 'https://trac.example.edu', 'trac.example.edu', '', true],
+  [
+    'https://trac.example.edu:443/a/b',
+    'https://trac.example.edu',
+    'trac.example.edu',
+    '/a/b',
+    true,
+  ],
+  ['http://localhost:8000/trac', 'http://localhost:8000', 'localhost:8000', '/trac', false],
+]
+for (const [url, origin, host, base, secure] of parsed) {
+  void t.test(`${url} is taken apart`, async (t) => {
+    t.strictSame(parsePublicUrl(url), { url, origin, host, base, secure })
+  })
+}
+
+const upstream = await startUpstream()
+const port = await freePort()
+const gateway = await startTestGateway({
+  port,
+  tracUrl: upstream.url,
+  overlay: {
+    server: {
+      publicUrl: 'https://trac.example.edu/trac',
+      trustedProxies: ['127.0.0.1'],
+    },
+    identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
+  },
+})
+const untrusting = await startTestGateway({
+  tracUrl: upstream.url,
+  overlay: {
+    server: { publicUrl: 'https://trac.example.edu/trac', trustedProxies: ['10.0.0.0/8'] },
+    identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
+  },
+})
+t.teardown(async () => {
+  await gateway.close()
+  await untrusting.close()
+  await upstream.close()
+})
+
+const host = 'Host: trac.example.edu'
+const https = 'X-Forwarded-Proto: https'
+const cases: readonly (readonly [
+  line: string,
+  headers: readonly string[],
+  status: number,
+  code: string,
+])[] = [
+  ['GET /trac/wiki', [host, https], 200, ''],
+  ['GET /trac/wiki', ['Host: TRAC.Example.EDU', https], 200, ''],
+  ['GET /trac/wiki', ['Host: trac.example.edu:443', https], 200, ''],
+  ['GET /trac/wiki', ['Host: trac.example.edu:8443', https], 421, 'ERR_HOST_UNKNOWN'],
+  ['GET /trac/wiki', ['Host: trac.example.edu.', https], 421, 'ERR_HOST_UNKNOWN'],
+  ['GET /trac/wiki', ['Host: evil.example', https], 421, 'ERR_HOST_UNKNOWN'],
+  [
+    'GET /trac/wiki',
+    ['Host: evil.example', https, 'X-Forwarded-Host: trac.example.edu'],
+    421,
+    'ERR_HOST_UNKNOWN',
+  ],
+  ['GET /trac/wiki', ['Host: trac.example.edu@evil.example', https], 421, 'ERR_HOST_UNKNOWN'],
+  ['GET /trac/wiki?a=b', [host], 308, ''],
+  ['HEAD /trac/wiki', [host, 'X-Forwarded-Proto: http'], 308, ''],
+  ['POST /trac/wiki', [host], 403, 'ERR_HTTPS_REQUIRED'],
+  ['GET /trac/wiki', [host, 'Authorization: Bearer x'], 308, ''],
+  ['GET /trac/auth/healthz', ['Host: whatever'], 200, ''],
+  ['POST /trac/auth/healthz', ['Host: whatever'], 405, 'ERR_METHOD_NOT_ALLOWED'],
+  ['GET /trac/auth/healthz/', [host, https], 404, 'ERR_ROUTE_UNKNOWN'],
+]
+for (const [line, headers, status, code] of cases) {
+  void t.test(`${line} with ${headers.join(' | ')} is ${status}`, async (t) => {
+    const answer = await ask(gateway, line, headers)
+    t.equal(answer.status, status)
+    if (code !== '') t.equal(codeOf(answer), code)
+    t.match(answer.header('strict-transport-security'), /^max-age=\d+/)
+  })
+}
+
+void t.test('308 leads to the same page over HTTPS, canonical', async (t) => {
+  const answer = await ask(gateway, 'GET /trac/%77iki?a=%2f', [host])
+  t.equal(answer.header('location'), 'https://trac.example.edu/trac/wiki?a=%2f')
+})
+
+void t.test(
+  'a proxy that is not trusted and says https is 421 with the key to set, never a loop',
+  async (t) => {
+    for (const said of [https, 'Forwarded: for=1.1.1.1;proto=https']) {
+      const answer = await ask(untrusting, 'GET /trac/wiki', [host, said])
+      t.equal(answer.status, 421)
+      t.equal(codeOf(answer), 'ERR_PROXY_UNTRUSTED')
+      t.match(answer.body, /server\.trustedProxies/)
+    }
+    t.equal((await ask(untrusting, 'GET /trac/wiki', [host])).status, 308)
+  },
+)
+
+void t.test('the health answer tells nothing, reads nothing, sets nothing', async (t) => {
+  const answer = await ask(gateway, 'GET /trac/auth/healthz', [
+    'Host: x',
+    'Authorization: Bearer x',
+    'Cookie: a=b',
+  ])
+  t.equal(answer.body, 'ok\n')
+  t.equal(answer.header('set-cookie'), '')
+})
