@@ -1,6 +1,7 @@
 /** From a Bearer token to the principal it stands for: verified, named, and asked about where it says too little. */
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Principal, Profile } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
+import type { Principal, Profile } from '../core/identity.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify.js'
 import { identifiersOf } from '../session/revocations.js'
 import type { TokenIdentifiers } from '../session/revocations.js'

@@ -2,7 +2,8 @@
 import { createHash, hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
-import type { Identity, Milliseconds, Now, Principal } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
+import type { Identity, Principal } from '../core/identity.js'
 
 /** A token that was verified and whose bearer has a name. */
 export interface KnownToken<T> {

@@ -1,5 +1,5 @@
 /** The session cookie as a credential: what it leads to, and which Set-Cookie the answer owes for it. */
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Resolved, Sessions } from '../session/sessions.js'

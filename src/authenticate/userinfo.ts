@@ -1,7 +1,7 @@
 /** Asks the provider for what an access token does not say: within bounds, never on the warm way (design §3). */
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 
 /** Asks the provider who an access token is about. */
 export type AskUserinfo = (

@@ -1,6 +1,6 @@
 /** Files that are looked at for changes, and told of once they have come to rest. */
 import { unwatchFile, watchFile } from 'node:fs'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** A watch that can be turned to other files. */
 export interface FileWatch {

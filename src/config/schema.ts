@@ -2,7 +2,7 @@
 import { Array as ListOf, Object as Shape, Unsafe } from 'typebox'
 import type { Static, TObject, TProperties, TSchema, TUnsafe } from 'typebox'
 import type { Bytes } from './units.js'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** How the text of a key becomes its value; `plain` takes it as it stands. */
 export type Reads =

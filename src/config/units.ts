@@ -1,6 +1,6 @@
 /** Turns the units of gateway.yaml into numbers: spans to milliseconds, sizes to bytes, networks checked. */
 import { isIP } from 'node:net'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** A number of bytes. */
 export type Bytes = number

@@ -1,10 +1,5 @@
 /** Who a request is from: pure types, made once per token or session and shared by every request of it. */
-
-/** An instant in milliseconds since the start of 1970, or a span of milliseconds. */
-export type Milliseconds = number
-
-/** The injected clock. */
-export type Now = () => Milliseconds
+import type { Milliseconds } from './clock.js'
 
 /** How somebody proved who they are. */
 export type Via = 'bearer' | 'session'

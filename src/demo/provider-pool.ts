@@ -1,6 +1,6 @@
 /** The look-alike's user pool: its people, clients, settings and sign-ins, and the tokens it mints. */
 import { randomUUID } from 'node:crypto'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 import { createPeople } from './people.js'
 import type { Person } from './people.js'
 import { Mint, createPoolKeys } from './provider-tokens.js'

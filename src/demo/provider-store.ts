@@ -1,6 +1,6 @@
 /** Where the look-alike keeps codes, grants, sessions and refresh tokens: in memory, nowhere else. */
 import type { Adapter, ClientMetadata, StoredModel } from 'oidc-provider/lib/provider.js'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 
 interface Entry {
   readonly payload: StoredModel

@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { SignJWT, createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import type { CryptoKey, JWK, JWTPayload } from 'jose'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 import type { Person } from './people.js'
 
 /** Claims of a token as they go on the wire; a claim that is `undefined` is left out. */

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** Counts one request and refuses it if there were too many. */
 export type Limiter = (context: RequestContext, request: FastifyRequest) => Promise<void>

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { LogoutToken, VerifyLogoutToken } from '../oidc/logout-token.js'
 import type { Revocations } from '../session/revocations.js'
 

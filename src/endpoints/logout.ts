@@ -1,7 +1,7 @@
 /** `/auth/logout`, Trac's `/logout` and `/auth/signed-out`: out here first, then at the provider (design §2, §7). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 import type { Endpoints, FindEndpoints } from '../oidc/provider.js'
 import type { TokenClient } from '../oidc/tokens.js'
 import type { PageContent } from '../edge/page.js'

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'

@@ -1,6 +1,6 @@
 /** Cuts clients that hold a connection by sending a body too slowly (design §5, time limits). */
 import type { IncomingMessage } from 'node:http'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 
 /** The limits on a body's arrival. */
 export interface BodyLimits {

@@ -2,7 +2,7 @@
 import { Client, buildConnector } from 'undici'
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** Where an upstream is and how long it may take. */
 export interface ConnectionOptions {

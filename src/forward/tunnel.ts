@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 import type { Upstream } from './forward.js'
 
 /** What a tunnel needs. */

@@ -1,7 +1,7 @@
 /** Ends connections on which nothing is asked for too long, whatever bytes are dripped to keep them open. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 import { isAnswering } from './pipelining.js'
 
 /** A connection between two answers. */

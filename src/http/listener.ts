@@ -10,7 +10,7 @@ import type { CertificatePair } from './certificate.js'
 import { lookEvery, watchIdleConnections } from './idle-connections.js'
 import { inOrder, isAnswering } from './pipelining.js'
 import type { RequestHandler } from './pipelining.js'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** Where the socket of a WebSocket handshake waits for its verdict. */
 export const kTunnel = Symbol('tunnel')

@@ -1,6 +1,6 @@
 /** Where the log goes: a descriptor, written to in batches, whose reader may be slow, full or gone. */
 import { write, writeSync } from 'node:fs'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 
 /** A destination of pino. */
 export interface LogOutput {

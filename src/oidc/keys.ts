@@ -2,7 +2,7 @@
 import { importJWK } from 'jose'
 import type { CryptoKey, JWK, JWSHeaderParameters } from 'jose'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import { keySetLimit } from './fetch.js'
 import type { ProviderFetch } from './fetch.js'
 

@@ -7,7 +7,7 @@ import {
 } from 'oauth4webapi'
 import type { AuthorizationServer } from 'oauth4webapi'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { ProviderFetch } from './fetch.js'
 
 /** How the provider's own session is ended. */

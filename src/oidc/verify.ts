@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader, errors as joseErrors, jwtVerify } fro
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { KeySource } from './keys.js'
 
 /** Everything that a token of one issuer is measured by. */

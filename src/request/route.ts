@@ -1,5 +1,6 @@
 /** A compiled row of the route policy: pure data, made once at start or reload. */
-import type { Milliseconds, Via } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
+import type { Via } from '../core/identity.js'
 
 /** Who may come: `deny` refuses everyone, `optional` also welcomes anonymous visitors. */
 export type Access = 'public' | 'optional' | 'authenticated' | 'deny'

@@ -1,6 +1,6 @@
 /** What a process knows of sessions whatever configuration serves: it outlives a reload, so that no exchange happens twice. */
 import { LRUCache } from 'lru-cache'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 import { createSuperseded } from './superseded.js'
 import type { Superseded } from './superseded.js'
 import type { OpenSession } from './session-cache.js'

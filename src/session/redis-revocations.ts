@@ -1,5 +1,5 @@
 /** Revocations that all replicas share: a stream in Redis, published at once and looked at twice a second. */
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { RedisLink } from './redis.js'
 import type { RevocationLog } from './revocations.js'
 

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { RedisLink } from './redis.js'
 import type { Sealer } from './seal.js'
 import type { SessionRecord, SessionStore } from './store.js'

@@ -1,7 +1,7 @@
 /** The connection to Redis or Valkey: whatever goes wrong there is "the store can't be reached", never "no session". */
 import { Cluster, Redis } from 'ioredis'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 import { parseRedisUrl } from '../config/redis-url.js'
 import type { RedisAddress } from '../config/redis-url.js'
 

@@ -1,6 +1,7 @@
 /** Renewals: one exchange of a session at a time, here and over replicas, whose result everybody shares (design §7). */
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now, Profile } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
+import type { Profile } from '../core/identity.js'
 import type { SessionMemory } from './memory.js'
 import type { Revocations } from './revocations.js'
 import type { OpenSession, SessionCache } from './session-cache.js'

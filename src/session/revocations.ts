@@ -1,7 +1,7 @@
 /** What was ended before its time: sign-ins by any identifier they had, and people by name (design §7, Logout). */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 
 /** How one token or session can be recognised. */
 export interface TokenIdentifiers {

@@ -1,6 +1,7 @@
 /** Sessions: found by the cookie's value, judged, renewed when due, ended (design §7). */
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Profile } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
+import type { Profile } from '../core/identity.js'
 import { createRenewal, isEnded } from './renewal.js'
 import type { RenewalOptions } from './renewal.js'
 import type { TokenIdentifiers } from './revocations.js'

@@ -1,5 +1,5 @@
 /** The Set-Cookie values that an answer owes for the session cookie of its request (design §6, §7). */
-import type { Milliseconds } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
 import { deleteSession, writeSession } from './cookies.js'
 import type { CookieNames, Cookies } from './cookies.js'
 import type { Sessions } from './sessions.js'

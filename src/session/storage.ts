@@ -1,6 +1,6 @@
 /** Where sessions and revocations are kept: in the cookie with a file or memory beside it, or in Redis for all replicas. */
 import type { Config } from '../config/schema.js'
-import type { Now } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
 import { nameCookies } from './cookies.js'
 import { connectRedis } from './redis.js'
 import type { RedisLink } from './redis.js'

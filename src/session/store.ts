@@ -1,6 +1,7 @@
 /** Where a session's record is: sealed in the cookie itself, or behind a handle somewhere else. */
 import { randomBytes } from 'node:crypto'
-import type { Milliseconds, Profile } from '../core/identity.js'
+import type { Milliseconds } from '../core/clock.js'
+import type { Profile } from '../core/identity.js'
 import type { Sealer } from './seal.js'
 
 /** A session as it is kept. Short names, since all of it travels in a cookie; instants in seconds. */

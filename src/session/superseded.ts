@@ -1,6 +1,6 @@
 /** What browsers gave up: an answer that comes late must not touch what its browser has by then (design §7, versions). */
 import { LRUCache } from 'lru-cache'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 
 /** Beyond it the longest unused is forgotten, and only the time limit on deletions is left. */
 const maxRemembered = 10_000

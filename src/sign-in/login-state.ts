@@ -1,6 +1,6 @@
 /** One sign-in attempt: state, nonce and code verifier in a sealed cookie of its own, for ten minutes (design §2). */
 import { createHash, randomBytes } from 'node:crypto'
-import type { Milliseconds, Now } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import { formatCookie } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sealer } from '../session/seal.js'

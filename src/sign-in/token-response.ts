@@ -1,7 +1,8 @@
 /** What the token endpoint gave, verified before anybody believes it: signature, client, subject, nonce. */
 import { decodeJwt } from 'jose'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now, Profile } from '../core/identity.js'
+import type { Milliseconds, Now } from '../core/clock.js'
+import type { Profile } from '../core/identity.js'
 import type { TokenAnswer } from '../oidc/tokens.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify.js'
 import { identifiersOf } from '../session/revocations.js'

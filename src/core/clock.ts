@@ -1,0 +1,36 @@
+/** Time as it is handed in: an instant, a clock, and timers that a test can drive by hand. */
+
+/** An instant in milliseconds since the start of 1970, or a span of milliseconds. */
+export type Milliseconds = number
+
+/** The injected clock. */
+export type Now = () => Milliseconds
+
+/** What a timer was set as; only its own {@link Timers} know more of it. */
+export interface Timer {
+  /** Lets the process end although the timer still runs. */
+  unref(): unknown
+}
+
+/** The injected timers, so that a test moves time instead of waiting for it. */
+export interface Timers {
+  setTimeout(callback: () => void, delay: Milliseconds): Timer
+  clearTimeout(timer: Timer | undefined): void
+  setInterval(callback: () => void, period: Milliseconds): Timer
+  clearInterval(timer: Timer | undefined): void
+}
+
+/** The timers of the process: the default wherever timers are handed in. */
+export const realTimers: Timers = {
+  setTimeout: (callback, delay) => setTimeout(callback, delay),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
+  setInterval: (callback, period) => setInterval(callback, period),
+  clearInterval: (timer) => clearInterval(timer as NodeJS.Timeout | undefined),
+}
+
+/** Resolves after `delay`. */
+export function wait(timers: Timers, delay: Milliseconds): Promise<void> {
+  return new Promise((resolve) => {
+    timers.setTimeout(resolve, delay)
+  })
+}
