@@ -141,7 +141,7 @@ function wantedFor(code: string): string {
   if (code === 'TAB_AS_INDENT') return 'spaces, since YAML knows no tabs there'
   if (code === 'TAG_RESOLVE_FAILED') return 'a plain value without a tag'
   if (code === 'BAD_INDENT')
-    return 'the indentation of the lines app it, or the closing bracket before it'
+    return 'the indentation of the lines around it, or the closing bracket before it'
   if (code === 'MISSING_CHAR') return 'the closing quote or bracket, or the : after a key'
   if (code === 'MULTIPLE_DOCS') return 'one document'
   return 'valid YAML 1.2'

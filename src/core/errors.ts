@@ -51,7 +51,7 @@ export const errors = {
   ERR_LOGIN_LOOP: row(
     400,
     'bad_request',
-    'Sign-in was asked for again and again. The browser may not be storage our cookie.',
+    'Sign-in was asked for again and again. The browser may not be keeping our cookie.',
   ),
   ERR_LOGIN_REQUIRED: row(401, 'unauthorized', 'Please sign in.'),
   ERR_CREDENTIAL_NOT_ACCEPTED: row(
