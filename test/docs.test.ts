@@ -1,10 +1,14 @@
-/** The README's generated tables equal the code, both ways, and can be renewed. */
+/** The generated reference equals the code, both ways, and can be renewed. */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { listKeys, renewReadme, replaceBetween } from '../src/config/docs.js'
+import { renewReference, replaceBetween } from '../src/cli/reference.js'
+import { listKeys } from '../src/config/docs.js'
 import { errors } from '../src/core/errors.js'
+import { decisionFields, requestFields } from '../src/observe/log-fields.js'
+import { createMetrics } from '../src/observe/metrics.js'
 
-const readme = readFileSync('README.md', 'utf8')
+const read = (file: string): string => readFileSync(file, 'utf8')
+const page = (name: string): string => read(`deploy/docs/reference/${name}.md`)
 
 /** First cells of the table between two markers. */
 function firstCells(text: string, name: string): readonly string[] {
@@ -13,25 +17,45 @@ function firstCells(text: string, name: string): readonly string[] {
   return table.split('\n').flatMap((line) => /^\| `([^`]+)` \|/.exec(line)?.[1] ?? [])
 }
 
-void t.test('README has every option, and no other', async (t) => {
+await t.test('the reference has every option, and no other', async (t) => {
   t.same(
-    firstCells(readme, 'options'),
+    firstCells(page('options'), 'options'),
     listKeys().map(({ path }) => path),
   )
 })
 
-void t.test('README has every error with its status and words, and no other', async (t) => {
-  t.same(firstCells(readme, 'errors'), Object.keys(errors))
+await t.test('the reference has every error with its status and words, and no other', async (t) => {
+  t.same(firstCells(page('errors'), 'errors'), Object.keys(errors))
   for (const [code, { status, error, text }] of Object.entries(errors)) {
-    t.ok(readme.includes(`| \`${code}\` | ${status} | \`${error}\` | ${text} |`), code)
+    t.ok(page('errors').includes(`| \`${code}\` | ${status} | \`${error}\` | ${text} |`), code)
   }
 })
 
-void t.test('README is what `npm run docs` would write', async (t) => {
-  t.equal(renewReadme(readme, errors), readme, 'run `npm run docs`')
+await t.test(
+  'the reference has every metric that the registry has, and no other of ours',
+  async (t) => {
+    const { registry } = createMetrics({ version: '1' })
+    const registered = registry.getMetricsAsArray().map(({ name }) => name)
+    t.same(
+      firstCells(page('metrics'), 'metrics').toSorted(),
+      registered.filter((name) => name.startsWith('trac_gateway_')).toSorted(),
+    )
+  },
+)
+
+await t.test('the reference has every field of the two log lines, and no other', async (t) => {
+  t.same(firstCells(page('log'), 'request'), Object.keys(requestFields))
+  t.same(firstCells(page('log'), 'decision'), Object.keys(decisionFields))
 })
 
-void t.test('only what stands between the markers is replaced', async (t) => {
+await t.test('the generated files are what `npm run docs` would write', async (t) => {
+  for (const [file, text] of renewReference(read)) {
+    if (file.endsWith('.json')) t.same(JSON.parse(read(file)), JSON.parse(text), file)
+    else t.equal(read(file), text, `${file}: run \`npm run docs\``)
+  }
+})
+
+await t.test('only what stands between the markers is renewed', async (t) => {
   const text = 'a\n<!-- x:begin -->old<!-- x:end -->\nb\n'
   t.equal(replaceBetween(text, 'x', 'new'), 'a\n<!-- x:begin -->\n\nnew\n\n<!-- x:end -->\nb\n')
   for (const wrong of ['', text + text, text.replace('begin', 'end'), text.replace('end', 'und')]) {

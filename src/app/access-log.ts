@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
 import type { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
+import type { LogLine, decisionFields, requestFields } from '../observe/log-fields.js'
 import type { Metrics } from '../observe/metrics.js'
 
 /** Status texts, made once: a metric's label is text. */
@@ -45,7 +46,7 @@ export function createAccessLog(
       methodLabels.has(method) ? method : 'other',
       statusTexts[status] ?? 'other',
     )(milliseconds / 1000)
-    const line = {
+    const line: LogLine<typeof requestFields> = {
       request_id: context.id,
       traceparent: context.traceparent,
       client: context.address,
@@ -73,19 +74,17 @@ export function createAccessLog(
     decision({ context, route, result, mode }: DecisionRecord): void {
       metrics.decisions(route, result, mode)(1)
       if (!audit) return
-      logger.info(
-        {
-          request_id: context.id,
-          user: context.identity?.principal.user || undefined,
-          via: context.identity?.via,
-          method: context.method,
-          path: loggedPath(context),
-          route,
-          result,
-          mode,
-        },
-        'decision',
-      )
+      const line: LogLine<typeof decisionFields> = {
+        request_id: context.id,
+        user: context.identity?.principal.user || undefined,
+        via: context.identity?.via,
+        method: context.method,
+        path: loggedPath(context),
+        route,
+        result,
+        mode,
+      }
+      logger.info(line, 'decision')
     },
     upstreamAnswer(upstream: string, context: RequestContext, milliseconds: number): void {
       context.upstreamMilliseconds = Math.round(milliseconds * 1000) / 1000

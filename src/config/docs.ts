@@ -1,5 +1,4 @@
-/** Tables and the editors' schema, made from the one source so that they cannot differ from the code. */
-import type { ErrorRow } from '../core/errors.js'
+/** The keys of gateway.yaml as rows for the reference, and as JSON Schema for editors, made from the one source. */
 import { configKeys } from './schema.js'
 import type { KeySchema } from './schema.js'
 
@@ -68,55 +67,6 @@ const maxDefaultLength = 60
 function showDefault(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   return text.length > maxDefaultLength ? 'see `gateway.yaml`' : `\`${text.replaceAll(',', ', ')}\``
-}
-
-const toLine = (cells: readonly string[]): string =>
-  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
-
-function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [head, head.map(() => '---'), ...rows].map(toLine)
-  return ['<!-- prettier-ignore-start -->', ...lines, '<!-- prettier-ignore-end -->'].join('\n')
-}
-
-/** The README's table of options. */
-export function optionsTable(): string {
-  const rows = listKeys().map((row) => [
-    `\`${row.path}\``,
-    row.type,
-    row.required ? '**required**' : row.default,
-    row.description,
-  ])
-  return toTable(['key', 'value', 'default', 'meaning'], rows)
-}
-
-/** The README's table of errors. */
-export function errorsTable(errors: Readonly<Record<string, ErrorRow>>): string {
-  const rows = Object.entries(errors).map(([code, { status, error, text }]) => [
-    `\`${code}\``,
-    String(status),
-    `\`${error}\``,
-    text,
-  ])
-  return toTable(['code', 'status', 'error', 'meaning'], rows)
-}
-
-/**
- * A text with what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` replaced.
- * @throws Error when the markers are not there exactly once, in this order
- */
-export function replaceBetween(text: string, name: string, content: string): string {
-  const [before, rest, ...more] = text.split(`<!-- ${name}:begin -->`)
-  const [, after, ...ends] = (rest ?? '').split(`<!-- ${name}:end -->`)
-  if (before === undefined || after === undefined || more.length > 0 || ends.length > 0) {
-    throw new Error(`the markers ${name}:begin and ${name}:end are not there once each`)
-  }
-  return `${before}<!-- ${name}:begin -->\n\n${content}\n\n<!-- ${name}:end -->${after}`
-}
-
-/** The README with both of its tables renewed. */
-export function renewReadme(text: string, errors: Readonly<Record<string, ErrorRow>>): string {
-  const withOptions = replaceBetween(text, 'options', optionsTable())
-  return replaceBetween(withOptions, 'errors', errorsTable(errors))
 }
 
 type Json = Record<string, unknown>

@@ -20,7 +20,7 @@ export type Reads =
   | 'pattern'
 
 /**
- * One key as the loader, the README table and the editors' schema read it: JSON Schema plus what JSON
+ * One key as the loader, the reference and the editors' schema read it: JSON Schema plus what JSON
  * Schema cannot say. `absent` and `computed` tell in words what holds when the key is left out.
  */
 export interface KeySchema {

@@ -9,7 +9,7 @@ export interface ErrorRow {
 
 const row = (status: number, error: string, text: string): ErrorRow => ({ status, error, text })
 
-/** Every refusal and fault this gateway answers with. README's error table is generated from it. */
+/** Every refusal and fault this gateway answers with. deploy/docs/reference/errors.md is generated from it. */
 export const errors = {
   ERR_FRAMING_AMBIGUOUS: row(400, 'bad_request', 'The request could be read in two ways.'),
   ERR_HEADER_INVALID: row(400, 'bad_request', 'A header of the request is malformed.'),

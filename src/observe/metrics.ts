@@ -7,6 +7,94 @@ const buckets = [
   5, 10,
 ]
 
+/** One metric, as the registry and the reference read it. */
+export interface MetricRow {
+  readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+const row = (
+  type: MetricRow['type'],
+  name: string,
+  labels: readonly string[],
+  help: string,
+): MetricRow => ({ name: `trac_gateway_${name}`, type, labels, help })
+
+/** Every metric of ours. A new one is a row here, and a line where it is counted. */
+export const metricTable = {
+  buildInfo: row('gauge', 'build_info', ['version', 'node'], 'Version of this gateway; always 1.'),
+  requestDuration: row(
+    'histogram',
+    'request_duration_seconds',
+    ['route', 'method', 'status'],
+    'From the headers of a request to the end of its answer.',
+  ),
+  authenticationDuration: row(
+    'histogram',
+    'authentication_duration_seconds',
+    ['credential', 'cache', 'result'],
+    'To find out who a request is from.',
+  ),
+  upstreamDuration: row(
+    'histogram',
+    'upstream_duration_seconds',
+    ['upstream'],
+    'From sending a request upstream to the headers of its answer.',
+  ),
+  decisions: row(
+    'counter',
+    'decisions_total',
+    ['route', 'result', 'mode'],
+    'Decisions of the route policy.',
+  ),
+  tokenVerifications: row(
+    'counter',
+    'token_verifications_total',
+    ['result'],
+    'Bearer tokens verified, by result; answers from the cache are not counted.',
+  ),
+  droppedCredentials: row(
+    'counter',
+    'dropped_credentials_total',
+    ['scheme'],
+    'Authorization headers of a scheme that is no credential here, such as Basic.',
+  ),
+  refreshes: row('counter', 'refreshes_total', ['for', 'result'], 'Exchanges of refresh tokens.'),
+  logins: row('counter', 'logins_total', ['result'], 'Sign-ins that came back.'),
+  logouts: row('counter', 'logouts_total', ['kind'], 'Sign-outs.'),
+  revocations: row('counter', 'revocations_total', ['kind'], 'Revocations entered.'),
+  jwksFetches: row('counter', 'jwks_fetches_total', ['result'], 'Fetches of key sets.'),
+  jwksAge: row('gauge', 'jwks_age_seconds', [], 'Since the main key set was fetched.'),
+  upstreamErrors: row(
+    'counter',
+    'upstream_errors_total',
+    ['upstream', 'code'],
+    'Faults of upstreams.',
+  ),
+  upstreamConnections: row(
+    'gauge',
+    'upstream_connections',
+    ['upstream'],
+    'Open connections to upstreams.',
+  ),
+  sessions: row('gauge', 'sessions', [], 'Sessions that are open in memory.'),
+  tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
+  configGeneration: row(
+    'gauge',
+    'config_generation',
+    [],
+    'How many times a configuration was taken.',
+  ),
+  configLastFailure: row(
+    'gauge',
+    'config_last_failure_timestamp_seconds',
+    [],
+    'When a configuration was last refused; 0 if never.',
+  ),
+} as const
+
 /** The registry of one gateway and what it counts. */
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -28,78 +116,38 @@ function childCache<T extends (value: number) => void>(make: (labels: readonly s
 export function createMetrics(build: { readonly version: string }) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const histogram = (name: string, help: string, labelNames: string[]) => {
-    const metric = new Histogram({ name, help, labelNames, buckets, registers: [registry] })
-    return childCache((labels) => metric.labels(...labels).observe)
+  const registers = [registry]
+  const histogram = ({ name, help, labels }: MetricRow) => {
+    const metric = new Histogram({ name, help, labelNames: [...labels], buckets, registers })
+    return childCache((values) => metric.labels(...values).observe)
   }
-  const counter = (name: string, help: string, labelNames: string[]) =>
-    new Counter({ name, help, labelNames, registers: [registry] })
-  const gauge = (name: string, help: string, labelNames: string[] = []) =>
-    new Gauge({ name, help, labelNames, registers: [registry] })
+  const counter = ({ name, help, labels }: MetricRow) =>
+    new Counter({ name, help, labelNames: [...labels], registers })
+  const gauge = ({ name, help, labels }: MetricRow) =>
+    new Gauge({ name, help, labelNames: [...labels], registers })
 
-  gauge('trac_gateway_build_info', 'Version of this gateway; always 1.', ['version', 'node'])
-    .labels(build.version, process.version)
-    .set(1)
-  const decisions = counter('trac_gateway_decisions_total', 'Decisions of the route policy.', [
-    'route',
-    'result',
-    'mode',
-  ])
+  const table = metricTable
+  gauge(table.buildInfo).labels(build.version, process.version).set(1)
+  const decisions = counter(table.decisions)
   return {
     registry,
-    requestDuration: histogram(
-      'trac_gateway_request_duration_seconds',
-      'From the headers of a request to the end of its answer.',
-      ['route', 'method', 'status'],
-    ),
-    authenticationDuration: histogram(
-      'trac_gateway_authentication_duration_seconds',
-      'To find out who a request is from.',
-      ['credential', 'cache', 'result'],
-    ),
-    upstreamDuration: histogram(
-      'trac_gateway_upstream_duration_seconds',
-      'From sending a request upstream to the headers of its answer.',
-      ['upstream'],
-    ),
-    decisions: childCache((labels) => decisions.labels(...labels).inc),
-    tokenVerifications: counter(
-      'trac_gateway_token_verifications_total',
-      'Bearer tokens verified, by result; answers from the cache are not counted.',
-      ['result'],
-    ),
-    droppedCredentials: counter(
-      'trac_gateway_dropped_credentials_total',
-      'Authorization headers of a scheme that is no credential here, such as Basic.',
-      ['scheme'],
-    ),
-    refreshes: counter('trac_gateway_refreshes_total', 'Exchanges of refresh tokens.', [
-      'for',
-      'result',
-    ]),
-    logins: counter('trac_gateway_logins_total', 'Sign-ins that came back.', ['result']),
-    logouts: counter('trac_gateway_logouts_total', 'Sign-outs.', ['kind']),
-    revocations: counter('trac_gateway_revocations_total', 'Revocations entered.', ['kind']),
-    jwksFetches: counter('trac_gateway_jwks_fetches_total', 'Fetches of key sets.', ['result']),
-    jwksAge: gauge('trac_gateway_jwks_age_seconds', 'Since the main key set was fetched.'),
-    upstreamErrors: counter('trac_gateway_upstream_errors_total', 'Faults of upstreams.', [
-      'upstream',
-      'code',
-    ]),
-    upstreamConnections: gauge(
-      'trac_gateway_upstream_connections',
-      'Open connections to upstreams.',
-      ['upstream'],
-    ),
-    sessions: gauge('trac_gateway_sessions', 'Sessions that are open in memory.'),
-    tunnels: gauge('trac_gateway_tunnels', 'WebSocket connections that are open.'),
-    configGeneration: gauge(
-      'trac_gateway_config_generation',
-      'How many times a configuration was taken.',
-    ),
-    configLastFailure: gauge(
-      'trac_gateway_config_last_failure_timestamp_seconds',
-      'When a configuration was last refused; 0 if never.',
-    ),
+    requestDuration: histogram(table.requestDuration),
+    authenticationDuration: histogram(table.authenticationDuration),
+    upstreamDuration: histogram(table.upstreamDuration),
+    decisions: childCache((values) => decisions.labels(...values).inc),
+    tokenVerifications: counter(table.tokenVerifications),
+    droppedCredentials: counter(table.droppedCredentials),
+    refreshes: counter(table.refreshes),
+    logins: counter(table.logins),
+    logouts: counter(table.logouts),
+    revocations: counter(table.revocations),
+    jwksFetches: counter(table.jwksFetches),
+    jwksAge: gauge(table.jwksAge),
+    upstreamErrors: counter(table.upstreamErrors),
+    upstreamConnections: gauge(table.upstreamConnections),
+    sessions: gauge(table.sessions),
+    tunnels: gauge(table.tunnels),
+    configGeneration: gauge(table.configGeneration),
+    configLastFailure: gauge(table.configLastFailure),
   }
 }

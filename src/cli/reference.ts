@@ -1,0 +1,104 @@
+/** What the code says of itself: the tables of `deploy/docs/reference/`, and the files that hold them. */
+import { jsonSchema, listKeys } from '../config/docs.js'
+import { errors } from '../core/errors.js'
+import { decisionFields, requestFields } from '../observe/log-fields.js'
+import { metricTable } from '../observe/metrics.js'
+import type { MetricRow } from '../observe/metrics.js'
+
+const toLine = (cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+
+function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, head.map(() => '---'), ...rows].map(toLine)
+  return ['<!-- prettier-ignore-start -->', ...lines, '<!-- prettier-ignore-end -->'].join('\n')
+}
+
+const code = (text: string): string => `\`${text}\``
+
+function optionsTable(): string {
+  const rows = listKeys().map((row) => [
+    code(row.path),
+    row.type,
+    row.required ? '**required**' : row.default,
+    row.description,
+  ])
+  return toTable(['key', 'value', 'default', 'meaning'], rows)
+}
+
+function errorsTable(): string {
+  const rows = Object.entries(errors).map(([name, { status, error, text }]) => [
+    code(name),
+    String(status),
+    code(error),
+    text,
+  ])
+  return toTable(['code', 'status', 'error', 'meaning'], rows)
+}
+
+function metricsTable(): string {
+  const rows = Object.values<MetricRow>(metricTable).map(({ name, type, labels, help }) => [
+    code(name),
+    type,
+    labels.map(code).join(', '),
+    help,
+  ])
+  return toTable(['metric', 'type', 'labels', 'meaning'], rows)
+}
+
+function fieldsTable(fields: Readonly<Record<string, string>>): string {
+  const rows = Object.entries(fields).map(([name, meaning]) => [code(name), meaning])
+  return toTable(['field', 'meaning'], rows)
+}
+
+/** A page with a generated part; the rest of the page is written by hand. */
+interface GeneratedPart {
+  readonly file: string
+  /** Stands in the two comments around the part. */
+  readonly marker: string
+  readonly content: () => string
+}
+
+/** Where each table goes. */
+const parts: readonly GeneratedPart[] = [
+  { file: 'deploy/docs/reference/options.md', marker: 'options', content: optionsTable },
+  { file: 'deploy/docs/reference/errors.md', marker: 'errors', content: errorsTable },
+  { file: 'deploy/docs/reference/metrics.md', marker: 'metrics', content: metricsTable },
+  {
+    file: 'deploy/docs/reference/log.md',
+    marker: 'request',
+    content: () => fieldsTable(requestFields),
+  },
+  {
+    file: 'deploy/docs/reference/log.md',
+    marker: 'decision',
+    content: () => fieldsTable(decisionFields),
+  },
+]
+
+/** The JSON Schema for editors. */
+const schemaFile = 'deploy/gateway.schema.json'
+
+/**
+ * A text with what stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->` renewed.
+ * @throws Error when the markers are not there exactly once, in this order
+ */
+export function replaceBetween(text: string, name: string, content: string): string {
+  const [before, rest, ...more] = text.split(`<!-- ${name}:begin -->`)
+  const [, after, ...ends] = (rest ?? '').split(`<!-- ${name}:end -->`)
+  if (before === undefined || after === undefined || more.length > 0 || ends.length > 0) {
+    throw new Error(`the markers ${name}:begin and ${name}:end are not there once each`)
+  }
+  return `${before}<!-- ${name}:begin -->\n\n${content}\n\n<!-- ${name}:end -->${after}`
+}
+
+/**
+ * Every generated file with its text, by path from the top of the checkout.
+ * @param read gives the text that a file has now
+ */
+export function renewReference(read: (file: string) => string): ReadonlyMap<string, string> {
+  const renewed = new Map<string, string>()
+  for (const { file, marker, content } of parts) {
+    renewed.set(file, replaceBetween(renewed.get(file) ?? read(file), marker, content()))
+  }
+  return renewed.set(schemaFile, `${JSON.stringify(jsonSchema(), undefined, 2)}\n`)
+}

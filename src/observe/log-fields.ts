@@ -1,0 +1,34 @@
+/** The fields of the two log lines that people search in; the reference is generated from them. */
+
+/** The line `request`: one when a request is over. A field without a value is left out of the line. */
+export const requestFields = {
+  request_id: 'The id that the client, Trac and every error page are told as `X-Request-Id`.',
+  traceparent: 'The W3C trace context that goes upstream.',
+  client: 'The address of the client; from `X-Forwarded-For` only behind a trusted proxy.',
+  method: 'The method.',
+  path: 'The path, at most 500 characters. The query is never logged.',
+  route: 'The name of the route that matched, `none` if nothing did, or the own endpoint.',
+  status: 'The status of the answer; 499 when the client left before it, 101 for a WebSocket.',
+  ms: 'Milliseconds from the headers of the request to the end of the answer.',
+  upstream_ms: 'Milliseconds until the upstream’s answer began.',
+  user: 'The Trac user name of the identity.',
+  via: 'Which credential the identity came from: `bearer` or `session`.',
+  code: 'The `ERR_…` code of a refusal or fault.',
+  shadow: 'The code of what would have been refused, were the route not in shadow mode.',
+  cause: 'The error behind a refusal or fault: type, message, code and its own causes.',
+} as const
+
+/** The line `decision`: one for each decision of the policy, if `log.audit` is on. */
+export const decisionFields = {
+  request_id: 'As in the line `request`.',
+  user: 'The Trac user name of the identity.',
+  via: 'Which credential the identity came from: `bearer` or `session`.',
+  method: 'The method.',
+  path: 'As in the line `request`.',
+  route: 'The name of the route that matched, or `none`.',
+  result: '`allow`, or the `ERR_…` code of the refusal.',
+  mode: '`enforce` or `shadow`.',
+} as const
+
+/** A line with all its fields, and no other. */
+export type LogLine<Fields> = { readonly [Name in keyof Fields]: unknown }
