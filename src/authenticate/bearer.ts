@@ -1,9 +1,10 @@
 /** `Authorization: Bearer`: a token verified once, found by its hash from then on (design §3). */
-import { createHash, hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Identity, Principal } from '../core/identity.js'
+import { SingleFlight } from '../core/single-flight.js'
 
 /** A token that was verified and whose bearer has a name. */
 export interface KnownToken<T> {
@@ -49,12 +50,6 @@ export function readAuthorization(header: string): { token: string } | { scheme:
   return { token }
 }
 
-function fingerprint(token: string): string {
-  return typeof hash === 'function'
-    ? hash('sha256', token, 'base64')
-    : createHash('sha256').update(token).digest('base64')
-}
-
 /** Says who bears a token: at once if it is known, else by and by. */
 export type BearerLookup<T> = (token: string) => {
   readonly known: KnownToken<T> | Promise<KnownToken<T>>
@@ -64,7 +59,7 @@ export type BearerLookup<T> = (token: string) => {
 /** Builds the look-up. Invalid tokens are never kept; revocation is asked on every use. */
 export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
   const tokens = new LRUCache<string, KnownToken<T>>({ max: maxTokens })
-  const pending = new Map<string, Promise<KnownToken<T>>>()
+  const verifying = new SingleFlight<KnownToken<T>>()
 
   const guarded = (known: KnownToken<T>): KnownToken<T> => {
     const generation = parts.revocationGeneration()
@@ -95,11 +90,7 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
       if (parts.now() < known.identity.expiresAt) return { known: guarded(known), hit: true }
       tokens.delete(key)
     }
-    let verified = pending.get(key)
-    if (verified === undefined) {
-      verified = verify(token, key).finally(() => pending.delete(key))
-      pending.set(key, verified)
-    }
+    const verified = verifying.run(key, () => verify(token, key))
     return { known: verified.then(guarded), hit: false }
   }
 }

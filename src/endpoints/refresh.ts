@@ -1,6 +1,7 @@
 /** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (design §2). */
-import { createHash } from 'node:crypto'
 import { GatewayError } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
+import { SingleFlight } from '../core/single-flight.js'
 import type { RequestContext } from '../request/context.js'
 import type { Now } from '../core/clock.js'
 import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
@@ -53,30 +54,17 @@ function readBody(context: RequestContext, body: Buffer): string | undefined {
   return token
 }
 
-function fingerprint(text: string): string {
-  return createHash('sha256').update(text).digest('base64')
-}
-
 /** Builds the endpoint. */
 export function createRefresh(parts: RefreshParts) {
   // Only exchanges in flight are shared: a finished one is nobody else's business.
-  const inFlight = new Map<string, Promise<TokenAnswer>>()
+  const exchanging = new SingleFlight<TokenAnswer>()
 
-  const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> => {
-    const key = fingerprint(refreshToken)
-    let answer = inFlight.get(key)
-    if (answer === undefined) {
-      answer = parts.tokens
-        .refresh(refreshToken)
-        .then(async (fresh) => {
-          await parts.checks.forClient(fresh)
-          return fresh
-        })
-        .finally(() => inFlight.delete(key))
-      inFlight.set(key, answer)
-    }
-    return answer
-  }
+  const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> =>
+    exchanging.run(fingerprint(refreshToken), async () => {
+      const answer = await parts.tokens.refresh(refreshToken)
+      await parts.checks.forClient(answer)
+      return answer
+    })
 
   const forClient = async (context: RequestContext, refreshToken: string): Promise<void> => {
     if (!parts.acceptsTokens) throw new GatewayError('ERR_REFRESH_DISABLED')

@@ -3,6 +3,7 @@ import { importJWK } from 'jose'
 import type { CryptoKey, JWK, JWSHeaderParameters } from 'jose'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
+import { SingleFlight } from '../core/single-flight.js'
 import { keySetLimit } from './fetch.js'
 import type { ProviderFetch } from './fetch.js'
 
@@ -41,6 +42,9 @@ export interface KeySource {
   /** Fetches now; never rejects. */
   refresh(): Promise<void>
 }
+
+/** A source fetches one thing. */
+const flight = 'key set'
 
 /** Keys beyond this number are not read. */
 const maxKeys = 100
@@ -117,7 +121,7 @@ export function createKeySource(options: KeyOptions): KeySource {
   let generation = 0
   let fetchedAt: Milliseconds | undefined
   let askedAt = Number.NEGATIVE_INFINITY
-  let running: Promise<void> | undefined
+  const fetching = new SingleFlight<void>()
 
   const take = async (next: string): Promise<void> => {
     if (next === text) return
@@ -155,10 +159,7 @@ export function createKeySource(options: KeyOptions): KeySource {
   }
   const refresh = (): Promise<void> => {
     askedAt = now()
-    running ??= load().finally(() => {
-      running = undefined
-    })
-    return running
+    return fetching.run(flight, load)
   }
   return {
     get generation() {
@@ -171,8 +172,8 @@ export function createKeySource(options: KeyOptions): KeySource {
     async find({ kid = '', alg = '' }) {
       if (keys.has(kid)) {
         if (now() - (fetchedAt ?? 0) > maxAge && now() - askedAt > coolDown) void refresh()
-      } else if (running !== undefined) {
-        await running
+      } else if (fetching.current(flight) !== undefined) {
+        await fetching.current(flight)
       } else if (now() - askedAt > coolDown) {
         await refresh()
       }

@@ -8,6 +8,7 @@ import {
 import type { AuthorizationServer } from 'oauth4webapi'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
+import { SingleFlight } from '../core/single-flight.js'
 import type { ProviderFetch } from './fetch.js'
 
 /** How the provider's own session is ended. */
@@ -118,14 +119,11 @@ export function createEndpointFinder(options: ProviderOptions): FindEndpoints {
   }
   let found: Endpoints | undefined
   let foundAt = Number.NEGATIVE_INFINITY
-  let running: Promise<Endpoints> | undefined
+  const discovering = new SingleFlight<Endpoints>()
   return async () => {
     if (found !== undefined && now() - foundAt < discoveryMaxAge) return found
-    running ??= discover(options).finally(() => {
-      running = undefined
-    })
     try {
-      found = await running
+      found = await discovering.run(options.issuer, () => discover(options))
       foundAt = now()
     } catch (error) {
       if (found === undefined) throw error

@@ -1,6 +1,7 @@
 /** The rules for a token: who made it, for whom, with which key, for how long (design §3, Tokens). */
 import { decodeJwt, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose'
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
+import { isCanonicalCompact } from '../core/base64url.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
@@ -47,13 +48,6 @@ export interface TokenRules {
 const maxTokenLength = 32 * 1024
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
-/** Whether decoding drops no bit: else many spellings of a token would pass as tokens of their own (RFC 4648 §3.5). */
-function isCanonical(token: string): boolean {
-  return token
-    .split('.')
-    .every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
-}
-
 const claimFaults: Readonly<Record<string, ErrorCode>> = {
   iss: 'ERR_TOKEN_ISSUER',
   aud: 'ERR_TOKEN_CLIENT',
@@ -83,7 +77,7 @@ function fromJose(cause: unknown): unknown {
 }
 
 function peek(token: string): { header: ProtectedHeaderParameters; issuer: unknown } {
-  if (token.length > maxTokenLength || !compactJws.test(token) || !isCanonical(token)) {
+  if (token.length > maxTokenLength || !compactJws.test(token) || !isCanonicalCompact(token)) {
     throw new GatewayError('ERR_TOKEN_MALFORMED')
   }
   try {

@@ -1,5 +1,6 @@
 /** Revocations that all replicas share: a stream in Redis, published at once and looked at twice a second. */
 import type { Milliseconds, Now } from '../core/clock.js'
+import { SingleFlight } from '../core/single-flight.js'
 import type { RedisLink } from './redis.js'
 import type { RevocationLog } from './revocations.js'
 
@@ -38,7 +39,7 @@ export function createSharedLog(options: SharedLogOptions): SharedLog {
   let sureAt = Number.NEGATIVE_INFINITY
   let failedAt = Number.NEGATIVE_INFINITY
   let fault: unknown
-  let looking: Promise<void> | undefined
+  const looking = new SingleFlight<void>()
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
@@ -69,12 +70,7 @@ export function createSharedLog(options: SharedLogOptions): SharedLog {
     }
   }
   /** One look at a time; whoever asks meanwhile gets its result. */
-  const lookOnce = (): Promise<void> => {
-    looking ??= look().finally(() => {
-      looking = undefined
-    })
-    return looking
-  }
+  const lookOnce = (): Promise<void> => looking.run(key, look)
   const goOn = (): void => {
     if (closed) return
     timer = setTimeout(

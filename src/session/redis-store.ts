@@ -1,7 +1,8 @@
 /** Sessions in Redis or Valkey, behind a handle of 256 bits that only the browser has (design §7). */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { GatewayError } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { RedisLink } from './redis.js'
 import type { Sealer } from './seal.js'
@@ -50,7 +51,7 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   const { link, sealer, now } = options
   // The handle itself is never stored: who reads the keys has no cookie.
   const keyOf = (kind: 'session' | 'lock' | 'begun' | 'beginning', handle: string): string =>
-    `${link.prefix}${kind}:${createHash('sha256').update(handle).digest('base64url')}`
+    `${link.prefix}${kind}:${fingerprint(handle, 'base64url')}`
   /** Until whichever limit comes first. */
   const lifeOf = ({ start, seen }: SessionRecord): Milliseconds => {
     const end = Math.min(start * 1000 + options.maxAge, seen * 1000 + options.idleTimeout)

@@ -81,12 +81,9 @@ export function createRenewal(cache: SessionCache, options: RenewalOptions) {
     work: (current: OpenSession) => Promise<OpenSession | undefined>,
     waits: boolean,
   ): Promise<OpenSession> => {
-    const { id } = session.record
-    let change = running.get(id)
-    if (change === undefined) {
-      change = changeAlone(cache.newestOf(session), work, waits).finally(() => running.delete(id))
-      running.set(id, change)
-    }
+    const change = running.run(session.record.id, () =>
+      changeAlone(cache.newestOf(session), work, waits),
+    )
     const changed = cache.own(await change)
     if (changed === undefined) throw new GatewayError('ERR_SESSION_ENDED')
     return changed

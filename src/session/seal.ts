@@ -1,6 +1,8 @@
 /** Seals small values into cookies: JWE `dir` + `A256GCM`, one key a purpose, the header authenticated (design §7). */
-import { createHash, hkdfSync } from 'node:crypto'
+import { hkdfSync } from 'node:crypto'
 import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose'
+import { isCanonicalCompact } from '../core/base64url.js'
+import { fingerprint } from '../core/fingerprint.js'
 
 /** What a seal is for: a value sealed for one purpose never opens for another. */
 export type Purpose = 'session' | 'login'
@@ -39,13 +41,7 @@ interface SealKey {
 function deriveKey(secret: string, purpose: Purpose): SealKey {
   const info = `trac-gateway ${purpose} v${version}`
   const key = new Uint8Array(hkdfSync('sha256', secret, '', info, 32))
-  return { key, kid: createHash('sha256').update(key).digest('base64url').slice(0, 8) }
-}
-
-function isCanonical(sealed: string): boolean {
-  return sealed
-    .split('.')
-    .every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
+  return { key, kid: fingerprint(key, 'base64url').slice(0, 8) }
 }
 
 /**
@@ -61,7 +57,7 @@ export function createSealer(purpose: Purpose, context: SealContext): Sealer {
     alg: 'dir',
     enc: 'A256GCM',
     typ: `trac-gateway-${purpose}-${version}`,
-    ctx: createHash('sha256').update(bound).digest('base64url'),
+    ctx: fingerprint(bound, 'base64url'),
     kid: first.kid,
   }
   const encoder = new TextEncoder()
@@ -72,8 +68,7 @@ export function createSealer(purpose: Purpose, context: SealContext): Sealer {
         .setProtectedHeader(header)
         .encrypt(first.key),
     async open(sealed) {
-      // Bits that decoding drops would give one value many spellings, each an entry of its own in memory.
-      if (!isCanonical(sealed)) return undefined
+      if (!isCanonicalCompact(sealed)) return undefined
       try {
         const { typ, ctx, kid } = decodeProtectedHeader(sealed)
         const key = typeof kid === 'string' ? byKid.get(kid) : undefined

@@ -1,9 +1,10 @@
 /** Open sessions in memory: copies of what the store has, found by hash, the newest of each told apart. */
-import { createHash, hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Identity, Principal, Profile } from '../core/identity.js'
+import { SingleFlight } from '../core/single-flight.js'
 import { maxSessionLength } from './cookies.js'
 import type { SessionMemory } from './memory.js'
 import type { TokenIdentifiers } from './revocations.js'
@@ -46,13 +47,6 @@ const maxOpen = 10_000
 /** The open sessions of one process. */
 export type SessionCache = ReturnType<typeof createSessionCache>
 
-/** A cookie's value as a key: nobody who reads memory gets a session out of it. */
-export function fingerprint(value: string): string {
-  return typeof hash === 'function'
-    ? hash('sha256', value, 'base64')
-    : createHash('sha256').update(value).digest('base64')
-}
-
 /** Creates an empty shelf over a store. */
 export function createSessionCache(options: SessionCacheOptions) {
   const { store, now } = options
@@ -60,7 +54,7 @@ export function createSessionCache(options: SessionCacheOptions) {
   const byValue = new LRUCache<string, OpenSession>({ max: maxOpen })
   const { newest } = options.memory
   const self = {}
-  const reading = new Map<string, Promise<StoredSession | undefined>>()
+  const reading = new SingleFlight<StoredSession | undefined>()
 
   const identifiersOfRecord = (record: SessionRecord): TokenIdentifiers => ({
     issuer: options.issuer,
@@ -115,15 +109,8 @@ export function createSessionCache(options: SessionCacheOptions) {
   }
 
   /** One look into the store at a time for each value. */
-  const read = (value: string): Promise<StoredSession | undefined> => {
-    const key = fingerprint(value)
-    let look = reading.get(key)
-    if (look === undefined) {
-      look = store.open(value).finally(() => reading.delete(key))
-      reading.set(key, look)
-    }
-    return look
-  }
+  const read = (value: string): Promise<StoredSession | undefined> =>
+    reading.run(fingerprint(value), () => store.open(value))
 
   /** The session as the store has it now; undefined if it has none. */
   const load = async (value: string): Promise<OpenSession | undefined> =>

@@ -1,11 +1,12 @@
 /** Sessions: found by the cookie's value, judged, renewed when due, ended (design §7). */
 import { GatewayError } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
 import { createRenewal, isEnded } from './renewal.js'
 import type { RenewalOptions } from './renewal.js'
 import type { TokenIdentifiers } from './revocations.js'
-import { createSessionCache, fingerprint } from './session-cache.js'
+import { createSessionCache } from './session-cache.js'
 import type { OpenSession, SessionCacheOptions } from './session-cache.js'
 
 /** What a fresh sign-in brings. */
