@@ -1,7 +1,8 @@
 /** `X-Trac-Signature`: proves to the bridge in Trac who a request is from and for which target (design §5). */
-import { createHmac, createSecretKey, randomFillSync } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { IdentityHeaders } from '../core/identity.js'
+import { randomText } from '../core/random.js'
 
 /** A key shared with one upstream: `id` is the `kid`, `secret` has at least 32 bytes. */
 export interface SigningKey {
@@ -32,20 +33,6 @@ export type Signer = (
   nowSeconds: number,
   bodySeconds: number,
 ) => string
-
-/** 16-byte nonces, drawn from the operating system 256 at a time. */
-function createNonces(): () => string {
-  const pool = Buffer.alloc(16 * 256)
-  let offset = pool.length
-  return () => {
-    if (offset === pool.length) {
-      randomFillSync(pool)
-      offset = 0
-    }
-    offset += 16
-    return pool.toString('base64url', offset - 16, offset)
-  }
-}
 
 /** Length-prefixed, so that no bytes can move from one field to its neighbour. */
 function field(value: string): string {
@@ -80,13 +67,12 @@ function tailOf(identityHeaders: IdentityHeaders): string {
  */
 export function createSigner(key: SigningKey): Signer {
   const secret: KeyObject = createSecretKey(key.secret, 'utf8')
-  const nextNonce = createNonces()
   const head = field('trac-gateway-v1') + field(key.id)
   const suffix = `;kid=${key.id};sig=`
   return (request, identityHeaders, nowSeconds, bodySeconds) => {
     const t = String(nowSeconds)
     const e = String(nowSeconds + Math.min(lifetime + bodySeconds, maxLifetime))
-    const nonce = nextNonce()
+    const nonce = randomText(16, 'base64url')
     const text =
       head +
       asciiField(t) +
