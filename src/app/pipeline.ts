@@ -202,7 +202,7 @@ export async function createPipeline(
     spool: createSpool({ directory: server.spoolDirectory, total: server.limits.spool }),
     anonymousHeaders: anonymous.principal.identityHeaders,
     responseRules: {
-      cookieStem: names.session.slice(0, -1),
+      cookiePrefix: names.prefix,
       hsts: address.secure ? hsts : undefined,
     },
     bodyLimits: { idle: server.timeouts.bodyIdle, minimumRate: server.timeouts.bodyMinimumRate },

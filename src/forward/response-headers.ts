@@ -3,7 +3,7 @@
 /** What the filter depends on. */
 export interface ResponseRules {
   /** What the names of our cookies begin with: an upstream may not set one. */
-  readonly cookieStem: string
+  readonly cookiePrefix: string
   /** The value of our own HSTS; undefined: the upstream's counts. */
   readonly hsts: string | undefined
 }
@@ -34,11 +34,11 @@ const dropped: ReadonlySet<string> = new Set([
   ...['server', 'x-powered-by', 'alt-svc', 'x-request-id', 'x-sendfile', 'x-accel-redirect'],
 ])
 
-function cookieIsOurs(value: string, stem: string): boolean {
+function cookieIsOurs(value: string, prefix: string): boolean {
   // `=name=value` sets a cookie without a name, which comes back as `name=value` (RFC 6265bis §5.6).
   const pair = value.replace(/^[\s=]+/, '')
   const name = pair.split(/[=;]/, 1)[0]!.trim()
-  return name === 'trac_auth' || name.startsWith(stem)
+  return name === 'trac_auth' || name.startsWith(prefix)
 }
 
 function isPersonalAlready(cacheControl: string): boolean {
@@ -71,7 +71,7 @@ export function clientHeaders(
     const lower = name.toLowerCase()
     let value = raw[i + 1]!.toString('latin1')
     if (dropped.has(lower) || named.has(lower) || lower.startsWith('x-trac-')) continue
-    if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookieStem)) continue
+    if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookiePrefix)) continue
     if (lower === 'strict-transport-security' && rules.hsts !== undefined) continue
     if (facts.byCookie && lower.startsWith('access-control-')) continue
     if (lower === 'cache-control') {

@@ -1,8 +1,12 @@
 /** Our cookies: their names and attributes, how a large value is split, and how they are told from all others. */
-import { createHash } from 'node:crypto'
+import { fingerprint } from '../core/fingerprint.js'
 
 /** The names and attributes of one gateway's cookies. */
 export interface CookieNames {
+  /** What tells this gateway from others, in cookies and in Redis alike. */
+  readonly stem: string
+  /** What the name of each of its cookies begins with. */
+  readonly prefix: string
   /** The session; chunks add 1, 2, 3. */
   readonly session: string
   /** What every login attempt begins with. */
@@ -23,10 +27,10 @@ export const maxSessionLength = 8 * 1024
  */
 export function nameCookies(publicUrl: string, issuer: string, clientId: string): CookieNames {
   const identity = `${publicUrl}\n${issuer}\n${clientId}`
-  const stem = `tg-${createHash('sha256').update(identity).digest('hex').slice(0, 8)}`
+  const stem = `tg-${fingerprint(identity, 'hex').slice(0, 8)}`
   const secure = publicUrl.startsWith('https:')
-  const prefix = secure ? '__Host-' : ''
-  return { session: `${prefix}${stem}-s`, attempt: `${prefix}${stem}-l-`, secure }
+  const prefix = `${secure ? '__Host-' : ''}${stem}-`
+  return { stem, prefix, session: `${prefix}s`, attempt: `${prefix}l-`, secure }
 }
 
 /** Writes a Set-Cookie value; `maxAge` in seconds, 0 deletes with the very attributes it was set with. */
@@ -73,7 +77,7 @@ function isSessionName(name: string, { session }: CookieNames): boolean {
 
 /** Finds our cookies in a Cookie header. Of a name that comes twice the first counts. */
 export function readCookies(header: string, names: CookieNames): Cookies {
-  if (header === '' || !header.includes(names.session.slice(0, -1))) return none
+  if (header === '' || !header.includes(names.prefix)) return none
   const parts = new Map<string, string>()
   const attempts: [string, string][] = []
   eachCookie(header, (name, value) => {
@@ -93,17 +97,19 @@ export function readCookies(header: string, names: CookieNames): Cookies {
 }
 
 /** Python's cookie parser also splits at white space, and takes white space before the `=` (trac.md §6). */
-function namesOurs(piece: string, stem: string): boolean {
-  return piece.split(/\s+/).some((word) => word.startsWith(stem) || /^trac_auth(?:=|$)/.test(word))
+function namesOurs(piece: string, prefix: string): boolean {
+  return piece
+    .split(/\s+/)
+    .some((word) => word.startsWith(prefix) || /^trac_auth(?:=|$)/.test(word))
 }
 
 /** Everything but our cookies and `trac_auth`, which would be a second, independent session (trac.md §0). */
 export function foreignCookies(header: string, names: CookieNames): string {
-  const stem = names.session.slice(0, -1)
-  if (!header.includes(stem) && !header.includes('trac_auth')) return header
+  const { prefix } = names
+  if (!header.includes(prefix) && !header.includes('trac_auth')) return header
   const kept: string[] = []
   eachCookie(header, (_name, _value, piece) => {
-    if (!namesOurs(piece, stem)) kept.push(piece)
+    if (!namesOurs(piece, prefix)) kept.push(piece)
   })
   return kept.join('; ')
 }

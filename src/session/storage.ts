@@ -47,8 +47,7 @@ export function openStorage(config: Config, now: Now, events: StorageEvents): St
     }
   }
   // Named after the cookie, so that two gateways on one Redis don't meet either.
-  const names = nameCookies(server.publicUrl, identity.issuer, identity.clientId)
-  const stem = names.session.replace(/^__Host-/, '').replace(/-s$/, '')
+  const { stem } = nameCookies(server.publicUrl, identity.issuer, identity.clientId)
   const link = connectRedis({
     url: session.redis.url,
     authority: session.redis.authority?.value,

@@ -42,7 +42,7 @@ t.teardown(async () => {
   await upstream.close()
   await provider.stop()
 })
-const stem = gateway.gateway.services.names.session.slice(0, -1)
+const stem = gateway.gateway.services.names.prefix
 
 await t.test('nothing of a large session is left, and a copy of it opens nothing', async (t) => {
   const context = await browser.newContext({ ignoreHTTPSErrors: true })

@@ -19,7 +19,7 @@ function heard(
   })
   const list = clientHeaders(
     raw,
-    { cookieStem: stem, hsts: secure ? 'max-age=31536000' : undefined },
+    { cookiePrefix: stem, hsts: secure ? 'max-age=31536000' : undefined },
     {
       requestId: 'id',
       personal: false,
