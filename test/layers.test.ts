@@ -2,9 +2,9 @@
 import t from 'tap'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { root } from './fixtures/root.js'
 
-const source = fileURLToPath(new URL('../src/', import.meta.url))
+const source = `${root}src/`
 
 /** Folders from the top down; those of one line never import each other. */
 const layers: readonly (readonly string[])[] = [
@@ -62,7 +62,7 @@ interface SourceFile {
   readonly imports: readonly { readonly from: string; readonly typeOnly: boolean }[]
 }
 
-const tests = fileURLToPath(new URL('.', import.meta.url))
+const tests = `${root}test/`
 
 function readSources(folder: string): SourceFile[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })

@@ -3,25 +3,11 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { RequestContext } from '../request/context.js'
 
-/** Where the built script is: beside the built rooms, or under dist when the sources run. */
-const places = ['../browser/client.js', '../../dist/browser/client.js']
-
-function readScript(): string {
-  for (const place of places) {
-    try {
-      return readFileSync(new URL(place, import.meta.url), 'utf8')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
-  }
-  throw new Error('browser/client.js has not been built: run "npm run build"')
-}
-
 /** Builds the endpoint. The browser asks each time whether it changed, and is mostly told it did not. */
 export function createClientScript(
   send: (context: RequestContext, status: number, headers: readonly string[], body: string) => void,
 ) {
-  const script = readScript()
+  const script = readFileSync(new URL('../browser/client.js', import.meta.url), 'utf8')
   const etag = `"${createHash('sha256').update(script).digest('base64url').slice(0, 22)}"`
   return (context: RequestContext): Promise<void> => {
     const headers = [

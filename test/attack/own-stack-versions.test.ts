@@ -3,12 +3,12 @@
  * inherited): what was broken is not installed, or at least as new as the version that the facts were measured with.
  */
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { root } from '../fixtures/root.js'
 
-const lock = JSON.parse(
-  readFileSync(fileURLToPath(new URL('../../package-lock.json', import.meta.url)), 'utf8'),
-) as { packages: Record<string, { version?: string; dev?: boolean; integrity?: string }> }
+const lock = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as {
+  packages: Record<string, { version?: string; dev?: boolean; integrity?: string }>
+}
 
 /** What stands in threats.md, and from which version on it is mended. */
 const mended: readonly (readonly [name: string, version: string, advisories: string])[] = [
@@ -60,9 +60,9 @@ for (const [name, advisories] of absent) {
 }
 
 void t.test('what runs in production is pinned, each copy by its hash', async (t) => {
-  const manifest = JSON.parse(
-    readFileSync(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'),
-  ) as { dependencies: Record<string, string> }
+  const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+    dependencies: Record<string, string>
+  }
   for (const [name, range] of Object.entries(manifest.dependencies)) {
     t.match(range, /^\d+\.\d+\.\d+$/, name)
   }

@@ -1,39 +1,19 @@
 /** The browser's token manager in a real Chromium, against a gateway that says what the test wants. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import type { BrowserContext, Page } from 'playwright-core'
 import { askPython, pythonOf } from '../fixtures/tracs.js'
 import { patience, startBrowser } from '../fixtures/browser.js'
 
-const run = promisify(execFile)
-const pathOf = (place: string) => fileURLToPath(new URL(place, import.meta.url))
-const source = pathOf('../../src/browser/client.ts')
-const built = pathOf('../../dist/browser/client.js')
 t.setTimeout(600_000)
 
 const minute = 60_000
 const hour = 60 * minute
-
-/** Builds the script unless the build is newer than its source. */
-async function readScript(): Promise<string> {
-  const builtAt = await stat(built).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => 0,
-  )
-  if ((await stat(source)).mtimeMs > builtAt) {
-    const compiler = pathOf('../../node_modules/typescript/bin/tsc')
-    await run(process.execPath, [compiler, '-p', pathOf('../../src/browser')])
-  }
-  return readFile(built, 'utf8')
-}
 
 /** The jQuery of a Trac, as `test/setup` installed it. */
 async function readJquery(version: '1.4' | '1.6'): Promise<string> {
@@ -171,7 +151,7 @@ const hangUp: Answer = (_, response) => {
   response.writeHead(200, { 'Content-Length': 100 }).write('{', () => response.destroy())
 }
 
-const script = await readScript()
+const script = await readFile(new URL('../../src/browser/client.js', import.meta.url), 'utf8')
 const jqueries = { '1.4': await readJquery('1.4'), '1.6': await readJquery('1.6') }
 const browser = await startBrowser()
 t.teardown(() => browser.close())

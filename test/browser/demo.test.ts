@@ -3,17 +3,17 @@ import t from 'tap'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { BrowserContext, Page } from 'playwright-core'
 import { start } from '../../src/cli/start.js'
 import { startDemo } from '../../src/demo/demo.js'
 import { createLogger } from '../../src/observe/logger.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { freePort } from '../fixtures/ports.js'
+import { root } from '../fixtures/root.js'
 
 t.setTimeout(600_000)
 
-const example = fileURLToPath(new URL('../../gateway.yaml', import.meta.url))
+const example = `${root}gateway.yaml`
 const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-e2e-'))
 
 /** The demo on free ports, with its configuration changed by `alter`. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { minimal, secrets } from '../fixtures/config.js'
 import { freePort } from '../fixtures/ports.js'
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const folder = t.testdir({})
 
 /** Runs the built program to its end. */

@@ -13,7 +13,7 @@ import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const folder = t.testdir({})
 const provider = await startProvider()
 const upstream = await startUpstream()

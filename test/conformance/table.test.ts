@@ -1,10 +1,9 @@
 /** Every row of this folder's table names a test that exists, and every attack stands in the table. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { root } from '../fixtures/root.js'
 import { advisories, cognito, complaints, facts, unnumbered } from './threats.js'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const table = readFileSync(`${root}test/conformance/README.md`, 'utf8')
 
 /** Cells of the rows, the first two lines of each table left out, with the heading above them. */

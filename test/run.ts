@@ -1,0 +1,82 @@
+/**
+ * Runs compiled test files, each in a process of its own, and writes TAP. How many run at once is set by lane.
+ * Usage: `test/run [--quick | --long] [NAME …]`; a NAME is a part of a file's path: `flow/csrf`, `attack/`.
+ */
+import { readdirSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { root } from './fixtures/root.js'
+import { isQuick, lanes, laneOf } from './lanes.js'
+import type { Lane } from './lanes.js'
+
+const options = process.argv.slice(2).filter((word) => word.startsWith('--'))
+const long = options.includes('--long')
+const ending = long ? '.long.js' : '.test.js'
+
+/** How long a file may take, in seconds. */
+const timeout = long ? 1800 : 900
+
+/** What a test is called: its path below `test/`, without an ending. */
+const nameOf = (file: string): string =>
+  file.replace(/^test\//, '').replace(/\.(?:test|long)(?:\.[jt]s)?$/, '')
+
+const names = process.argv
+  .slice(2)
+  .filter((word) => !word.startsWith('--'))
+  .map(nameOf)
+
+function listTests(): string[] {
+  const all = readdirSync(`${root}.build/test`, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith(ending))
+    .map(nameOf)
+    .toSorted()
+  if (names.length > 0) {
+    const unknown = names.find((part) => !all.some((name) => name.includes(part)))
+    if (unknown !== undefined) throw new Error(`no test is called ${unknown}`)
+    return all.filter((name) =>
+      names.some((part) => (all.includes(part) ? name === part : name.includes(part))),
+    )
+  }
+  return options.includes('--quick') ? all.filter(isQuick) : all
+}
+
+const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(1)
+
+const times: string[] = []
+
+/** Runs one file; a failure is told at once, since TAP comes in the order in which files were started. */
+async function runFile(name: string): Promise<void> {
+  const file = `test/${name}${ending}`
+  const start = performance.now()
+  const result = await t.spawn(process.execPath, ['--enable-source-maps', `.build/${file}`], {
+    name: file.replace(/js$/, 'ts'),
+    buffered: true,
+    cwd: root,
+    env: { ...process.env, TAP_TIMEOUT: String(timeout) },
+    timeout: timeout * 1000,
+  })
+  const time = seconds(performance.now() - start)
+  times.push(`${time}\t${name}`)
+  if (result?.ok !== true) process.stderr.write(`FAILED after ${time} s: ${name}\n`)
+}
+
+/** Runs the files of a lane one after another, as many at once as it has tracks. */
+async function runLane(lane: Lane, files: string[]): Promise<void> {
+  const tracks = Array.from({ length: long ? 1 : lanes[lane] }, async () => {
+    for (let name = files.shift(); name !== undefined; name = files.shift()) await runFile(name)
+  })
+  await Promise.all(tracks)
+}
+
+const tests = listTests()
+t.setTimeout(0)
+t.jobs = tests.length
+const start = performance.now()
+const all = (Object.keys(lanes) as Lane[]).map((lane) =>
+  runLane(
+    lane,
+    tests.filter((name) => laneOf(name) === lane),
+  ),
+)
+await Promise.all(all)
+process.stderr.write(`${tests.length} files in ${seconds(performance.now() - start)} s\n`)
+writeFileSync(`${root}.build/times`, `${times.join('\n')}\n`)
