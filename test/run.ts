@@ -2,7 +2,7 @@
  * Runs compiled test files, each in a process of its own, and writes TAP. How many run at once is set by lane.
  * Usage: `test/run [--quick | --long] [NAME …]`; a NAME is a part of a file's path: `flow/csrf`, `attack/`.
  */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { root } from './fixtures/root.js'
 import { isQuick, lanes, laneOf } from './lanes.js'
@@ -43,19 +43,27 @@ const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(
 
 const times: string[] = []
 
+/** Where a test's process writes how much processor time it used. */
+const usedFolder = `${root}.build/used/`
+mkdirSync(usedFolder, { recursive: true })
+
+const nodeOptions = ['--enable-source-maps', '--import', './.build/test/meter.js']
+
 /** Runs one file; a failure is told at once, since TAP comes in the order in which files were started. */
 async function runFile(name: string): Promise<void> {
   const file = `test/${name}${ending}`
+  const used = usedFolder + name.replaceAll('/', '-')
+  writeFileSync(used, '?')
   const start = performance.now()
-  const result = await t.spawn(process.execPath, ['--enable-source-maps', `.build/${file}`], {
+  const result = await t.spawn(process.execPath, [...nodeOptions, `.build/${file}`], {
     name: file.replace(/js$/, 'ts'),
     buffered: true,
     cwd: root,
-    env: { ...process.env, TAP_TIMEOUT: String(timeout) },
+    env: { ...process.env, TAP_TIMEOUT: String(timeout), TEST_USED_FILE: used },
     timeout: timeout * 1000,
   })
   const time = seconds(performance.now() - start)
-  times.push(`${time}\t${name}`)
+  times.push(`${time}\t${readFileSync(used, 'utf8')}\t${name}`)
   if (result?.ok !== true) process.stderr.write(`FAILED after ${time} s: ${name}\n`)
 }
 
