@@ -1,4 +1,4 @@
-/** The gateway's own endpoints as one table: path, methods, limits, credential, handler (design §2). */
+/** The gateway's own endpoints as one table: path, methods, limits, credential, handler (deploy/docs/reference/endpoints.md). */
 import type { RequestContext } from '../request/context.js'
 import { isSameOrigin } from '../authorize/csrf.js'
 import type { PublicAddress } from '../edge/preconditions.js'

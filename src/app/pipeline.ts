@@ -214,7 +214,7 @@ export async function createPipeline(
     onError: accessLog.upstreamError,
   })
 
-  /** Every request, own endpoints included (design §2, steps 1 to 6). */
+  /** Every request, own endpoints included (steps 1 to 6 of deploy/docs/requests.md#order-of-checks). */
   const everyone: readonly Step[] = [
     preconditions.framing,
     preconditions.canonicalPath,

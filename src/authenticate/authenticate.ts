@@ -1,4 +1,4 @@
-/** Step 9 of a request's way: Bearer first, then the session cookie, else anonymous; never a half identity (design §3). */
+/** Step 9 of a request's way: Bearer first, then the session cookie, else anonymous; never a half identity (deploy/docs/requests.md#credentials). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext, SetCookies } from '../request/context.js'
 import type { Identity } from '../core/identity.js'

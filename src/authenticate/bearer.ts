@@ -1,4 +1,4 @@
-/** `Authorization: Bearer`: a token verified once, found by its hash from then on (design §3). */
+/** `Authorization: Bearer`: a token verified once, found by its hash from then on (RFC 6750 §2.1). */
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'

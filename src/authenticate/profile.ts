@@ -1,4 +1,4 @@
-/** Reads what a token says of somebody, by the configured names of claims; judges nothing (design §3, Identity). */
+/** Reads what a token says of somebody, by the configured names of claims; judges nothing (OpenID Connect Core §5.1). */
 import type { Profile } from '../core/identity.js'
 
 /** Which claims say what, in order of preference. */

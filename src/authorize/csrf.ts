@@ -1,4 +1,4 @@
-/** Did this request come from our own pages? Pure (design §4, CSRF). */
+/** Did this request come from our own pages? Pure (deploy/docs/requests.md#cross-site-requests). */
 import type { RequestHeaders } from '../request/context.js'
 
 function originOf(url: string): string {

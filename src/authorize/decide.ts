@@ -1,4 +1,4 @@
-/** May this principal have this route? Pure, total, refuses unless a rule allows (design §4). */
+/** May this principal have this route? Pure, total, refuses unless a rule allows (deploy/docs/guides/permissions.md#routes). */
 import type { ErrorCode } from '../core/errors.js'
 import type { Identity, Principal } from '../core/identity.js'
 import type { Requirement, Route } from '../request/route.js'

@@ -1,4 +1,4 @@
-/** Groups and claims become Trac actions, expanded as Trac expands them (design §3). */
+/** Groups and claims become Trac actions, expanded as Trac expands them (deploy/docs/guides/permissions.md#permissions). */
 import type { Grant } from '../core/identity.js'
 import { expandActions } from '../trac/permissions.js'
 

@@ -1,4 +1,4 @@
-/** Path patterns: `*` is a non-empty segment or part of one, `**` any number of segments (design §4). */
+/** Path patterns: `*` is a non-empty segment or part of one, `**` any number of segments (deploy/docs/requests.md#routes). */
 
 /** Whether a decoded path, below the base path, fits. */
 export type Matcher = (path: string) => boolean

@@ -1,5 +1,5 @@
 /**
- * `/auth/client.js`: keeps the session of a Trac page alive and an editor's text safe (design §6).
+ * `/auth/client.js`: keeps the session of a Trac page alive and an editor's text safe (deploy/docs/guides/pages.md).
  *
  * A classic script of its own, below 4 KiB gzipped; tokens never come here, only when they end.
  */

@@ -1,4 +1,4 @@
-/** Which user names can be used in Trac, and which groups the configuration names (design §3). */
+/** Which user names can be used in Trac, and which groups the configuration names (deploy/docs/guides/permissions.md#names). */
 import { tracActions } from '../trac/permissions.js'
 import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'

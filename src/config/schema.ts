@@ -600,7 +600,7 @@ const session = shape('Browser sessions.', {
   }),
 })
 
-/** What the seed of LearnTrac grants, completed by ROADMAP_VIEW so that Trac's pages work (design §3). */
+/** What the seed of LearnTrac grants, completed by ROADMAP_VIEW so that Trac's pages work. */
 export const defaultGroups: Readonly<Record<string, readonly string[]>> = {
   admins: ['TRAC_ADMIN'],
   instructors: [

@@ -4,7 +4,7 @@ import type { Milliseconds } from './clock.js'
 /** How somebody proved who they are. */
 export type Via = 'bearer' | 'session'
 
-/** The identity headers of one principal as they go on the wire (design §5); empty text if absent. */
+/** The identity headers of one principal as they go on the wire (deploy/docs/reference/identity-headers.md); empty text if absent. */
 export interface IdentityHeaders {
   readonly user: string
   readonly perms: string

@@ -1,4 +1,4 @@
-/** Steps 1 to 6 of a request's way: what needs no policy and no identity to be refused (design §2). */
+/** Steps 1 to 6 of a request's way: what needs no policy and no identity to be refused (deploy/docs/requests.md#order-of-checks). */
 import { GatewayError } from '../core/errors.js'
 import { belowBase } from '../request/target.js'
 import type { RequestContext, RequestHeaders, Stage } from '../request/context.js'

@@ -1,4 +1,4 @@
-/** The one voice: every answer that is not an upstream's, page, redirect or JSON with its challenge (design §4). */
+/** The one voice: every answer that is not an upstream's, page, redirect or JSON with its challenge (deploy/docs/requests.md#refusals). */
 import type { PageAction, PageContent, PageFact } from './page.js'
 import { pageHeaders, renderPage } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'

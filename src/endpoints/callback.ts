@@ -1,4 +1,4 @@
-/** `GET /auth/callback`: the way back from the provider ends in a session or in a page that says why not (design §2). */
+/** `GET /auth/callback`: the way back from the provider ends in a session or in a page that says why not (deploy/docs/sessions.md#sign-in). */
 import { validateAuthResponse } from 'oauth4webapi'
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'

@@ -1,4 +1,4 @@
-/** `GET /auth/login` and Trac's own `/login`: off to the provider, with state, nonce and PKCE (design §2). */
+/** `GET /auth/login` and Trac's own `/login`: off to the provider, with state, nonce and PKCE (deploy/docs/sessions.md#sign-in). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { FindEndpoints } from '../oidc/provider.js'

@@ -1,4 +1,4 @@
-/** `/auth/logout`, Trac's `/logout` and `/auth/signed-out`: out here first, then at the provider (design §2, §7). */
+/** `/auth/logout`, Trac's `/logout` and `/auth/signed-out`: out here first, then at the provider (deploy/docs/sessions.md#sign-out). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { Milliseconds } from '../core/clock.js'

@@ -1,4 +1,4 @@
-/** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (design §2). */
+/** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (deploy/docs/guides/programs.md#new-tokens). */
 import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
 import { SingleFlight } from '../core/single-flight.js'

@@ -1,4 +1,4 @@
-/** `GET /auth/session`: who am I, and what may I do, for a person and for a program (design §2). */
+/** `GET /auth/session`: who am I, and what may I do, for a person and for a program (deploy/docs/reference/endpoints.md). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { PageContent } from '../edge/page.js'

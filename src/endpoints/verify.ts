@@ -1,4 +1,4 @@
-/** `/auth/verify`: another proxy asks whether a request may pass, and in whose name (design §4, Forward-auth). */
+/** `/auth/verify`: another proxy asks whether a request may pass, and in whose name (deploy/forward-auth/README.md). */
 import { GatewayError } from '../core/errors.js'
 import { RequestContext } from '../request/context.js'
 import type { Stage } from '../request/context.js'

@@ -1,4 +1,4 @@
-/** Cuts clients that hold a connection by sending a body too slowly (design §5, time limits). */
+/** Cuts clients that hold a connection by sending a body too slowly (deploy/docs/requests.md#forwarding). */
 import type { IncomingMessage } from 'node:http'
 import type { Milliseconds, Now } from '../core/clock.js'
 

@@ -19,7 +19,7 @@ import type { createSpool } from './spool.js'
 /** An upstream with everything that was made for it at start. */
 export interface Upstream {
   readonly name: string
-  /** Trac's servers want a type for every body, even an empty one (trac.md §6); Trac names one for all it serves. */
+  /** Trac's servers want a type for every body, even an empty one (deploy/docs/trac.md#headers-and-bodies); Trac names one for all it serves. */
   readonly isTrac: boolean
   readonly url: string
   readonly connections: Connections

@@ -1,4 +1,4 @@
-/** A WebSocket's way: the upstream is dialled before 101 is answered, and the tunnel ends with the session (design §5). */
+/** A WebSocket's way: the upstream is dialled before 101 is answered, and the tunnel ends with the session (deploy/docs/requests.md#forwarding). */
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'

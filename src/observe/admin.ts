@@ -1,4 +1,4 @@
-/** The admin listener: probes, metrics and revocation, on an address of its own that is never public (design §2). */
+/** The admin listener: probes, metrics and revocation, on an address of its own that is never public (deploy/docs/guides/operations.md#probes-and-metrics). */
 import { timingSafeEqual, createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'

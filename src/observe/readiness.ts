@@ -1,4 +1,4 @@
-/** Whether to send people here: once everything was reached, it stays so; later trouble is told, not acted on (design §2). */
+/** Whether to send people here: once everything was reached, it stays so; later trouble is told, not acted on (deploy/docs/guides/operations.md#probes-and-metrics). */
 
 /** What must have been reached once. */
 export type Part = 'keys' | 'upstream' | 'store'

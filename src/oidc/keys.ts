@@ -1,4 +1,4 @@
-/** The signing keys of one issuer: fetched ahead of need, kept while the provider is down (design §3, Keys). */
+/** The signing keys of one issuer: fetched ahead of need, kept while the provider is down (OpenID Connect Core §10.1.1). */
 import { importJWK } from 'jose'
 import type { CryptoKey, JWK, JWSHeaderParameters } from 'jose'
 import { GatewayError } from '../core/errors.js'

@@ -1,4 +1,4 @@
-/** The rules for a token: who made it, for whom, with which key, for how long (design §3, Tokens). */
+/** The rules for a token: who made it, for whom, with which key, for how long (RFC 8725 §3). */
 import { decodeJwt, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose'
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
 import { isCanonicalCompact } from '../core/base64url.js'

@@ -1,4 +1,4 @@
-/** Who is on the other end of the connection: its address and scheme, believed from trusted proxies only (design §2). */
+/** Who is on the other end of the connection: its address and scheme, believed from trusted proxies only (deploy/docs/guides/front-proxy.md). */
 import { BlockList, SocketAddress, isIP, isIPv4 } from 'node:net'
 import type { Socket } from 'node:net'
 import type { RequestHeaders } from './context.js'

@@ -1,4 +1,4 @@
-/** Reads the raw header list once; a header that two parsers could read differently is refused (design §2, step 1). */
+/** Reads the raw header list once; a header that two parsers could read differently is refused (RFC 9112 §6.3). */
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../core/errors.js'
 import type { RequestHeaders } from './context.js'

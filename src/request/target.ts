@@ -1,4 +1,4 @@
-/** The canonical request target: what the policy judges is, byte for byte, what the upstream receives (design §4). */
+/** The canonical request target: what the policy judges is, byte for byte, what the upstream receives (deploy/docs/requests.md#canonical-target). */
 import type { ErrorCode } from '../core/errors.js'
 
 /** A target that only one reading is possible of. */

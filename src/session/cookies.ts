@@ -96,14 +96,14 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   return { session, sessionNames, attempts }
 }
 
-/** Python's cookie parser also splits at white space, and takes white space before the `=` (trac.md §6). */
+/** Python's cookie parser also splits at white space, and takes white space before the `=` (deploy/docs/trac.md#headers-and-bodies). */
 function namesOurs(piece: string, prefix: string): boolean {
   return piece
     .split(/\s+/)
     .some((word) => word.startsWith(prefix) || /^trac_auth(?:=|$)/.test(word))
 }
 
-/** Everything but our cookies and `trac_auth`, which would be a second, independent session (trac.md §0). */
+/** Everything but our cookies and `trac_auth`, which would be a second, independent session (deploy/docs/trac.md#who-somebody-is). */
 export function foreignCookies(header: string, names: CookieNames): string {
   const { prefix } = names
   if (!header.includes(prefix) && !header.includes('trac_auth')) return header

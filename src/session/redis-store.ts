@@ -1,4 +1,4 @@
-/** Sessions in Redis or Valkey, behind a handle of 256 bits that only the browser has (design §7). */
+/** Sessions in Redis or Valkey, behind a handle of 256 bits that only the browser has (deploy/docs/guides/redis.md). */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { GatewayError } from '../core/errors.js'

@@ -1,4 +1,4 @@
-/** Renewals: one exchange of a session at a time, here and over replicas, whose result everybody shares (design §7). */
+/** Renewals: one exchange of a session at a time, here and over replicas, whose result everybody shares (deploy/docs/sessions.md#renewal). */
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'

@@ -1,4 +1,4 @@
-/** What was ended before its time: sign-ins by any identifier they had, and people by name (design §7, Logout). */
+/** What was ended before its time: sign-ins by any identifier they had, and people by name (deploy/docs/sessions.md#revocation). */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'

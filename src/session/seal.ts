@@ -1,4 +1,4 @@
-/** Seals small values into cookies: JWE `dir` + `A256GCM`, one key a purpose, the header authenticated (design §7). */
+/** Seals small values into cookies: JWE `dir` + `A256GCM`, one key a purpose, the header authenticated (deploy/docs/sessions.md#cookies). */
 import { hkdfSync } from 'node:crypto'
 import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose'
 import { isCanonicalCompact } from '../core/base64url.js'

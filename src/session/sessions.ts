@@ -1,4 +1,4 @@
-/** Sessions: found by the cookie's value, judged, renewed when due, ended (design §7). */
+/** Sessions: found by the cookie's value, judged, renewed when due, ended (deploy/docs/sessions.md). */
 import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds } from '../core/clock.js'

@@ -1,4 +1,4 @@
-/** The Set-Cookie values that an answer owes for the session cookie of its request (design §6, §7). */
+/** The Set-Cookie values that an answer owes for the session cookie of its request (deploy/docs/sessions.md#cookies). */
 import type { Milliseconds } from '../core/clock.js'
 import { deleteSession, writeSession } from './cookies.js'
 import type { CookieNames, Cookies } from './cookies.js'

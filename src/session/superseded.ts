@@ -1,4 +1,4 @@
-/** What browsers gave up: an answer that comes late must not touch what its browser has by then (design §7, versions). */
+/** What browsers gave up: an answer that comes late must not touch what its browser has by then (deploy/docs/sessions.md#renewal). */
 import { LRUCache } from 'lru-cache'
 import type { Milliseconds, Now } from '../core/clock.js'
 

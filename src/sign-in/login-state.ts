@@ -1,4 +1,4 @@
-/** One sign-in attempt: state, nonce and code verifier in a sealed cookie of its own, for ten minutes (design §2). */
+/** One sign-in attempt: state, nonce and code verifier in a sealed cookie of its own, for ten minutes (deploy/docs/sessions.md#sign-in). */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { formatCookie } from '../session/cookies.js'

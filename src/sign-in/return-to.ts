@@ -1,4 +1,4 @@
-/** Where somebody may be sent after sign-in: a page below our own base path, and nothing else (design §2). */
+/** Where somebody may be sent after sign-in: a page below our own base path, and nothing else (deploy/docs/sessions.md#sign-in). */
 import { belowBase, parseTarget } from '../request/target.js'
 
 /** Bytes that an address to return to may have. */

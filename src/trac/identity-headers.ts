@@ -1,4 +1,4 @@
-/** How an identity is written into headers: ASCII on every server, the same bytes for every request (design §5). */
+/** How an identity is written into headers: ASCII on every server, the same bytes for every request (deploy/docs/reference/identity-headers.md). */
 import type { IdentityHeaders } from '../core/identity.js'
 
 /** Percent-encodes as UTF-8; RFC 3986 unreserved characters, `@` and `+` stay. */

@@ -1,4 +1,4 @@
-/** Reads a query the way Trac reads it, so that a condition on it means what Trac will do (trac.md §4). */
+/** Reads a query the way Trac reads it, so that a condition on it means what Trac will do (deploy/docs/trac.md#the-query). */
 import { GatewayError } from '../core/errors.js'
 
 /** Undoes `+` and `%XX` as Python's `unquote_plus` does: a malformed `%` stands for itself. */

@@ -1,4 +1,4 @@
-/** The built-in policy for Trac's own addresses: a coarse floor, Trac judges the rest (trac.md §4). */
+/** The built-in policy for Trac's own addresses: a coarse floor, Trac judges the rest (deploy/docs/trac.md#permissions). */
 
 /** A row in the words of `gateway.yaml`. */
 export interface TracRoute {

@@ -1,4 +1,4 @@
-/** `X-Trac-Signature`: proves to the bridge in Trac who a request is from and for which target (design §5). */
+/** `X-Trac-Signature`: proves to the bridge in Trac who a request is from and for which target (deploy/docs/reference/identity-headers.md). */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { IdentityHeaders } from '../core/identity.js'

@@ -1,4 +1,4 @@
-/** From a profile to the one name a person has in Trac, or to a refusal: never to a second-best name (design §3). */
+/** From a profile to the one name a person has in Trac, or to a refusal: never to a second-best name (deploy/docs/guides/permissions.md#names). */
 import { GatewayError } from '../core/errors.js'
 import type { Profile } from '../core/identity.js'
 

@@ -1,4 +1,4 @@
-/** A wiki page whose text is an HTTP answer, asked for by HEAD, never becomes the answer to somebody else (trac.md §10). */
+/** A wiki page whose text is an HTTP answer, asked for by HEAD, never becomes the answer to somebody else (deploy/docs/trac.md#connections). */
 import { connect } from 'node:net'
 import t from 'tap'
 import { startTestGateway } from '../fixtures/gateway.js'

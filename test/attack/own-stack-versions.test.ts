@@ -1,5 +1,5 @@
 /**
- * Advisories about what this gateway is made of (threats.md §2, our own stack; Pomerium GHSA-j34v for a set that was
+ * Advisories about what this gateway is made of (Pomerium GHSA-j34v for a set that was
  * inherited): what was broken is not installed, or at least as new as the version that the facts were measured with.
  */
 import { readFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ const lock = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as {
   packages: Record<string, { version?: string; dev?: boolean; integrity?: string }>
 }
 
-/** What stands in threats.md, and from which version on it is mended. */
+/** Known advisories, and from which version on they are mended. */
 const mended: readonly (readonly [name: string, version: string, advisories: string])[] = [
   ['fastify', '5.8.3', 'CVE-2026-3635'],
   [

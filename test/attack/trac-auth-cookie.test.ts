@@ -1,4 +1,4 @@
-/** threats.md 0.15: `trac_auth`, Trac’s own second session, reaches Trac in no spelling that Python would read. */
+/** Fact 0.15 of the conformance table: `trac_auth`, Trac’s own second session, reaches Trac in no spelling that Python would read. */
 import t from 'tap'
 import { startAttacked } from '../fixtures/attacked.js'
 import { ask } from '../fixtures/wire.js'

@@ -1,5 +1,5 @@
 /**
- * threats.md 0.13, 0.14: Trac’s own `/login` would fail and its `/logout` would leave somebody signed in. Neither ever
+ * Facts 0.13 and 0.14 of the conformance table: Trac’s own `/login` would fail and its `/logout` would leave somebody signed in. Neither ever
  * reaches Trac: signing in and out is the gateway’s, in every spelling and by every method.
  */
 import t from 'tap'

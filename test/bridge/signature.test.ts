@@ -74,7 +74,7 @@ function respelled(signature: string): string {
   return signature.slice(0, -1) + letters.charAt(last ^ 1)
 }
 
-/** What only a gateway with a mistake in it would sign: the headers of a GET of `/about`, by the words of design §5. */
+/** What only a gateway with a mistake in it would sign: the headers of a GET of `/about`, as deploy/docs/reference/identity-headers.md has them. */
 function signedByHand(
   fixture: Fixture,
   claimed: { readonly user?: string; readonly perms?: string },

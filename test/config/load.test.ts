@@ -1375,7 +1375,7 @@ void t.test('whatever the text, nothing but problems is thrown', async (t) => {
   t.pass('held for all that were tried')
 })
 
-/** The example of the contract (design §9), its ellipses filled in. */
+/** A file with every key. */
 const contract = `
 server:
   publicUrl: https://trac.example.edu/trac

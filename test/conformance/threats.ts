@@ -1,12 +1,12 @@
 /** What must stand in the table: every fact, advisory and complaint of our list of threats, by its number or name. */
 
-/** Facts about Trac and our stack (threats.md §1). */
+/** Facts about Trac and our stack, by the numbers that the rows have. */
 export const facts: readonly string[] = [
   ...['0.1', '0.2', '0.3', '0.4', '0.5', '0.6', '0.7', '0.8', '0.9', '0.10'],
   ...['0.11', '0.12', '0.13', '0.14', '0.15', '0.16', '0.17', '0.18', '0.19'],
 ]
 
-/** Advisories (threats.md §2), as they were published. */
+/** Advisories, as they were published. */
 export const advisories: readonly string[] = [
   // oauth2-proxy
   ...['CVE-2017-1000069', 'CVE-2017-1000070', 'CVE-2020-5233', 'CVE-2020-11053', 'CVE-2020-4037'],
@@ -44,7 +44,7 @@ export const advisories: readonly string[] = [
   'GHSA-rp9m-7r4c-75qg',
 ]
 
-/** What §2 names without a number, as the rows begin. */
+/** What was published without a number, as the rows begin. */
 export const unnumbered: readonly string[] = [
   'Oathkeeper 444b932f',
   'mod_auth_openidc 2026: the session id',
@@ -64,7 +64,7 @@ export const unnumbered: readonly string[] = [
   'Smuggling',
 ]
 
-/** What users of such gateways suffered (threats.md §3), and what Cognito does. */
+/** What users of such gateways suffered, by number, and what Cognito does. */
 export const complaints: readonly string[] = [
   ...['1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12', '13', '14', '15', '16', '17'],
   ...['22', '24', '26'],

@@ -1,4 +1,4 @@
-/** An answer that comes late leaves its browser alone if that has signed in anew meanwhile (design §7, versions). */
+/** An answer that comes late leaves its browser alone if that has signed in anew meanwhile (deploy/docs/sessions.md#renewal). */
 import t from 'tap'
 import { createClock, startTestGateway } from '../fixtures/gateway.js'
 import { startHeldUpstream } from '../fixtures/held-upstream.js'

@@ -187,7 +187,7 @@ void t.test('the base path is compared exactly', async (t) => {
   t.equal(root.header('location'), '/trac/')
 })
 
-/** Requests with two faults: the earlier check of design §2 answers. */
+/** Requests with two faults: the earlier check answers (deploy/docs/requests.md#order-of-checks). */
 const order: readonly (readonly [
   what: string,
   line: string,

@@ -82,7 +82,7 @@ async function stage(t: Test, url: string, more: { overlay?: Overlay; authority?
 }
 
 /**
- * Lets the second pass within which every replica knows of a sign-out (design §7), by the machine's clock, which counts
+ * Lets the second pass within which every replica knows of a sign-out (deploy/docs/guides/redis.md), by the machine's clock, which counts
  * for that alone. With the gateways' clock stopped, no copy in memory grows old enough to be looked up again.
  */
 const passMostLag = async (): Promise<void> => {

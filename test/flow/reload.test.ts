@@ -1,4 +1,4 @@
-/** A configuration that changes while it serves: all of it or nothing, and nobody who is served notices (design §8). */
+/** A configuration that changes while it serves: all of it or nothing, and nobody who is served notices (deploy/docs/guides/operations.md#changing-the-configuration). */
 import t from 'tap'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createClock, rawExchange, startTestGateway } from '../fixtures/gateway.js'
