@@ -8,7 +8,7 @@ for (const trustedProxies of [[], ['127.0.0.1']]) {
   void t.test(
     `with ${trustedProxies.length} trusted proxies it makes nobody anybody`,
     async (t) => {
-      const { gateway, upstream, provider, alice, sam, tokenOf } = await startAttacked(t, {
+      const { gateway, upstream, provider, alice, sam, bearerOf } = await startAttacked(t, {
         server: { trustedProxies },
       })
       const key = await createScriptedCurveKey('1b2c')
@@ -31,7 +31,7 @@ for (const trustedProxies of [[], ['127.0.0.1']]) {
       )
       t.equal((await ask(gateway, 'GET /trac/wiki', said)).status, 200)
       t.equal(upstream.lastHeaders()['x-trac-user'], '', 'anonymous')
-      await ask(gateway, 'GET /trac/private/x', [...said, await tokenOf(sam)])
+      await ask(gateway, 'GET /trac/private/x', [...said, await bearerOf(sam)])
       t.equal(upstream.lastHeaders()['x-trac-user'], 'sam', 'nor somebody another')
       for (const { rawHeaders } of upstream.received) {
         t.notOk(

@@ -3,31 +3,16 @@
  * them breaks a session that stands beside it, and none leads in a circle.
  */
 import t from 'tap'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-const provider = await startScriptedProvider()
-const upstream = await startUpstream()
-const gateway = await startTestGateway({
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
+const { provider, upstream, url, names, signIn } = await stage(t, {
+  provider: 'scripted',
+  upstream: true,
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
-const { session, attempt } = gateway.gateway.services.names
-const page = `${gateway.url}/newticket`
-const signIn = async () => {
-  const visitor = new Visitor()
-  await visitor.follow(`${gateway.url}/auth/login`)
-  return visitor
-}
-const old = (await signIn()).cookies(gateway.url).get(session)!
+const { session, attempt } = names
+const page = `${url}/newticket`
+const old = (await signIn()).cookies(url).get(session)!
 
 /** What may lie about in a browser. */
 const leftovers: readonly (readonly [
@@ -79,18 +64,18 @@ const leftovers: readonly (readonly [
 ]
 
 for (const [what, cookies] of leftovers) {
-  await t.test(`${what} beside a session: it serves`, async (t) => {
+  await t.test(`${what} beside a session does no harm`, async (t) => {
     const visitor = await signIn()
-    for (const [name, value] of cookies) visitor.cookies(gateway.url).set(name, value)
+    for (const [name, value] of cookies) visitor.cookies(url).set(name, value)
     const answer = await visitor.open(page)
     t.equal(answer.status, 200)
     t.equal(upstream.lastHeaders()['x-trac-user'], provider.person['username'])
     t.same(answer.setCookies, [], 'and is left alone')
   })
 
-  await t.test(`${what} without a session: one sign-in, and it is over with`, async (t) => {
+  await t.test(`${what} without a session costs one sign-in and no more`, async (t) => {
     const visitor = new Visitor()
-    for (const [name, value] of cookies) visitor.cookies(gateway.url).set(name, value)
+    for (const [name, value] of cookies) visitor.cookies(url).set(name, value)
     const before = provider.counts.authorize
     t.equal((await visitor.follow(page)).status, 200)
     t.equal(provider.counts.authorize, before + 1, 'once')
@@ -100,16 +85,16 @@ for (const [what, cookies] of leftovers) {
 }
 
 await t.test(
-  'our own name twice, as another path or domain can make it: never a circle',
+  'our own name twice, as another path or domain can make it, never leads in a circle',
   async (t) => {
     const visitor = new Visitor()
     const stuck = `${session}=junk`
-    const open = (url: string) =>
-      visitor.open(url, { cookie: [stuck, visitor.cookieHeader(url)].filter(Boolean).join('; ') })
+    const open = (to: string) =>
+      visitor.open(to, { cookie: [stuck, visitor.cookieHeader(to)].filter(Boolean).join('; ') })
     let answer = await open(page)
     let hops = 0
     for (; answer.location !== '' && hops < 30; hops++) {
-      const isOurs = answer.location.startsWith(gateway.url)
+      const isOurs = answer.location.startsWith(url)
       answer = await (isOurs ? open(answer.location) : visitor.open(answer.location))
     }
     t.ok(hops < 30, `${hops} redirects`)

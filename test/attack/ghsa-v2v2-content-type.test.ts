@@ -29,8 +29,8 @@ const none = [
 const body = '{"a":1}}\r\n0\r\n\r\n<x>=%zz&\0\xff'
 
 void t.test('a body is forwarded byte for byte under the type that it came with', async (t) => {
-  const { gateway, upstream, sam, tokenOf } = await startAttacked(t)
-  const token = await tokenOf(sam)
+  const { gateway, upstream, sam, bearerOf } = await startAttacked(t)
+  const token = await bearerOf(sam)
   const length = `Content-Length: ${body.length}`
   for (const type of [...types, ...none]) {
     const before = upstream.received.length
@@ -55,8 +55,8 @@ void t.test('a body is forwarded byte for byte under the type that it came with'
 void t.test(
   'so is one without a type, whatever the method, and Trac is told a type once',
   async (t) => {
-    const { gateway, upstream, alice, tokenOf } = await startAttacked(t)
-    const token = await tokenOf(alice)
+    const { gateway, upstream, alice, bearerOf } = await startAttacked(t)
+    const token = await bearerOf(alice)
     const length = `Content-Length: ${body.length}`
     for (const method of ['POST', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY', 'PROPFIND']) {
       const answer = await ask(gateway, `${method} /trac/private/x`, [token, length], body)

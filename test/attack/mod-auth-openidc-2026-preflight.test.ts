@@ -15,13 +15,13 @@ const said = [
 ]
 
 void t.test('who says what in a preflight is not told to the upstream', async (t) => {
-  const { gateway, upstream, alice, tokenOf } = await startAttacked(t, {
+  const { gateway, upstream, alice, bearerOf } = await startAttacked(t, {
     routes: [{ name: 'put', path: '/api/**', methods: ['PUT'], upstream: 'api' }],
   })
   const asks = ['Origin: https://app.example', 'Access-Control-Request-Method: PUT']
   const credentials = [
     [],
-    [await tokenOf(alice)],
+    [await bearerOf(alice)],
     [`Cookie: ${await sessionCookie(gateway, alice)}`],
   ]
   for (const credential of credentials) {

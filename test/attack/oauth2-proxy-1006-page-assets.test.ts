@@ -3,30 +3,16 @@
  * comes with the cookie that the browser had when it asked; one exchange serves them all, and nobody is signed out.
  */
 import t from 'tap'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { tokensBy } from '../fixtures/scripted-tokens.js'
-import { Visitor } from '../fixtures/visitor.js'
+import { stage } from '../fixtures/stage.js'
+import type { Visitor } from '../fixtures/visitor.js'
 
 const minute = 60_000
-const clock = createClock()
-const provider = await startScriptedProvider()
-provider.replace('token', tokensBy(provider, clock, { rotates: true }))
-const upstream = await startUpstream()
-const gateway = await startTestGateway({
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
-  clock,
+const { provider, url, clock, names, signIn } = await stage(t, {
+  provider: 'scripted',
+  tokens: { rotates: true },
+  upstream: true,
+  api: true,
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
-const { session } = gateway.gateway.services.names
 const exchanges = () =>
   provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token').length
 
@@ -34,21 +20,20 @@ const exchanges = () =>
 async function openPage(visitor: Visitor, keep: 'first' | 'last' | 'none'): Promise<Set<number>> {
   const before = visitor.copy()
   const answers = await Promise.all(
-    Array.from({ length: 40 }, (_, i) => before.copy().fetch(`${gateway.url}/api/part-${i}`)),
+    Array.from({ length: 40 }, (_, i) => before.copy().fetch(`${url}/api/part-${i}`)),
   )
   const lines = answers.flatMap(({ setCookies }) => setCookies)
   const values = new Set(lines.map((line) => line.split(';')[0]!))
   t.ok(values.size <= 1, 'all answers set the same bytes')
   const [value] = keep === 'first' ? values : [...values].toReversed()
   if (value !== undefined && keep !== 'none') {
-    visitor.cookies(gateway.url).set(session, value.slice(session.length + 1))
+    visitor.cookies(url).set(names.session, value.slice(names.session.length + 1))
   }
   return new Set(answers.map(({ status }) => status))
 }
 
-await t.test('twenty pages over as many renewals, in two tabs and with late parts', async (t) => {
-  const visitor = new Visitor()
-  await visitor.follow(`${gateway.url}/auth/login`)
+await t.test('twenty pages in two tabs, with late parts, cost one renewal each', async (t) => {
+  const visitor = await signIn()
   for (let round = 1; round <= 20; round++) {
     const late = visitor.copy()
     clock.advance(50 * minute)
@@ -58,15 +43,14 @@ await t.test('twenty pages over as many renewals, in two tabs and with late part
     t.same(await openPage(late, 'none'), new Set([200]), 'parts that still bring the old cookie')
     t.equal(exchanges(), round, 'cause no other')
   }
-  const told = await visitor.fetch(`${gateway.url}/auth/session`)
+  const told = await visitor.fetch(`${url}/auth/session`)
   t.equal(told.json()['user'], provider.person['username'])
 })
 
 await t.test(
-  'a browser that lost the answers of one page is served, and sent to sign in once',
+  'a browser that lost the answers of one page gets the next one, and later signs in once',
   async (t) => {
-    const visitor = new Visitor()
-    await visitor.follow(`${gateway.url}/auth/login`)
+    const visitor = await signIn()
     clock.advance(50 * minute)
     await openPage(visitor, 'none')
     const before = exchanges()
@@ -74,7 +58,7 @@ await t.test(
     t.same(await openPage(visitor, 'none'), new Set([200]))
     t.equal(exchanges(), before, 'the used token is not tried again')
     clock.advance(3 * 60 * minute)
-    const page = await visitor.follow(`${gateway.url}/newticket`)
+    const page = await visitor.follow(`${url}/newticket`)
     t.equal(page.status, 200, 'by a new sign-in where nothing else is left')
   },
 )

@@ -1,65 +1,46 @@
 /** Session fixation and replay: a planted or a destroyed session is of no use (CVE-2023-29019, CVE-2024-31999, CVE-2026-34454). */
 import t from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
-const clock = createClock()
-const provider = await startProvider({ now: clock })
-const upstream = await startUpstream()
-const gateway = await startTestGateway({
-  provider,
-  clock,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
-})
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
-const { session } = gateway.gateway.services.names
-const [attacker, victim] = provider.people as [
-  (typeof provider.people)[0],
-  (typeof provider.people)[0],
-]
-const login = `${gateway.url}/auth/login`
+const s = await stage(t, { provider: 'cognito', upstream: true, api: true })
+const { provider, clock, url, alice: attacker, sam: victim } = s
+const { session } = s.names
+const login = `${url}/auth/login`
 const userOf = async (visitor: Visitor) => {
-  const answer = await visitor.copy().fetch(`${gateway.url}/auth/session`)
+  const answer = await visitor.copy().fetch(`${url}/auth/session`)
   return answer.status === 200 ? answer.json()['user'] : answer.status
 }
 
 await t.test('a session planted before sign-in does not become the victim’s', async (t) => {
-  const theirs = new Visitor()
-  await theirs.signIn(login, attacker)
-  const planted = theirs.cookies(gateway.url).get(session)!
+  const theirs = await s.signIn(attacker)
+  const planted = theirs.cookies(url).get(session)!
   const visitor = new Visitor()
-  visitor.cookies(gateway.url).set(session, planted)
+  visitor.cookies(url).set(session, planted)
   await visitor.signIn(`${login}?prompt=login`, victim)
-  t.equal(await userOf(visitor), victim.username)
-  t.not(visitor.cookies(gateway.url).get(session), planted)
-  t.equal(await userOf(theirs), attacker.username, 'the attacker’s copy shows only the attacker')
+  t.equal(await userOf(visitor), 'sam')
+  t.not(visitor.cookies(url).get(session), planted)
+  t.equal(await userOf(theirs), 'alice', 'the attacker’s copy shows only the attacker')
 })
 
 await t.test('a session that ended stays ended, by its old and by its renewed value', async (t) => {
   clock.advance(2000)
-  const visitor = new Visitor()
-  await visitor.signIn(login, victim)
+  const visitor = await s.signIn(victim)
   const copies = [visitor.copy()]
   for (let i = 0; i < 2; i++) {
     clock.advance(50 * 60_000)
-    await visitor.fetch(`${gateway.url}/api/x`)
+    await visitor.fetch(`${url}/api/x`)
     copies.push(visitor.copy())
   }
-  t.equal(new Set(copies.map((copy) => copy.cookies(gateway.url).get(session))).size, 3)
+  t.equal(new Set(copies.map((copy) => copy.cookies(url).get(session))).size, 3)
   const before = provider.counts.token
-  await visitor.submit(`${gateway.url}/auth/logout`)
+  await visitor.submit(`${url}/auth/logout`)
   for (const copy of copies) t.equal(await userOf(copy), 401)
   clock.advance(50 * 60_000)
   for (const copy of copies) {
     t.equal(await userOf(copy), 401)
-    const headers = { origin: gateway.origin }
-    const renewal = await copy.fetch(`${gateway.url}/auth/refresh`, { method: 'POST', headers })
+    const headers = { origin: s.origin }
+    const renewal = await copy.fetch(`${url}/auth/refresh`, { method: 'POST', headers })
     t.equal(renewal.status, 401, 'nor can it be renewed')
   }
   t.equal(provider.counts.token, before, 'the provider is not even asked')
@@ -70,10 +51,10 @@ await t.test(
   async (t) => {
     clock.advance(2000)
     const visitor = new Visitor()
-    const back = await visitor.signIn(login, victim, (url) => url.pathname.endsWith('/callback'))
+    const back = await visitor.signIn(login, victim, (to) => to.pathname.endsWith('/callback'))
     const before = visitor.copy()
     await visitor.open(back.location)
-    await visitor.submit(`${gateway.url}/auth/logout`)
+    await visitor.submit(`${url}/auth/logout`)
     await before.open(back.location)
     t.equal(await userOf(before), 401)
   },

@@ -3,69 +3,53 @@
  * reaches Trac: signing in and out is the gateway’s, in every spelling and by every method.
  */
 import t from 'tap'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { Visitor } from '../fixtures/visitor.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { ask } from '../fixtures/wire.js'
 
-const provider = await startScriptedProvider()
-const upstream = await startUpstream()
-const gateway = await startTestGateway({
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
+const { provider, upstream, gateway, origin, bearerOf, signIn } = await stage(t, {
+  provider: 'scripted',
+  upstream: true,
   overlay: { routes: [{ name: 'all', path: '/**', access: 'public' }] },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
 /** The session of somebody who has not been here before: whoever signed out is told by `sub` and second. */
-const cookieOf = async (sub: string) => {
-  provider.person = { ...provider.person, sub, username: sub }
-  const visitor = new Visitor()
-  await visitor.follow(`${gateway.url}/auth/login`)
-  return visitor.cookieHeader(gateway.url)
-}
+const cookieOf = async (sub: string) =>
+  `Cookie: ${(await signIn({ sub, username: sub })).cookieHeader(gateway.url)}`
 const spellings = (path: string) => [
   ...[path, `${path}/`, `${path}?x=1`, `${path}/?referer=/wiki`],
   ...[path.replace('/l', '/%6c'), path.replace('o', '%6F'), `${path.replace('g', '%67')}/`],
 ]
 
-await t.test('not even where a route of one’s own would let everything through', async (t) => {
-  const credentials = [
-    [],
-    [`Cookie: ${await cookieOf('first')}`],
-    [`Authorization: Bearer ${provider.sign('id')}`],
-  ]
-  const before = upstream.received.length
-  for (const path of ['/login', '/logout']) {
-    for (const target of spellings(path)) {
-      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PROPFIND']) {
-        for (const headers of credentials) {
-          // From another site, so that no session ends on the way.
-          const foreign = ['Origin: http://evil.example', 'Accept: text/html']
-          const answer = await ask(gateway, `${method} /trac${target}`, [...headers, ...foreign])
-          t.ok(answer.status < 500, `${method} ${target}: ${answer.status}`)
+await t.test(
+  'sign-in and sign-out never reach Trac, even where a route would let everything through',
+  async (t) => {
+    const credentials = [[], [await cookieOf('first')], [bearerOf()]]
+    const before = upstream.received.length
+    for (const path of ['/login', '/logout']) {
+      for (const target of spellings(path)) {
+        for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+          for (const headers of credentials) {
+            // From another site, so that no session ends on the way.
+            const foreign = ['Origin: http://evil.example', 'Accept: text/html']
+            const answer = await ask(gateway, `${method} /trac${target}`, [...headers, ...foreign])
+            t.ok(answer.status < 500, `${method} ${target}: ${answer.status}`)
+          }
         }
       }
     }
-  }
-  t.equal(upstream.received.length, before)
-  await ask(gateway, 'GET /trac/login/rpc')
-  t.equal(upstream.received.length, before + 1, 'what lies below is another address')
-})
+    t.equal(upstream.received.length, before)
+    await ask(gateway, 'GET /trac/login/rpc')
+    t.equal(upstream.received.length, before + 1, 'what lies below is another address')
+  },
+)
 
 await t.test(
-  'Trac’s button ends the session here, its token, and leads to the provider',
+  'Trac’s button ends the session and its token here, and leads to the provider',
   async (t) => {
     for (const target of ['/logout', '/logout/']) {
       const cookie = await cookieOf(target)
       const refresh = provider.counts.revoke
       const before = upstream.received.length
-      const form = [`Cookie: ${cookie}`, `Origin: ${gateway.origin}`, 'Accept: text/html']
+      const form = [cookie, `Origin: ${origin}`, 'Accept: text/html']
       const body = '__FORM_TOKEN=of-trac'
       const type = 'Content-Type: application/x-www-form-urlencoded'
       const length = `Content-Length: ${body.length}`
@@ -75,7 +59,7 @@ await t.test(
       t.match(out.header('set-cookie'), /Max-Age=0/)
       t.equal(provider.counts.revoke, refresh + 1)
       t.equal(upstream.received.length, before, 'Trac’s own log-out is not asked for')
-      t.equal((await ask(gateway, 'GET /trac/auth/session', [`Cookie: ${cookie}`])).status, 401)
+      t.equal((await ask(gateway, 'GET /trac/auth/session', [cookie])).status, 401)
     }
   },
 )
