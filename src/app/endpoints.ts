@@ -1,7 +1,7 @@
 /** The gateway's own endpoints as one table: path, methods, limits, credential, handler (deploy/docs/reference/endpoints.md). */
 import type { RequestContext } from '../request/context.js'
 import { isSameOrigin } from '../authorize/csrf.js'
-import type { PublicAddress } from '../edge/preconditions.js'
+import type { PublicUrl } from '../core/public-url.js'
 import type { Counter } from '../edge/rate-limit.js'
 import type { ErrorCode } from '../core/errors.js'
 import { isNavigation, wantsPage } from '../edge/reply.js'
@@ -41,7 +41,7 @@ export interface Endpoint {
 export function createEndpoints(
   services: Services,
   app: AppContext,
-  address: PublicAddress,
+  address: PublicUrl,
   reply: Reply,
   counters: { readonly failures: Counter; readonly bySession: Counter },
 ): readonly Endpoint[] {

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import type { AddressInfo, Server } from 'node:net'
 import type { Logger } from 'pino'
-import type { Address, Config } from '../config/schema.js'
+import type { Address } from '../config/kinds/listen-address.js'
+import type { Config } from '../config/schema.js'
 import { watchCertificate } from '../http/certificate.js'
 import type { CertificateWatch } from '../http/certificate.js'
-import { parsePublicUrl } from '../edge/preconditions.js'
 import type { Now } from '../core/clock.js'
 import { createAdmin } from '../observe/admin.js'
 import { createListener } from '../http/listener.js'
@@ -79,7 +79,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logger,
     metrics,
     storage,
-    address: parsePublicUrl(server.publicUrl),
+    address: server.publicUrl,
     now,
     random,
     onKeys: (ok) => (ok ? readiness.reached('keys') : readiness.missed('keys')),
@@ -114,7 +114,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const publicAddress = await listen(listener.server, server.listen).catch(abandon)
   serving.start()
   const certificate = watchTls(config, listener, readiness, logger)
-  logger.info({ public: publicAddress, admin: adminAddress, url: server.publicUrl }, 'listening')
+  logger.info(
+    { public: publicAddress, admin: adminAddress, url: server.publicUrl.url },
+    'listening',
+  )
 
   let turn: Promise<unknown> = Promise.resolve()
   return {

@@ -6,6 +6,7 @@ import { fixedChanges, isSameConfig } from '../config/fixed.js'
 import type { Config } from '../config/schema.js'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Readiness } from '../observe/readiness.js'
 import { createServices } from './services.js'
 import type { Services, AppContext } from './services.js'
@@ -112,15 +113,11 @@ async function retire({ services, way }: Prepared): Promise<void> {
 }
 
 /** Whether anything listens at an upstream's address. */
-function canConnect(url: string, timeout: Milliseconds): Promise<boolean> {
+function canConnect(address: UpstreamAddress, timeout: Milliseconds): Promise<boolean> {
   return new Promise((resolve) => {
-    const { hostname, port, protocol } = new URL(url.startsWith('unix:') ? 'http://x' : url)
-    const socket = url.startsWith('unix:')
-      ? connect({ path: url.slice(5) })
-      : connect({
-          host: hostname.replace(/^\[|\]$/g, ''),
-          port: Number(port) || (protocol === 'https:' ? 443 : 80),
-        })
+    const socket = connect(
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+    )
     const end = (reached: boolean): void => {
       socket.destroy()
       resolve(reached)

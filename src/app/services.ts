@@ -25,7 +25,7 @@ import type { Metrics } from '../observe/metrics.js'
 import { providerFetch } from '../oidc/fetch.js'
 import { createTokenClient } from '../oidc/tokens.js'
 import { createVerifier } from '../oidc/verify.js'
-import type { PublicAddress } from '../edge/preconditions.js'
+import type { PublicUrl } from '../core/public-url.js'
 import { foreignCookies, nameCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Storage } from '../session/storage.js'
@@ -40,7 +40,7 @@ export interface AppContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly storage: Storage
-  readonly address: PublicAddress
+  readonly address: PublicUrl
   readonly now: Now
   readonly random: () => number
   /** Whether the keys of the main issuer, or Trac, could be reached just now. */
@@ -101,14 +101,14 @@ function createUpstreams(
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     const [key] = upstream.signingKeys
     const connections = createConnections({
-      url: upstream.url,
+      address: upstream.url,
       connectTimeout: upstream.timeouts.connect,
       onCount: (change) => app.metrics.upstreamConnections.inc({ upstream: name }, change),
     })
     upstreams.set(name, {
       name,
       isTrac: name === 'trac',
-      url: upstream.url,
+      address: upstream.url,
       connections,
       headerRules: {
         host: app.address.host,

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import type { RequestOptions } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem } from '../config/problems.js'
-import type { Address } from '../config/schema.js'
+import type { Address } from '../config/kinds/listen-address.js'
 
 /** Whom to end, and what to take from the process. */
 export interface RevokeOptions {

@@ -2,12 +2,12 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'
-import { isLoopback, isLoopbackForBrowsers, parseUrl } from './hosts.js'
+import { isLoopback, isLoopbackForBrowsers, parseUrl } from '../core/host.js'
 import { configuredGroups, foldName, nameFault } from './names.js'
 import { suggest } from './problems.js'
 import type { Path, Report } from './problems.js'
-import { parseRedisUrl, redisUrlForms } from './redis-url.js'
 import type { Config, Pem } from './schema.js'
+import type { TcpAddress, UpstreamAddress } from '../core/upstream-address.js'
 
 /** Whether a key stands in the file, rather than being a default. */
 export type Given = (path: Path) => boolean
@@ -15,13 +15,13 @@ export type Given = (path: Path) => boolean
 type Check = (draft: Draft<Config>, report: Report, given: Given) => void
 
 const checkHttps: Check = ({ server }, report, given) => {
-  const url = parseUrl(server?.publicUrl ?? '')
-  if (url === undefined) return
-  if (url.protocol === 'http:') {
-    if (!isLoopbackForBrowsers(url.hostname)) {
+  const { hostname, secure } = server?.publicUrl ?? {}
+  if (hostname === undefined) return
+  if (secure === false) {
+    if (!isLoopbackForBrowsers(hostname)) {
       report(
         ['server', 'publicUrl'],
-        `http:// on ${url.hostname}`,
+        `http:// on ${hostname}`,
         'https://, since only a loopback host may go without',
       )
     } else if (server?.tls !== undefined) {
@@ -229,10 +229,6 @@ const checkSession: Check = ({ session }, report, given) => {
   if (idleTimeout !== undefined && maxAge !== undefined && idleTimeout > maxAge) {
     report(['session', 'idleTimeout'], 'more than session.maxAge', 'at most session.maxAge')
   }
-  const url = session?.redis?.url
-  if (url !== undefined && parseRedisUrl(url) === undefined) {
-    report(['session', 'redis', 'url'], 'another address (not shown)', redisUrlForms)
-  }
 }
 
 const checkSecrets: Check = ({ session, upstreams }, report) => {
@@ -260,16 +256,20 @@ const checkSecrets: Check = ({ session, upstreams }, report) => {
   }
 }
 
+/** Whether requests go there in the clear, over a network. */
+export function isPlainHttp(url: Draft<UpstreamAddress> | undefined): url is TcpAddress {
+  return url?.kind === 'tcp' && url.tls === false && !isLoopback(url.host ?? '')
+}
+
 const checkUpstreams: Check = ({ upstreams }, report, given) => {
   if (upstreams !== undefined && given(['upstreams']) && !('trac' in upstreams)) {
     report(['upstreams'], Object.keys(upstreams).join(', ') || 'none', 'one named trac')
   }
-  for (const [name, { url: text, insecureHttp }] of entriesOf(upstreams)) {
-    const url = parseUrl(text ?? '')
-    if (url?.protocol === 'http:' && !isLoopback(url.hostname) && insecureHttp === false) {
+  for (const [name, { url, insecureHttp }] of entriesOf(upstreams)) {
+    if (isPlainHttp(url) && insecureHttp === false) {
       report(
         ['upstreams', name, 'url'],
-        `http:// on ${url.hostname}`,
+        `http:// on ${url.host}`,
         'https://, loopback or a Unix socket; or insecureHttp: true if nobody can listen there',
       )
     }

@@ -46,9 +46,8 @@ function toRow(schema: KeySchema, path: string): KeyRow {
 }
 
 function typeOf(schema: KeySchema): string {
-  if (schema.reads === 'secret' || schema.reads === 'pem') return 'secret'
-  if (schema.reads === 'span') return 'span'
-  if (schema.reads === 'size') return 'size'
+  if (schema.secret !== undefined) return 'secret'
+  if (schema.kind?.name === 'duration' || schema.kind?.name === 'size') return schema.kind.name
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ')
   if (schema.anyOf !== undefined) {
     const forms = new Set(schema.anyOf.map(typeOf))

@@ -60,7 +60,7 @@ const wantedOf = (schema: KeySchema): string => schema.wanted ?? 'another value'
 const envName: KeySchema = { type: 'string', wanted: 'the name of an environment variable' }
 const fileName: KeySchema = { type: 'string', minLength: 1, wanted: 'a file path' }
 
-const isSecret = (schema: KeySchema): boolean => schema.reads === 'secret' || schema.reads === 'pem'
+const isSecret = (schema: KeySchema): boolean => schema.secret !== undefined
 
 /** Whether secrets stand at or below a key, so that a value in its place may be one. */
 function holdsSecret(schema: KeySchema): boolean {
@@ -235,7 +235,7 @@ class Reader {
   }
 
   /** The value is never shown, whatever stands there. */
-  #readSecret(schema: KeySchema, node: Node, path: Path): string | Pem | undefined {
+  #readSecret(schema: KeySchema, node: Node, path: Path): unknown {
     if (node.kind !== 'map') {
       const found = node.kind === 'scalar' ? 'a value in the file itself (not shown)' : 'a list'
       this.#app.report(path, found, wantedOf(schema), node.place)
@@ -264,7 +264,12 @@ class Reader {
       this.#app.report(at, `${length} bytes`, length === 0 ? 'a secret' : wanted)
       return undefined
     }
-    return schema.reads === 'pem' ? read : read.value
+    if (schema.kind === undefined) return schema.secret === 'pem' ? read : read.value
+    const value = schema.kind.parse(read.value)
+    if (value === undefined) {
+      this.#app.report(path, 'another text (not shown)', schema.kind.wanted)
+    }
+    return value
   }
 
   #fromEnv(name: string, path: Path): Pem | undefined {

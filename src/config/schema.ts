@@ -1,23 +1,20 @@
 /** The one source of gateway.yaml: every key with its type, default, meaning and reason. */
 import { Array as ListOf, Object as Shape, Unsafe } from 'typebox'
 import type { Static, TObject, TProperties, TSchema, TUnsafe } from 'typebox'
-import type { Bytes } from './units.js'
 import type { Milliseconds } from '../core/clock.js'
-
-/** How the text of a key becomes its value; `plain` takes it as it stands. */
-export type Reads =
-  | 'plain'
-  | 'span'
-  | 'size'
-  | 'address'
-  | 'cidr'
-  | 'path'
-  | 'secret'
-  | 'pem'
-  | 'publicUrl'
-  | 'issuer'
-  | 'upstream'
-  | 'pattern'
+import { trustedPeer } from '../core/network.js'
+import { publicUrl } from '../core/public-url.js'
+import { redisAddress } from '../core/redis-address.js'
+import type { TextKind } from '../core/text-kind.js'
+import { upstreamAddress } from '../core/upstream-address.js'
+import { durationKind } from './kinds/duration.js'
+import { filePath } from './kinds/file-path.js'
+import { issuerKind } from './kinds/issuer.js'
+import { listenAddress } from './kinds/listen-address.js'
+import type { Address } from './kinds/listen-address.js'
+import { pathPattern } from './kinds/path-pattern.js'
+import { sizeKind } from './kinds/size.js'
+import type { Bytes } from './kinds/size.js'
 
 /**
  * One key as the loader, the reference and the editors' schema read it: JSON Schema plus what JSON
@@ -42,7 +39,10 @@ export interface KeySchema {
   readonly properties?: Readonly<Record<string, KeySchema>>
   readonly additionalProperties?: boolean | KeySchema
   readonly propertyNames?: { readonly pattern: string }
-  readonly reads?: Reads
+  /** How a text becomes its value; without a kind it is taken as it stands. */
+  readonly kind?: TextKind<unknown>
+  /** Where a secret's text goes: alone, or with the file that it came from. */
+  readonly secret?: 'text' | 'pem'
   /** What a problem report says was wanted. */
   readonly wanted?: string
   /** The least and most of a span or size allowed, written as in the file. */
@@ -55,9 +55,6 @@ export interface KeySchema {
   readonly absent?: string
   readonly computed?: string
 }
-
-/** Where to listen: what `net.Server.listen` takes. */
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string }
 
 /** A PEM text, and the file it came from, so that it can be read again when that changes. */
 export interface Pem {
@@ -77,6 +74,17 @@ const keyOf = (schema: TSchema): KeySchema => schema
 
 const text = (description: string, options: LeafOptions = {}): TUnsafe<string> =>
   leaf({ type: 'string', wanted: 'text', minLength: 1, description, ...options })
+
+/** A text of a kind. */
+const value = <T>(kind: TextKind<T>, description: string, options: LeafOptions = {}): TUnsafe<T> =>
+  leaf({
+    type: 'string',
+    kind,
+    pattern: kind.pattern,
+    wanted: kind.wanted,
+    description,
+    ...options,
+  })
 
 const flag = (description: string, value?: boolean): TUnsafe<boolean> =>
   leaf({
@@ -107,41 +115,24 @@ const maxTimer = '24d'
 
 const span = (
   description: string,
-  value?: string,
+  text?: string,
   limits: { least?: string; most?: string } = {},
 ): TUnsafe<Milliseconds> =>
-  leaf({
-    type: 'string',
-    reads: 'span',
-    pattern: '^(0|[1-9][0-9]*)(ms|s|m|h|d)$',
-    wanted: 'a span with its unit, such as 500ms, 30s, 15m, 8h or 7d',
+  value(durationKind, description, {
     least: limits.least ?? '1ms',
     most: limits.most ?? maxTimer,
-    description,
-    ...(value === undefined ? {} : { default: value }),
+    ...(text === undefined ? {} : { default: text }),
   })
 
 const size = (
   description: string,
-  value?: string,
+  text?: string,
   limits: { least?: string; most?: string } = {},
 ): TUnsafe<Bytes> =>
-  leaf({
-    ...limits,
-    type: 'string',
-    reads: 'size',
-    pattern: '^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$',
-    wanted: 'a size with its unit, such as 4000B, 64KiB, 10MiB or 1GiB',
-    description,
-    ...(value === undefined ? {} : { default: value }),
-  })
+  value(sizeKind, description, { ...limits, ...(text === undefined ? {} : { default: text }) })
 
 const path = (description: string, options: LeafOptions = {}): TUnsafe<string> =>
-  text(description, {
-    reads: 'path',
-    wanted: 'a file path; a relative one counts from the folder of this file',
-    ...options,
-  })
+  value(filePath, description, options)
 
 const fromSomewhere: readonly KeySchema[] = ['fromEnv', 'fromFile'].map((key) => ({
   type: 'object',
@@ -150,34 +141,25 @@ const fromSomewhere: readonly KeySchema[] = ['fromEnv', 'fromFile'].map((key) =>
   additionalProperties: false,
 }))
 
-const secret = (description: string, minBytes = 1, options: LeafOptions = {}): TUnsafe<string> =>
+const secret = (description: string, minBytes = 1): TUnsafe<string> =>
   leaf({
-    reads: 'secret',
+    secret: 'text',
     anyOf: fromSomewhere,
     minBytes,
     wanted: '{ fromEnv: NAME } or { fromFile: path }',
     description,
-    ...options,
   })
+
+const secretAddress = <T>(kind: TextKind<T>, description: string): TUnsafe<T> =>
+  leaf({ ...keyOf(secret(description)), kind })
 
 const pem = (description: string): TUnsafe<Pem> =>
-  leaf({
-    reads: 'pem',
-    anyOf: fromSomewhere,
-    minBytes: 1,
-    wanted: '{ fromFile: path } or { fromEnv: NAME }',
-    description,
-  })
+  leaf({ ...keyOf(secret(description)), secret: 'pem' })
 
-const address = (description: string, value: string): TUnsafe<Address> =>
-  leaf({
-    type: 'string',
-    reads: 'address',
-    pattern: '^(unix:/.+|(\\[[0-9a-fA-F:.]+\\]|[^\\s:/\\[\\]]+):[0-9]{1,5})$',
-    wanted: 'host:port, [IPv6]:port or unix:/path',
-    description,
-    default: value,
-    examples: [value, 'unix:/run/trac-gateway.sock'],
+const address = (description: string, text: string): TUnsafe<Address> =>
+  value(listenAddress, description, {
+    default: text,
+    examples: [text, 'unix:/run/trac-gateway.sock'],
   })
 
 const list = <T extends TSchema>(item: T, doc: Doc & { minItems?: number; maxItems?: number }) =>
@@ -228,19 +210,11 @@ const scope = text('An OAuth scope.', {
   wanted: 'a scope without white space or quotes',
 })
 
-const issuerPattern = '^https?://[^\\s?#]+$'
-const issuerWanted =
-  'the issuer exactly as its tokens spell it: an https:// address without query or fragment'
-
 const server = shape('The public side.', {
-  publicUrl: text(
+  publicUrl: value(
+    publicUrl,
     'What browsers see: origin and base path. Cookies, redirects and the Host check follow from it. `https://`, unless the host is loopback.',
-    {
-      reads: 'publicUrl',
-      wanted: 'an address such as https://trac.example.edu/trac',
-      pattern: '^https?://[^\\s?#]+$',
-      examples: ['https://trac.example.edu/trac'],
-    },
+    { examples: ['https://trac.example.edu/trac'] },
   ),
   listen: address('Where to listen: `host:port` or `unix:/path`.', '0.0.0.0:8080'),
   tls: optional(
@@ -250,18 +224,12 @@ const server = shape('The public side.', {
     }),
     'TLS ends in front, at one of `trustedProxies`',
   ),
-  trustedProxies: list(
-    text('A network or `unix`.', {
-      reads: 'cidr',
-      wanted: 'a network such as 10.0.0.0/8 or fd00::/8, one address, or unix',
-    }),
-    {
-      description:
-        'Peers whose `X-Forwarded-*` count: CIDRs, and `unix` for a Unix socket. Default nobody, since any client can write these headers.',
-      default: [],
-      examples: [['10.0.0.0/8', 'unix']],
-    },
-  ),
+  trustedProxies: list(value(trustedPeer, 'A network or `unix`.'), {
+    description:
+      'Peers whose `X-Forwarded-*` count: CIDRs, and `unix` for a Unix socket. Default nobody, since any client can write these headers.',
+    default: [],
+    examples: [['10.0.0.0/8', 'unix']],
+  }),
   limits: shape('Sizes beyond which a request is refused.', {
     header: size('All request headers together; beyond it 431.', '32KiB', {
       least: '1KiB',
@@ -340,11 +308,7 @@ const claims = {
 }
 
 const additionalIssuer = shape('A further provider.', {
-  issuer: text('The issuer, exactly as its tokens spell it.', {
-    reads: 'issuer',
-    pattern: issuerPattern,
-    wanted: issuerWanted,
-  }),
+  issuer: value(issuerKind, 'The issuer, exactly as its tokens spell it.'),
   clients: list(clientId, {
     description: 'Client ids whose tokens count; at least one, so that no audience goes unchecked.',
     minItems: 1,
@@ -425,14 +389,10 @@ const identity = shape('Who may be who: the provider and its tokens.', {
     'any OpenID Connect provider, named by `identity.issuer`',
   ),
   issuer: computed(
-    text(
+    value(
+      issuerKind,
       'The provider, exactly as its tokens spell it. `http://` only on loopback or a host of `insecureHttpHosts`. Beside `cognito` it says where the look-alike is.',
-      {
-        reads: 'issuer',
-        pattern: issuerPattern,
-        wanted: issuerWanted,
-        examples: ['https://idp.example.edu/realms/trac'],
-      },
+      { examples: ['https://idp.example.edu/realms/trac'] },
     ),
     'from `identity.cognito`',
   ),
@@ -566,12 +526,9 @@ const session = shape('Browser sessions.', {
     shape(
       'The Redis or Valkey of that store. It also counts the rate limits and keeps the revocations for all replicas.',
       {
-        url: secret(
+        url: secretAddress(
+          redisAddress,
           'Its address, such as `rediss://user:password@host:6379`, `rediss+sentinel://host:26379,host:26379/master` or `rediss+cluster://host:6379,host:6379`; a secret, as it holds one. User and password are those of an ACL.',
-          1,
-          {
-            wanted: '{ fromEnv: NAME } or { fromFile: path } with a redis:// or rediss:// address',
-          },
         ),
         authority: optional(
           pem('The certificate authority that signed the servers’ certificates, as PEM.'),
@@ -665,10 +622,7 @@ const permissions = shape('Who may do what in Trac.', {
 })
 
 const upstream = shape('An application behind the gateway.', {
-  url: text('Its origin, without path: `http://`, `https://` or `unix:/path`.', {
-    reads: 'upstream',
-    wanted: 'an origin such as http://127.0.0.1:8000, without path, or unix:/path',
-    pattern: '^(https?://[^\\s/?#]+/?|unix:/.+)$',
+  url: value(upstreamAddress, 'Its origin, without path: `http://`, `https://` or `unix:/path`.', {
     examples: ['http://127.0.0.1:8000', 'unix:/run/trac.sock'],
   }),
   signingKeys: list(
@@ -729,14 +683,10 @@ const route = shape('One rule.', {
     pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$',
     wanted: 'a short name of letters, digits, . _ : or -',
   }),
-  path: text(
+  path: value(
+    pathPattern,
     'Below the base path: `*` is one segment or part of one, `**` any number of segments.',
-    {
-      reads: 'pattern',
-      wanted: 'a path pattern such as /api/**',
-      pattern: '^/',
-      examples: ['/api/**', '/ticket/*'],
-    },
+    { examples: ['/api/**', '/ticket/*'] },
   ),
   methods: optional(
     list(choice('A method.', methods), {
@@ -890,7 +840,7 @@ type DeepReadonly<T> = T extends readonly (infer U)[]
  * absolute, every default filled in, frozen. Records have no prototype, so any key can be looked up.
  */
 export type Config = DeepReadonly<Static<typeof configSchema>>
-/** `server` of the configuration. `publicUrl` has no trailing slash. */
+/** `server` of the configuration. */
 export type ServerConfig = Config['server']
 /** `identity` of the configuration. `issuer` and `cognito.domain` (an origin) are resolved. */
 export type IdentityConfig = Config['identity']
@@ -902,7 +852,7 @@ export type Machine = IdentityConfig['machines'][string]
 export type SessionConfig = Config['session']
 /** `permissions` of the configuration. */
 export type PermissionsConfig = Config['permissions']
-/** One of `upstreams`. `url` is `http(s)://host[:port]` without trailing slash, or `unix:/path`. */
+/** One of `upstreams`. */
 export type UpstreamConfig = Config['upstreams'][string]
 /** One of `routes`. A `query` value is a list, `true` (present) or `false` (absent). */
 export type RouteConfig = Config['routes'][number]

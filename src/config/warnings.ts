@@ -1,10 +1,11 @@
 /** What can be run but should be thought about; `check` says it, nothing refuses it. */
 import { tracActions } from '../trac/permissions.js'
+import { isPlainHttp } from './checks.js'
 import type { Given } from './checks.js'
 import { isCognitoIssuer } from './complete.js'
 import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'
-import { isLoopback, parseUrl } from './hosts.js'
+import { isLoopback } from '../core/host.js'
 import { suggest } from './problems.js'
 import type { Path, Report } from './problems.js'
 import type { Config } from './schema.js'
@@ -12,16 +13,16 @@ import type { Config } from './schema.js'
 type Advice = (draft: Draft<Config>, warn: Report, given: Given) => void
 
 const adviseServer: Advice = ({ server, admin }, warn) => {
-  const url = parseUrl(server?.publicUrl ?? '')
-  if (url !== undefined && url.pathname !== '/') {
+  const { base = '', host: ownHost } = server?.publicUrl ?? {}
+  if (base !== '') {
     warn(
       ['server', 'publicUrl'],
-      `the base path ${url.pathname}`,
-      `a host of its own: every application on ${url.host} receives the session cookie and passes as same-origin`,
+      `the base path ${base}`,
+      `a host of its own: every application on ${ownHost} receives the session cookie and passes as same-origin`,
     )
   }
   for (const [index, network] of itemsOf(server?.trustedProxies)) {
-    if (network.endsWith('/0')) {
+    if (network !== 'unix' && network.prefix === 0) {
       warn(
         ['server', 'trustedProxies', index],
         'everybody',
@@ -177,7 +178,7 @@ const advisePermissions: Advice = (draft, warn) => {
 }
 
 const adviseUpstreams: Advice = ({ upstreams }, warn) => {
-  for (const [name, { url: text, signingKeys, insecureHttp }] of entriesOf(upstreams)) {
+  for (const [name, { url, signingKeys, insecureHttp }] of entriesOf(upstreams)) {
     if (name === 'trac' && signingKeys?.length === 0) {
       warn(
         ['upstreams', name],
@@ -185,11 +186,10 @@ const adviseUpstreams: Advice = ({ upstreams }, warn) => {
         'a key: without a signature the bridge in Trac refuses every request',
       )
     }
-    const url = parseUrl(text ?? '')
-    if (insecureHttp === true && url?.protocol === 'http:' && !isLoopback(url.hostname)) {
+    if (insecureHttp === true && isPlainHttp(url)) {
       warn(
         ['upstreams', name, 'insecureHttp'],
-        `plain http:// to ${url.hostname}`,
+        `plain http:// to ${url.host}`,
         'https://, unless nobody else can listen or speak on the way',
       )
     }
@@ -197,11 +197,11 @@ const adviseUpstreams: Advice = ({ upstreams }, warn) => {
 }
 
 const adviseRoutes: Advice = ({ routes, server }, warn) => {
-  const base = parseUrl(server?.publicUrl ?? '')?.pathname ?? '/'
+  const base = server?.publicUrl?.base ?? ''
   for (const [index, route] of itemsOf(routes)) {
     const at = ['routes', index]
     const { path = '', methods, query } = route
-    if (base !== '/' && (path === base || path.startsWith(`${base}/`))) {
+    if (base !== '' && (path === base || path.startsWith(`${base}/`))) {
       warn([...at, 'path'], path, `the path below ${base}, since the base path is not part of it`)
     }
     if (/^\/(?:auth(?:\/|$)|(?:login|logout)\/?$)/.test(path)) {

@@ -1,5 +1,6 @@
 /** Steps 1 to 6 of a request's way: what needs no policy and no identity to be refused (deploy/docs/requests.md#order-of-checks). */
 import { GatewayError } from '../core/errors.js'
+import type { PublicUrl } from '../core/public-url.js'
 import { belowBase } from '../request/target.js'
 import type { RequestContext, RequestHeaders, Stage } from '../request/context.js'
 import type { Client } from '../request/client-address.js'
@@ -7,32 +8,9 @@ import { scanHeaders } from '../request/headers.js'
 import type { Reply } from './reply.js'
 import type { createRequestNames } from '../request/request-id.js'
 
-/** The gateway's own address, taken apart. */
-export interface PublicAddress {
-  readonly url: string
-  readonly origin: string
-  /** As it stands in `Host`: without the scheme's own port. */
-  readonly host: string
-  /** The base path, empty text for none. */
-  readonly base: string
-  readonly secure: boolean
-}
-
-/** Takes `server.publicUrl` apart. */
-export function parsePublicUrl(publicUrl: string): PublicAddress {
-  const url = new URL(publicUrl)
-  return {
-    url: publicUrl,
-    origin: url.origin,
-    host: url.host,
-    base: url.pathname.replace(/\/$/, ''),
-    secure: url.protocol === 'https:',
-  }
-}
-
 /** What the entrance needs. */
 export interface PreconditionParts {
-  readonly address: PublicAddress
+  readonly address: PublicUrl
   readonly names: ReturnType<typeof createRequestNames>
   readonly resolveClient: (
     socket: RequestContext['request']['socket'],

@@ -1,13 +1,12 @@
 /** Connections to one upstream: kept ones for a GET without a body, one request at a time; fresh ones for all else. */
 import { Client, buildConnector } from 'undici'
-import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import type { Milliseconds } from '../core/clock.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
 
 /** Where an upstream is and how long it may take. */
 export interface ConnectionOptions {
-  /** `http(s)://host:port`, or `unix:/path`. */
-  readonly url: string
+  readonly address: UpstreamAddress
   readonly connectTimeout: Milliseconds
   /** One more is open, or one less. */
   readonly onCount: (change: 1 | -1) => void
@@ -31,20 +30,16 @@ const idleFor: Milliseconds = 10_000
 /** Bytes of answer headers. */
 const headerLimit = 64 * 1024
 
-/** Addresses have no server name (RFC 6066 §3). */
-function nameOf(hostname: string): string {
-  return isIP(hostname) === 0 && !hostname.startsWith('[') ? hostname : ''
-}
-
 /** Builds the connections; none is opened before it is needed. TLS is verified by Node's own rules. */
 export function createConnections(options: ConnectionOptions) {
-  const socketPath = options.url.startsWith('unix:') ? options.url.slice(5) : undefined
-  const origin = socketPath === undefined ? options.url : 'http://localhost'
+  const { address } = options
+  const isSocket = address.kind === 'unix'
+  const origin = isSocket ? 'http://localhost' : address.url
+  const servername = isSocket ? '' : address.serverName
   const connect = buildConnector({
     timeout: options.connectTimeout,
-    ...(socketPath === undefined ? {} : { socketPath }),
+    ...(isSocket ? { socketPath: address.path } : {}),
   })
-  const servername = nameOf(new URL(origin).hostname)
   const idle: Connection[] = []
   const open = new Set<Connection>()
   let closing = false

@@ -4,6 +4,7 @@ import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { IdentityHeaders } from '../core/identity.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
 import { watchBody } from './body-watch.js'
 import type { BodyLimits } from './body-watch.js'
 import type { Signer } from '../trac/signature.js'
@@ -21,7 +22,7 @@ export interface Upstream {
   readonly name: string
   /** Trac's servers want a type for every body, even an empty one (deploy/docs/trac.md#headers-and-bodies); Trac names one for all it serves. */
   readonly isTrac: boolean
-  readonly url: string
+  readonly address: UpstreamAddress
   readonly connections: Connections
   readonly headerRules: UpstreamHeaderRules
   readonly sign: Signer | undefined

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { Milliseconds } from '../core/clock.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Upstream } from './forward.js'
 
 /** What a tunnel needs. */
@@ -27,12 +28,10 @@ export interface TunnelParts {
 /** How often it is asked whether the session still lives. */
 const watchEvery: Milliseconds = 1000
 
-function target(url: string) {
-  if (url.startsWith('unix:')) return { request: httpRequest, at: { socketPath: url.slice(5) } }
-  const { protocol, hostname, port } = new URL(url)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const at = { host, port: Number(port) || (protocol === 'https:' ? 443 : 80), servername: host }
-  return { request: protocol === 'https:' ? httpsRequest : httpRequest, at }
+function target(address: UpstreamAddress) {
+  if (address.kind === 'unix') return { request: httpRequest, at: { socketPath: address.path } }
+  const { host, port, serverName, tls } = address
+  return { request: tls ? httpsRequest : httpRequest, at: { host, port, servername: serverName } }
 }
 
 function toBuffers(raw: readonly string[]): Buffer[] {
@@ -107,7 +106,7 @@ export function createTunnel(parts: TunnelParts) {
   }
 
   return (context: RequestContext, upstream: Upstream): void => {
-    const { request, at } = target(upstream.url)
+    const { request, at } = target(upstream.address)
     const fault = (cause: unknown): void =>
       parts.fail(context, upstream, new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause }))
     const dialled = request({

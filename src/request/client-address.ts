@@ -1,6 +1,8 @@
 /** Who is on the other end of the connection: its address and scheme, believed from trusted proxies only (deploy/docs/guides/front-proxy.md). */
-import { BlockList, SocketAddress, isIP, isIPv4 } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import type { Socket } from 'node:net'
+import { plainAddress } from '../core/network.js'
+import type { TrustedPeer } from '../core/network.js'
 import type { RequestHeaders } from './context.js'
 
 /** What is known of the client. */
@@ -14,29 +16,13 @@ export interface Client {
 /** Whether an address (or `unix`) belongs to a trusted proxy. */
 export type IsTrusted = (address: string) => boolean
 
-/** What begins an IPv6 address that carries one of IPv4, as it is usually spelt (RFC 5952 §5). */
-const mapped = '::ffff:'
-
-/** Addresses like `::ffff:10.0.0.1`, in whatever spelling, are the IPv4 address they carry. */
-function plainAddress(address: string): string {
-  if (!/ffff:/i.test(address) || isIP(address) !== 6) return address
-  const usual = new SocketAddress({ address, family: 'ipv6' }).address
-  const carried = usual.slice(mapped.length)
-  return usual.startsWith(mapped) && isIPv4(carried) ? carried : address
-}
-
-/** Compiles `server.trustedProxies`: CIDRs, single addresses and the word `unix`; nobody by default. */
-export function createTrust(proxies: readonly string[]): IsTrusted {
+/** Compiles `server.trustedProxies`: networks and the word `unix`; nobody by default. */
+export function createTrust(proxies: readonly TrustedPeer[]): IsTrusted {
   // Node's own list lets networks of IPv6 hold IPv4 addresses, too: `::/0` would be everybody.
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const proxy of proxies) {
     if (proxy === 'unix') continue
-    const [written = '', bits] = proxy.split('/')
-    const length = bits === undefined ? undefined : Number(bits)
-    const address = (length ?? 128) >= 96 ? plainAddress(written) : written
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-    if (length === undefined) lists[family].addAddress(address, family)
-    else lists[family].addSubnet(address, address === written ? length : length - 96, family)
+    lists[proxy.family].addSubnet(proxy.address, proxy.prefix, proxy.family)
   }
   const unix = proxies.includes('unix')
   return (address) => {

@@ -2,16 +2,14 @@
 import { Cluster, Redis } from 'ioredis'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
-import { parseRedisUrl } from '../config/redis-url.js'
-import type { RedisAddress } from '../config/redis-url.js'
+import type { RedisAddress } from '../core/redis-address.js'
 
 /** A client that reaches every key. */
 export type RedisClient = Redis | Cluster
 
 /** How Redis is reached. */
 export interface RedisLinkOptions {
-  /** One of the forms of `config/redis-url.ts`. */
-  readonly url: string
+  readonly address: RedisAddress
   /** PEM of the authority that signed the servers' certificates; undefined: the platform's own list. */
   readonly authority: string | undefined
   /** What every key of this gateway begins with. */
@@ -84,10 +82,8 @@ function connect(address: RedisAddress, authority: string | undefined): RedisCli
 
 /** Connects; returns at once, and goes on trying for as long as it is not closed. */
 export function connectRedis(options: RedisLinkOptions): RedisLink {
-  const address = parseRedisUrl(options.url)
-  if (address === undefined) throw new Error('session.redis.url is no address of Redis')
   const open = (): RedisClient => {
-    const client = connect(address, options.authority)
+    const client = connect(options.address, options.authority)
     client.on('error', options.onFault)
     return client
   }

@@ -47,9 +47,9 @@ export function openStorage(config: Config, now: Now, events: StorageEvents): St
     }
   }
   // Named after the cookie, so that two gateways on one Redis don't meet either.
-  const { stem } = nameCookies(server.publicUrl, identity.issuer, identity.clientId)
+  const { stem } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
   const link = connectRedis({
-    url: session.redis.url,
+    address: session.redis.url,
     authority: session.redis.authority?.value,
     prefix: `trac-gateway:${stem}:`,
     onFault: events.onFault,

@@ -31,13 +31,13 @@ const load = (text: string): Config => loadText(text, around).config
 
 void t.test('runs as it stands, with two secrets and nothing else', async (t) => {
   const config = load(gatewayYaml)
-  t.equal(config.server.publicUrl, 'http://localhost:8000/trac')
+  t.equal(config.server.publicUrl.url, 'http://localhost:8000/trac')
   t.same(config.server.listen, { host: '127.0.0.1', port: 8000 })
   t.same(config.admin.listen, { host: '127.0.0.1', port: 9464 })
   t.equal(config.identity.issuer, 'http://127.0.0.1:9000/us-east-1_Example')
   t.equal(config.identity.username.emailLocalPart, 'example.edu')
-  t.equal(config.upstreams['trac']?.url, 'http://127.0.0.1:8001')
-  t.equal(config.upstreams['api']?.url, 'http://127.0.0.1:8002')
+  t.equal(config.upstreams['trac']?.url.url, 'http://127.0.0.1:8001')
+  t.equal(config.upstreams['api']?.url.url, 'http://127.0.0.1:8002')
   t.equal(config.routes[0]?.path, '/api/**')
   t.ok(config.permissions.anonymous.includes('WIKI_VIEW'))
   t.ok(config.permissions.anonymous.every((action) => action.endsWith('_VIEW')))
@@ -58,7 +58,7 @@ void t.test('takes its addresses from the environment', async (t) => {
   }
   const { server, admin, identity, upstreams } = loadText(gatewayYaml, { env }).config
   t.same(
-    [server.publicUrl, server.listen, admin.listen, identity.issuer, identity.cognito?.domain],
+    [server.publicUrl.url, server.listen, admin.listen, identity.issuer, identity.cognito?.domain],
     [
       'http://localhost:1/x',
       { host: '127.0.0.1', port: 2 },
@@ -68,7 +68,7 @@ void t.test('takes its addresses from the environment', async (t) => {
     ],
   )
   t.same(
-    [identity.clientId, upstreams['trac']?.url, upstreams['api']?.url],
+    [identity.clientId, upstreams['trac']?.url.url, upstreams['api']?.url.url],
     ['six', 'http://127.0.0.1:7', 'http://127.0.0.1:8'],
   )
 })

@@ -180,7 +180,7 @@ const mistakes: readonly Mistake[] = [
     at: [14, 16],
     path: 'session.idleTimeout',
     found: /8 hours/,
-    wanted: /span/,
+    wanted: /duration/,
   },
   {
     name: 'a span that is too short',
@@ -982,7 +982,7 @@ function withMistake({ old, put }: Mistake): string {
 
 void t.test('the file that the mistakes are put into has none', async (t) => {
   t.same(problemsOf(base), [])
-  t.equal(loadText(minimal).config.server.publicUrl, 'https://trac.example.edu')
+  t.equal(loadText(minimal).config.server.publicUrl.url, 'https://trac.example.edu')
 })
 
 void t.test(

@@ -1,34 +1,8 @@
-/** The public address, taken apart, and who may come in by which Host and scheme. */
+/** Who may come in by which Host and scheme. */
 import t from 'tap'
-import { parsePublicUrl } from '../../src/edge/preconditions.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { ask, codeOf } from '../fixtures/wire.js'
-
-const parsed: readonly (readonly [
-  url: string,
-  origin: string,
-  host: string,
-  base: string,
-  secure: boolean,
-])[] = [
-  ['https://trac.example.edu/trac', 'https://trac.example.edu', 'trac.example.edu', '/trac', true],
-  ['https://trac.example.edu', 'https://trac.example.edu', 'trac.example.edu', '', true],
-  ['https://trac.example.edu/', 'https://trac.example.edu', 'trac.example.edu', '', true],
-  [
-    'https://trac.example.edu:443/a/b',
-    'https://trac.example.edu',
-    'trac.example.edu',
-    '/a/b',
-    true,
-  ],
-  ['http://localhost:8000/trac', 'http://localhost:8000', 'localhost:8000', '/trac', false],
-]
-for (const [url, origin, host, base, secure] of parsed) {
-  void t.test(`${url} is taken apart`, async (t) => {
-    t.strictSame(parsePublicUrl(url), { url, origin, host, base, secure })
-  })
-}
 
 const upstream = await startUpstream()
 const port = await freePort()

@@ -57,7 +57,7 @@ async function stage(t: Test) {
     onFault: () => undefined,
   })
   t.teardown(() => keeping.close())
-  const context = { ...session, ...identity, publicUrl: server.publicUrl }
+  const context = { ...session, ...identity, publicUrl: server.publicUrl.url }
   // Sign-ins as a gateway leaves them in Redis, all with tokens that end at one instant.
   const signIns = createSessions({
     store: keeping.store(createSealer('session', context)),
@@ -75,7 +75,7 @@ async function stage(t: Test) {
     onRenewal: () => undefined,
   })
   const subject = String(provider.person['sub'])
-  const { session: name } = nameCookies(server.publicUrl, identity.issuer, identity.clientId)
+  const { session: name } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
   // Few enough that a busy machine answers each within the gateways' limits for Redis and for the provider.
   const agent = new Agent({ keepAlive: true, maxSockets: 96 })
   t.teardown(() => agent.destroy())

@@ -21,7 +21,7 @@ void t.test('its lines of gateway.yaml make a configuration, for each front prox
     const text = block('yaml').replace('forwardAuth: nginx', `forwardAuth: ${dialect}`)
     const { config } = loadText(`${text}\n${rest}`)
     t.equal(config.server.forwardAuth, dialect)
-    t.strictSame(config.server.trustedProxies, ['127.0.0.1'])
+    t.same(config.server.trustedProxies, [{ address: '127.0.0.1', prefix: 32, family: 'ipv4' }])
   }
 })
 

@@ -1,6 +1,7 @@
 /** Whose address and scheme count: forwarding headers of trusted proxies, read from the nearest hop outward. */
 import type { Socket } from 'node:net'
 import t from 'tap'
+import { trustedPeer } from '../../src/core/network.js'
 import { createClientResolver, createTrust } from '../../src/request/client-address.js'
 import type { RequestHeaders } from '../../src/request/context.js'
 
@@ -15,7 +16,10 @@ const socketOf = (remoteAddress: string | undefined, encrypted = false): Socket 
   ) as unknown as Socket
 
 function resolve(trusted: readonly string[], peer: string | undefined, said: Said, unix = false) {
-  const resolver = createClientResolver(createTrust(trusted), unix)
+  const resolver = createClientResolver(
+    createTrust(trusted.map((text) => trustedPeer.parse(text)!)),
+    unix,
+  )
   return resolver(socketOf(peer), { ...none, ...said } as RequestHeaders)
 }
 

@@ -5,6 +5,7 @@ import { startRedis } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
 import { GatewayError } from '../../src/core/errors.js'
 import type { Principal, Profile } from '../../src/core/identity.js'
+import { redisAddress } from '../../src/core/redis-address.js'
 import { connectRedis } from '../../src/session/redis.js'
 import { createSharedLog } from '../../src/session/redis-revocations.js'
 import { createRedisStore } from '../../src/session/redis-store.js'
@@ -56,7 +57,7 @@ async function stage(t: Test) {
   const begin = (): Sessions => {
     const now = () => state.now
     const link = connectRedis({
-      url: redis.url,
+      address: redisAddress.parse(redis.url)!,
       authority: undefined,
       prefix,
       onFault: () => undefined,

@@ -1,7 +1,7 @@
 /** The address of Redis: each form read as written, and nothing else taken. */
 import t from 'tap'
 import { assert, property, string } from 'fast-check'
-import { parseRedisUrl } from '../../src/config/redis-url.js'
+import { redisAddress } from '../../src/core/redis-address.js'
 
 await t.test('each form', async (t) => {
   const bare = { tls: false, username: undefined, password: undefined, db: 0, master: '' }
@@ -49,7 +49,7 @@ await t.test('each form', async (t) => {
       },
     ],
   ]
-  for (const [url, address] of forms) t.same(parseRedisUrl(url), address, url)
+  for (const [url, address] of forms) t.same(redisAddress.parse(url), address, url)
 })
 
 await t.test('nothing else', async (t) => {
@@ -77,7 +77,7 @@ await t.test('nothing else', async (t) => {
     'redis://user@pass@cache',
     'REDIS://cache',
   ]
-  for (const url of others) t.equal(parseRedisUrl(url), undefined, JSON.stringify(url))
+  for (const url of others) t.equal(redisAddress.parse(url), undefined, JSON.stringify(url))
 })
 
 await t.test('a user and a password of any text come back as they were', async (t) => {
@@ -85,10 +85,10 @@ await t.test('a user and a password of any text come back as they were', async (
   assert(
     property(text, text, (user, password) => {
       const url = `redis://${encodeURIComponent(user)}:${encodeURIComponent(password)}@cache`
-      const address = parseRedisUrl(url)
+      const address = redisAddress.parse(url)
       t.equal(address?.username, user)
       t.equal(address?.password, password)
     }),
   )
-  assert(property(string(), (junk) => void parseRedisUrl(`redis://${junk}`)))
+  assert(property(string(), (junk) => void redisAddress.parse(`redis://${junk}`)))
 })

@@ -1,0 +1,19 @@
+/** Sizes: `4000B`, `64KiB`, `10MiB`, `1GiB`. */
+import type { TextKind } from '../../core/text-kind.js'
+import { unitKind } from './units.js'
+
+/** A number of bytes. */
+export type Bytes = number
+
+/** A size, in bytes. */
+export const sizeKind: TextKind<Bytes> = unitKind(
+  {
+    name: 'size',
+    wanted: 'a size with its unit, such as 4000B, 64KiB, 10MiB or 1GiB',
+    hint: (text) =>
+      /^\d+ ?[kKmMgG]i?[bB]?$/.test(text)
+        ? 'a size in KiB, MiB or GiB (1 KiB is 1024 bytes), without a space'
+        : undefined,
+  },
+  { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 },
+)
