@@ -1,12 +1,11 @@
 # trac-gateway as an image: non-root, runs with a read-only root file system. Holds no configuration:
 # mount gateway.yaml and its secrets (deploy/compose.yaml shows all of it).
 #
-# The base is pinned by tag only: this file was written where no registry answers, so that no digest
-# could be learned. To pin it, ask for the digest of the tag
-#   docker buildx imagetools inspect node:24-bookworm-slim --format '{{.Manifest.Digest}}'
-# and write node:24-bookworm-slim@sha256:… in both FROM lines. deploy/test-image builds this very file.
+# The base is pinned by tag and digest (Node 24.21.0 of October 2026, the index of all platforms). The digest was taken from
+# public build files that pin this tag: where this was written no registry could be asked. deploy/pin-base-image
+# asks one and moves the digest, at each release (deploy/docs/releasing.md). deploy/test-image builds this very file.
 
-FROM node:24-bookworm-slim AS build
+FROM node:24-bookworm-slim@sha256:d6aa754f16b3197301076f047b5def2f02ea1dbbc2ca920407d46d7ec7f87b20 AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
@@ -15,7 +14,7 @@ COPY src ./src
 # The demo runs from a checkout: its provider is a development dependency.
 RUN npm run build && rm -rf dist/demo && npm prune --omit=dev --ignore-scripts
 
-FROM node:24-bookworm-slim
+FROM node:24-bookworm-slim@sha256:d6aa754f16b3197301076f047b5def2f02ea1dbbc2ca920407d46d7ec7f87b20
 ENV NODE_ENV=production
 # Inside the container all addresses, so that Prometheus and probes come in; never publish this port.
 ENV TRAC_GATEWAY_ADMIN_LISTEN=0.0.0.0:9464

@@ -25,7 +25,7 @@ async function serve(path: string): Promise<number> {
   return 0
 }
 
-/** The demo's parts are development dependencies: an image has none of them. */
+/** The demo's parts are development dependencies: neither an image nor a package has them. */
 async function demo(): Promise<number> {
   let runDemo: RunDemo
   try {
@@ -83,6 +83,13 @@ function createProgram(finish: (code: number) => void): Command {
     .action(async (options: { user: string; config: string; json: boolean }) =>
       finish(await revoke(options.config, { ...options, env: process.env })),
     )
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => {
+      process.stdout.write(`${readVersion()}\n`)
+      finish(0)
+    })
   program
     .command('demo')
     .description(

@@ -73,7 +73,8 @@ await t.test('wrong usage exits with 2, help and version with 0', async (t) => {
   t.equal((await run(['check', '--no-such-option'])).code, 2)
   t.equal((await run(['nonsense', 'words'])).code, 2)
   t.equal((await run(['--help'])).code, 0)
-  t.match(await run(['--version']), { code: 0, out: /^\d+\.\d+\.\d+/ })
+  t.match(await run(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
+  t.match(await run(['version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
 })
 
 await t.test('it serves without a command, and ends with 0 at SIGTERM', async (t) => {
