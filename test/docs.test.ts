@@ -55,6 +55,20 @@ await t.test('the generated files are what `npm run docs` would write', async (t
   }
 })
 
+await t.test('every dependency has its reason in one line, and no other has one', async (t) => {
+  const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Record<
+    'dependencies' | 'devDependencies',
+    Record<string, string>
+  >
+  const named = (file: string) =>
+    [...(read(file).split(/^## .*dependencies$/im)[1] ?? '').matchAll(/^\| ([@\w/-]+) +\| \w/gm)]
+      .map(([, name = '']) => name)
+      .filter((name) => name !== 'package')
+      .toSorted()
+  t.strictSame(named('README.md'), Object.keys(dependencies).toSorted())
+  t.strictSame(named('.github/CONTRIBUTING.md'), Object.keys(devDependencies).toSorted())
+})
+
 await t.test('only what stands between the markers is renewed', async (t) => {
   const text = 'a\n<!-- x:begin -->old<!-- x:end -->\nb\n'
   t.equal(replaceBetween(text, 'x', 'new'), 'a\n<!-- x:begin -->\n\nnew\n\n<!-- x:end -->\nb\n')
