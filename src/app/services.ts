@@ -3,8 +3,7 @@ import type { Logger } from 'pino'
 import { createGrants, anonymousGrants } from '../authorize/grants.js'
 import { compileRoutes, unmatchedRoute } from '../authorize/compile-routes.js'
 import { createRouter } from '../authorize/router.js'
-import { tracActions } from '../trac/permissions.js'
-import { configuredGroups } from '../config/names.js'
+import { forbiddenNames } from '../config/names.js'
 import type { Config } from '../config/schema.js'
 import { createSigner } from '../trac/signature.js'
 import { createConnections } from '../forward/connections.js'
@@ -65,11 +64,7 @@ function createPeople(config: Config, routes: readonly Route[]) {
     emailLocalPart: identity.username.emailLocalPart,
     case: identity.username.case,
     machineNames: Object.values(identity.machines).map((machine) => machine.username),
-    forbidden: [
-      ...Object.keys(tracActions),
-      ...configuredGroups(config),
-      ...Object.values(permissions.groups).flat(),
-    ],
+    forbidden: forbiddenNames(config),
     email: identity.email,
     prefixes: identity.additionalIssuers.map((other) => other.prefix),
   })

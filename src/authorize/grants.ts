@@ -1,6 +1,6 @@
 /** Groups and claims become Trac actions, expanded as Trac expands them (deploy/docs/guides/permissions.md#permissions). */
 import type { Grant } from '../core/identity.js'
-import { expandActions } from '../trac/permissions.js'
+import { actionPattern, expandActions, isAdministrative } from '../trac/permissions.js'
 
 /** The part of the configuration that grants. */
 export interface PermissionRules {
@@ -16,14 +16,13 @@ export interface Granted {
   readonly grants: readonly Grant[]
 }
 
-const action = /^[A-Z][A-Z0-9_]*$/
-const administrative = /^(?:TRAC_ADMIN|.*_ADMIN|PERMISSION_.*)$/
+const action = new RegExp(actionPattern)
 
 /** Which actions a `trac_permissions` claim may add. */
 function claimFilter(rule: PermissionRules['fromClaims']): (name: string) => boolean {
   if (rule === 'all') return () => true
   if (rule === 'none') return () => false
-  if (rule === 'nonAdmin') return (name) => !administrative.test(name)
+  if (rule === 'nonAdmin') return (name) => !isAdministrative(name)
   const listed = new Set(rule)
   return (name) => listed.has(name)
 }

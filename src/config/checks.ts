@@ -3,7 +3,8 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'
 import { isLoopback, isLoopbackForBrowsers, parseUrl } from '../core/host.js'
-import { configuredGroups, foldName, nameFault } from './names.js'
+import { forbiddenNames } from './names.js'
+import { foldName, judgeName } from '../trac/user-names.js'
 import { suggest } from './problems.js'
 import type { Path, Report } from './problems.js'
 import type { Config, Pem } from './schema.js'
@@ -176,7 +177,8 @@ const checkClients: Check = ({ identity }, report) => {
 
 const checkNames: Check = (draft, report) => {
   const { identity } = draft
-  const groups = new Set([...configuredGroups(draft)].map(foldName))
+  const forbidden = forbiddenNames(draft)
+  const nameCase = identity?.username?.case ?? 'keep'
   const taken = new Map<string, string>()
   const named = [
     ...entriesOf(identity?.username?.aliases).map(
@@ -188,11 +190,8 @@ const checkNames: Check = (draft, report) => {
   ]
   for (const [path, name] of named) {
     if (name === undefined) continue
-    const fault = nameFault(name, groups)
-    if (fault !== undefined) report(path, `a name ${fault}`, 'a name that Trac can use')
-    if (identity?.username?.case === 'lower' && /[^\x20-\x7e]/.test(name)) {
-      report(path, 'a name beyond ASCII', 'an ASCII name, since username.case is lower')
-    }
+    const judged = judgeName(name, nameCase, forbidden)
+    if ('fault' in judged) report(path, `a name that ${judged.fault}`, 'a name that Trac can use')
     const folded = foldName(name)
     const before = taken.get(folded)
     if (before !== undefined) {

@@ -7,6 +7,7 @@ import { publicUrl } from '../core/public-url.js'
 import { redisAddress } from '../core/redis-address.js'
 import type { TextKind } from '../core/text-kind.js'
 import { upstreamAddress } from '../core/upstream-address.js'
+import { actionPattern } from '../trac/permissions.js'
 import { durationKind } from './kinds/duration.js'
 import { filePath } from './kinds/file-path.js'
 import { issuerKind } from './kinds/issuer.js'
@@ -190,7 +191,7 @@ const computed = <T extends TSchema>(schema: T, rule: string): TUnsafe<Static<T>
   leaf({ ...keyOf(schema), computed: rule })
 
 const action = text('A Trac action, or one that a plugin adds.', {
-  pattern: '^[A-Z][A-Z0-9_]*$',
+  pattern: actionPattern,
   wanted: 'a permission in capitals, such as WIKI_VIEW',
 })
 const groupPattern = '^[^\\s\\p{C}](?:[^\\p{C}\\p{Zl}\\p{Zp}]*[^\\s\\p{C}])?$'

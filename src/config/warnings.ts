@@ -1,5 +1,5 @@
 /** What can be run but should be thought about; `check` says it, nothing refuses it. */
-import { tracActions } from '../trac/permissions.js'
+import { isAdministrative, tracActions } from '../trac/permissions.js'
 import { isPlainHttp } from './checks.js'
 import type { Given } from './checks.js'
 import { isCognitoIssuer } from './complete.js'
@@ -7,7 +7,8 @@ import { entriesOf, itemsOf } from './draft.js'
 import type { Draft } from './draft.js'
 import { isLoopback } from '../core/host.js'
 import { suggest } from './problems.js'
-import type { Path, Report } from './problems.js'
+import type { Report } from './problems.js'
+import { actionLists } from './names.js'
 import type { Config } from './schema.js'
 
 type Advice = (draft: Draft<Config>, warn: Report, given: Given) => void
@@ -119,35 +120,6 @@ const adviseSession: Advice = ({ session }, warn, given) => {
   }
 }
 
-/** Every list of actions, with its place. */
-function actionLists(draft: Draft<Config>): [Path, readonly (string | undefined)[]][] {
-  const { permissions, identity, routes } = draft
-  const claimed = permissions?.fromClaims
-  return [
-    ...entriesOf(permissions?.groups).map(([name, list]): [Path, typeof list] => [
-      ['permissions', 'groups', name],
-      list,
-    ]),
-    [['permissions', 'authenticated'], permissions?.authenticated ?? []],
-    [['permissions', 'anonymous'], permissions?.anonymous ?? []],
-    [['permissions', 'fromClaims'], typeof claimed === 'object' ? claimed : []],
-    ...itemsOf(identity?.additionalIssuers).flatMap(([index, { groups }]) =>
-      entriesOf(groups).map(([name, list]): [Path, typeof list] => [
-        ['identity', 'additionalIssuers', index, 'groups', name],
-        list,
-      ]),
-    ),
-    ...itemsOf(routes).flatMap(
-      ([index, { require }]): [Path, readonly (string | undefined)[]][] => [
-        [['routes', index, 'require', 'anyPermission'], require?.anyPermission ?? []],
-        [['routes', index, 'require', 'allPermissions'], require?.allPermissions ?? []],
-      ],
-    ),
-  ]
-}
-
-const administrative = /_ADMIN$|^PERMISSION_/
-
 const advisePermissions: Advice = (draft, warn) => {
   const seen = new Set<string>()
   for (const [path, list] of actionLists(draft)) {
@@ -164,7 +136,7 @@ const advisePermissions: Advice = (draft, warn) => {
   }
   for (const everybody of ['anonymous', 'authenticated'] as const) {
     for (const [index, action] of itemsOf(draft.permissions?.[everybody])) {
-      if (!administrative.test(action)) continue
+      if (!isAdministrative(action)) continue
       warn(['permissions', everybody, index], `${action} for everybody`, 'it for a group only')
     }
   }

@@ -96,3 +96,11 @@ export function expandActions(actions: Iterable<string>): Set<string> {
   }
   return expanded
 }
+
+/** What an action is written like. */
+export const actionPattern = '^[A-Z][A-Z0-9_]*$'
+
+const administrative = /^(?:.*_ADMIN|PERMISSION_.*)$/
+
+/** Whether an action is for administrators: it governs a part of Trac, or who may do what. */
+export const isAdministrative = (action: string): boolean => administrative.test(action)

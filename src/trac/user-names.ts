@@ -1,17 +1,77 @@
 /** From a profile to the one name a person has in Trac, or to a refusal: never to a second-best name (deploy/docs/guides/permissions.md#names). */
 import { GatewayError } from '../core/errors.js'
 import type { Profile } from '../core/identity.js'
+import { tracActions } from './permissions.js'
+
+/** Whether names are kept as they come, or put in lower case. */
+export type NameCase = 'keep' | 'lower'
+
+/** Words that mean something else in Trac, folded, with what they mean. */
+export type ForbiddenNames = ReadonlyMap<string, string>
+
+/** A user name that Trac can use, or why it cannot: words that follow "the user name". */
+export type JudgedName = { readonly name: string } | { readonly fault: string }
+
+/** The longest user name, in characters (code points). */
+const maxNameLength = 255
+/** Control, format, surrogate, line and paragraph characters: invisible, or a line end to somebody. */
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
+/** What `case: lower` takes: elsewhere lower case depends on the language. */
+const ascii = /^[\x21-\x7e]*$/
+
+/** The form in which two names are compared. Upper case first: a dotless i and a sharp s only meet there. */
+export const foldName = (name: string): string => name.toUpperCase().toLowerCase()
+
+const lengthOf = (text: string): number => Array.from(text).length
+
+/**
+ * The names that nobody can have: Trac would read them as a right, a group or everybody.
+ * @param groups every group that the configuration names
+ * @param actions every action that the configuration names
+ */
+export function forbidNames(groups: Iterable<string>, actions: Iterable<string>): ForbiddenNames {
+  const named = (words: Iterable<string>, meaning: string): [string, string][] =>
+    Array.from(words, (word) => [foldName(word), meaning])
+  return new Map([
+    ...named(groups, 'is a group of the configuration'),
+    ...named(actions, 'is a permission that the configuration names'),
+    ...named(Object.keys(tracActions), 'is a permission of Trac'),
+    ...named(['anonymous', 'authenticated'], 'is a word by which Trac means other people'),
+  ])
+}
+
+/**
+ * The one judge of user names, for `check` and for each request: a name stops here that looks like
+ * another, that a header's reader cuts or splits, or that means something else in Trac. An e-mail
+ * address is judged elsewhere: it needs `email_verified`.
+ */
+export function judgeName(raw: string, nameCase: NameCase, forbidden: ForbiddenNames): JudgedName {
+  const fault = faultOf(raw) ?? forbidden.get(foldName(raw))
+  if (fault !== undefined) return { fault }
+  if (nameCase === 'keep') return { name: raw }
+  return ascii.test(raw)
+    ? { name: raw.toLowerCase() }
+    : { fault: 'is not of visible ASCII characters alone, as username.case: lower wants it' }
+}
+
+function faultOf(name: string): string | undefined {
+  if (name === '') return 'is empty'
+  if (lengthOf(name) > maxNameLength) return `has more than ${maxNameLength} characters`
+  if (invisible.test(name)) return 'has a control or format character'
+  if (name.normalize('NFKC') !== name) return 'has a character that looks like another one (NFKC)'
+  if (name.trim() !== name) return 'has white space at an end'
+  return name.includes(',') ? 'has a comma' : undefined
+}
 
 /** The rules for names, from the configuration. */
 export interface NameRules {
   /** By `sub` of the main issuer, or `issuer#sub`. */
   readonly aliases: Readonly<Record<string, string>>
   readonly emailLocalPart: string | false
-  readonly case: 'keep' | 'lower'
+  readonly case: NameCase
   /** Names of machines. */
   readonly machineNames: readonly string[]
-  /** Trac actions and groups of the configuration: Trac would read such a name as a right or a group. */
-  readonly forbidden: readonly string[]
+  readonly forbidden: ForbiddenNames
   readonly email: 'verified' | 'any'
   /** Prefixes of additional issuers: no name of the main one may begin like theirs. */
   readonly prefixes: readonly string[]
@@ -37,21 +97,9 @@ export interface Naming {
   fullNameOf(profile: Profile): string | undefined
 }
 
-const maxNameLength = 255
-/** Control, format, surrogate, line and paragraph characters: invisible, or a line end to somebody. */
-const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
-const whiteEnds = /^\s|\s$/u
-const ascii = /^[\x21-\x7e]+$/
 /** One address: no list, no white space, nothing invisible (RFC 5321 §4.5.3.1.3 for the length). */
 const address = /^[^\s,@<>"\p{C}]+@[^\s,@<>"\p{C}]+$/u
 const maxAddressLength = 254
-/** Names with a meaning of their own in Trac. */
-const builtin = ['anonymous', 'authenticated']
-
-/** The form in which two names are compared; upper case first, since a dotless i and a sharp s only meet there. */
-function fold(name: string): string {
-  return name.toUpperCase().toLowerCase()
-}
 
 function refuse(detail: string): never {
   throw new GatewayError('ERR_NAME_REFUSED', { detail })
@@ -60,30 +108,15 @@ function refuse(detail: string): never {
 /** Compiles the rules. */
 export function createNaming(rules: NameRules): Naming {
   const aliases = new Map(Object.entries(rules.aliases))
-  const reserved = new Set([...aliases.values(), ...rules.machineNames].map(fold))
-  const forbidden = new Set([...builtin, ...rules.forbidden].map(fold))
+  const reserved = new Set([...aliases.values(), ...rules.machineNames].map(foldName))
 
-  const check = (name: string): string => {
-    if (name === '') refuse('The user name is empty.')
-    if (name.length > maxNameLength) refuse('The user name is too long.')
-    if (invisible.test(name)) refuse('The user name has an invisible character.')
-    if (whiteEnds.test(name)) refuse('The user name begins or ends with white space.')
-    if (name.includes(',')) refuse('The user name has a comma.')
-    if (name.normalize('NFKC') !== name) refuse('The user name has a look-alike character.')
-    if (forbidden.has(fold(name))) {
-      refuse(`“${name}” is a permission or a group, not a user name.`)
-    }
-    return name
+  const finalName = (raw: string): string => {
+    const judged = judgeName(raw, rules.case, rules.forbidden)
+    return 'name' in judged ? judged.name : refuse(`The user name ${judged.fault}.`)
   }
-  const inCase = (name: string): string => {
-    if (rules.case === 'keep') return name
-    if (!ascii.test(name))
-      refuse('Only ASCII user names are allowed here (identity.username.case).')
-    return name.toLowerCase()
-  }
-  const prefixes = rules.prefixes.map(fold)
+  const prefixes = rules.prefixes.map(foldName)
   const isPrefixed = (name: string): boolean =>
-    prefixes.some((prefix) => fold(name).startsWith(prefix))
+    prefixes.some((prefix) => foldName(name).startsWith(prefix))
   const aliasOf = (subject: string, source: NameSource): string | undefined =>
     aliases.get(`${source.issuer}#${subject}`) ?? (source.main ? aliases.get(subject) : undefined)
   const localPart = (profile: Profile, domain: string): string => {
@@ -106,18 +139,18 @@ export function createNaming(rules: NameRules): Naming {
   return {
     nameOf(profile, source) {
       const alias = aliasOf(profile.subject, source)
-      if (alias !== undefined) return check(inCase(alias))
+      if (alias !== undefined) return finalName(alias)
       const raw =
         rules.emailLocalPart !== false && source.main
           ? localPart(profile, rules.emailLocalPart)
           : claimed(profile)
-      const name = check(inCase(source.prefix + raw))
-      if (reserved.has(fold(name)) || (source.main && isPrefixed(name))) {
+      const name = finalName(source.prefix + raw)
+      if (reserved.has(foldName(name)) || (source.main && isPrefixed(name))) {
         throw new GatewayError('ERR_NAME_RESERVED')
       }
       return name
     },
-    checkMachineName: (name) => check(inCase(name)),
+    checkMachineName: finalName,
     hasAlias: (subject, source) => aliasOf(subject, source) !== undefined,
     emailOf({ email, emailVerified }) {
       if (email === undefined || email.length > maxAddressLength || !address.test(email)) {
@@ -127,7 +160,7 @@ export function createNaming(rules: NameRules): Naming {
     },
     fullNameOf({ name }) {
       const text = name?.normalize('NFC')
-      return text === undefined || text.length > maxNameLength || invisible.test(text)
+      return text === undefined || lengthOf(text) > maxNameLength || invisible.test(text)
         ? undefined
         : text
     },

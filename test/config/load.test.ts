@@ -669,7 +669,7 @@ const mistakes: readonly Mistake[] = [
     put: '{ s-1: Staff }',
     at: [11, 21],
     path: 'identity.username.aliases.s-1',
-    found: /group of this/,
+    found: /group of the configuration/,
     wanted: /can use/,
   },
   {
@@ -678,7 +678,7 @@ const mistakes: readonly Mistake[] = [
     put: 'username: Anonymous',
     at: [9, 24],
     path: 'identity.machines.bot-1.username',
-    found: /means somebody else/,
+    found: /means other people/,
     wanted: /can use/,
   },
   {
@@ -705,8 +705,8 @@ const mistakes: readonly Mistake[] = [
     put: 'aliases: { s-1: zoë }\n    case: lower',
     at: [11, 21],
     path: 'identity.username.aliases.s-1',
-    found: /beyond ASCII/,
-    wanted: /ASCII name/,
+    found: /ASCII characters alone/,
+    wanted: /can use/,
   },
   {
     name: 'a further provider without prefix',

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { GatewayError } from '../../src/core/errors.js'
 import type { Profile } from '../../src/core/identity.js'
-import { createNaming } from '../../src/trac/user-names.js'
+import { createNaming, foldName, forbidNames, judgeName } from '../../src/trac/user-names.js'
 import type { NameRules, NameSource } from '../../src/trac/user-names.js'
 
 const main: NameSource = { issuer: 'https://idp.example', main: true, prefix: '' }
@@ -13,7 +13,7 @@ const rules: NameRules = {
   emailLocalPart: false,
   case: 'keep',
   machineNames: ['ci-bot'],
-  forbidden: ['WIKI_VIEW', 'TRAC_ADMIN', 'LEARNING_PARTICIPATE', 'admins', 'Teachers'],
+  forbidden: forbidNames(['admins', 'Teachers'], ['LEARNING_PARTICIPATE']),
   email: 'verified',
   prefixes: ['partner-'],
 }
@@ -49,6 +49,7 @@ await t.test('a usual name stays as it is', (t) => {
     'o’neil',
     'a b',
     'x'.repeat(255),
+    '𠀀'.repeat(255),
     '日本',
     'Σίσυφος',
     'admins2',
@@ -66,6 +67,7 @@ await t.test('names that could be read as somebody or something else are refused
     ['none', undefined],
     ['empty', ''],
     ['too long', 'x'.repeat(256)],
+    ['too long beyond the first plane', '𠀀'.repeat(256)],
     ['everybody', 'anonymous'],
     ['everybody, in another case', 'Anonymous'],
     ['everybody signed in', 'AUTHENTICATED'],
@@ -235,5 +237,41 @@ await t.test('a full name is told composed, and not at all if it is odd', (t) =>
     ['x'.repeat(256), undefined],
   ]
   for (const [name, expected] of cases) t.equal(fullNameOf(person({ name })), expected)
+  t.end()
+})
+
+await t.test('the judge says why a name cannot be used', (t) => {
+  const forbidden = forbidNames(['staff'], ['LEARNING_PARTICIPATE'])
+  const refused: readonly (readonly [name: string, why: RegExp])[] = [
+    ['', /empty/],
+    ['x'.repeat(256), /more than 255/],
+    ['Anonymous', /means other people/],
+    ['AUTHENTICATED', /means other people/],
+    ['trac_admin', /permission of Trac/],
+    ['learning_participate', /permission that the configuration names/],
+    ['Staff', /group/],
+    ['a,b', /comma/],
+    ['a ', /white space/],
+    ['a\nb', /control or format/],
+    ['a\u200Db', /control or format/],
+    ['a\u2028b', /control or format/],
+    ['\uD800', /control or format/],
+    ['ﬁ', /NFKC/],
+    ['a\u0301', /NFKC/],
+  ]
+  for (const [name, why] of refused) {
+    const judged = judgeName(name, 'keep', forbidden)
+    // Named by its length: some of these names would break the report itself.
+    t.match('fault' in judged && judged.fault, why, `${why}, ${name.length}`)
+  }
+  t.same(judgeName('Zoë', 'keep', forbidden), { name: 'Zoë' })
+  t.same(judgeName('Alice', 'lower', forbidden), { name: 'alice' })
+  t.match(judgeName('zoë', 'lower', forbidden), { fault: /ASCII/ })
+  t.end()
+})
+
+await t.test('two spellings of one name are one', (t) => {
+  t.equal(foldName('ALICE'), foldName('alice'))
+  t.equal(foldName('straße'), foldName('STRASSE'))
   t.end()
 })
