@@ -1,5 +1,5 @@
 /** The generated reference equals the code, both ways, and can be renewed. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { renewReference, replaceBetween } from '../src/cli/reference.js'
 import { listKeys } from '../src/config/docs.js'
@@ -53,6 +53,17 @@ await t.test('the generated files are what `npm run docs` would write', async (t
     if (file.endsWith('.json')) t.same(JSON.parse(read(file)), JSON.parse(text), file)
     else t.equal(read(file), text, `${file}: run \`npm run docs\``)
   }
+})
+
+await t.test('the reference has every endpoint that the code names', async (t) => {
+  const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.ts') && !name.startsWith('demo/'),
+  )
+  const named = sources.flatMap((name) =>
+    [...read(`src/${name}`).matchAll(/['`](\/auth\/[\w.-]+)['`]/g)].map(([, path = '']) => path),
+  )
+  t.ok(new Set(named).size >= 8)
+  for (const path of new Set(named)) t.ok(page('endpoints').includes(path), path)
 })
 
 await t.test('every dependency has its reason in one line, and no other has one', async (t) => {

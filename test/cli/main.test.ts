@@ -2,7 +2,7 @@
 import t from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -75,6 +75,17 @@ await t.test('wrong usage exits with 2, help and version with 0', async (t) => {
   t.equal((await run(['--help'])).code, 0)
   t.match(await run(['--version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
   t.match(await run(['version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
+})
+
+await t.test('the reference has every command, and no other', async (t) => {
+  const { out } = await run(['--help'])
+  const commands = [...(out.split('Commands:')[1] ?? '').matchAll(/^  ([a-z]+)/gm)]
+  const page = await readFile('deploy/docs/reference/commands.md', 'utf8')
+  const listed = [...page.matchAll(/^\| `trac-gateway ([a-z]+)/gm)]
+  t.strictSame(
+    listed.map(([, name]) => name).toSorted(),
+    commands.flatMap(([, name = '']) => (name === 'help' ? [] : [name])).toSorted(),
+  )
 })
 
 await t.test('it serves without a command, and ends with 0 at SIGTERM', async (t) => {

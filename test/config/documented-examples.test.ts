@@ -1,0 +1,48 @@
+/** What README and guides show of gateway.yaml can be started with. */
+import t from 'tap'
+import { readFileSync, readdirSync } from 'node:fs'
+import { parse, stringify } from 'yaml'
+import { loadText, minimal } from '../fixtures/config.js'
+
+const guides = 'deploy/docs/guides'
+const pages = ['README.md', ...readdirSync(guides).map((name) => `${guides}/${name}`)]
+
+/** Secrets that the examples name. */
+const around = {
+  env: { REDIS_URL: 'rediss://redis.example.edu:6380' },
+  files: { '/run/secrets/session': 'a'.repeat(48), '/run/secrets/signing': 'b'.repeat(48) },
+}
+
+type Tree = Readonly<Record<string, unknown>>
+
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** One tree over another, key by key. */
+function over(below: unknown, above: unknown): unknown {
+  if (!isTree(below) || !isTree(above)) return above
+  const keys = new Set([...Object.keys(below), ...Object.keys(above)])
+  return Object.fromEntries(
+    [...keys].map((key) => [key, key in above ? over(below[key], above[key]) : below[key]]),
+  )
+}
+
+const examples = pages.flatMap((page) =>
+  [...readFileSync(page, 'utf8').matchAll(/^```yaml\n([^]*?)^```$/gm)].map(
+    ([, text = '']) => [page, text] as const,
+  ),
+)
+
+await t.test('there are examples', async (t) => {
+  t.ok(examples.length >= 4)
+})
+
+for (const [page, text] of examples) {
+  await t.test(`an example of ${page} is right`, async (t) => {
+    // The README has a whole file, a guide has parts of one.
+    const api = { upstreams: { api: { url: 'http://127.0.0.1:8002' } } }
+    const whole =
+      page === 'README.md' ? text : stringify(over(over(parse(minimal), api), parse(text)))
+    t.doesNotThrow(() => loadText(whole, around))
+  })
+}
