@@ -3,7 +3,7 @@
 
 One file for the `plugins/` folder of a Trac environment: Trac 1.4 on Python 2.7, Trac 1.6 on
 Python 3.8 and later, nothing beside Trac and the standard library. Invariant: no page, file or
-error of this environment is served to a request whose signature does not hold.
+error of this environment is served to a request without a valid signature.
 """
 
 import base64
@@ -403,7 +403,7 @@ class TracGateway(Component):
         if not any(hmac.compare_digest(signature, signature_of(keys[kid], signed_text(
                 [b'trac-gateway-v1', kid, signed_at, expires_at, nonce, method, host, path,
                  wire(environ, 'QUERY_STRING')] + identity))) for path in paths):
-            raise Refused('X-Trac-Signature does not hold for this request: it was signed for'
+            raise Refused('X-Trac-Signature is not valid for this request: it was signed for'
                           ' another target, host, method or user, or with another secret.')
         signed_at, expires_at = int(signed_at), int(expires_at)
         if not signed_at <= expires_at <= signed_at + LONGEST_LIFETIME:

@@ -40,7 +40,7 @@ export const errors = {
   ERR_CALLBACK_MALFORMED: row(
     400,
     'bad_request',
-    'This address is only for the way back from sign-in.',
+    'This address is only for coming back from sign-in.',
   ),
   ERR_LOGIN_UNKNOWN: row(
     400,
@@ -51,7 +51,7 @@ export const errors = {
   ERR_LOGIN_LOOP: row(
     400,
     'bad_request',
-    'Sign-in was asked for again and again. The browser may not be keeping our cookie.',
+    'Sign-in was asked for again and again. The browser may not keep our cookie.',
   ),
   ERR_LOGIN_REQUIRED: row(401, 'unauthorized', 'Please sign in.'),
   ERR_CREDENTIAL_NOT_ACCEPTED: row(
@@ -77,7 +77,7 @@ export const errors = {
     'unauthorized',
     'The token is signed with a key the provider does not list.',
   ),
-  ERR_TOKEN_SIGNATURE: row(401, 'unauthorized', 'The signature of the token does not hold.'),
+  ERR_TOKEN_SIGNATURE: row(401, 'unauthorized', 'The signature of the token is not valid.'),
   ERR_TOKEN_ISSUER: row(401, 'unauthorized', 'The token comes from an issuer not known here.'),
   ERR_TOKEN_CLIENT: row(401, 'unauthorized', 'The token was made for another client.'),
   ERR_TOKEN_USE: row(401, 'unauthorized', 'The token is of a kind not accepted here.'),
@@ -143,7 +143,11 @@ export const errors = {
     'bad_gateway',
     'The application behind this address cannot be reached.',
   ),
-  ERR_UPSTREAM_RESET: row(502, 'bad_gateway', 'The application behind this address broke off.'),
+  ERR_UPSTREAM_RESET: row(
+    502,
+    'bad_gateway',
+    'The application behind this address closed the connection too early.',
+  ),
   ERR_UPSTREAM_ANSWER: row(
     502,
     'bad_gateway',

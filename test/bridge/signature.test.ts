@@ -37,34 +37,42 @@ const person: Call['from'] = { ...student, email: 'sam@example.edu', name: 'Sam 
 
 /** What is done to the headers, and the cause that the page gives. */
 const tampered: readonly (readonly [name: string, change: Change, cause: string])[] = [
-  ['another user', set('X-Trac-User', 'ada'), 'does not hold'],
-  ['the user in capitals', set('X-Trac-User', 'SAM'), 'does not hold'],
-  ['the user spelled otherwise', set('X-Trac-User', '%73am'), 'does not hold'],
-  ['no user', without('X-Trac-User'), 'does not hold'],
-  ['another permission', set('X-Trac-Perms', 'TRAC_ADMIN'), 'does not hold'],
-  ['no permissions', without('X-Trac-Perms'), 'does not hold'],
-  ['another e-mail address', set('X-Trac-Email', 'eve@example.edu'), 'does not hold'],
-  ['no e-mail address', without('X-Trac-Email'), 'does not hold'],
-  ['another name', set('X-Trac-Name', 'Eve'), 'does not hold'],
-  ['no name', without('X-Trac-Name'), 'does not hold'],
+  ['another user', set('X-Trac-User', 'ada'), 'is not valid for this request'],
+  ['the user in capitals', set('X-Trac-User', 'SAM'), 'is not valid for this request'],
+  ['the user spelled otherwise', set('X-Trac-User', '%73am'), 'is not valid for this request'],
+  ['no user', without('X-Trac-User'), 'is not valid for this request'],
+  ['another permission', set('X-Trac-Perms', 'TRAC_ADMIN'), 'is not valid for this request'],
+  ['no permissions', without('X-Trac-Perms'), 'is not valid for this request'],
+  [
+    'another e-mail address',
+    set('X-Trac-Email', 'eve@example.edu'),
+    'is not valid for this request',
+  ],
+  ['no e-mail address', without('X-Trac-Email'), 'is not valid for this request'],
+  ['another name', set('X-Trac-Name', 'Eve'), 'is not valid for this request'],
+  ['no name', without('X-Trac-Name'), 'is not valid for this request'],
   ['another version', inSignature(/^v1/, 'v2'), 'is malformed'],
-  ['another t', inSignature(/t=\d+/, 't=1'), 'does not hold'],
+  ['another t', inSignature(/t=\d+/, 't=1'), 'is not valid for this request'],
   ['a t with a sign', inSignature(/t=/, 't=+'), 'is malformed'],
   ['a t with other digits', inSignature(/t=\d/, 't=\u00b2'), 'is malformed'],
-  ['another e', inSignature(/e=\d+/, 'e=9999999999'), 'does not hold'],
-  ['another nonce', inSignature(/n=.{22}/, `n=${'A'.repeat(22)}`), 'does not hold'],
+  ['another e', inSignature(/e=\d+/, 'e=9999999999'), 'is not valid for this request'],
+  ['another nonce', inSignature(/n=.{22}/, `n=${'A'.repeat(22)}`), 'is not valid for this request'],
   ['a short nonce', inSignature(/n=./, 'n='), 'is malformed'],
   ['an unknown kid', inSignature(/kid=[^;]*/, 'kid=other'), 'a key that is not in the key file'],
   ['no kid', inSignature(/kid=[^;]*/, 'kid='), 'is malformed'],
   ['a long kid', inSignature(/kid=[^;]*/, `kid=${'k'.repeat(33)}`), 'is malformed'],
-  ['another sig', inSignature(/sig=.{43}/, `sig=${'A'.repeat(43)}`), 'does not hold'],
+  [
+    'another sig',
+    inSignature(/sig=.{43}/, `sig=${'A'.repeat(43)}`),
+    'is not valid for this request',
+  ],
   ['a padded sig', inSignature(/$/, '='), 'is malformed'],
   ['a sig that is cut', inSignature(/.$/, ''), 'is malformed'],
   ['more behind it', inSignature(/$/, ';x=1'), 'is malformed'],
   ['blanks in it', inSignature(/;/g, '; '), 'is malformed'],
   ['its parts in another order', inSignature(/(t=\d+);(e=\d+)/, '$2;$1'), 'is malformed'],
   ['no signature', without('X-Trac-Signature'), 'has no X-Trac-Signature'],
-  ['another host', added('Host', 'elsewhere.example'), 'does not hold'],
+  ['another host', added('Host', 'elsewhere.example'), 'is not valid for this request'],
 ]
 
 /** The last character of base64url has two unused bits: four spellings of one signature, one of them right. */
@@ -109,7 +117,12 @@ for (const server of both) {
     }
     const headers = identityHeaders(fixture, page)
     const again = changed(headers, 'X-Trac-Signature', respelled)
-    refuses(t, await sendRaw(fixture, page, again), 'does not hold', 'another spelling')
+    refuses(
+      t,
+      await sendRaw(fixture, page, again),
+      'is not valid for this request',
+      'another spelling',
+    )
     t.equal((await sendRaw(fixture, page, headers)).status, 200, 'and takes it unchanged')
   })
 
@@ -128,12 +141,27 @@ for (const server of both) {
       ['query and path meeting elsewhere', { path: '/wiki/WikiStart?', query: 'a=1' }],
     ]
     for (const [name, signed] of others) {
-      refuses(t, await send(fixture, { ...page, signed: signed ?? {} }), 'does not hold', name)
+      refuses(
+        t,
+        await send(fixture, { ...page, signed: signed ?? {} }),
+        'is not valid for this request',
+        name,
+      )
     }
     const key = { id: 'test-1', secret: 'Another-secret-that-has-the-same-kid-as-ours' }
-    refuses(t, await send(fixture, { ...page, key }), 'does not hold', 'another secret')
+    refuses(
+      t,
+      await send(fixture, { ...page, key }),
+      'is not valid for this request',
+      'another secret',
+    )
     const slash = { target: '/wiki/a%2Fb', from: student, signed: { path: '/wiki/a%2Fb' } }
-    refuses(t, await send(fixture, slash), 'does not hold', 'a path that was not decoded')
+    refuses(
+      t,
+      await send(fixture, slash),
+      'is not valid for this request',
+      'a path that was not decoded',
+    )
   })
 
   void t.test(`${server} refuses what is too old or too new`, async (t) => {
