@@ -28,10 +28,10 @@ import type { PublicUrl } from '../core/public-url.js'
 import { foreignCookies, nameCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Storage } from '../session/storage.js'
-import type { TokenIdentifiers } from '../session/revocations.js'
-import { createSealer } from '../session/seal.js'
-import { createSessions } from '../session/sessions.js'
-import { createSessionCookies } from '../session/set-cookies.js'
+import type { TokenIdentifiers } from '../session/token-identifiers.js'
+import { createSealer } from '../session/sealer.js'
+import { Sessions } from '../session/sessions.js'
+import { SessionCookies } from '../session/session-cookies.js'
 import type { Route } from '../request/route.js'
 
 /** What the rooms share with the process. */
@@ -176,9 +176,9 @@ export function createServices(config: Config, app: AppContext, earlier?: Provid
     issuer: identity.issuer,
     clientId: identity.clientId,
   }
-  const sessions = createSessions({
+  const sessions = new Sessions({
     store: storage.store(createSealer('session', sealContext)),
-    memory: storage.memory,
+    state: storage.state,
     revocations,
     toPrincipal,
     renew: async (refreshToken, subject) =>
@@ -222,7 +222,7 @@ export function createServices(config: Config, app: AppContext, earlier?: Provid
     tokens,
     checks,
     sessions,
-    sessionCookies: createSessionCookies(sessions, names),
+    sessionCookies: new SessionCookies(sessions, names),
     bearer,
     anonymous,
     upstreams: createUpstreams(config, app, names),

@@ -2,8 +2,8 @@
 import type { Now } from '../core/clock.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
-import type { Resolved, Sessions } from '../session/sessions.js'
-import type { SessionCookies } from '../session/set-cookies.js'
+import type { FoundSession, Sessions } from '../session/sessions.js'
+import type { SessionCookies } from '../session/session-cookies.js'
 import type { CookieOutcome } from './authenticate.js'
 
 const nothing: readonly string[] = []
@@ -19,7 +19,7 @@ export function createSessionCredential(
     const cookies = readCookies(header, names)
     if (cookies.sessionNames.length === 0) return undefined
     const since = now()
-    const outcomeOf = (resolved: Resolved, warm: boolean): CookieOutcome => {
+    const outcomeOf = (resolved: FoundSession, warm: boolean): CookieOutcome => {
       if (resolved.session !== undefined) {
         const { session, fresh } = resolved
         return {
@@ -38,7 +38,7 @@ export function createSessionCredential(
         warm,
       }
     }
-    const resolved = sessions.resolve(cookies.session)
+    const resolved = sessions.find(cookies.session)
     return resolved instanceof Promise
       ? resolved.then((late) => outcomeOf(late, false))
       : outcomeOf(resolved, true)

@@ -14,6 +14,8 @@ export interface Timer {
 
 /** The injected timers, so that a test moves time instead of waiting for it. */
 export interface Timers {
+  /** Time since some start, for measuring spans: unlike the clock of {@link Now}, nobody sets it. */
+  monotonic(): Milliseconds
   setTimeout(callback: () => void, delay: Milliseconds): Timer
   clearTimeout(timer: Timer | undefined): void
   setInterval(callback: () => void, period: Milliseconds): Timer
@@ -22,6 +24,7 @@ export interface Timers {
 
 /** The timers of the process: the default wherever timers are handed in. */
 export const realTimers: Timers = {
+  monotonic: () => performance.now(),
   setTimeout: (callback, delay) => setTimeout(callback, delay),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
   setInterval: (callback, period) => setInterval(callback, period),

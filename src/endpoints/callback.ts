@@ -9,8 +9,8 @@ import type { TokenClient } from '../oidc/tokens.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
-import type { SessionCookies } from '../session/set-cookies.js'
-import type { OpenSession } from '../session/session-cache.js'
+import type { SessionCookies } from '../session/session-cookies.js'
+import type { OpenSession } from '../session/open-session.js'
 import type { LoginState, LoginStates } from '../sign-in/login-state.js'
 import type { TokenChecks } from '../sign-in/token-response.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
@@ -98,7 +98,7 @@ export function createCallback(parts: CallbackParts) {
       }
       throw error
     })
-    if (cookies.session !== '') await parts.sessions.replace(cookies.session, session)
+    if (cookies.session !== '') await parts.sessions.supersede(cookies.session, session)
     context.setCookies = [
       ...parts.sessionCookies.begun(session, cookies),
       ...parts.attempts.finish(state, cookies.attempts),

@@ -8,8 +8,8 @@ import type { PageContent } from '../edge/page.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
-import type { OpenSession } from '../session/session-cache.js'
-import type { TokenIdentifiers } from '../session/revocations.js'
+import type { OpenSession } from '../session/open-session.js'
+import type { TokenIdentifiers } from '../session/token-identifiers.js'
 import type { TokenChecks } from '../sign-in/token-response.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
 
@@ -126,7 +126,7 @@ export function createLogout(parts: LogoutParts) {
     // Before anything else: whatever happens at the provider, it is over here.
     await parts.sessions.end(session, parts.maxTokenLife)
     const onFault = (cause: unknown) => parts.onProviderFault(context, cause)
-    const url = await within(atProvider(session.record.refresh, onFault), onFault)
+    const url = await within(atProvider(session.record.refreshToken, onFault), onFault)
     if (url !== undefined) return url
     const endpoints = await within(parts.endpoints(), onFault)
     return endpoints === undefined ? parts.signedOutUrl : providerUrl(endpoints, undefined)

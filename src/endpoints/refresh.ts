@@ -8,7 +8,7 @@ import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
-import type { SessionCookies } from '../session/set-cookies.js'
+import type { SessionCookies } from '../session/session-cookies.js'
 import type { TokenChecks } from '../sign-in/token-response.js'
 
 /** What the endpoint needs. */
@@ -83,7 +83,7 @@ export function createRefresh(parts: RefreshParts) {
     if (cookies.sessionNames.length === 0) throw new GatewayError('ERR_CREDENTIAL_MISSING')
     if (!parts.isSameOrigin(context)) throw new GatewayError('ERR_CROSS_SITE')
     const since = parts.now()
-    const found = await parts.sessions.resolve(cookies.session)
+    const found = await parts.sessions.find(cookies.session)
     if (found.session === undefined) {
       if (found.reason !== 'final')
         context.setCookies = () => parts.sessionCookies.gone(cookies, since)

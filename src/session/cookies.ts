@@ -1,4 +1,9 @@
-/** Our cookies: their names and attributes, how a large value is split, and how they are told from all others. */
+/**
+ * Our cookies: their names and attributes, how a large value is split, and how they are told from all others.
+ * By hand: a cookie library reads values that browsers never send, joins no chunks, and can't tell what Python's parser
+ * in Trac will make of what is passed on (deploy/docs/trac.md#headers-and-bodies).
+ */
+import type { Milliseconds } from '../core/clock.js'
 import { fingerprint } from '../core/fingerprint.js'
 
 /** The names and attributes of one gateway's cookies. */
@@ -33,15 +38,16 @@ export function nameCookies(publicUrl: string, issuer: string, clientId: string)
   return { stem, prefix, session: `${prefix}s`, attempt: `${prefix}l-`, secure }
 }
 
-/** Writes a Set-Cookie value; `maxAge` in seconds, 0 deletes with the very attributes it was set with. */
+/** Writes a Set-Cookie value; `maxAge` 0 deletes it, with the very attributes that it was set with. */
 export function formatCookie(
   names: CookieNames,
   name: string,
   value: string,
-  maxAge: number,
+  maxAge: Milliseconds,
 ): string {
+  const seconds = Math.floor(maxAge / 1000)
   const secure = names.secure ? '; Secure' : ''
-  return `${name}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure}`
+  return `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
 }
 
 /** The cookies of a request, sorted into ours and the rest. */
@@ -56,7 +62,7 @@ export interface Cookies {
 
 const none: Cookies = { session: '', sessionNames: [], attempts: [] }
 
-/** Calls `each` with the name and value of every pair; odd pieces are passed over (RFC 6265bis §5.7). */
+/** Calls `each` with every pair; a piece that is no pair comes without a name (RFC 6265bis §5.7). */
 function eachCookie(header: string, each: (name: string, value: string, piece: string) => void) {
   let start = 0
   while (start < header.length) {
@@ -96,14 +102,14 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   return { session, sessionNames, attempts }
 }
 
-/** Python's cookie parser also splits at white space, and takes white space before the `=` (deploy/docs/trac.md#headers-and-bodies). */
+/** Python's cookie parser, which Trac uses, also splits at white space, and takes white space before the `=`. */
 function namesOurs(piece: string, prefix: string): boolean {
   return piece
     .split(/\s+/)
     .some((word) => word.startsWith(prefix) || /^trac_auth(?:=|$)/.test(word))
 }
 
-/** Everything but our cookies and `trac_auth`, which would be a second, independent session (deploy/docs/trac.md#who-somebody-is). */
+/** Everything but our cookies and `trac_auth`, with which Trac would have a second session of its own. */
 export function foreignCookies(header: string, names: CookieNames): string {
   const { prefix } = names
   if (!header.includes(prefix) && !header.includes('trac_auth')) return header
@@ -118,16 +124,16 @@ export function foreignCookies(header: string, names: CookieNames): string {
 export function writeSession(
   names: CookieNames,
   value: string,
-  maxAge: number,
+  maxAge: Milliseconds,
   present: readonly string[],
 ): readonly string[] {
   const parts = new Map<string, string>()
-  const room = maxCookieLength - names.session.length - 1
-  if (value.length <= room) {
+  const capacity = maxCookieLength - names.session.length - 1
+  if (value.length <= capacity) {
     parts.set(names.session, value)
   } else {
-    for (let i = 0; i * room < value.length; i++) {
-      parts.set(`${names.session}${i + 1}`, value.slice(i * room, (i + 1) * room))
+    for (let i = 0; i * capacity < value.length; i++) {
+      parts.set(`${names.session}${i + 1}`, value.slice(i * capacity, (i + 1) * capacity))
     }
   }
   const gone = present.filter((name) => !parts.has(name))

@@ -1,13 +1,18 @@
-/** Sessions: found by the cookie's value, judged, renewed when due, ended (deploy/docs/sessions.md). */
+/** The sessions of a gateway: begun at sign-in, found by the cookie's value, renewed when due, ended (README.md). */
+import type { Milliseconds } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
-import type { Milliseconds } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
-import { createRenewal, isEnded } from './renewal.js'
+import type { OpenSession } from './open-session.js'
+import { Renewal, isEnded } from './renewal.js'
 import type { RenewalOptions } from './renewal.js'
-import type { TokenIdentifiers } from './revocations.js'
-import { createSessionCache } from './session-cache.js'
-import type { OpenSession, SessionCacheOptions } from './session-cache.js'
+import { SessionCache } from './session-cache.js'
+import type { SessionCacheOptions } from './session-cache.js'
+import { wholeSecond } from './session-record.js'
+import { SessionStates, isRenewable } from './session-state.js'
+import type { SessionState, StateOptions } from './session-state.js'
+import type { StoredSession } from './session-store.js'
+import type { TokenIdentifiers } from './token-identifiers.js'
 
 /** What a fresh sign-in brings. */
 export interface SignIn {
@@ -18,194 +23,189 @@ export interface SignIn {
   readonly expiresAt: Milliseconds
 }
 
-/** What sessions are built with; spans in milliseconds. */
-export interface SessionOptions extends SessionCacheOptions, RenewalOptions {
-  readonly idleTimeout: Milliseconds
-}
+/** What sessions are built with. */
+export interface SessionOptions extends SessionCacheOptions, RenewalOptions, StateOptions {}
 
 /** What a cookie turned out to be. `fresh` says that the browser should get `session.value`. */
-export type Resolved =
+export type FoundSession =
   | { readonly session: OpenSession; readonly fresh: boolean }
   | { readonly session: undefined; readonly reason: 'unknown' | 'ended' | 'final' }
 
-/** The sessions of one gateway. */
-export type Sessions = ReturnType<typeof createSessions>
+/** States in which a session is good as it is. */
+const settled: ReadonlySet<SessionState> = new Set<SessionState>(['live', 'waiting', 'final'])
 
-/** Creates the sessions over a store. */
-export function createSessions(options: SessionOptions) {
-  const { store, revocations, now } = options
-  const cache = createSessionCache(options)
-  const renewal = createRenewal(cache, options)
-  const { superseded } = options.memory
-  const seconds = () => Math.floor(now() / 1000)
+/** The sessions of one configuration. */
+export class Sessions {
+  readonly #options: SessionOptions
+  readonly #cache: SessionCache
+  readonly #states: SessionStates
+  readonly #renewal: Renewal
 
-  const isRevoked = (session: OpenSession): boolean => {
-    if (session.checkedAt === revocations.generation) return false
-    const { user } = session.identity.principal
-    if (
-      revocations.isIdRevoked(session.record.id) ||
-      revocations.isRevoked(session.identifiers, user)
-    ) {
-      return true
-    }
-    session.checkedAt = revocations.generation
-    return false
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.#cache = new SessionCache(options)
+    this.#states = new SessionStates(options)
+    this.#renewal = new Renewal(this.#cache, options)
   }
 
-  const hasEnded = (session: OpenSession): boolean => {
-    const { record } = session
-    const at = now()
-    if (isRevoked(session)) return true
-    if (at >= record.start * 1000 + options.maxAge) return true
-    return at >= record.seen * 1000 + options.idleTimeout
+  /** How many sessions are in memory. */
+  get size(): number {
+    return this.#cache.size
   }
 
-  const judge = async (presented: OpenSession): Promise<Resolved> => {
-    const session = cache.newestOf(presented)
-    if (hasEnded(session)) return { session: undefined, reason: 'ended' }
-    if (now() >= session.record.renew * 1000) {
-      const renewed = await renewal.renewIfDue(session)
-      if (renewed === undefined) return { session: undefined, reason: 'final' }
-      return { session: renewed, fresh: renewed !== presented }
-    }
-    if (now() - session.record.seen * 1000 > options.idleTimeout / 10) {
-      const touched = await renewal.touch(session)
-      return { session: touched, fresh: touched !== presented }
-    }
-    return { session, fresh: session !== presented }
-  }
-
-  const settle = (presented: OpenSession): Promise<Resolved> =>
-    judge(presented).catch((error: unknown) => {
-      if (isEnded(error)) return { session: undefined, reason: 'ended' }
-      throw error
-    })
-
-  /** Whether nothing at all is to be done about a session: the warm way, without a promise. */
-  const isSettled = (session: OpenSession): boolean => {
-    const { record } = session
-    const at = now()
-    return (
-      (at < record.renew * 1000 || (at < session.retryAt && at < record.exp * 1000)) &&
-      at - record.seen * 1000 <= options.idleTimeout / 10 &&
-      at < record.start * 1000 + options.maxAge &&
-      at < session.readAt + store.copyLife &&
-      cache.newestOf(session) === session &&
-      !isRevoked(session)
-    )
-  }
-
-  const open = async (value: string): Promise<Resolved> => {
-    const stored = await cache.read(value)
-    const session = await cache.take(value, stored)
-    if (stored === undefined) return { session: undefined, reason: 'unknown' }
-    if (session === undefined) return { session: undefined, reason: 'ended' }
-    if (stored.stale && !hasEnded(session) && cache.newestOf(session) === session) {
-      await renewal.touch(session)
-    }
-    return settle(session)
-  }
-
-  const find = (value: string): Resolved | Promise<Resolved> => {
-    const known = cache.find(value)
-    if (known === undefined || now() >= known.readAt + store.copyLife) return open(value)
-    return isSettled(known) ? { session: known, fresh: false } : settle(known)
+  /**
+   * Finds the session of a cookie's value, renewed if that is due. The usual answer comes without a promise: the session
+   * is in memory, and there is nothing to do.
+   */
+  find(value: string): FoundSession | Promise<FoundSession> {
+    const caughtUp = this.#options.revocations.catchUp()
+    return caughtUp === undefined
+      ? this.#findKnown(value)
+      : caughtUp.then(() => this.#findKnown(value))
   }
 
   /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
-  const peek = async (value: string): Promise<OpenSession | undefined> => {
-    const known = cache.find(value)
-    const session = known === undefined || store.shared ? await cache.load(value) : known
-    return session === undefined ? undefined : cache.newestOf(session)
+  async peek(value: string): Promise<OpenSession | undefined> {
+    const known = this.#cache.find(value)
+    const { shared } = this.#options.store
+    const session = known === undefined || shared ? await this.#cache.load(value) : known
+    return session === undefined ? undefined : this.#cache.newestOf(session)
+  }
+
+  /** Whether a session that was found before is still good; it is left as it is. */
+  isAlive(value: string): boolean {
+    const known = this.#cache.find(value)
+    if (known === undefined) return false
+    const session = this.#cache.newestOf(known)
+    if (this.#states.hasEnded(session)) return false
+    return isRenewable(session) || this.#options.now() < session.record.expiresAt
+  }
+
+  /** What a browser that has `value` should get; undefined if nothing, or if it signed in anew meanwhile. */
+  latest(session: OpenSession, value: string): OpenSession | undefined {
+    const newest = this.#cache.newestOf(session)
+    // Behind a handle a renewed session has the cookie of the old one, and its end is the same.
+    if (newest.value === value) return undefined
+    if (this.#options.state.superseded.has(newest.record.id)) return undefined
+    return this.#states.hasEnded(newest) ? undefined : newest
   }
 
   /** Begins a session under a fresh id. */
-  const begin = async (signIn: SignIn): Promise<OpenSession> => {
-    const session = await cache.keep({
-      id: store.createId(),
-      v: 1,
-      profile: signIn.profile,
-      ids: signIn.identifiers.ids,
-      auth: Math.floor(signIn.identifiers.since / 1000),
-      start: seconds(),
-      seen: seconds(),
-      exp: Math.floor(signIn.expiresAt / 1000),
-      renew: renewal.renewAtOf(signIn.expiresAt),
-      ...(signIn.refreshToken === undefined ? {} : { refresh: signIn.refreshToken }),
-      ...(options.keepAccessToken && signIn.accessToken !== undefined
-        ? { access: signIn.accessToken }
-        : {}),
-    })
+  async begin(signIn: SignIn): Promise<OpenSession> {
+    const { store, now, keepAccessToken } = this.#options
+    const session = await this.#cache.save(
+      {
+        id: store.createId(),
+        version: 1,
+        profile: signIn.profile,
+        tokenIds: signIn.identifiers.ids,
+        authenticatedAt: wholeSecond(signIn.identifiers.since),
+        startedAt: wholeSecond(now()),
+        usedAt: wholeSecond(now()),
+        expiresAt: wholeSecond(signIn.expiresAt),
+        renewAt: this.#renewal.renewAtOf(signIn.expiresAt),
+        refreshToken: signIn.refreshToken,
+        accessToken: keepAccessToken ? signIn.accessToken : undefined,
+      },
+      false,
+    )
     if (session === undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE')
     return session
   }
 
-  return {
-    /** Finds the session of a cookie's value: at once if it is known and nothing is due, else by and by. */
-    resolve(value: string): Resolved | Promise<Resolved> {
-      const late = revocations.catchUp()
-      return late === undefined ? find(value) : late.then(() => find(value))
-    },
+  /** Begins a session with what `prove` brings, once for each name: whoever comes again gets the same session. */
+  async beginOnce(name: string, prove: () => Promise<SignIn>): Promise<OpenSession> {
+    const value = await this.#options.store.beginOnce(
+      name,
+      async () => (await this.begin(await prove())).value,
+    )
+    const session = this.#cache.find(value) ?? (await this.#cache.load(value))
+    if (session === undefined) throw new GatewayError('ERR_SESSION_ENDED')
+    return session
+  }
 
-    peek,
+  /** Renews a session now; those who ask at the same time share one exchange. @throws as {@link Renewal.renewNow} */
+  renewNow(session: OpenSession): Promise<OpenSession> {
+    return this.#renewal.renewNow(session)
+  }
 
-    /** Whether a session that was found before is still good, without touching it. */
-    isAlive(value: string): boolean {
-      const known = cache.find(value)
-      if (known === undefined) return false
-      const session = cache.newestOf(known)
-      return !hasEnded(session) && (renewal.canRenew(session) || now() < session.record.exp * 1000)
-    },
+  /** Ends a session and every token of its sign-in; `life` is how long tokens can live. */
+  async end(session: OpenSession, life: Milliseconds): Promise<void> {
+    const { revocations, store, now, maxAge } = this.#options
+    const { record } = session
+    const ended = [
+      revocations.endId(record.id, record.startedAt + maxAge),
+      revocations.endSignIn(session.identifiers, now() + life),
+    ]
+    this.#cache.forget(session)
+    await Promise.all([...ended, store.remove(record)])
+  }
 
-    /** What a browser should get that has `value`; undefined if nothing, or if it signed in anew meanwhile. */
-    latest(session: OpenSession, value: string): OpenSession | undefined {
-      const newest = cache.newestOf(session)
-      // Behind a handle a renewed session has the cookie of the old one, and its end is the same.
-      if (newest.value === value || superseded.has(newest.record.id)) return undefined
-      return hasEnded(newest) ? undefined : newest
-    },
+  /** Notes that the browser which has `value` signed in anew, as `session`. */
+  async supersede(value: string, session: OpenSession): Promise<void> {
+    const { superseded } = this.#options.state
+    const old = await this.peek(value).catch(() => undefined)
+    if (old?.record.id === session.record.id) return
+    superseded.add(fingerprint(value))
+    if (old !== undefined) superseded.add(old.record.id)
+  }
 
-    /** Whether the answer to a request of `since` may delete the cookie that brought no session. */
-    mayDelete: (value: string, since: Milliseconds): boolean =>
-      superseded.delete(fingerprint(value), since),
+  /** As {@link SupersededCookies.claimDeletion}, for the cookie with this value. */
+  claimDeletion(value: string, since: Milliseconds): boolean {
+    return this.#options.state.superseded.claimDeletion(fingerprint(value), since)
+  }
 
-    /** Notes that the browser which has `value` signed in anew. */
-    async replace(value: string, by: OpenSession): Promise<void> {
-      const old = await peek(value).catch(() => undefined)
-      if (old?.record.id === by.record.id) return
-      superseded.add(fingerprint(value))
-      if (old !== undefined) superseded.add(old.record.id)
-    },
+  /** How long the browser should keep the cookie: what is left of the greatest age. */
+  remainingLife({ record }: OpenSession): Milliseconds {
+    const { maxAge, now } = this.#options
+    return Math.max(1000, record.startedAt + maxAge - now())
+  }
 
-    begin,
-    renewNow: renewal.renewNow,
+  #findKnown(value: string): FoundSession | Promise<FoundSession> {
+    const known = this.#cache.find(value)
+    if (known === undefined || !this.#cache.isFresh(known)) return this.#findStored(value)
+    const session = this.#cache.newestOf(known)
+    const isSettled = session === known && settled.has(this.#states.of(session))
+    return isSettled ? { session, fresh: false } : this.#advance(known)
+  }
 
-    /** Begins one out of what `prove` brings, once for each name: who comes again gets the same session. */
-    async beginOnce(name: string, prove: () => Promise<SignIn>): Promise<OpenSession> {
-      const value = await store.once(name, async () => (await begin(await prove())).value)
-      const session = cache.find(value) ?? (await cache.load(value))
-      if (session === undefined) throw new GatewayError('ERR_SESSION_ENDED')
-      return session
-    },
+  async #findStored(value: string): Promise<FoundSession> {
+    const stored = await this.#cache.read(value)
+    if (stored === undefined) {
+      await this.#cache.accept(value, undefined)
+      return { session: undefined, reason: 'unknown' }
+    }
+    const session = await this.#cache.accept(value, stored)
+    if (session === undefined) return { session: undefined, reason: 'ended' }
+    await this.#reseal(session, stored)
+    return this.#advance(session)
+  }
 
-    /** Ends a session and every token of its sign-in; `life` is how long tokens can live. */
-    async end(session: OpenSession, life: Milliseconds): Promise<void> {
-      const { record } = session
-      const ended = [
-        revocations.endId(record.id, record.start * 1000 + options.maxAge),
-        revocations.endSignIn(session.identifiers, now() + life),
-      ]
-      cache.forget(session)
-      await Promise.all([...ended, store.remove(record)])
-    },
+  /** A value that was sealed with an old secret is sealed anew with the first. */
+  async #reseal(session: OpenSession, { stale }: StoredSession): Promise<void> {
+    if (!stale || this.#states.hasEnded(session)) return
+    if (this.#cache.newestOf(session) === session) await this.#renewal.mark(session)
+  }
 
-    /** Seconds for which the browser should keep the cookie: what is left of the absolute limit. */
-    cookieAge: (session: OpenSession): number =>
-      Math.max(1, Math.floor((session.record.start * 1000 + options.maxAge - now()) / 1000)),
+  /** Does what the state of a session asks for. */
+  async #advance(presented: OpenSession): Promise<FoundSession> {
+    try {
+      const session = this.#cache.newestOf(presented)
+      const next = await this.#next(session)
+      return typeof next === 'string'
+        ? { session: undefined, reason: next }
+        : { session: next, fresh: next !== presented }
+    } catch (error) {
+      if (isEnded(error)) return { session: undefined, reason: 'ended' }
+      throw error
+    }
+  }
 
-    /** How many sessions are in memory. */
-    get size() {
-      return cache.size
-    },
+  async #next(session: OpenSession): Promise<OpenSession | 'ended' | 'final'> {
+    const state = this.#states.of(session)
+    if (settled.has(state)) return session
+    if (state === 'unmarked') return this.#renewal.mark(session)
+    if (state === 'due') return (await this.#renewal.renewDue(session)) ?? 'final'
+    return state === 'ended' ? 'ended' : 'final'
   }
 }

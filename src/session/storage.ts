@@ -1,23 +1,24 @@
 /** Where sessions and revocations are kept: in the cookie with a file or memory beside it, or in Redis for all replicas. */
 import type { Config } from '../config/schema.js'
-import type { Now } from '../core/clock.js'
+import { realTimers } from '../core/clock.js'
+import type { Now, Timers } from '../core/clock.js'
+import { CookieStore } from './cookie-store.js'
 import { nameCookies } from './cookies.js'
-import { connectRedis } from './redis.js'
-import type { RedisLink } from './redis.js'
-import { createSharedLog } from './redis-revocations.js'
-import { createRedisStore } from './redis-store.js'
-import { createRevocationFile, createRevocations } from './revocations.js'
-import { createSessionMemory } from './memory.js'
-import type { SessionMemory } from './memory.js'
-import type { Revocations } from './revocations.js'
-import type { Sealer } from './seal.js'
-import { createCookieStore } from './store.js'
-import type { SessionStore } from './store.js'
+import { createProcessState } from './process-state.js'
+import type { ProcessState } from './process-state.js'
+import { connectRedis } from './redis-link.js'
+import type { RedisLink } from './redis-link.js'
+import { RedisRevocationLog } from './redis-revocation-log.js'
+import { RedisStore } from './redis-store.js'
+import { RevocationFile } from './revocation-file.js'
+import { Revocations } from './revocations.js'
+import type { Sealer } from './sealer.js'
+import type { SessionStore } from './session-store.js'
 
 /** What outlives a request, and perhaps the process. */
 export interface Storage {
   readonly revocations: Revocations
-  readonly memory: SessionMemory
+  readonly state: ProcessState
   /** Counts for all replicas; undefined: each process for itself. */
   readonly redis: RedisLink | undefined
   store(sealer: Sealer): SessionStore
@@ -31,38 +32,52 @@ export interface StorageEvents {
 }
 
 /** Opens it. A revocation file that can't be read throws; a Redis that can't be reached is waited for. */
-export function openStorage(config: Config, now: Now, events: StorageEvents): Storage {
-  const { session, identity, server } = config
-  const { maxTokenLife } = identity
-  const memory = createSessionMemory(now)
-  if (session.store === 'cookie' || session.redis === undefined) {
-    const path = session.revocationFile
-    const log = path === undefined ? undefined : createRevocationFile(path, now)
-    return {
-      revocations: createRevocations(now, maxTokenLife, log),
-      memory,
-      redis: undefined,
-      store: createCookieStore,
-      close: () => undefined,
-    }
+export function openStorage(
+  config: Config,
+  now: Now,
+  events: StorageEvents,
+  timers: Timers = realTimers,
+): Storage {
+  return config.session.store === 'redis' && config.session.redis !== undefined
+    ? openRedis(config, config.session.redis, now, events, timers)
+    : openHere(config, now)
+}
+
+function openHere({ session, identity }: Config, now: Now): Storage {
+  const path = session.revocationFile
+  const log = path === undefined ? undefined : new RevocationFile(path, now)
+  return {
+    revocations: new Revocations(now, identity.maxTokenLife, log),
+    state: createProcessState(now),
+    redis: undefined,
+    store: (sealer) => new CookieStore(sealer),
+    close: () => undefined,
   }
+}
+
+function openRedis(
+  { session, identity, server }: Config,
+  redis: NonNullable<Config['session']['redis']>,
+  now: Now,
+  events: StorageEvents,
+  timers: Timers,
+): Storage {
   // Named after the cookie, so that two gateways on one Redis don't meet either.
   const { stem } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
   const link = connectRedis({
-    address: session.redis.url,
-    authority: session.redis.authority?.value,
+    address: redis.url,
+    authority: redis.authority?.value,
     prefix: `trac-gateway:${stem}:`,
     onFault: events.onFault,
   })
-  const life = Math.max(maxTokenLife, session.maxAge)
-  const log = createSharedLog({ link, now, life, onState: events.onStore })
-  const revocations = createRevocations(now, maxTokenLife, log)
   const { idleTimeout, maxAge } = session
+  const life = Math.max(identity.maxTokenLife, maxAge)
+  const log = new RedisRevocationLog({ link, now, timers, life, onState: events.onStore })
   return {
-    revocations,
-    memory,
+    revocations: new Revocations(now, identity.maxTokenLife, log),
+    state: createProcessState(now),
     redis: link,
-    store: (sealer) => createRedisStore({ link, sealer, idleTimeout, maxAge, now }),
+    store: (sealer) => new RedisStore({ link, sealer, idleTimeout, maxAge, now, timers }),
     close() {
       log.close()
       link.close()

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { formatCookie } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
-import type { Sealer } from '../session/seal.js'
+import type { Sealer } from '../session/sealer.js'
 
 /** What an attempt remembers until the browser is back. */
 export interface LoginState {
@@ -18,8 +18,8 @@ export interface LoginState {
 /** LoginStates that one browser may have open; the oldest is dropped for a new one. */
 const most = 5
 const lifetime: Milliseconds = 10 * 60_000
-/** A callback that is sent twice finds its attempt for this long, in seconds. */
-const afterwards = 60
+/** A callback that is sent twice finds its attempt for this long. */
+const finishedLife: Milliseconds = 60_000
 
 /** 256 bits, as base64url. */
 function random(): string {
@@ -52,7 +52,7 @@ export function createLoginStates(sealer: Sealer, names: CookieNames, issuer: st
         attempt,
         cookies: [
           ...dropped.map(([name]) => formatCookie(names, name, '', 0)),
-          formatCookie(names, nameOf(attempt.state), sealed, lifetime / 1000),
+          formatCookie(names, nameOf(attempt.state), sealed, lifetime),
         ],
       }
     },
@@ -71,7 +71,7 @@ export function createLoginStates(sealer: Sealer, names: CookieNames, issuer: st
     /** Lets an attempt go: it stays a moment for a callback that the browser sends twice. */
     finish(state: string, present: readonly (readonly [string, string])[]): readonly string[] {
       const cookie = present.find(([name]) => name === nameOf(state))
-      return cookie === undefined ? [] : [formatCookie(names, cookie[0], cookie[1], afterwards)]
+      return cookie === undefined ? [] : [formatCookie(names, cookie[0], cookie[1], finishedLife)]
     },
   }
 }

@@ -1,11 +1,12 @@
 /** Notices a browser that signs in again and again, and stops it with a page that names the likely cause. */
+import type { Milliseconds } from '../core/clock.js'
 import { formatCookie } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 
 /** Sign-ins that may follow each other within half a minute; the next one is a loop. */
 const most = 2
-/** Seconds. */
-const memory = 30
+/** How long a browser remembers its last sign-ins. */
+const memory: Milliseconds = 30_000
 
 /** Counts finished sign-ins in a short cookie: a browser that keeps it but not the session is in a loop. */
 export function createLoopGuard(names: CookieNames) {

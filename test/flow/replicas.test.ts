@@ -15,8 +15,8 @@ import { tokensBy } from '../fixtures/scripted-tokens.js'
 import { until } from '../fixtures/until.js'
 import { openStorage } from '../../src/session/storage.js'
 import { nameCookies } from '../../src/session/cookies.js'
-import { createSealer } from '../../src/session/seal.js'
-import { createSessions } from '../../src/session/sessions.js'
+import { createSealer } from '../../src/session/sealer.js'
+import { Sessions } from '../../src/session/sessions.js'
 import type { Principal } from '../../src/core/identity.js'
 
 t.setTimeout(600_000)
@@ -59,9 +59,9 @@ async function stage(t: Test) {
   t.teardown(() => keeping.close())
   const context = { ...session, ...identity, publicUrl: server.publicUrl.url }
   // Sign-ins as a gateway leaves them in Redis, all with tokens that end at one instant.
-  const signIns = createSessions({
+  const signIns = new Sessions({
     store: keeping.store(createSealer('session', context)),
-    memory: keeping.memory,
+    state: keeping.state,
     revocations: keeping.revocations,
     toPrincipal: () => ({ user: '' }) as Principal,
     renew: () => Promise.reject(new Error('only the gateways renew')),

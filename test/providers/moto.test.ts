@@ -4,7 +4,7 @@ import { person, refreshAt, signInAt, startMoto } from '../fixtures/cognito-serv
 import { providerFetch } from '../../src/oidc/fetch.js'
 import { createKeySource } from '../../src/oidc/keys.js'
 import { createVerifier } from '../../src/oidc/verify.js'
-import { identifiersOf } from '../../src/session/revocations.js'
+import { identifiersOf } from '../../src/session/token-identifiers.js'
 
 await t.test('its tokens verify, before and after a refresh by its own API', async (t) => {
   const moto = await startMoto(t)

@@ -32,7 +32,7 @@ await t.test(
   'attributes are the same when it is set and when it is deleted (CVE-2025-55162)',
   (t) => {
     t.equal(
-      formatCookie(names, session, 'x', 60),
+      formatCookie(names, session, 'x', 60_000),
       `${session}=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure`,
     )
     t.same(deleteSession(names, [session, `${session}1`]), [
@@ -40,7 +40,7 @@ await t.test(
       `${session}1=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure`,
     ])
     const plain = nameCookies('http://localhost:8080', 'x', 'y')
-    t.notMatch(formatCookie(plain, plain.session, 'x', 60), 'Secure')
+    t.notMatch(formatCookie(plain, plain.session, 'x', 60_000), 'Secure')
     t.end()
   },
 )
@@ -52,27 +52,27 @@ await t.test('writer and reader agree on every length up to the longest', (t) =>
     length += length > 3700 && length < 4000 ? 1 : 61
   ) {
     const value = 'v'.repeat(length - 1) + 'w'
-    const lines = writeSession(names, value, 60, [])
+    const lines = writeSession(names, value, 60_000, [])
     for (const line of lines) {
       if (line.length > 4096) t.fail(`${line.length} bytes for ${length}`)
     }
     const header = lines.map(pairOf).join('; ')
     if (readCookies(header, names).session !== value) t.fail(`${length} comes back otherwise`)
   }
-  t.equal(writeSession(names, 'x'.repeat(maxSessionLength), 60, []).length, 3)
-  t.equal(writeSession(names, 'x'.repeat(3000), 60, []).length, 1)
+  t.equal(writeSession(names, 'x'.repeat(maxSessionLength), 60_000, []).length, 3)
+  t.equal(writeSession(names, 'x'.repeat(3000), 60_000, []).length, 1)
   t.end()
 })
 
 await t.test('an exact multiple of what a chunk holds is that many chunks', (t) => {
-  const widest = writeSession(names, 'x'.repeat(maxSessionLength), 60, [])
-  const room = pairOf(widest[0]!).length - `${session}1=`.length
-  t.ok(room > 3000)
-  for (let chunks = 1; chunks * room <= maxSessionLength; chunks++) {
-    for (const length of [chunks * room - 1, chunks * room, chunks * room + 1]) {
+  const widest = writeSession(names, 'x'.repeat(maxSessionLength), 60_000, [])
+  const capacity = pairOf(widest[0]!).length - `${session}1=`.length
+  t.ok(capacity > 3000)
+  for (let chunks = 1; chunks * capacity <= maxSessionLength; chunks++) {
+    for (const length of [chunks * capacity - 1, chunks * capacity, chunks * capacity + 1]) {
       const value = `${'v'.repeat(length - 1)}w`
-      const lines = writeSession(names, value, 60, [])
-      t.equal(lines.length, length > chunks * room ? chunks + 1 : chunks, `${length}`)
+      const lines = writeSession(names, value, 60_000, [])
+      t.equal(lines.length, length > chunks * capacity ? chunks + 1 : chunks, `${length}`)
       for (const line of lines) t.notMatch(line, /=; /, 'none is empty')
       t.equal(readCookies(lines.map(pairOf).join('; '), names).session, value)
     }
@@ -82,7 +82,7 @@ await t.test('an exact multiple of what a chunk holds is that many chunks', (t) 
 
 await t.test('what the browser has besides is deleted', (t) => {
   const deleted = (value: string, present: readonly string[]) =>
-    writeSession(names, value, 60, present)
+    writeSession(names, value, 60_000, present)
       .filter((line) => line.includes('Max-Age=0'))
       .map(pairOf)
   const chunks = [`${session}1`, `${session}2`, `${session}3`]

@@ -4,11 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { GatewayError } from '../../src/core/errors.js'
-import {
-  createRevocationFile,
-  createRevocations,
-  identifiersOf,
-} from '../../src/session/revocations.js'
+import { RevocationFile } from '../../src/session/revocation-file.js'
+import { Revocations } from '../../src/session/revocations.js'
+import { identifiersOf } from '../../src/session/token-identifiers.js'
 
 const issuer = 'https://idp.example.edu'
 const life = 86_400_000
@@ -16,7 +14,7 @@ const start = 1_700_000_000_000
 
 function stage() {
   const clock = { now: start }
-  return { clock, list: createRevocations(() => clock.now, life, undefined) }
+  return { clock, list: new Revocations(() => clock.now, life, undefined) }
 }
 const claimsOf = (more: object = {}) => ({
   sub: 'alice',
@@ -116,12 +114,7 @@ await t.test('a file keeps them, for the owner alone, and forgets what is over',
   t.teardown(() => rmSync(folder, { recursive: true }))
   const path = join(folder, 'revocations')
   let now = start
-  const open = () =>
-    createRevocations(
-      () => now,
-      life,
-      createRevocationFile(path, () => now),
-    )
+  const open = () => new Revocations(() => now, life, new RevocationFile(path, () => now))
   const first = open()
   t.equal(first.durable, true)
   await first.endId('kept', start + 10_000)
@@ -143,7 +136,7 @@ await t.test('a file keeps them, for the owner alone, and forgets what is over',
 })
 
 await t.test('what cannot be written down is not said to be over', async (t) => {
-  const list = createRevocations(() => start, life, {
+  const list = new Revocations(() => start, life, {
     start: () => undefined,
     append: () => Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE')),
     catchUp: () => undefined,

@@ -1,83 +1,30 @@
 /** Sessions over the cookie store, as two processes without a common memory see them. */
 import t from 'tap'
 import { GatewayError } from '../../src/core/errors.js'
-import type { Principal, Profile } from '../../src/core/identity.js'
-import { createRevocations } from '../../src/session/revocations.js'
-import { createSealer } from '../../src/session/seal.js'
-import { createSessionMemory } from '../../src/session/memory.js'
-import { createSessions } from '../../src/session/sessions.js'
-import type { Resolved, SessionOptions } from '../../src/session/sessions.js'
-import type { OpenSession } from '../../src/session/session-cache.js'
-import { createCookieStore } from '../../src/session/store.js'
+import { CookieStore } from '../../src/session/cookie-store.js'
+import type { OpenSession } from '../../src/session/open-session.js'
+import { Revocations } from '../../src/session/revocations.js'
+import { createSealer } from '../../src/session/sealer.js'
+import { Sessions } from '../../src/session/sessions.js'
+import type { FoundSession, SessionOptions } from '../../src/session/sessions.js'
+import { RotatingProvider, minute, sealContext } from '../fixtures/rotating-provider.js'
 
-const minute = 60_000
-const profile: Profile = {
-  subject: 'sub-1',
-  username: 'alice',
-  email: undefined,
-  emailVerified: false,
-  name: undefined,
-  groups: [],
-  permissions: [],
-}
-const sealContext = {
-  secrets: ['s'.repeat(32)],
-  publicUrl: 'https://trac.example.edu',
-  issuer: 'https://idp.example.edu',
-  clientId: 'trac',
-}
-
-/** A provider that rotates refresh tokens without grace, and processes that share its sessions. */
+/** A provider, and processes that share its sessions. */
 function stage() {
-  const state = { now: 1_700_000_000_000, exchanges: 0, live: 'refresh-0' }
-  const renew: SessionOptions['renew'] = async (refreshToken) => {
-    state.exchanges++
-    await Promise.resolve()
-    if (refreshToken !== state.live) throw new GatewayError('ERR_REFRESH_REFUSED')
-    state.live = `refresh-${state.exchanges}`
-    return {
-      profile,
-      ids: [`jti j${state.exchanges}`, 'origin_jti o1'],
-      refreshToken: state.live,
-      accessToken: 'access',
-      expiresAt: state.now + 60 * minute,
-    }
-  }
+  const state = new RotatingProvider(1_700_000_000_000)
   const process = (more: Partial<SessionOptions> = {}) =>
-    createSessions({
-      store: createCookieStore(createSealer('session', sealContext)),
-      memory: createSessionMemory(() => state.now),
-      revocations: createRevocations(() => state.now, 86_400_000, undefined),
-      toPrincipal: ({ username }) => ({ user: username }) as Principal,
-      renew,
-      now: () => state.now,
-      random: () => 0.5,
-      issuer: sealContext.issuer,
-      idleTimeout: 8 * 60 * minute,
-      maxAge: 7 * 24 * 60 * minute,
-      renewAt: 0.75,
-      keepAccessToken: false,
-      onRenewal: () => undefined,
+    new Sessions({
+      ...state.options(),
+      store: new CookieStore(createSealer('session', sealContext)),
+      revocations: new Revocations(() => state.now, 86_400_000, undefined),
       ...more,
     })
-  const signIn = {
-    profile,
-    identifiers: {
-      issuer: '',
-      ids: ['jti j0', 'origin_jti o1'],
-      subject: 'sub-1',
-      namesSignIn: true,
-      since: state.now,
-    },
-    refreshToken: 'refresh-0',
-    accessToken: 'access',
-    expiresAt: state.now + 60 * minute,
-  }
-  return { state, process, signIn }
+  return { state, process, signIn: state.signIn() }
 }
-function opened(resolved: Resolved): OpenSession {
-  if (resolved.session === undefined) throw new Error(resolved.reason)
-  return resolved.session
+
+function opened(found: FoundSession): OpenSession {
+  if (found.session === undefined) throw new Error(found.reason)
+  return found.session
 }
 
 await t.test('the loser of a race serves, and writes and deletes nothing', async (t) => {
@@ -85,15 +32,15 @@ await t.test('the loser of a race serves, and writes and deletes nothing', async
   const [one, two] = [process(), process()]
   const first = await one.begin(signIn)
   state.now += 50 * minute
-  const winner = await one.resolve(first.value)
+  const winner = await one.find(first.value)
   t.equal(winner.session !== undefined && winner.fresh, true)
-  const loser = await two.resolve(first.value)
+  const loser = await two.find(first.value)
   t.equal(loser.session !== undefined && loser.fresh, false, 'served with what it has')
   t.equal(opened(loser).final, true)
   t.equal(state.exchanges, 2)
   state.now += 11 * minute
-  t.match(await two.resolve(first.value), { session: undefined, reason: 'final' })
-  t.equal(opened(await two.resolve(opened(winner).value)).record.v, 2, 'the winner’s goes on')
+  t.match(await two.find(first.value), { session: undefined, reason: 'final' })
+  t.equal(opened(await two.find(opened(winner).value)).record.version, 2, 'the winner’s goes on')
   t.equal(state.exchanges, 2, 'and the provider is left alone')
 })
 
@@ -101,7 +48,7 @@ await t.test('a warm request needs no promise', async (t) => {
   const { process, signIn } = stage()
   const sessions = process()
   const session = await sessions.begin(signIn)
-  const resolved = sessions.resolve(session.value)
+  const resolved = sessions.find(session.value)
   t.notOk(resolved instanceof Promise)
   t.match(resolved, { fresh: false })
 })
@@ -112,14 +59,14 @@ await t.test('an older copy gets the newest one, whichever order they come in', 
   const copies = [await sessions.begin(signIn)]
   for (let i = 0; i < 3; i++) {
     state.now += 50 * minute
-    copies.push(opened(await sessions.resolve(copies.at(-1)!.value)))
+    copies.push(opened(await sessions.find(copies.at(-1)!.value)))
   }
   t.same(
-    copies.map(({ record }) => record.v),
+    copies.map(({ record }) => record.version),
     [1, 2, 3, 4],
   )
   for (const copy of copies) {
-    const resolved = await sessions.resolve(copy.value)
+    const resolved = await sessions.find(copy.value)
     t.equal(opened(resolved).value, copies[3]!.value)
   }
   t.equal(state.exchanges, 3)
@@ -131,9 +78,9 @@ await t.test('identifiers of the sign-in stay, of its tokens the last few', asyn
   let session = await sessions.begin(signIn)
   for (let i = 0; i < 12; i++) {
     state.now += 50 * minute
-    session = opened(await sessions.resolve(session.value))
+    session = opened(await sessions.find(session.value))
   }
-  t.same(session.record.ids, ['origin_jti o1', 'jti j9', 'jti j10', 'jti j11', 'jti j12'])
+  t.same(session.record.tokenIds, ['origin_jti o1', 'jti j9', 'jti j10', 'jti j11', 'jti j12'])
 })
 
 await t.test('a name that the configuration refuses by now ends the session', async (t) => {
@@ -144,23 +91,25 @@ await t.test('a name that the configuration refuses by now ends the session', as
       throw new GatewayError('ERR_NAME_REFUSED')
     },
   })
-  t.match(await strict.resolve(session.value), { session: undefined, reason: 'ended' })
+  t.match(await strict.find(session.value), { session: undefined, reason: 'ended' })
   t.equal(await strict.peek(session.value), undefined)
 })
 
 await t.test('a store that cannot be reached is no missing session', async (t) => {
   const { process } = stage()
   const down = () => Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE'))
-  const store = createCookieStore(createSealer('session', sealContext))
-  const sessions = process({ store: { ...store, open: down, write: down, remove: down } })
-  await t.rejects(Promise.resolve(sessions.resolve('x')), { code: 'ERR_STORE_UNAVAILABLE' })
+  const store = new CookieStore(createSealer('session', sealContext))
+  const sessions = process({
+    store: Object.assign(store, { read: down, write: down, remove: down }),
+  })
+  await t.rejects(Promise.resolve(sessions.find('x')), { code: 'ERR_STORE_UNAVAILABLE' })
 })
 
 await t.test('jitter spreads renewals around the chosen part of the life', async (t) => {
   const { state, process, signIn } = stage()
   const at = async (random: number) => {
     const session = await process({ random: () => random }).begin(signIn)
-    return (session.record.renew * 1000 - state.now) / (60 * minute)
+    return (session.record.renewAt - state.now) / (60 * minute)
   }
   const [early, middle, late] = [await at(0), await at(0.5), await at(0.999)]
   t.ok(early < middle && middle < late)

@@ -3,6 +3,7 @@ import { Cluster, Redis } from 'ioredis'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { RedisAddress } from '../core/redis-address.js'
+import { defineCommands } from './redis-commands.js'
 
 /** A client that reaches every key. */
 export type RedisClient = Redis | Cluster
@@ -14,7 +15,7 @@ export interface RedisLinkOptions {
   readonly authority: string | undefined
   /** What every key of this gateway begins with. */
   readonly prefix: string
-  /** Faults of the connection, for the log; a reconnect follows by itself. */
+  /** Hears of faults of the connection, for the log; a reconnect follows by itself. */
   readonly onFault: (cause: unknown) => void
 }
 
@@ -25,20 +26,24 @@ export interface RedisLink {
   /** Whether it is connected now. */
   isReady(): boolean
   /**
-   * Asks something.
+   * Runs a command.
    * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — whatever went wrong
    */
   ask<T>(work: (client: RedisClient) => Promise<T>): Promise<T>
-  /** A connection that hears what is published on a channel. */
-  hear(channel: string, onMessage: () => void): void
+  /** Opens a connection of its own, on which it hears what is published on a channel. */
+  subscribe(channel: string, onMessage: () => void): void
   close(): void
 }
 
-/** A command without an answer for so long has failed. */
+/** A command that has no answer after this has failed. */
 const timeout: Milliseconds = 1500
 /** Between two attempts to connect. */
-const retryLeast: Milliseconds = 50
-const retryMost: Milliseconds = 1000
+const minRetryDelay: Milliseconds = 50
+const maxRetryDelay: Milliseconds = 1000
+
+function retryDelay(attempt: number): Milliseconds {
+  return Math.min(minRetryDelay * attempt, maxRetryDelay)
+}
 
 function optionsOf(address: RedisAddress, authority: string | undefined) {
   return {
@@ -50,7 +55,7 @@ function optionsOf(address: RedisAddress, authority: string | undefined) {
     commandTimeout: timeout,
     // A connection that the server closed for idleness is made again under the waiting command.
     maxRetriesPerRequest: 1,
-    retryStrategy: (attempt: number) => Math.min(retryLeast * attempt, retryMost),
+    retryStrategy: retryDelay,
     // After a failover the old master may still be there, but no longer takes a write.
     reconnectOnError: (error: Error) =>
       error.message.startsWith('READONLY') ? (2 as const) : false,
@@ -63,7 +68,7 @@ function connect(address: RedisAddress, authority: string | undefined): RedisCli
   if (address.kind === 'cluster') {
     return new Cluster([...address.hosts], {
       redisOptions: options,
-      clusterRetryStrategy: (attempt) => Math.min(retryLeast * attempt, retryMost),
+      clusterRetryStrategy: retryDelay,
       // With TLS a node is asked for by the name that its certificate has.
       ...(address.tls ? { dnsLookup: (name, done) => done(null, name) } : {}),
     })
@@ -73,18 +78,19 @@ function connect(address: RedisAddress, authority: string | undefined): RedisCli
       ...options,
       sentinels: [...address.hosts],
       name: address.master,
-      sentinelRetryStrategy: (attempt: number) => Math.min(retryLeast * attempt, retryMost),
+      sentinelRetryStrategy: retryDelay,
       ...('tls' in options ? { sentinelTLS: options.tls, enableTLSForSentinelMode: true } : {}),
     })
   }
   return new Redis({ ...options, host: first!.host, port: first!.port, db: address.db })
 }
 
-/** Connects; returns at once, and goes on trying for as long as it is not closed. */
+/** Connects in the background, and tries again until it is closed. */
 export function connectRedis(options: RedisLinkOptions): RedisLink {
   const open = (): RedisClient => {
     const client = connect(options.address, options.authority)
     client.on('error', options.onFault)
+    defineCommands(client)
     return client
   }
   const client = open()
@@ -100,11 +106,11 @@ export function connectRedis(options: RedisLinkOptions): RedisLink {
         throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
       }
     },
-    hear(channel, onMessage) {
+    subscribe(channel, onMessage) {
       const listener = open()
       clients.push(listener)
       listener.on('message', onMessage)
-      // It subscribes again by itself after a reconnect; until then the regular look must do.
+      // The client subscribes again by itself after a reconnect; until then the regular look must do.
       listener.subscribe(channel).catch(options.onFault)
     },
     close() {

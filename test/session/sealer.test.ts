@@ -1,8 +1,8 @@
 /** Sealed values: fresh each time, opened only by whoever sealed them, for what they were sealed for. */
 import { assert, asyncProperty, constantFrom, nat } from 'fast-check'
 import t from 'tap'
-import { createSealer } from '../../src/session/seal.js'
-import type { SealContext } from '../../src/session/seal.js'
+import { createSealer } from '../../src/session/sealer.js'
+import type { SealContext } from '../../src/session/sealer.js'
 
 const context: SealContext = {
   secrets: ['a'.repeat(32)],

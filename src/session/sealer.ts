@@ -1,4 +1,4 @@
-/** Seals small values into cookies: JWE `dir` + `A256GCM`, one key a purpose, the header authenticated (deploy/docs/sessions.md#cookies). */
+/** Seals small values into cookies: JWE `dir` + `A256GCM`, one key for each purpose, the header authenticated. */
 import { hkdfSync } from 'node:crypto'
 import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose'
 import { isCanonicalCompact } from '../core/base64url.js'
@@ -25,7 +25,7 @@ export interface Opened {
 /** Seals and opens values of one purpose. */
 export interface Sealer {
   seal(value: unknown): Promise<string>
-  /** Undefined for whatever does not open, without a word why. */
+  /** Undefined for whatever does not open. It does not say why: that would help only an attacker. */
   open(sealed: string): Promise<Opened | undefined>
 }
 

@@ -1,0 +1,59 @@
+/** Revocations in a file of lines, each on disk before its sign-out is answered. For one process. */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import type { Now } from '../core/clock.js'
+import { GatewayError } from '../core/errors.js'
+import { parseRevocation } from './revocation-log.js'
+import type { RevocationLog } from './revocation-log.js'
+
+function readLines(path: string): readonly string[] {
+  try {
+    // A last line without its end was cut by a crash before anybody was told it was kept.
+    return readFileSync(path, 'utf8').split('\n').slice(0, -1).filter(Boolean)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw cause
+  }
+}
+
+function rewrite(path: string, lines: readonly string[]): void {
+  const next = openSync(`${path}.new`, 'w', 0o600)
+  writeSync(next, lines.map((line) => `${line}\n`).join(''))
+  fsyncSync(next)
+  closeSync(next)
+  renameSync(`${path}.new`, path)
+}
+
+/** The log of `session.revocationFile`. */
+export class RevocationFile implements RevocationLog {
+  readonly #path: string
+  readonly #now: Now
+  #file: number | undefined
+
+  constructor(path: string, now: Now) {
+    this.#path = path
+    this.#now = now
+  }
+
+  /** Reads it, and drops what has run out. */
+  start(learn: (line: string) => void): void {
+    const lines = readLines(this.#path)
+    for (const line of lines) learn(line)
+    const live = lines.filter((line) => parseRevocation(line).until >= this.#now())
+    rewrite(this.#path, live)
+  }
+
+  append(line: string): Promise<void> {
+    try {
+      this.#file ??= openSync(this.#path, 'a', 0o600)
+      writeSync(this.#file, `${line}\n`)
+      fsyncSync(this.#file)
+      return Promise.resolve()
+    } catch (cause) {
+      return Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE', { cause }))
+    }
+  }
+
+  catchUp(): undefined {
+    return undefined
+  }
+}
