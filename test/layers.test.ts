@@ -40,7 +40,12 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'endpoints/callback.ts',
     'endpoints/backchannel-logout.ts',
   ],
-  oauth4webapi: ['oidc/provider.ts', 'oidc/tokens.ts', 'endpoints/callback.ts'],
+  oauth4webapi: [
+    'oidc/provider.ts',
+    'oidc/tokens.ts',
+    'sign-in/login-state.ts',
+    'endpoints/callback.ts',
+  ],
   ioredis: ['session/redis-link.ts'],
   undici: ['forward/connections.ts'],
   pino: ['observe/logger.ts'],

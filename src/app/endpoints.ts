@@ -6,14 +6,14 @@ import type { Counter } from '../edge/rate-limit.js'
 import type { ErrorCode } from '../core/errors.js'
 import { isNavigation, wantsPage } from '../edge/reply.js'
 import type { Reply } from '../edge/reply.js'
-import { createLoginStates } from '../sign-in/login-state.js'
+import { LoginStates } from '../sign-in/login-state.js'
 import { createBackchannel } from '../endpoints/backchannel-logout.js'
 import { createCallback } from '../endpoints/callback.js'
 import { createClientScript } from '../endpoints/client-script.js'
 import { createLogin } from '../endpoints/login.js'
 import { createLogoutPage } from '../endpoints/logout-page.js'
 import { createLogout } from '../endpoints/logout.js'
-import { createLoopGuard } from '../sign-in/loop-guard.js'
+import { LoopGuard } from '../sign-in/loop-guard.js'
 import { createRefresh } from '../endpoints/refresh.js'
 import { createSessionPage } from '../endpoints/session.js'
 import { createLogoutVerifier } from '../oidc/logout-token.js'
@@ -51,8 +51,8 @@ export function createEndpoints(
   const { revocations } = app.storage
   const { base } = address
   const clientId = identity.clientId
-  const attempts = createLoginStates(services.loginSealer, names, identity.issuer, now)
-  const loopGuard = createLoopGuard(names)
+  const attempts = new LoginStates(services.loginSealer, names, identity.issuer, now)
+  const loopGuard = new LoopGuard(names)
   const sameOrigin = (context: RequestContext): boolean =>
     context.headers !== undefined && isSameOrigin(context.headers, address.origin)
   const common = { base, clientId, endpoints, tokens, sessions, names, loopGuard }
@@ -72,6 +72,7 @@ export function createEndpoints(
     checks,
     attempts,
     redirect: reply.redirect,
+    now,
     onLogin: (result) => metrics.logins.inc({ result }),
   })
   const refresh = createRefresh({

@@ -1,6 +1,7 @@
 /** `GET /auth/callback`: the way back from the provider ends in a session or in a page that says why not (deploy/docs/sessions.md#sign-in). */
 import { validateAuthResponse } from 'oauth4webapi'
 import { LRUCache } from 'lru-cache'
+import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { FindEndpoints } from '../oidc/provider.js'
@@ -29,12 +30,13 @@ export interface CallbackParts {
   readonly loopGuard: LoopGuard
   readonly names: CookieNames
   readonly redirect: (context: RequestContext, status: 302 | 303, location: string) => void
+  readonly now: Now
   readonly onLogin: (result: string) => void
 }
 
 /** Answers kept for a callback that comes twice; each is one open session, shared with the sessions' own memory. */
 const maxAnswers = 1000
-const answerLife = 60_000
+const answerLife: Milliseconds = 60_000
 
 /** The provider's word that it or the person did not go through with it (RFC 6749 §4.1.2.1). */
 function deniedBy(error: string): GatewayError {
@@ -47,7 +49,12 @@ function deniedBy(error: string): GatewayError {
 /** Builds the endpoint. */
 export function createCallback(parts: CallbackParts) {
   // Keyed by state, which only the browser with the attempt's sealed cookie can present here.
-  const answers = new LRUCache<string, Promise<OpenSession>>({ max: maxAnswers, ttl: answerLife })
+  const answers = new LRUCache<string, Promise<OpenSession>>({
+    max: maxAnswers,
+    ttl: answerLife,
+    ttlResolution: 0,
+    perf: { now: parts.now },
+  })
 
   const redeem = async (attempt: LoginState, query: URLSearchParams): Promise<OpenSession> => {
     const { server } = await parts.endpoints()

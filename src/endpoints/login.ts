@@ -5,7 +5,6 @@ import type { FindEndpoints } from '../oidc/provider.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { LoginStates } from '../sign-in/login-state.js'
-import { challengeOf } from '../sign-in/login-state.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
 import { readReferer, readReturnTo } from '../sign-in/return-to.js'
 
@@ -35,7 +34,12 @@ export function createLogin(parts: LoginParts) {
   const { base } = parts
   const start = `${base}/`
 
-  const authorizeUrl = async (state: string, nonce: string, verifier: string, fresh: boolean) => {
+  const authorizeUrl = async (
+    state: string,
+    nonce: string,
+    codeChallenge: string,
+    fresh: boolean,
+  ) => {
     const { authorization } = await parts.endpoints()
     const url = new URL(authorization)
     url.searchParams.set('response_type', 'code')
@@ -44,7 +48,7 @@ export function createLogin(parts: LoginParts) {
     url.searchParams.set('scope', parts.scopes.join(' '))
     url.searchParams.set('state', state)
     url.searchParams.set('nonce', nonce)
-    url.searchParams.set('code_challenge', challengeOf(verifier))
+    url.searchParams.set('code_challenge', codeChallenge)
     url.searchParams.set('code_challenge_method', 'S256')
     if (fresh) url.searchParams.set('prompt', 'login')
     return url.href
@@ -64,8 +68,8 @@ export function createLogin(parts: LoginParts) {
       throw new GatewayError('ERR_LOGIN_LOOP')
     }
     const present = parts.loopGuard.others(attempts)
-    const { attempt, cookies } = await parts.attempts.start(returnTo, present)
-    const url = await authorizeUrl(attempt.state, attempt.nonce, attempt.verifier, fresh)
+    const { attempt, codeChallenge, cookies } = await parts.attempts.start(returnTo, present)
+    const url = await authorizeUrl(attempt.state, attempt.nonce, codeChallenge, fresh)
     context.setCookies = [...context.setCookies, ...cookies]
     parts.redirect(context, 302, url)
   }

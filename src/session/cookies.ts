@@ -50,14 +50,17 @@ export function formatCookie(
   return `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
 }
 
-/** The cookies of a request, sorted into ours and the rest. */
+/** Cookies as name and value, in the order in which they came. */
+export type CookiePairs = readonly (readonly [string, string])[]
+
+/** Our cookies of a request. */
 export interface Cookies {
   /** The session's value, chunks joined; empty text without one. */
   readonly session: string
   /** Names of session cookies that came, for deletion. */
   readonly sessionNames: readonly string[]
-  /** Login attempts: name and value, in the order in which they came. */
-  readonly attempts: readonly (readonly [string, string])[]
+  /** Login attempts. */
+  readonly attempts: CookiePairs
 }
 
 const none: Cookies = { session: '', sessionNames: [], attempts: [] }

@@ -1,8 +1,13 @@
 /** One sign-in attempt: state, nonce and code verifier in a sealed cookie of its own, for ten minutes (deploy/docs/sessions.md#sign-in). */
-import { createHash, randomBytes } from 'node:crypto'
+import {
+  calculatePKCECodeChallenge,
+  generateRandomCodeVerifier,
+  generateRandomNonce,
+  generateRandomState,
+} from 'oauth4webapi'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { formatCookie } from '../session/cookies.js'
-import type { CookieNames } from '../session/cookies.js'
+import type { CookieNames, CookiePairs } from '../session/cookies.js'
 import type { Sealer } from '../session/sealer.js'
 
 /** What an attempt remembers until the browser is back. */
@@ -15,66 +20,73 @@ export interface LoginState {
   readonly at: Milliseconds
 }
 
-/** LoginStates that one browser may have open; the oldest is dropped for a new one. */
-const most = 5
+/** Attempts that one browser may have open; the oldest is dropped for a new one. */
+const maxAttempts = 5
 const lifetime: Milliseconds = 10 * 60_000
 /** A callback that is sent twice finds its attempt for this long. */
 const finishedLife: Milliseconds = 60_000
 
-/** 256 bits, as base64url. */
-function random(): string {
-  return randomBytes(32).toString('base64url')
-}
+/** The attempts of one gateway. */
+export class LoginStates {
+  readonly #sealer: Sealer
+  readonly #names: CookieNames
+  readonly #issuer: string
+  readonly #now: Now
 
-/** The S256 challenge of a verifier (RFC 7636 §4.2). */
-export function challengeOf(verifier: string): string {
-  return createHash('sha256').update(verifier).digest('base64url')
-}
+  constructor(sealer: Sealer, names: CookieNames, issuer: string, now: Now) {
+    this.#sealer = sealer
+    this.#names = names
+    this.#issuer = issuer
+    this.#now = now
+  }
 
-/** Creates the keeper of attempts. */
-export function createLoginStates(sealer: Sealer, names: CookieNames, issuer: string, now: Now) {
-  const nameOf = (state: string) => names.attempt + state.slice(0, 8)
-  return {
-    /** A new attempt and the cookies that keep it; `present` are the attempts that came along. */
-    async start(returnTo: string, present: readonly (readonly [string, string])[]) {
-      const attempt: LoginState = {
-        state: random(),
-        nonce: random(),
-        verifier: random(),
-        returnTo,
-        issuer,
-        at: now(),
-      }
-      const sealed = await sealer.seal(attempt)
-      // Browsers send the cookie first that they got first.
-      const dropped = present.slice(0, Math.max(0, present.length - most + 1))
-      return {
-        attempt,
-        cookies: [
-          ...dropped.map(([name]) => formatCookie(names, name, '', 0)),
-          formatCookie(names, nameOf(attempt.state), sealed, lifetime),
-        ],
-      }
-    },
+  /** Begins an attempt, with the cookies that keep it; `present` are the attempts that came along. */
+  async start(returnTo: string, present: CookiePairs) {
+    const attempt: LoginState = {
+      state: generateRandomState(),
+      nonce: generateRandomNonce(),
+      verifier: generateRandomCodeVerifier(),
+      returnTo,
+      issuer: this.#issuer,
+      at: this.#now(),
+    }
+    const sealed = await this.#sealer.seal(attempt)
+    // Browsers send the cookie first that they got first.
+    const dropped = present.slice(0, Math.max(0, present.length - maxAttempts + 1))
+    return {
+      attempt,
+      /** For the authorization request (RFC 7636 §4.2). */
+      codeChallenge: await calculatePKCECodeChallenge(attempt.verifier),
+      cookies: [
+        ...dropped.map(([name]) => formatCookie(this.#names, name, '', 0)),
+        formatCookie(this.#names, this.#nameOf(attempt.state), sealed, lifetime),
+      ],
+    }
+  }
 
-    /** The attempt that a state belongs to in this browser, or undefined. */
-    async find(state: string, present: readonly (readonly [string, string])[]) {
-      const cookie = present.find(([name]) => name === nameOf(state))
-      const opened = cookie === undefined ? undefined : await sealer.open(cookie[1])
-      const attempt = opened?.value as LoginState | undefined
-      if (attempt === undefined || attempt.state !== state || attempt.issuer !== issuer) {
-        return undefined
-      }
-      return now() - attempt.at > lifetime ? undefined : attempt
-    },
+  /** The attempt that a state belongs to in this browser, or undefined. */
+  async find(state: string, present: CookiePairs): Promise<LoginState | undefined> {
+    const cookie = this.#cookieOf(state, present)
+    const opened = cookie === undefined ? undefined : await this.#sealer.open(cookie[1])
+    const attempt = opened?.value as LoginState | undefined
+    if (attempt === undefined || attempt.state !== state || attempt.issuer !== this.#issuer) {
+      return undefined
+    }
+    return this.#now() - attempt.at > lifetime ? undefined : attempt
+  }
 
-    /** Lets an attempt go: it stays a moment for a callback that the browser sends twice. */
-    finish(state: string, present: readonly (readonly [string, string])[]): readonly string[] {
-      const cookie = present.find(([name]) => name === nameOf(state))
-      return cookie === undefined ? [] : [formatCookie(names, cookie[0], cookie[1], finishedLife)]
-    },
+  /** Shortens an attempt's life: it stays a moment for a callback that the browser sends twice. */
+  finish(state: string, present: CookiePairs): readonly string[] {
+    const cookie = this.#cookieOf(state, present)
+    if (cookie === undefined) return []
+    return [formatCookie(this.#names, cookie[0], cookie[1], finishedLife)]
+  }
+
+  #nameOf(state: string): string {
+    return this.#names.attempt + state.slice(0, 8)
+  }
+
+  #cookieOf(state: string, present: CookiePairs) {
+    return present.find(([name]) => name === this.#nameOf(state))
   }
 }
-
-/** The attempts of one gateway. */
-export type LoginStates = ReturnType<typeof createLoginStates>
