@@ -5,8 +5,8 @@ import { createScriptedCurveKey, signScripted } from '../fixtures/scripted-keys.
 import { ask } from '../fixtures/wire.js'
 
 for (const trustedProxies of [[], ['127.0.0.1']]) {
-  void t.test(
-    `with ${trustedProxies.length} trusted proxies it makes nobody anybody`,
+  await t.test(
+    `with ${trustedProxies.length} trusted proxies a balancer’s header makes nobody anybody`,
     async (t) => {
       const { gateway, upstream, provider, alice, sam, bearerOf } = await startAttacked(t, {
         server: { trustedProxies },

@@ -32,7 +32,7 @@ const gateway = await startGatewayProcess(t, {
 })
 const json = 'Content-Type: application/json'
 
-await t.test('by the provider: an answer is read to its limit and no further', async (t) => {
+await t.test('a packed answer of the provider is read to its limit and no further', async (t) => {
   const statuses: number[] = []
   const grown = await gateway.peakGrowth(async () => {
     provider.replace('token', () => ({ headers: encoded, body: bomb }))
@@ -52,7 +52,7 @@ await t.test('by the provider: an answer is read to its limit and no further', a
   t.ok(grown < mostGrowth, `${grown} MiB more at most`)
 })
 
-await t.test('by a client: own endpoints unpack nothing', async (t) => {
+await t.test('our own endpoints unpack nothing that a client sends', async (t) => {
   const small = gzipSync(JSON.stringify({ refresh_token: 'x'.repeat(8_000_000) }))
   t.ok(small.length < 16_384)
   const before = provider.counts.token
@@ -64,7 +64,7 @@ await t.test('by a client: own endpoints unpack nothing', async (t) => {
   t.equal(provider.counts.token, before)
 })
 
-await t.test('by a client to an upstream: it passes as it is', async (t) => {
+await t.test('a packed body for an upstream passes as it is', async (t) => {
   const bearer = `Authorization: Bearer ${provider.sign('id')}`
   const packed = gzipSync(Buffer.alloc(64 * 1024 * 1024))
   const headers = [bearer, 'Content-Encoding: gzip', `Content-Length: ${packed.length}`]
@@ -77,7 +77,7 @@ await t.test('by a client to an upstream: it passes as it is', async (t) => {
   t.ok(grown < mostGrowth, `${grown} MiB more at most`)
 })
 
-await t.test('in a cookie: a compressed sealed value does not open', async (t) => {
+await t.test('a compressed sealed value in a cookie is refused', async (t) => {
   const visitor = new Visitor()
   provider.restore()
   await visitor.follow(`${gateway.url}/auth/login`)

@@ -112,7 +112,7 @@ const cases: readonly (readonly [what: string, first: string, drip: string, stat
   ],
 ]
 
-await t.test('the process lets go of a client that …', async (t) => {
+await t.test('the process lets go of every client that does not end by itself', async (t) => {
   const clients = await Promise.all(
     cases.map(async ([what, first, drip, status]) => ({
       what,
@@ -123,7 +123,7 @@ await t.test('the process lets go of a client that …', async (t) => {
   // The first one says nothing: it is held until its time is over.
   await until(() => gateway.holds(clients[0]?.client.clientPort ?? 0))
   for (const { what, status, client } of clients) {
-    await t.test(what, async (t) => {
+    await t.test(`the process lets go of a client that ${what}`, async (t) => {
       await until(() => !gateway.holds(client.clientPort))
       client.end()
       t.equal(/^HTTP\/1\.1 (\d+)/.exec(client.text())?.[1], status)
@@ -134,7 +134,7 @@ await t.test('the process lets go of a client that …', async (t) => {
 })
 
 await t.test(
-  'over TLS, an unfinished handshake is cut, and line ends between requests',
+  'unfinished handshakes and line ends between requests end a TLS connection',
   async (t) => {
     const { certificate, key } = createCertificate()
     const port = await freePort()
@@ -173,7 +173,7 @@ await t.test(
 )
 
 await t.test(
-  'clients that are gone when their tunnel is refused do not end the process',
+  'clients that leave before their tunnel is refused do not end the process',
   async (t) => {
     const close = ['Connection: close']
     for (const bytes of [
@@ -201,13 +201,13 @@ await t.test(
   },
 )
 
-await t.test('another expectation than 100-continue is refused in our own words', async (t) => {
+await t.test('an expectation other than 100-continue is refused in our own words', async (t) => {
   const answer = await ask(gateway, 'POST /trac/x', ['Expect: 200-ok', 'Content-Length: 0'])
   t.equal(answer.status, 400)
   t.match(JSON.parse(answer.body), { code: 'ERR_HEADER_INVALID' })
 })
 
-await t.test('an upstream that dies while it declines a WebSocket holds nobody', async (t) => {
+await t.test('an upstream that dies while it refuses a WebSocket holds nobody', async (t) => {
   const dying = await startRawUpstream(({ socket }) => {
     socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
   })

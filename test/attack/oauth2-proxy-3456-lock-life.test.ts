@@ -12,7 +12,7 @@ import { Visitor } from '../fixtures/visitor.js'
 /** Milliseconds that the provider may take, sending and taking of Redis besides. */
 const longestExchange = 10_000 + 2 * 1500
 
-await t.test('while one replica waits for the provider, another one only waits', async (t) => {
+await t.test('while one replica waits for the provider, the other one only waits', async (t) => {
   const redis = await startRedis(t)
   const clock = createClock()
   const provider = await startScriptedProvider()

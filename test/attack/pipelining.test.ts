@@ -54,7 +54,7 @@ const upgrades: readonly (readonly [what: string, line: string, headers: readonl
   ['CONNECT', 'CONNECT other.example:443', keepAlive],
 ]
 for (const [what, line, headers] of upgrades) {
-  void t.test(
+  await t.test(
     `${what} behind an unanswered request ends the connection and nothing else`,
     async (t) => {
       const { gateway, held, get, ahead, urls } = await front(t)
@@ -73,7 +73,7 @@ for (const [what, line, headers] of upgrades) {
   )
 }
 
-void t.test('a request begins when the answer before it is complete', async (t) => {
+await t.test('a request begins when the answer before it is complete', async (t) => {
   const { gateway, held, get, ahead, urls } = await front(t)
   const post = requestText(gateway, 'POST /trac/b', [...keepAlive, 'Content-Length: 5'], 'hello')
   const wire = await ahead(get('/trac/a') + post + get('/trac/c'))
@@ -86,7 +86,7 @@ void t.test('a request begins when the answer before it is complete', async (t) 
   wire.destroy()
 })
 
-void t.test('what stands behind `Connection: close` is not done', async (t) => {
+await t.test('a request behind `Connection: close` is not begun', async (t) => {
   const { gateway, get, urls } = await front(t)
   const wire = new Wire(gateway.port)
   wire.send(requestText(gateway, 'GET /trac/last') + get('/trac/behind'))
@@ -95,7 +95,7 @@ void t.test('what stands behind `Connection: close` is not done', async (t) => {
   t.notOk(urls().includes('/trac/behind'))
 })
 
-void t.test('a client that leaves takes all with it that it sent ahead', async (t) => {
+await t.test('requests sent ahead by a client that left are not begun', async (t) => {
   const { gateway, held, get, ahead, urls } = await front(t)
   for (let i = 0; i < 20; i++) {
     const wire = await ahead(get('/trac/a') + get('/trac/held') + get('/trac/held'))
@@ -110,7 +110,7 @@ void t.test('a client that leaves takes all with it that it sent ahead', async (
   t.equal((await ask(gateway, 'GET /trac/later')).status, 200)
 })
 
-void t.test('a connection that sends far ahead of its answers is ended', async (t) => {
+await t.test('a connection that sends far ahead of its answers is ended', async (t) => {
   const { get, ahead, urls } = await front(t)
   const wire = await ahead(get('/trac/a').repeat(1000))
   t.equal(await wire.end(), '')

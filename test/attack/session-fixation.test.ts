@@ -23,7 +23,7 @@ await t.test('a session planted before sign-in does not become the victim’s', 
   t.equal(await userOf(theirs), 'alice', 'the attacker’s copy shows only the attacker')
 })
 
-await t.test('a session that ended stays ended, by its old and by its renewed value', async (t) => {
+await t.test('a session that ended stays ended, by every value that it had', async (t) => {
   clock.advance(2000)
   const visitor = await s.signIn(victim)
   const copies = [visitor.copy()]
@@ -46,16 +46,13 @@ await t.test('a session that ended stays ended, by its old and by its renewed va
   t.equal(provider.counts.token, before, 'the provider is not even asked')
 })
 
-await t.test(
-  'a callback that comes again after sign-out does not bring the session back',
-  async (t) => {
-    clock.advance(2000)
-    const visitor = new Visitor()
-    const back = await visitor.signIn(login, victim, (to) => to.pathname.endsWith('/callback'))
-    const before = visitor.copy()
-    await visitor.open(back.location)
-    await visitor.submit(`${url}/auth/logout`)
-    await before.open(back.location)
-    t.equal(await userOf(before), 401)
-  },
-)
+await t.test('a callback that comes again after sign-out brings no session back', async (t) => {
+  clock.advance(2000)
+  const visitor = new Visitor()
+  const back = await visitor.signIn(login, victim, (to) => to.pathname.endsWith('/callback'))
+  const before = visitor.copy()
+  await visitor.open(back.location)
+  await visitor.submit(`${url}/auth/logout`)
+  await before.open(back.location)
+  t.equal(await userOf(before), 401)
+})

@@ -137,7 +137,7 @@ const attempts: readonly (readonly [
 ]
 
 for (const server of both) {
-  void t.test(`${server}: no hidden request gets an answer as the forged user`, async (t) => {
+  await t.test(`no hidden request gets an answer of ${server} as the forged user`, async (t) => {
     const basePath = '/trac'
     const fixture = await startFixture(t, server, { basePath })
     const gateway = await startTestGateway({
@@ -180,7 +180,7 @@ for (const server of both) {
   })
 }
 
-void t.test('the attack works on tracd without the gateway’s rules', async (t) => {
+await t.test('tracd itself answers a hidden request', async (t) => {
   // Shows that the test above can fail: the same bytes on one kept connection to tracd itself.
   const fixture = await startFixture(t, 'tracd 1.6', { basePath: '/trac' })
   const outer = `GET /trac/about HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`

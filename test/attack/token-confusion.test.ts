@@ -54,7 +54,7 @@ await t.test('identities never cross in a hundred thousand interleavings', async
   t.ok(state.admitted <= 50 * 334, 'and each is verified once for each key set')
 })
 
-await t.test('those who bring the same token at once share its verification', async (t) => {
+await t.test('requests that bring the same token at once share its verification', async (t) => {
   const { state, release, userOf } = stage()
   const asked = Array.from({ length: 20 }, () => userOf('token'))
   release()

@@ -62,12 +62,12 @@ const stock: FixtureOptions = {
 }
 
 for (const server of both) {
-  void t.test(`${server} without the bridge believes no header of ours`, async (t) => {
+  await t.test(`${server} without the bridge believes no header of ours`, async (t) => {
     const { seen } = await stage(t, server, stock)
     for (const name of ['alice', 'TRAC_ADMIN2', 'josé']) t.equal(await seen(name), '')
   })
 
-  void t.test(`${server} with it knows each person by the very name`, async (t) => {
+  await t.test(`${server} with the bridge knows each person by the very name`, async (t) => {
     const { seen } = await stage(t, server, {})
     for (const name of [
       'alice',
@@ -85,7 +85,7 @@ for (const server of both) {
     }
   })
 
-  void t.test(`${server}: check_auth_ip and ignore_auth_case change nobody`, async (t) => {
+  await t.test(`check_auth_ip and ignore_auth_case of ${server} change nobody`, async (t) => {
     const { seen } = await stage(t, server, {
       ini: { trac: { check_auth_ip: 'true', ignore_auth_case: 'true' } },
     })
@@ -96,31 +96,28 @@ for (const server of both) {
     }
   })
 
-  void t.test(
-    `${server}: an attachment over its own limit is refused by Trac, not cut by us`,
-    async (t) => {
-      const { post } = await stage(t, server, {})
-      const upload = async (size: number) => {
-        const field = (name: string, value: string, more = '') =>
-          `--x\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n${value}\r\n`
-        const body =
-          field('__FORM_TOKEN', 'abcdef') +
-          field('action', 'new') +
-          field('realm', 'ticket') +
-          field('id', '1') +
-          field('attachment', 'x'.repeat(size), `; filename="of-${size}.txt"`) +
-          '--x--\r\n'
-        return await post('/attachment/ticket/1/', body, [
-          'Content-Type: multipart/form-data; boundary=x',
-          'Cookie: trac_form_token=abcdef',
-        ])
-      }
-      const taken = await upload(262_144)
-      t.equal(taken.status, 303)
-      t.match(taken.header('location'), '/trac/attachment/ticket/1/')
-      const refused = await upload(262_145)
-      t.not(refused.status, 413)
-      t.match(refused.body, /262144|256\.0 KB/, 'Trac names its own limit')
-    },
-  )
+  await t.test(`${server} itself refuses an attachment over its limit`, async (t) => {
+    const { post } = await stage(t, server, {})
+    const upload = async (size: number) => {
+      const field = (name: string, value: string, more = '') =>
+        `--x\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n${value}\r\n`
+      const body =
+        field('__FORM_TOKEN', 'abcdef') +
+        field('action', 'new') +
+        field('realm', 'ticket') +
+        field('id', '1') +
+        field('attachment', 'x'.repeat(size), `; filename="of-${size}.txt"`) +
+        '--x--\r\n'
+      return await post('/attachment/ticket/1/', body, [
+        'Content-Type: multipart/form-data; boundary=x',
+        'Cookie: trac_form_token=abcdef',
+      ])
+    }
+    const taken = await upload(262_144)
+    t.equal(taken.status, 303)
+    t.match(taken.header('location'), '/trac/attachment/ticket/1/')
+    const refused = await upload(262_145)
+    t.not(refused.status, 413)
+    t.match(refused.body, /262144|256\.0 KB/, 'Trac names its own limit')
+  })
 }
