@@ -1,22 +1,17 @@
 /** A message that cannot be read, sent behind one that is being answered, never becomes part of that answer. */
 import t from 'tap'
-import { startTestGateway } from '../fixtures/gateway.js'
-import { Wire, requestText, startRawUpstream } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { Wire, requestText } from '../fixtures/wire.js'
 
 await t.test('garbage behind a request never stands in the answer to that request', async (t) => {
   let finish = (): void => undefined
-  const upstream = await startRawUpstream(({ socket, text }) => {
-    if (!text.includes('\r\n\r\n')) return
-    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nbegin')
-    finish = () => socket.write('x'.repeat(395))
-  })
-  const gateway = await startTestGateway({
-    tracUrl: upstream.url,
-    overlay: { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } },
-  })
-  t.teardown(async () => {
-    await gateway.close()
-    await upstream.close()
+  const { gateway } = await stage(t, {
+    upstream: 'raw',
+    answer({ socket, text }) {
+      if (!text.includes('\r\n\r\n')) return
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nbegin')
+      finish = () => socket.write('x'.repeat(395))
+    },
   })
   const wire = new Wire(gateway.port)
   wire.send(requestText(gateway, 'GET /trac/wiki', ['Connection: keep-alive']))

@@ -1,9 +1,7 @@
 /** mod_auth_openidc 2026: what is small on the wire and large once unpacked is never unpacked, or not to its end. */
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { startGatewayProcess } from '../fixtures/process.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { startUpstream } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { ask } from '../fixtures/wire.js'
 
@@ -13,18 +11,11 @@ const encoded = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip'
 /** MiB; far from a thousand. */
 const mostGrowth = 150
 
-const provider = await startScriptedProvider()
-const upstream = await startUpstream()
-t.teardown(async () => {
-  await upstream.close()
-  await provider.stop()
-})
-const gateway = await startGatewayProcess(t, {
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
+const { provider, upstream, gateway, signIn } = await stage(t, {
+  provider: 'scripted',
+  upstream: true,
+  api: true,
+  gateway: 'process',
   overlay: {
     identity: { username: { emailLocalPart: 'example.edu' } },
     rateLimit: { failures: { max: 1000, per: '1m' } },
@@ -78,9 +69,8 @@ await t.test('a packed body for an upstream passes as it is', async (t) => {
 })
 
 await t.test('a compressed sealed value in a cookie is refused', async (t) => {
-  const visitor = new Visitor()
   provider.restore()
-  await visitor.follow(`${gateway.url}/auth/login`)
+  const visitor = await signIn()
   const [name, value] = [...visitor.cookies(gateway.url)].find(([it]) => it.endsWith('-s'))!
   const [header = '', ...rest] = value.split('.')
   const members = JSON.parse(Buffer.from(header, 'base64url').toString()) as object

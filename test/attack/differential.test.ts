@@ -1,10 +1,8 @@
 /** Made-up targets through the gateway to real servers: none reaches a handler of Trac that the matched route did not mean. */
 import * as fc from 'fast-check'
 import t from 'tap'
-import { startTestGateway } from '../fixtures/gateway.js'
 import { admin, send } from '../fixtures/signed.js'
-import { startFixture, testKey } from '../fixtures/tracs.js'
-import type { ServerName } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
 import { ask, sendBytes } from '../fixtures/wire.js'
 
 /** Tells in each answer which handler of Trac was chosen. */
@@ -26,7 +24,6 @@ class Tripwire(Component):
 /** The handlers behind the rows that are denied: anonymous visitors hold TRAC_ADMIN here, so Trac would serve them. */
 const closed = ['AdminModule', 'TicketModule', 'PreferencesModule']
 const overlay = {
-  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
   permissions: { anonymous: ['TRAC_ADMIN'] },
   builtinTracRoutes: false,
   routes: [
@@ -85,20 +82,6 @@ const target = fc
   .tuple(head, few, fc.constantFrom('/', '/', '/', '', '//', '/wiki/'), spelt, few)
   .map((list) => list.join(''))
 
-async function start(t: Parameters<typeof startFixture>[0], server: ServerName) {
-  const fixture = await startFixture(t, server, {
-    basePath: '/trac',
-    plugins: { 'tripwire.py': tripwire },
-  })
-  const gateway = await startTestGateway({
-    tracUrl: `http://127.0.0.1:${fixture.port}`,
-    signingKey: testKey,
-    overlay,
-  })
-  t.teardown(() => gateway.close())
-  return { fixture, gateway }
-}
-
 for (const [server, seed] of [
   ['tracd 1.6', 1],
   ['tracd 1.4', 2],
@@ -106,7 +89,10 @@ for (const [server, seed] of [
   ['waitress 1.6', 4],
 ] as const) {
   await t.test(`1,500 targets never reach a closed handler of ${server}`, async (t) => {
-    const { fixture, gateway } = await start(t, server)
+    const { trac, gateway } = await stage(t, {
+      trac: { server, plugins: { 'tripwire.py': tripwire } },
+      overlay,
+    })
     // The tripwires work: the same server, asked directly by an admin.
     for (const [path, handler] of [
       ['/admin', 'AdminModule'],
@@ -114,7 +100,7 @@ for (const [server, seed] of [
       ['/newticket', 'TicketModule'],
       ['/prefs', 'PreferencesModule'],
     ] as const) {
-      const answer = await send(fixture, { target: `/trac${path}`, from: admin })
+      const answer = await send(trac, { target: `/trac${path}`, from: admin })
       t.equal(answer.headers.get('x-handler'), handler)
     }
     t.equal((await ask(gateway, 'GET /trac/wiki')).header('x-handler'), 'WikiModule')

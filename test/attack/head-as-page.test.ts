@@ -1,10 +1,11 @@
 /** A wiki page whose text is an HTTP answer, asked for by HEAD, never becomes the answer to somebody else (deploy/docs/trac.md#connections). */
 import { connect } from 'node:net'
 import t from 'tap'
-import { startTestGateway } from '../fixtures/gateway.js'
+import type { Test } from 'tap'
 import { admin, identityHeaders, postForm } from '../fixtures/signed.js'
-import { startFixture, testKey } from '../fixtures/tracs.js'
-import type { ServerName } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
+import { startFixture } from '../fixtures/tracs.js'
+import type { Fixture } from '../fixtures/tracs.js'
 import { ask } from '../fixtures/wire.js'
 
 const evilBody = '<html>EVIL-PAGE</html>'
@@ -17,32 +18,24 @@ const evil = [
   evilBody,
 ].join('\r\n')
 
-async function start(t: Parameters<typeof startFixture>[0], server: ServerName) {
-  const fixture = await startFixture(t, server, {
-    basePath: '/trac',
-    ini: { trac: { use_chunked_encoding: 'false' } },
-  })
-  const saved = await postForm(fixture, admin, '/trac/wiki/Evil', {
+/** A Trac with that page. */
+async function write(t: Test, trac: Fixture): Promise<void> {
+  const saved = await postForm(trac, admin, '/trac/wiki/Evil', {
     action: 'edit',
     text: evil,
     version: '0',
     save: 'Submit changes',
   })
   t.equal(saved.status, 303)
-  return fixture
 }
+const ini = { trac: { use_chunked_encoding: 'false' } }
 
 for (const server of ['tracd 1.6', 'waitress 1.6', 'tracd 1.4'] as const) {
   await t.test(
     `in 100 tries a page that looks like an answer reaches no visitor of ${server}`,
     async (t) => {
-      const fixture = await start(t, server)
-      const gateway = await startTestGateway({
-        tracUrl: `http://127.0.0.1:${fixture.port}`,
-        signingKey: testKey,
-        overlay: { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } },
-      })
-      t.teardown(() => gateway.close())
+      const { trac, gateway } = await stage(t, { trac: { server, ini } })
+      await write(t, trac)
       const text = await ask(gateway, 'GET /trac/wiki/Evil?format=txt')
       t.match(text.body, 'EVIL-PAGE', 'the page is there')
       let spoiled = 0
@@ -64,7 +57,8 @@ for (const server of ['tracd 1.6', 'waitress 1.6', 'tracd 1.4'] as const) {
 }
 
 await t.test('tracd itself sends a body after the answer to HEAD', async (t) => {
-  const fixture = await start(t, 'tracd 1.6')
+  const fixture = await startFixture(t, 'tracd 1.6', { basePath: '/trac', ini })
+  await write(t, fixture)
   const target = '/trac/wiki/Evil?format=txt'
   const headers = identityHeaders(fixture, { target, method: 'HEAD', from: admin })
   const lines = [['Host', fixture.host], ['Connection', 'close'], ...headers]

@@ -3,24 +3,20 @@ import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
-import { startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { startGatewayProcess } from '../fixtures/process.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { freePort } from '../fixtures/ports.js'
-import { ask, requestText, startRawUpstream } from '../fixtures/wire.js'
+import { ask, requestText } from '../fixtures/wire.js'
 
 const overlay: Overlay = {
-  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
   server: { timeouts: { headers: '1s', bodyIdle: '1s', keepAlive: '1s' } },
   routes: [
     { name: 'shut', path: '/shut', access: 'deny' },
     { name: 'all', path: '/**', access: 'public' },
   ],
 }
-const upstream = await startUpstream()
-const gateway = await startGatewayProcess(t, { tracUrl: upstream.url, overlay })
-t.teardown(() => upstream.close())
+const { upstream, gateway } = await stage(t, { upstream: true, gateway: 'process', overlay })
 
 /** A client that never closes by itself, not even when it is told that the other side has. */
 async function stubborn(port: number, first: string, drip = '') {
@@ -138,9 +134,10 @@ await t.test(
   async (t) => {
     const { certificate, key } = createCertificate()
     const port = await freePort()
-    const secure = await startGatewayProcess(t, {
+    const { gateway: secure } = await stage(t, {
+      gateway: 'process',
       port,
-      tracUrl: upstream.url,
+      upstream,
       env: { CERTIFICATE: certificate, KEY: key },
       overlay: {
         ...overlay,
@@ -208,13 +205,13 @@ await t.test('an expectation other than 100-continue is refused in our own words
 })
 
 await t.test('an upstream that dies while it refuses a WebSocket holds nobody', async (t) => {
-  const dying = await startRawUpstream(({ socket }) => {
-    socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
-  })
-  t.teardown(() => dying.close())
   const routes = [{ name: 'all', path: '/**', access: 'public', websocket: true }]
-  const front = await startGatewayProcess(t, {
-    tracUrl: dying.url,
+  const { gateway: front } = await stage(t, {
+    upstream: 'raw',
+    answer({ socket }) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf')
+    },
+    gateway: 'process',
     overlay: { ...overlay, routes },
   })
   const client = await stubborn(front.port, requestText(front, 'GET /trac/x', websocket))

@@ -1,11 +1,9 @@
 /** oauth2-proxy PR#3456: the lock of a renewal outlives any answer of the provider, so that two replicas never redeem. */
 import t from 'tap'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { TestGateway } from '../fixtures/gateway.js'
 import { startRedis } from '../fixtures/redis.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { tokensBy } from '../fixtures/scripted-tokens.js'
 import { freePort } from '../fixtures/ports.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 
@@ -14,23 +12,19 @@ const longestExchange = 10_000 + 2 * 1500
 
 await t.test('while one replica waits for the provider, the other one only waits', async (t) => {
   const redis = await startRedis(t)
-  const clock = createClock()
-  const provider = await startScriptedProvider()
-  const upstream = await startUpstream()
-  t.teardown(async () => {
-    await upstream.close()
-    await provider.stop()
-  })
-  const tokens = tokensBy(provider, clock, { rotates: true })
-  provider.replace('token', tokens)
   const publicUrl = `http://localhost:${await freePort()}/trac`
+  const shared = await stage(t, {
+    provider: 'scripted',
+    tokens: { rotates: true },
+    upstream: true,
+    gateway: false,
+  })
+  const { provider, upstream, tokens, clock } = shared
   const start = async (): Promise<TestGateway> => {
-    const gateway = await startTestGateway({
-      issuer: provider.issuer,
-      clientId: provider.clientId,
-      cognitoDomain: provider.origin,
-      tracUrl: upstream.url,
-      apiUrl: upstream.url,
+    const { gateway } = await stage(t, {
+      provider,
+      upstream,
+      api: true,
       clock,
       env: { REDIS_URL: redis.url },
       overlay: {
@@ -38,7 +32,6 @@ await t.test('while one replica waits for the provider, the other one only waits
         session: { store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
       },
     })
-    t.teardown(() => gateway.close())
     await until(() => gateway.gateway.readiness.report().ready, 'it is ready')
     return gateway
   }

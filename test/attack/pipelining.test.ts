@@ -2,13 +2,12 @@
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Wire, ask, requestText } from '../fixtures/wire.js'
 
 const overlay: Overlay = {
-  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
   routes: [
     { name: 'socket', path: '/socket', access: 'public', websocket: true },
     { name: 'all', path: '/**', access: 'public' },
@@ -19,14 +18,13 @@ const keepAlive = ['Connection: keep-alive']
 /** A gateway whose upstream keeps `/trac/held` waiting until it is told to answer. */
 async function front(t: Test) {
   const held: ServerResponse[] = []
-  const upstream = await startUpstream((request, response) => {
-    if (request.url?.startsWith('/trac/held') === true) held.push(response)
-    else response.end(request.url)
-  })
-  const gateway = await startTestGateway({ tracUrl: upstream.url, overlay })
-  t.teardown(async () => {
-    await gateway.close()
-    await upstream.close()
+  const { upstream, gateway } = await stage(t, {
+    upstream: true,
+    answer(request, response) {
+      if (request.url?.startsWith('/trac/held') === true) held.push(response)
+      else response.end(request.url)
+    },
+    overlay,
   })
   const get = (path: string) => requestText(gateway, `GET ${path}`, keepAlive)
   /** A connection whose first request has reached the upstream and is not answered, with more sent behind it. */

@@ -1,4 +1,4 @@
 /** The short form of test/long/slow-clients: slowhttptest for some seconds in each of its modes. */
 import { testSlowClients } from '../fixtures/slow-clients.js'
 
-testSlowClients({ connections: 100, seconds: 10 })
+await testSlowClients({ connections: 100, seconds: 10 })

@@ -1,7 +1,7 @@
 /** Request smuggling to real tracd of both Tracs: a hidden second request with a forged identity never gets an answer. */
 import t from 'tap'
-import { startTestGateway } from '../fixtures/gateway.js'
-import { both, startFixture, testKey } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
+import { both, startFixture } from '../fixtures/tracs.js'
 import { Wire, requestText, sendBytes } from '../fixtures/wire.js'
 
 /** What the attacker hides: it would print the forged user in Trac's navigation. */
@@ -138,14 +138,7 @@ const attempts: readonly (readonly [
 
 for (const server of both) {
   await t.test(`no hidden request gets an answer of ${server} as the forged user`, async (t) => {
-    const basePath = '/trac'
-    const fixture = await startFixture(t, server, { basePath })
-    const gateway = await startTestGateway({
-      tracUrl: `http://127.0.0.1:${fixture.port}`,
-      signingKey: testKey,
-      overlay: { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } },
-    })
-    t.teardown(() => gateway.close())
+    const { gateway } = await stage(t, { trac: server })
 
     // The answer to the next visitor is what a smuggled request would spoil.
     const next = async (what: string) => {

@@ -2,30 +2,23 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { parseTarget } from '../../src/request/target.js'
-import { startTestGateway } from '../fixtures/gateway.js'
-import { Wire, answerText, answering, requestText, startRawUpstream } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { Wire, answerText, answering, requestText } from '../fixtures/wire.js'
 
 const lines: string[] = []
-const upstream = await startRawUpstream(
-  answering((head) => {
+const { gateway } = await stage(t, {
+  upstream: 'raw',
+  answer: answering((head) => {
     lines.push(head.split('\r\n', 1)[0]!)
     return answerText('x')
   }),
-)
-const gateway = await startTestGateway({
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
+  api: true,
   overlay: {
-    identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
     builtinTracRoutes: false,
     // Not Trac: there a query that is not UTF-8 is refused, as Trac would.
     routes: [{ name: 'all', path: '/**', access: 'public', upstream: 'api' }],
     log: { audit: false },
   },
-})
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
 })
 
 const piece = fc.oneof(

@@ -4,36 +4,22 @@
  */
 import t from 'tap'
 import type { Test } from 'tap'
-import { startTestGateway } from '../fixtures/gateway.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { both, startFixture, testKey } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
+import { both } from '../fixtures/tracs.js'
 import type { FixtureOptions, ServerName } from '../fixtures/tracs.js'
 import { ask } from '../fixtures/wire.js'
 
-async function stage(t: Test, server: ServerName, options: FixtureOptions) {
-  const trac = await startFixture(t, server, { basePath: '/trac', ...options })
-  const provider = await startScriptedProvider()
-  const gateway = await startTestGateway({
-    issuer: provider.issuer,
-    clientId: provider.clientId,
-    cognitoDomain: provider.origin,
-    tracUrl: `http://127.0.0.1:${trac.port}`,
-    signingKey: testKey,
+async function start(t: Test, server: ServerName, options: FixtureOptions) {
+  const { gateway, bearerOf } = await stage(t, {
+    provider: 'scripted',
+    trac: { server, ...options },
     overlay: { server: { trustedProxies: ['127.0.0.1'] } },
   })
-  t.teardown(async () => {
-    await gateway.close()
-    await provider.stop()
-  })
   return {
-    gateway,
     /** Whom Trac names in its own page as signed in; empty text for nobody. */
     async seen(name: string, headers: readonly string[] = []): Promise<string> {
-      const token = provider.sign('id', { sub: name, 'cognito:username': name, name: undefined })
-      const answer = await ask(gateway, 'GET /trac/about', [
-        `Authorization: Bearer ${token}`,
-        ...headers,
-      ])
+      const token = bearerOf({ sub: name, 'cognito:username': name, name: undefined })
+      const answer = await ask(gateway, 'GET /trac/about', [token, ...headers])
       t.equal(answer.status, 200, answer.body.slice(0, 200))
       const page = Buffer.from(answer.body, 'latin1').toString('utf8')
       return /trac-author-user">([^<]*)</.exec(page)?.[1] ?? ''
@@ -42,11 +28,7 @@ async function stage(t: Test, server: ServerName, options: FixtureOptions) {
       ask(
         gateway,
         `POST /trac${target}`,
-        [
-          `Authorization: Bearer ${provider.sign('id', { 'cognito:groups': ['admins'] })}`,
-          `Content-Length: ${body.length}`,
-          ...headers,
-        ],
+        [bearerOf({ 'cognito:groups': ['admins'] }), `Content-Length: ${body.length}`, ...headers],
         body,
       ),
   }
@@ -63,12 +45,12 @@ const stock: FixtureOptions = {
 
 for (const server of both) {
   await t.test(`${server} without the bridge believes no header of ours`, async (t) => {
-    const { seen } = await stage(t, server, stock)
+    const { seen } = await start(t, server, stock)
     for (const name of ['alice', 'TRAC_ADMIN2', 'josé']) t.equal(await seen(name), '')
   })
 
   await t.test(`${server} with the bridge knows each person by the very name`, async (t) => {
-    const { seen } = await stage(t, server, {})
+    const { seen } = await start(t, server, {})
     for (const name of [
       'alice',
       'Alice',
@@ -86,7 +68,7 @@ for (const server of both) {
   })
 
   await t.test(`check_auth_ip and ignore_auth_case of ${server} change nobody`, async (t) => {
-    const { seen } = await stage(t, server, {
+    const { seen } = await start(t, server, {
       ini: { trac: { check_auth_ip: 'true', ignore_auth_case: 'true' } },
     })
     for (const address of ['192.0.2.1', '198.51.100.7', '2001:db8::1']) {
@@ -97,7 +79,7 @@ for (const server of both) {
   })
 
   await t.test(`${server} itself refuses an attachment over its limit`, async (t) => {
-    const { post } = await stage(t, server, {})
+    const { post } = await start(t, server, {})
     const upload = async (size: number) => {
       const field = (name: string, value: string, more = '') =>
         `--x\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n${value}\r\n`

@@ -41,7 +41,7 @@ async function believes(fixture: Fixture, from: Call['from'], double: Header): P
 }
 
 for (const server of servers) {
-  void t.test(`${server} never believes a header that came twice`, async (t) => {
+  await t.test(`${server} never believes a header that came twice`, async (t) => {
     const fixture = await startFixture(t, server)
     for (const double of doubles) {
       t.equal(await believes(fixture, student, double), false, double.join(': '))
@@ -50,7 +50,7 @@ for (const server of servers) {
   })
 }
 
-void t.test('a person with every right is shown the page the tests above look for', async (t) => {
+await t.test('a person with every right is shown the link to the admin pages', async (t) => {
   const fixture = await startFixture(t, 'tracd 1.6')
   const answer = await send(fixture, { target: '/prefs', from: admin })
   t.match(answer.body, /href="[^"]*\/admin"/)

@@ -92,7 +92,7 @@ print(json.dumps([list(row) for row in env.db_query(
 }
 
 for (const server of both) {
-  void t.test(`${server} answers 403 to everything without a signature`, async (t) => {
+  await t.test(`${server} answers 403 to everything without a signature`, async (t) => {
     const fixture = await startFixture(t, server, { basePath: '/trac' })
     for (const [name, headers] of pretences) {
       const answered: string[] = []
@@ -114,7 +114,7 @@ for (const server of both) {
     t.strictSame(await storedVisitors(fixture), [], 'and stores nothing')
   })
 
-  void t.test(`${server} answers the same calls when they are signed`, async (t) => {
+  await t.test(`${server} answers the same requests when they are signed`, async (t) => {
     const fixture = await startFixture(t, server, { basePath: '/trac' })
     const refused: string[] = []
     for (const call of calls) {
@@ -125,17 +125,20 @@ for (const server of both) {
     t.strictSame(refused, [])
   })
 
-  void t.test(`${server} knows no user and no right when the signature is another's`, async (t) => {
-    const fixture = await startFixture(t, server)
-    const call = {
-      target: '/',
-      from: admin,
-      headers: [['Cookie', 'trac_session=visitor1']],
-    } as const
-    const headers = identityHeaders(fixture, { ...call, signed: { path: '/about' } })
-    const answer = await sendRaw(fixture, call, headers)
-    t.equal(answer.status, 403)
-    t.notMatch(answer.body, /trac-author|id="logout"|href="\/(?:admin|timeline|newticket)"/)
-    t.match(answer.body, 'href="/login"', 'but shows the way to sign in')
-  })
+  await t.test(
+    `${server} knows no user and no right when the signature is of another request`,
+    async (t) => {
+      const fixture = await startFixture(t, server)
+      const call = {
+        target: '/',
+        from: admin,
+        headers: [['Cookie', 'trac_session=visitor1']],
+      } as const
+      const headers = identityHeaders(fixture, { ...call, signed: { path: '/about' } })
+      const answer = await sendRaw(fixture, call, headers)
+      t.equal(answer.status, 403)
+      t.notMatch(answer.body, /trac-author|id="logout"|href="\/(?:admin|timeline|newticket)"/)
+      t.match(answer.body, 'href="/login"', 'but shows the way to sign in')
+    },
+  )
 }

@@ -40,7 +40,7 @@ async function status(
 }
 
 for (const server of both) {
-  void t.test(`${server} lets a student do what students may`, async (t) => {
+  await t.test(`${server} lets a student do what students may`, async (t) => {
     const fixture = await startFixture(t, server, { basePath: '/trac' })
     const targets = ['/wiki/WikiStart', '/ticket/1', '/newticket', '/roadmap', '/report/1']
     const closed = ['/wiki/WikiStart?action=edit', '/wiki/WikiStart?action=delete', '/browser']
@@ -70,22 +70,25 @@ for (const server of both) {
     t.match(refusal.body, 'WIKI_MODIFY', 'and says which permission is missing')
   })
 
-  void t.test(`${server} lets an instructor save a page and an admin see everything`, async (t) => {
-    const fixture = await startFixture(t, server)
-    const edit = { action: 'edit', text: 'Saved text', comment: '', save: '1', version: '0' }
-    const saved = await postForm(fixture, instructor, '/wiki/New', edit)
-    t.equal(saved.status, 303)
-    const page = await send(fixture, { from: admin, target: '/wiki/New?action=history' })
-    t.match(page.body, 'ines', 'under the instructor’s name')
-    t.match(page.body, 'href="/admin"')
-    t.strictSame(await status(fixture, admin, ['/admin', '/admin/general/plugin', '/browser']), {
-      '/admin': 200,
-      '/admin/general/plugin': 200,
-      '/browser': 404,
-    })
-  })
+  await t.test(
+    `${server} lets an instructor save a page and an admin see everything`,
+    async (t) => {
+      const fixture = await startFixture(t, server)
+      const edit = { action: 'edit', text: 'Saved text', comment: '', save: '1', version: '0' }
+      const saved = await postForm(fixture, instructor, '/wiki/New', edit)
+      t.equal(saved.status, 303)
+      const page = await send(fixture, { from: admin, target: '/wiki/New?action=history' })
+      t.match(page.body, 'ines', 'under the instructor’s name')
+      t.match(page.body, 'href="/admin"')
+      t.strictSame(await status(fixture, admin, ['/admin', '/admin/general/plugin', '/browser']), {
+        '/admin': 200,
+        '/admin/general/plugin': 200,
+        '/browser': 404,
+      })
+    },
+  )
 
-  void t.test(`${server} gives anonymous visitors what the gateway gives them`, async (t) => {
+  await t.test(`${server} gives anonymous visitors what the gateway gives them`, async (t) => {
     const fixture = await startFixture(t, server)
     t.equal((await send(fixture, { target: '/wiki/WikiStart', from: nobody })).status, 403)
     const reader: Person = { user: '', perms: ['WIKI_VIEW'] }
@@ -96,7 +99,7 @@ for (const server of both) {
     t.equal((await send(fixture, { target: '/ticket/1', from: reader })).status, 403)
   })
 
-  void t.test(`${server} renders Trac’s own navigation and loads the client`, async (t) => {
+  await t.test(`${server} renders Trac’s own navigation and loads the client`, async (t) => {
     const fixture = await startFixture(t, server, { basePath: '/trac' })
     const cookie = ['Cookie', 'trac_form_token=0123abcd'] as const
     const call = { target: '/trac/wiki/WikiStart', from: student, headers: [cookie] }
@@ -121,7 +124,7 @@ for (const server of both) {
     t.notMatch(out, 'client.js', 'a visitor has no session to renew')
   })
 
-  void t.test(`${server} leaves the client out where it is told to`, async (t) => {
+  await t.test(`${server} does not load the client with inject_client off`, async (t) => {
     const fixture = await startFixture(t, server, {
       ini: { trac_gateway: { inject_client: 'false' } },
     })
@@ -130,7 +133,7 @@ for (const server of both) {
     t.notMatch(page.body, 'client.js')
   })
 
-  void t.test(`${server} reads names beyond ASCII`, async (t) => {
+  await t.test(`${server} knows people by names beyond ASCII`, async (t) => {
     const fixture = await startFixture(t, server)
     for (const user of [
       'André',
@@ -158,7 +161,7 @@ for (const server of both) {
     }
   })
 
-  void t.test(
+  await t.test(
     `${server} expands the meta actions of plugins, which the gateway does not know`,
     async (t) => {
       const plugins = {

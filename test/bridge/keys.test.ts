@@ -10,7 +10,7 @@ const first = { id: 'k1', secret: 'The-first-secret-with-32-bytes-or-more' }
 const second = { id: 'k2', secret: 'The-other-secret-with-32-bytes-or-more' }
 
 for (const server of both) {
-  void t.test(`${server} takes the keys of its file as it is now`, async (t) => {
+  await t.test(`${server} reads its key file again when it has changed`, async (t) => {
     const fixture = await startFixture(t, server, { keys: [first] })
     const status = async (key: typeof first): Promise<number> =>
       (await send(fixture, { target: '/about', from: student, key })).status

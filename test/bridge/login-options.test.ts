@@ -42,8 +42,8 @@ ticket = Ticket(env, 1)
 print(json.dumps([ticket['status']] + [entry[1] for entry in ticket.get_changelog()][-1:]))`
 
 for (const server of both) {
-  void t.test(
-    `${server}: check_auth_ip, ignore_auth_case and auth_cookie_* change nobody`,
+  await t.test(
+    `check_auth_ip, ignore_auth_case and auth_cookie_* of ${server} change nobody`,
     async (t) => {
       const fixture = await startFixture(t, server, { ini: { trac: options } })
       await askPython(fixture.python, leftoverProgram, fixture.environment)
@@ -69,8 +69,8 @@ for (const server of both) {
     },
   )
 
-  void t.test(
-    `${server}: the commit ticket updater reads ignore_auth_case, and grants nothing`,
+  await t.test(
+    `the commit updater of ${server} reads ignore_auth_case and grants nothing`,
     async (t) => {
       const fixture = await startFixture(t, server)
       const { python, environment } = fixture

@@ -131,7 +131,7 @@ const escaped = (text: string): string => text.replace(/"/g, '&#34;')
 const targets = ['/wiki/WikiStart', '/chrome/common/css/trac.css', '/prefs', '/no/such/page']
 
 for (const server of both) {
-  void t.test(`${server}, each thing done wrong`, async (t) => {
+  await t.test(`${server} serves nothing while one thing is set wrongly`, async (t) => {
     const fixture = await startFixture(t, server)
     const log = async (): Promise<string> =>
       readFile(join(fixture.environment, 'log', 'trac.log'), 'utf8')
@@ -152,7 +152,7 @@ for (const server of both) {
     t.notOk(words.includes(';sig='), 'no signature in the log')
   })
 
-  void t.test(`${server} with another component that says who a user is`, async (t) => {
+  await t.test(`${server} serves nothing beside another component that tells users`, async (t) => {
     const plugins = {
       'other_login.py': `from trac.web.auth import LoginModule
 class OtherLogin(LoginModule):

@@ -25,7 +25,7 @@ const lists = [
 ]
 
 for (const server of both) {
-  void t.test(`${server} expands each action as we do`, async (t) => {
+  await t.test(`${server} expands each action as the gateway does`, async (t) => {
     const { python, environment } = await startFixture(t, server)
     const sorted = Object.entries(tracActions).map(([name, carried]) => [name, carried.toSorted()])
     const theirs = await askPython(python, program, environment)
@@ -38,7 +38,7 @@ for (const server of both) {
   })
 }
 
-void t.test('the graph is closed and frozen', async (t) => {
+await t.test('the permission graph is closed and frozen', async (t) => {
   for (const [action, carried] of Object.entries(tracActions)) {
     const closed = new Set(carried.flatMap((name) => [name, ...(tracActions[name] ?? [])]))
     closed.delete(action)

@@ -25,7 +25,7 @@ async function visit(fixture: Fixture, from: Person, target = '/about'): Promise
 }
 
 for (const server of both) {
-  void t.test(`${server} knows address and name after one request, for any page`, async (t) => {
+  await t.test(`${server} knows address and name after one request for any page`, async (t) => {
     const fixture = await startFixture(t, server)
     t.equal(await visit(fixture, sam, '/chrome/common/css/trac.css'), 200)
     t.strictSame(await knownUsers(fixture), { sam: ['Sam Студент', 'sam@example.edu'] })
@@ -35,7 +35,7 @@ for (const server of both) {
     t.strictSame(await knownUsers(fixture), { sam: ['Sam', 'sam@example.org'] }, 'kept if unknown')
   })
 
-  void t.test(`${server} keeps what else is in the user's preferences`, async (t) => {
+  await t.test(`${server} keeps the other preferences of the user`, async (t) => {
     const fixture = await startFixture(t, server)
     const fields = { tz: 'GMT +5:00', action: 'save' }
     t.equal((await postForm(fixture, sam, '/prefs/localization', fields)).status, 303)
@@ -50,7 +50,7 @@ for (const server of both) {
     )
   })
 
-  void t.test(`${server} writes no address that is none`, async (t) => {
+  await t.test(`${server} stores no malformed address`, async (t) => {
     const fixture = await startFixture(t, server)
     const bad = [
       'sam',
@@ -70,7 +70,7 @@ for (const server of both) {
     t.strictSame(users, { sam: [null, null] })
   })
 
-  void t.test(`${server} writes nothing for nobody, nor where it is told not to`, async (t) => {
+  await t.test(`${server} stores no address for nobody, nor with write_email off`, async (t) => {
     const fixture = await startFixture(t, server)
     t.equal(await visit(fixture, { ...sam, user: '' }), 200)
     t.strictSame(await knownUsers(fixture), {})
@@ -79,7 +79,7 @@ for (const server of both) {
     t.strictSame(await knownUsers(fixture), { sam: [null, null] })
   })
 
-  void t.test(`${server} sends a ticket's mail to the address from the token`, async (t) => {
+  await t.test(`${server} sends the mail of a ticket to the address from the token`, async (t) => {
     const sink = await startMailSink(t)
     const fixture = await startFixture(t, server, {
       ini: {

@@ -109,7 +109,7 @@ function refuses(t: Test, answer: Answer, cause: string, message: string): void 
 }
 
 for (const server of both) {
-  void t.test(`${server} refuses what was signed otherwise`, async (t) => {
+  await t.test(`${server} refuses a request whose headers were changed`, async (t) => {
     const fixture = await startFixture(t, server)
     for (const [name, change, cause] of tampered) {
       const call = { ...page, from: person }
@@ -126,7 +126,7 @@ for (const server of both) {
     t.equal((await sendRaw(fixture, page, headers)).status, 200, 'and takes it unchanged')
   })
 
-  void t.test(`${server} refuses a signature made for another request`, async (t) => {
+  await t.test(`${server} refuses a signature made for another request`, async (t) => {
     const fixture = await startFixture(t, server)
     const others: readonly (readonly [string, Call['signed']])[] = [
       ['method', { method: 'HEAD' }],
@@ -164,7 +164,7 @@ for (const server of both) {
     )
   })
 
-  void t.test(`${server} refuses what is too old or too new`, async (t) => {
+  await t.test(`${server} refuses a signature that is too old or from the future`, async (t) => {
     const fixture = await startFixture(t, server)
     const cases: readonly (readonly [string, number, string | undefined])[] = [
       ['a minute and a half and more ago', -120, 'has expired'],
@@ -180,7 +180,7 @@ for (const server of both) {
     }
   })
 
-  void t.test(`${server} takes each POST once`, async (t) => {
+  await t.test(`${server} takes each POST once`, async (t) => {
     const fixture = await startFixture(t, server)
     const post: Call = {
       method: 'POST',
@@ -202,7 +202,7 @@ for (const server of both) {
     t.equal((await sendRaw(fixture, page, read)).status, 200, 'a GET may come again')
   })
 
-  void t.test(`${server} refuses what no gateway should have signed`, async (t) => {
+  await t.test(`${server} refuses what no gateway should have signed`, async (t) => {
     const fixture = await startFixture(t, server)
     const about: Call = { target: '/about' }
     const cases: readonly (readonly [Parameters<typeof signedByHand>[1], number, string])[] = [
@@ -225,7 +225,7 @@ for (const server of both) {
     t.equal(right.status, 200, 'and takes what is right, by the words of the contract')
   })
 
-  void t.test(`${server} refuses names that mean something else, though signed`, async (t) => {
+  await t.test(`${server} refuses signed names that mean something else to Trac`, async (t) => {
     const fixture = await startFixture(t, server)
     const names = [
       'anonymous',
@@ -254,7 +254,7 @@ for (const server of both) {
     )
   })
 
-  void t.test(`${server} below another host than its own`, async (t) => {
+  await t.test(`${server} refuses a signature for another host than its own`, async (t) => {
     const fixture = await startFixture(t, server)
     await setIni(fixture.environment, 'trac_gateway', 'host', fixture.host)
     t.equal((await send(fixture, page)).status, 200)

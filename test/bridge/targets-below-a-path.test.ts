@@ -1,4 +1,4 @@
 /** Signer and bridge agree on what a target is where Trac lies below a base path. */
 import { testTargets } from '../fixtures/targets.js'
 
-testTargets('/trac')
+await testTargets('/trac')

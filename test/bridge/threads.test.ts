@@ -44,7 +44,7 @@ const kinds: readonly (readonly [string, (worker: number, round: number) => Pers
 
 for (const server of ['gunicorn 1.6', 'gunicorn 1.4', 'tracd 1.6', 'tracd 1.4'] as const) {
   for (const [kind, personOf] of kinds) {
-    void t.test(`${server}, ${workers} at a time: ${kind}`, async (t) => {
+    await t.test(`${workers} threads of ${server} never mix ${kind}`, async (t) => {
       const fixture = await startFixture(t, server)
       const all = Array.from({ length: workers }, async (_, worker) =>
         work(fixture, worker, personOf),

@@ -17,14 +17,14 @@ function run(text: string | undefined, json: boolean): { code: number; out: stri
   return { code, out, file }
 }
 
-void t.test('a good file is 0, with what to think about', async (t) => {
+await t.test('check of a good file exits with 0 and prints warnings', async (t) => {
   const { code, out, file } = run(minimal, false)
   t.equal(code, 0)
   t.ok(out.includes(`warning: ${file}:3:1 session.store: found cookie`))
   t.ok(out.endsWith(`${file}: ok, 2 to think about\n`))
 })
 
-void t.test('a bad file is 1, with a line for each problem', async (t) => {
+await t.test('check of a bad file exits with 1 and prints a line for each problem', async (t) => {
   const { code, out, file } = run(minimal.replace('clientId: trac', 'clientId: 5, x: y'), false)
   t.equal(code, 1)
   const lines = out.split('\n')
@@ -33,13 +33,13 @@ void t.test('a bad file is 1, with a line for each problem', async (t) => {
   t.match(out, /2 problems; nothing can be started with it\n$/)
 })
 
-void t.test('no file is 1', async (t) => {
+await t.test('check without a file exits with 1', async (t) => {
   const { code, out } = run(undefined, false)
   t.equal(code, 1)
   t.match(out, /missing\.yaml:1:1: found no file that can be read \(ENOENT\)/)
 })
 
-void t.test('as JSON, both lists with their places', async (t) => {
+await t.test('check --json prints problems and warnings with their places', async (t) => {
   const good = run(minimal, true)
   t.match(JSON.parse(good.out), { file: good.file, problems: [], warnings: [{ line: 3 }, {}] })
   t.equal(good.code, 0)

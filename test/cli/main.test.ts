@@ -30,7 +30,7 @@ const bad = join(folder, 'bad.yaml')
 await writeFile(good, minimal)
 await writeFile(bad, `${minimal}\nserver2: 1\nmode: maybe\n`)
 
-await t.test('check exits with 0 or 1 and says where and what', async (t) => {
+await t.test('check exits with 0 or 1 and says what is wrong and where', async (t) => {
   t.equal((await run(['check', '-c', good])).code, 0)
   const { code, out } = await run(['check', '--config', bad])
   t.equal(code, 1)
@@ -38,38 +38,35 @@ await t.test('check exits with 0 or 1 and says where and what', async (t) => {
   t.match(out, /bad\.yaml:\d+:\d+ mode: found .*maybe.*; wanted enforce, shadow/)
 })
 
-await t.test('start with a mistake starts nothing and exits with 1', async (t) => {
+await t.test('start with a bad file starts nothing and exits with 1', async (t) => {
   const { code, out } = await run(['start', '--config', bad])
   t.equal(code, 1)
   t.match(out, /mode/)
 })
 
-await t.test(
-  'an address that is taken ends the process with 1, whatever else was opened',
-  async (t) => {
-    const taken = createServer()
-    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
-    t.teardown(() => taken.close())
-    const { port } = taken.address() as { port: number }
-    const redis = `store: redis, redis: { url: { fromEnv: REDIS_URL } }, `
-    const text = minimal.replace('session: { ', `session: { ${redis}`)
-    const places = {
-      admin: `${text}admin: { listen: '127.0.0.1:${port}' }\n`,
-      public: `${text.replace('trustedProxies', `listen: '127.0.0.1:${port}', trustedProxies`)}admin: { listen: '127.0.0.1:${await freePort()}' }\n`,
-    }
-    for (const [place, configuration] of Object.entries(places)) {
-      const file = join(folder, `${place}.yaml`)
-      await writeFile(file, configuration)
-      const { code, out } = await run(['start', '--config', file], {
-        REDIS_URL: 'redis://127.0.0.1:9',
-      })
-      t.equal(code, 1, place)
-      t.match(out, `127.0.0.1:${port} is in use`)
-    }
-  },
-)
+await t.test('an address in use ends the process with 1, whatever else was opened', async (t) => {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as { port: number }
+  const redis = `store: redis, redis: { url: { fromEnv: REDIS_URL } }, `
+  const text = minimal.replace('session: { ', `session: { ${redis}`)
+  const places = {
+    admin: `${text}admin: { listen: '127.0.0.1:${port}' }\n`,
+    public: `${text.replace('trustedProxies', `listen: '127.0.0.1:${port}', trustedProxies`)}admin: { listen: '127.0.0.1:${await freePort()}' }\n`,
+  }
+  for (const [place, configuration] of Object.entries(places)) {
+    const file = join(folder, `${place}.yaml`)
+    await writeFile(file, configuration)
+    const { code, out } = await run(['start', '--config', file], {
+      REDIS_URL: 'redis://127.0.0.1:9',
+    })
+    t.equal(code, 1, place)
+    t.match(out, `127.0.0.1:${port} is in use`)
+  }
+})
 
-await t.test('wrong usage exits with 2, help and version with 0', async (t) => {
+await t.test('wrong usage exits with 2, help and version exit with 0', async (t) => {
   t.equal((await run(['check', '--no-such-option'])).code, 2)
   t.equal((await run(['nonsense', 'words'])).code, 2)
   t.equal((await run(['--help'])).code, 0)
@@ -88,7 +85,7 @@ await t.test('the reference has every command, and no other', async (t) => {
   )
 })
 
-await t.test('it serves without a command, and ends with 0 at SIGTERM', async (t) => {
+await t.test('the process serves without a command and exits with 0 at SIGTERM', async (t) => {
   const port = await freePort()
   const admin = await freePort()
   const file = join(folder, 'serve.yaml')

@@ -6,22 +6,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
 import { minimal, secrets } from '../fixtures/config.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
-import { Visitor } from '../fixtures/visitor.js'
+import { stage } from '../fixtures/stage.js'
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const folder = t.testdir({})
-const provider = await startProvider()
-const upstream = await startUpstream()
-t.teardown(async () => {
-  await upstream.close()
-  await provider.stop()
+const { provider, upstream } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  gateway: false,
 })
-const person = provider.people[2]!
 
 /** Runs the command with a configuration whose admin part is this text. */
 function revoke(admin: string, ...args: string[]): Promise<{ code: number; out: string }> {
@@ -41,60 +37,55 @@ function revoke(admin: string, ...args: string[]): Promise<{ code: number; out: 
 }
 
 /** A gateway with somebody signed in, and the text by which the command finds it. */
-async function stage(t: Test, session: Overlay) {
-  const gateway = await startTestGateway({
+async function signedIn(t: Test, session: Overlay) {
+  const { gateway, visitor, url } = await stage(t, {
     provider,
-    tracUrl: upstream.url,
+    upstream,
     overlay: { session, admin: { token: { fromEnv: 'SESSION' } } },
+    person: 'sam',
   })
-  t.teardown(() => gateway.close())
-  const visitor = new Visitor()
-  await visitor.signIn(`${gateway.url}/auth/login`, person)
   const { port } = new URL(gateway.adminUrl)
   return {
     admin: `admin: { listen: '127.0.0.1:${port}', token: { fromEnv: SESSION } }\n`,
-    statusOf: async () => (await visitor.fetch(`${gateway.url}/auth/session`)).status,
+    statusOf: async () => (await visitor.fetch(`${url}/auth/session`)).status,
   }
 }
 
-await t.test('ends everything of a user, now and over a restart', async (t) => {
-  const { admin, statusOf } = await stage(t, { revocationFile: join(folder, 'kept') })
+await t.test('revoke ends everything of a user, now and over a restart', async (t) => {
+  const { admin, statusOf } = await signedIn(t, { revocationFile: join(folder, 'kept') })
   t.equal(await statusOf(), 200)
   const somebody = await revoke(admin, '--user', 'somebody-else')
   t.equal(somebody.code, 0)
   t.equal(await statusOf(), 200)
-  const { code, out } = await revoke(admin, '--user', person.username)
+  const { code, out } = await revoke(admin, '--user', 'sam')
   t.equal(code, 0)
-  t.match(out, `${person.username} is signed out everywhere`)
+  t.match(out, `sam is signed out everywhere`)
   t.equal(await statusOf(), 401)
 })
 
-await t.test('kept in memory only, it is done, says so and exits with 1', async (t) => {
-  const { admin, statusOf } = await stage(t, {})
-  const { code, out } = await revoke(admin, '--user', person.username, '--json')
+await t.test('revoke that is kept in memory only says so and exits with 1', async (t) => {
+  const { admin, statusOf } = await signedIn(t, {})
+  const { code, out } = await revoke(admin, '--user', 'sam', '--json')
   t.equal(code, 1)
-  t.match(JSON.parse(out), { user: person.username, ok: false, message: /revocationFile.*redis/ })
+  t.match(JSON.parse(out), { user: 'sam', ok: false, message: /revocationFile.*redis/ })
   t.equal(await statusOf(), 401)
 })
 
-await t.test(
-  'a disk that takes nothing is told, and it counts in the process all the same',
-  async (t) => {
-    const file = join(folder, 'unwritable')
-    const { admin, statusOf } = await stage(t, { revocationFile: file })
-    // A folder of that name can't be appended to, for root either.
-    const { rm } = await import('node:fs/promises')
-    await rm(file)
-    mkdirSync(file)
-    t.teardown(() => rmdirSync(file))
-    const { code, out } = await revoke(admin, '--user', person.username)
-    t.equal(code, 1)
-    t.match(out, /is not revoked: The session store cannot be reached/)
-    t.equal(await statusOf(), 401)
-  },
-)
+await t.test('revoke that can’t be written still counts in the process, and says so', async (t) => {
+  const file = join(folder, 'unwritable')
+  const { admin, statusOf } = await signedIn(t, { revocationFile: file })
+  // A folder of that name can't be appended to, for root either.
+  const { rm } = await import('node:fs/promises')
+  await rm(file)
+  mkdirSync(file)
+  t.teardown(() => rmdirSync(file))
+  const { code, out } = await revoke(admin, '--user', 'sam')
+  t.equal(code, 1)
+  t.match(out, /is not revoked: The session store cannot be reached/)
+  t.equal(await statusOf(), 401)
+})
 
-await t.test('says what is missing', async (t) => {
+await t.test('revoke says what it lacks', async (t) => {
   t.match(await revoke('', '--user', 'x'), { code: 1, out: /admin\.token is not set/ })
   const nobody = `admin: { listen: '127.0.0.1:${await freePort()}', token: { fromEnv: SESSION } }\n`
   t.match(await revoke(nobody, '--user', 'x'), {
@@ -109,7 +100,7 @@ await t.test('says what is missing', async (t) => {
   const { port } = other.address() as { port: number }
   const listen = `admin: { listen: '127.0.0.1:${port}', token: { fromEnv: SESSION } }\n`
   t.match(await revoke(listen, '--user', 'x'), { code: 1, out: /something else/ })
-  const wrong = await stage(t, {})
+  const wrong = await signedIn(t, {})
   const admin = wrong.admin.replace('SESSION', 'SIGNING')
   t.match(await revoke(admin, '--user', 'x'), { code: 1, out: /not revoked/ })
 })

@@ -25,7 +25,7 @@ function printed(path: string, json: boolean): [string, number] {
   return [text, code]
 }
 
-await t.test('own rows come first, then every built-in one', async (t) => {
+await t.test('routes prints the operator’s rows first, then every built-in one', async (t) => {
   const [text, code] = printed(file, true)
   t.equal(code, 0)
   const rows = JSON.parse(text) as { name: string; asks: string; path: string }[]
@@ -36,13 +36,13 @@ await t.test('own rows come first, then every built-in one', async (t) => {
   t.match(rows[0], { path: '/grades/**?a=b|c', asks: 'authenticated; a group of admins' })
 })
 
-await t.test('the table for people has a line for each', async (t) => {
+await t.test('the table for people has a line for each row', async (t) => {
   const [text] = printed(file, false)
   t.equal(text.trimEnd().split('\n').length, tracRoutes.length + 2)
   t.match(text, /^name +methods +path/)
 })
 
-await t.test('a file with a mistake says it and exits with 1', async (t) => {
+await t.test('routes of a bad file prints the problem and exits with 1', async (t) => {
   await writeFile(file, `${minimal}${own.replace('/grades', 'grades')}`)
   const [text, code] = printed(file, false)
   t.equal(code, 1)

@@ -32,20 +32,20 @@ function textOf(file: string): string {
 /** As it is read: line breaks, indentation and the formatter's choice of quotes make no difference. */
 const plain = (text: string) => text.replaceAll(/\s+/g, ' ').replaceAll(/["'`’]/g, '"')
 
-void t.test('the table has rows', async (t) => {
+await t.test('the table has rows, and each requirement stands in it once', async (t) => {
   t.ok(rows.length > 80)
   t.equal(new Set(rows.map((row) => row.requirement)).size, rows.length, 'each stands there once')
 })
 
 for (const { requirement, file, words } of rows) {
-  void t.test(`${requirement}: ${file} has it`, async (t) => {
+  await t.test(`${file} proves ${requirement}`, async (t) => {
     t.ok(existsSync(root + file), 'the file exists')
     t.ok(words.length > 3, 'words are given')
     t.ok(plain(textOf(file)).includes(plain(words)), words)
   })
 }
 
-void t.test('every attack stands in the table', async (t) => {
+await t.test('every attack stands in the table', async (t) => {
   const named = new Set(rows.map((row) => row.file))
   const missing = readdirSync(`${root}test/attack`)
     .filter((name) => name.endsWith('.test.ts'))
@@ -96,7 +96,7 @@ const wanted: readonly (readonly [
   ['complaint', complaints, complaintRows.flatMap(numbersOf)],
 ]
 for (const [what, all, given] of wanted) {
-  void t.test(`each ${what} of our list of threats has a row`, async (t) => {
+  await t.test(`each ${what} of our list of threats has a row`, async (t) => {
     const known = new Set(given)
     t.strictSame(
       all.filter((id) => !known.has(id)),
@@ -106,7 +106,7 @@ for (const [what, all, given] of wanted) {
   })
 }
 
-void t.test('so has each that has no number', async (t) => {
+await t.test('each threat without a number has a row', async (t) => {
   for (const [given, names] of [
     [advisoryRows, unnumbered],
     [complaintRows, cognito],
@@ -118,7 +118,7 @@ void t.test('so has each that has no number', async (t) => {
   }
 })
 
-void t.test('no advisory in the table is one that the list does not know', async (t) => {
+await t.test('the table has no advisory that the list does not know', async (t) => {
   const known = new Set(advisories)
   const strange = advisoryRows.flatMap(advisoriesOf).filter((id) => !known.has(id))
   t.strictSame(strange, [], 'a misprint, or one to be listed')

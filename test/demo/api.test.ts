@@ -3,7 +3,7 @@ import t from 'tap'
 import { startApi } from '../../src/demo/api.js'
 import { freePort } from '../fixtures/ports.js'
 
-void t.test('answers every path with the request as it arrived', async (t) => {
+await t.test('the API answers every path with the request as it arrived', async (t) => {
   const api = await startApi()
   t.teardown(() => api.stop())
   const answer = await fetch(`${api.url}/trac/api/things?a=1?b`, {
@@ -30,7 +30,7 @@ void t.test('answers every path with the request as it arrived', async (t) => {
   })
 })
 
-void t.test('says when nobody and nothing came along', async (t) => {
+await t.test('the API says when a request brings no user and no body', async (t) => {
   const api = await startApi()
   t.teardown(() => api.stop())
   const answer = await fetch(api.url)
@@ -43,7 +43,7 @@ void t.test('says when nobody and nothing came along', async (t) => {
   })
 })
 
-void t.test('frees its port, and says when it is taken', async (t) => {
+await t.test('the API frees its port when it stops, and says when it is in use', async (t) => {
   const port = await freePort()
   const api = await startApi({ port })
   await t.rejects(startApi({ port }), { code: 'EADDRINUSE' })

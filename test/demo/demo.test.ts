@@ -93,7 +93,7 @@ async function askTrac(stage: Stage, path: string, secret?: string): Promise<str
   })
 }
 
-void t.test('starts provider, API and Trac, and hands the gateway their addresses', async (t) => {
+await t.test('the demo starts provider, API and Trac for the gateway', async (t) => {
   const stage = await Stage.create(t)
   const demo = await startDemo(stage.options())
   t.teardown(() => demo.stop())
@@ -127,76 +127,70 @@ void t.test('starts provider, API and Trac, and hands the gateway their addresse
   t.match(page, /Demo course/)
 })
 
-void t.test(
-  'keeps the Trac environment, with new secrets, and makes it anew for another',
-  async (t) => {
-    const stage = await Stage.create(t)
-    const environment = join(stage.folder, stage.ports['TRAC_GATEWAY_PORT'] ?? '', 'trac')
-    const first = await startDemo(stage.options())
-    await first.stop()
-    t.equal(stage.closed, 1)
-    const made = await stat(join(environment, 'VERSION'))
-    const second = await startDemo(stage.options())
-    t.teardown(() => second.stop())
-    t.equal((await stat(join(environment, 'VERSION'))).ino, made.ino, 'it is the same environment')
-    const [one, two] = stage.given
-    t.not(one?.['TRAC_GATEWAY_SIGNING_SECRET'], two?.['TRAC_GATEWAY_SIGNING_SECRET'])
-    t.not(one?.['TRAC_GATEWAY_SESSION_SECRET'], two?.['TRAC_GATEWAY_SESSION_SECRET'])
-    t.match(await askTrac(stage, '/trac/wiki', two?.['TRAC_GATEWAY_SIGNING_SECRET']), /^200 /)
-    t.match(await askTrac(stage, '/trac/wiki', one?.['TRAC_GATEWAY_SIGNING_SECRET']), /^403 /)
-  },
-)
+await t.test('the demo keeps its Trac environment, and gives it new secrets', async (t) => {
+  const stage = await Stage.create(t)
+  const environment = join(stage.folder, stage.ports['TRAC_GATEWAY_PORT'] ?? '', 'trac')
+  const first = await startDemo(stage.options())
+  await first.stop()
+  t.equal(stage.closed, 1)
+  const made = await stat(join(environment, 'VERSION'))
+  const second = await startDemo(stage.options())
+  t.teardown(() => second.stop())
+  t.equal((await stat(join(environment, 'VERSION'))).ino, made.ino, 'it is the same environment')
+  const [one, two] = stage.given
+  t.not(one?.['TRAC_GATEWAY_SIGNING_SECRET'], two?.['TRAC_GATEWAY_SIGNING_SECRET'])
+  t.not(one?.['TRAC_GATEWAY_SESSION_SECRET'], two?.['TRAC_GATEWAY_SESSION_SECRET'])
+  t.match(await askTrac(stage, '/trac/wiki', two?.['TRAC_GATEWAY_SIGNING_SECRET']), /^200 /)
+  t.match(await askTrac(stage, '/trac/wiki', one?.['TRAC_GATEWAY_SIGNING_SECRET']), /^403 /)
+})
 
-void t.test(
-  'prints the address, the people and lines with fresh tokens, and ends at SIGINT',
-  async (t) => {
-    const stage = await Stage.create(t)
-    const ready = new Promise<void>((resolve) => {
-      stage.signals.once('printed', resolve)
-    })
-    const report = (line: string): void => {
-      stage.lines.push(line)
-      if (line.startsWith('Ctrl-C')) stage.signals.emit('printed')
-    }
-    const exit = runDemo(stage.options({ report }))
-    await ready
-    const text = stage.lines.join('\n')
-    const publicUrl = stage.variable('TRAC_GATEWAY_PUBLIC_URL')
-    for (const name of ['alice', 'ivan', 'sam']) {
-      t.match(text, new RegExp(`${name}@example\\.edu +password ${name}-demo`))
-    }
-    const bearers = [...text.matchAll(/^curl -H 'Authorization: Bearer ([^']+)' (\S+)$/gm)]
-    t.same(
-      bearers.map((match) => match[2]),
-      [`${publicUrl}/wiki/WikiStart`, `${publicUrl}/api/whoami`],
-    )
-    t.match(decodeJwt(bearers[0]?.[1] ?? ''), {
-      iss: stage.variable('TRAC_GATEWAY_ISSUER'),
-      aud: stage.variable('TRAC_GATEWAY_CLIENT_ID'),
-      email: 'ivan@example.edu',
-    })
-    const body = /-d '(\{[^']+\})' \S+\/trac\/auth\/refresh$/m.exec(text)?.[1] ?? '{}'
-    const answer = await fetch(`${stage.variable('TRAC_GATEWAY_COGNITO_DOMAIN')}/oauth2/token`, {
-      method: 'POST',
-      body: new URLSearchParams({
-        grant_type: 'refresh_token',
-        client_id: stage.variable('TRAC_GATEWAY_CLIENT_ID'),
-        refresh_token: String(Object(JSON.parse(body)).refresh_token),
-      }),
-    })
-    t.equal(answer.status, 200)
-    stage.signals.emit('SIGINT')
-    t.equal(await exit, 0)
-    t.equal(stage.closed, 1)
-    t.same(stage.problems, [])
-    for (const name of ['TRAC_GATEWAY_TRAC_URL', 'TRAC_GATEWAY_API_URL', 'TRAC_GATEWAY_ISSUER']) {
-      await t.rejects(fetch(stage.variable(name)), `nothing listens at ${name}`)
-    }
-    t.equal(stage.signals.listenerCount('SIGTERM'), 0)
-  },
-)
+await t.test('the demo prints address, people and fresh tokens, and ends at SIGINT', async (t) => {
+  const stage = await Stage.create(t)
+  const ready = new Promise<void>((resolve) => {
+    stage.signals.once('printed', resolve)
+  })
+  const report = (line: string): void => {
+    stage.lines.push(line)
+    if (line.startsWith('Ctrl-C')) stage.signals.emit('printed')
+  }
+  const exit = runDemo(stage.options({ report }))
+  await ready
+  const text = stage.lines.join('\n')
+  const publicUrl = stage.variable('TRAC_GATEWAY_PUBLIC_URL')
+  for (const name of ['alice', 'ivan', 'sam']) {
+    t.match(text, new RegExp(`${name}@example\\.edu +password ${name}-demo`))
+  }
+  const bearers = [...text.matchAll(/^curl -H 'Authorization: Bearer ([^']+)' (\S+)$/gm)]
+  t.same(
+    bearers.map((match) => match[2]),
+    [`${publicUrl}/wiki/WikiStart`, `${publicUrl}/api/whoami`],
+  )
+  t.match(decodeJwt(bearers[0]?.[1] ?? ''), {
+    iss: stage.variable('TRAC_GATEWAY_ISSUER'),
+    aud: stage.variable('TRAC_GATEWAY_CLIENT_ID'),
+    email: 'ivan@example.edu',
+  })
+  const body = /-d '(\{[^']+\})' \S+\/trac\/auth\/refresh$/m.exec(text)?.[1] ?? '{}'
+  const answer = await fetch(`${stage.variable('TRAC_GATEWAY_COGNITO_DOMAIN')}/oauth2/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'refresh_token',
+      client_id: stage.variable('TRAC_GATEWAY_CLIENT_ID'),
+      refresh_token: String(Object(JSON.parse(body)).refresh_token),
+    }),
+  })
+  t.equal(answer.status, 200)
+  stage.signals.emit('SIGINT')
+  t.equal(await exit, 0)
+  t.equal(stage.closed, 1)
+  t.same(stage.problems, [])
+  for (const name of ['TRAC_GATEWAY_TRAC_URL', 'TRAC_GATEWAY_API_URL', 'TRAC_GATEWAY_ISSUER']) {
+    await t.rejects(fetch(stage.variable(name)), `nothing listens at ${name}`)
+  }
+  t.equal(stage.signals.listenerCount('SIGTERM'), 0)
+})
 
-void t.test('says in one line which port is taken, what for, and how to change it', async (t) => {
+await t.test('a port in use is told in one line: which, what for, how to change it', async (t) => {
   for (const variable of variables) {
     const stage = await Stage.create(t)
     const taken = createServer().listen(Number(stage.ports[variable]), '127.0.0.1')
@@ -211,7 +205,7 @@ void t.test('says in one line which port is taken, what for, and how to change i
   }
 })
 
-void t.test('finds two uses of one port, and what is no port', async (t) => {
+await t.test('two uses of one port, and what is no port, are told', async (t) => {
   const stage = await Stage.create(t)
   stage.ports['TRAC_GATEWAY_DEMO_API_PORT'] = stage.ports['TRAC_GATEWAY_DEMO_TRAC_PORT'] ?? ''
   t.equal(await runDemo(stage.options()), 1)
@@ -224,7 +218,7 @@ void t.test('finds two uses of one port, and what is no port', async (t) => {
   }
 })
 
-void t.test('stops what it started when the gateway does not start', async (t) => {
+await t.test('the demo stops what it started when the gateway does not start', async (t) => {
   const stage = await Stage.create(t)
   const broken = new Error('the configuration is wrong')
   const startGateway = (): Promise<never> => Promise.reject(broken)
@@ -234,7 +228,7 @@ void t.test('stops what it started when the gateway does not start', async (t) =
   await t.rejects(fetch(trac))
 })
 
-void t.test('a signal while it starts stops it as well', async (t) => {
+await t.test('a signal while the demo starts stops it', async (t) => {
   const stage = await Stage.create(t)
   const exit = runDemo(stage.options())
   stage.signals.emit('SIGTERM')

@@ -90,7 +90,7 @@ async function refusal(request: Promise<unknown>): Promise<string> {
   }
 }
 
-void t.test(
+await t.test(
   'discovery names the endpoints that Cognito has, and no end_session_endpoint',
   async (t) => {
     const provider = await start(t)
@@ -110,7 +110,7 @@ void t.test(
   },
 )
 
-void t.test('the ID token has the claims of a pool where people sign in by e-mail', async (t) => {
+await t.test('the ID token has the claims of a pool where people sign in by e-mail', async (t) => {
   const provider = await start(t)
   const ivan = at(provider.people, 1)
   const { idToken } = await signIn(provider, ivan, { nonce: 'a nonce' })
@@ -139,7 +139,7 @@ void t.test('the ID token has the claims of a pool where people sign in by e-mai
   t.notOk('client_id' in claims || 'username' in claims || 'scope' in claims)
 })
 
-void t.test(
+await t.test(
   'the access token has client_id and username, and neither aud nor e-mail',
   async (t) => {
     const provider = await start(t)
@@ -165,7 +165,7 @@ void t.test(
   },
 )
 
-void t.test('the header has kid and alg only, with a key of its own for each kind', async (t) => {
+await t.test('the header has kid and alg only, with a key of its own for each kind', async (t) => {
   const provider = await start(t)
   const { idToken, accessToken } = await signIn(provider, first(provider.people))
   const idHeader = decodeProtectedHeader(idToken)
@@ -189,7 +189,7 @@ void t.test('the header has kid and alg only, with a key of its own for each kin
   await t.resolves(jwtVerify(accessToken, createLocalJWKSet(jwks)))
 })
 
-void t.test(
+await t.test(
   'a person without groups has no cognito:groups claim, and without permissions none',
   async (t) => {
     const provider = await start(t)
@@ -202,7 +202,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   "AWS's own verifier takes both tokens of a sign-in, each as its kind only",
   async (t) => {
     const iss = 'https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Example'
@@ -221,7 +221,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'a refresh answers without refresh_token, and the old one goes on working',
   async (t) => {
     const provider = await start(t)
@@ -246,7 +246,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'with rotation each answer brings a new refresh token, and reuse ends the grant',
   async (t) => {
     const provider = await start(t, { rotateRefreshTokens: true })
@@ -260,7 +260,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'a revoked refresh token is refused, and its access tokens at userInfo and GetUser',
   async (t) => {
     const provider = await start(t)
@@ -279,7 +279,7 @@ void t.test(
   },
 )
 
-void t.test('revocation takes refresh tokens only, and an unknown one is no error', async (t) => {
+await t.test('revocation takes refresh tokens only; an unknown one is no error', async (t) => {
   const provider = await start(t)
   const { accessToken } = await signIn(provider, first(provider.people))
   const structured = await revoke(provider, accessToken)
@@ -288,7 +288,7 @@ void t.test('revocation takes refresh tokens only, and an unknown one is no erro
   t.equal((await revoke(provider, 'unknown')).status, 200)
 })
 
-void t.test('two sign-ins in one browser share the session but not the origin_jti', async (t) => {
+await t.test('two sign-ins in one browser share the session but not the origin_jti', async (t) => {
   let seconds = Math.floor(Date.now() / 1000)
   const provider = await start(t, { now: () => seconds * 1000 })
   const jar = new CookieJar()
@@ -302,7 +302,7 @@ void t.test('two sign-ins in one browser share the session but not the origin_jt
   t.not(decodeJwt(two.idToken)['origin_jti'], decodeJwt(one.idToken)['origin_jti'])
 })
 
-void t.test('userInfo answers email_verified as text, and no groups', async (t) => {
+await t.test('userInfo answers email_verified as text, and no groups', async (t) => {
   const provider = await start(t)
   const alice = first(provider.people)
   const { accessToken } = await signIn(provider, alice)
@@ -317,7 +317,7 @@ void t.test('userInfo answers email_verified as text, and no groups', async (t) 
   })
 })
 
-void t.test('userInfo refuses what is not an access token with openid', async (t) => {
+await t.test('userInfo refuses what is not an access token with openid', async (t) => {
   const provider = await start(t)
   const alice = first(provider.people)
   const { idToken } = await signIn(provider, alice)
@@ -331,7 +331,7 @@ void t.test('userInfo refuses what is not an access token with openid', async (t
   }
 })
 
-void t.test('GetUser answers with name and attributes', async (t) => {
+await t.test('GetUser answers with name and attributes', async (t) => {
   const provider = await start(t)
   const alice = first(provider.people)
   const { accessToken } = await signIn(provider, alice, { scope: userAdminScope })
@@ -350,7 +350,7 @@ void t.test('GetUser answers with name and attributes', async (t) => {
   t.equal(provider.counts.getUser, 1)
 })
 
-void t.test('GetUser refuses other tokens as Cognito does', async (t) => {
+await t.test('GetUser refuses other tokens as Cognito does', async (t) => {
   const provider = await start(t)
   const { idToken, accessToken } = await signIn(provider, first(provider.people))
   const cases = [
@@ -365,7 +365,7 @@ void t.test('GetUser refuses other tokens as Cognito does', async (t) => {
   }
 })
 
-void t.test('/logout ends the session and leads to a registered address', async (t) => {
+await t.test('/logout ends the session and leads to a registered address', async (t) => {
   const provider = await start(t)
   const alice = first(provider.people)
   const jar = new CookieJar()
@@ -392,7 +392,7 @@ function copyOf(header: string, provider: DemoProvider): CookieJar {
   return jar
 }
 
-void t.test('/logout compares the address exactly', async (t) => {
+await t.test('/logout compares the address exactly', async (t) => {
   const provider = await start(t)
   const { clientId } = provider
   const cases: Record<string, string>[] = [
@@ -411,7 +411,7 @@ void t.test('/logout compares the address exactly', async (t) => {
   }
 })
 
-void t.test('/logout with redirect_uri and response_type leads to a new sign-in', async (t) => {
+await t.test('/logout with redirect_uri and response_type leads to a new sign-in', async (t) => {
   const provider = await start(t)
   const query = new URLSearchParams({
     client_id: provider.clientId,
@@ -425,7 +425,7 @@ void t.test('/logout with redirect_uri and response_type leads to a new sign-in'
   t.equal(answer.headers.get('location'), `/oauth2/authorize?${query.toString()}`)
 })
 
-void t.test('the login page can be used with a keyboard and says what went wrong', async (t) => {
+await t.test('the login page can be used with a keyboard and says what went wrong', async (t) => {
   const provider = await start(t)
   const query = new URLSearchParams({
     client_id: provider.clientId,
@@ -459,7 +459,7 @@ void t.test('the login page can be used with a keyboard and says what went wrong
   t.equal((await fetch(login)).status, 400, 'without its cookie the page is nobody’s')
 })
 
-void t.test('a wrong code verifier and an unregistered address get nothing', async (t) => {
+await t.test('a wrong code verifier and an unregistered address get nothing', async (t) => {
   const provider = await start(t)
   const alice = first(provider.people)
   await t.rejects(signIn(provider, { email: alice.email, password: 'wrong' }), /answered 403/)
@@ -480,7 +480,7 @@ void t.test('a wrong code verifier and an unregistered address get nothing', asy
   t.equal(location.searchParams.get('iss'), null)
 })
 
-void t.test('a client with a secret must show it, as Basic or in the body', async (t) => {
+await t.test('a client with a secret must show it, as Basic or in the body', async (t) => {
   const client = {
     ...createDemoClient({ redirectUris: [redirectUri] }),
     clientSecret: 'a secret of some length',
@@ -496,7 +496,7 @@ void t.test('a client with a secret must show it, as Basic or in the body', asyn
   await t.resolves(requestTokens(provider, bare, posted))
 })
 
-void t.test('client credentials give an access token that names no person', async (t) => {
+await t.test('client credentials give an access token that names no person', async (t) => {
   const machine = {
     clientId: '9example87654321',
     clientSecret: 'machine secret',
@@ -535,7 +535,7 @@ void t.test('client credentials give an access token that names no person', asyn
   )
 })
 
-void t.test('mint signs usual claims, changed at will, with the real key', async (t) => {
+await t.test('mint signs the usual claims, changed at will, with the real key', async (t) => {
   const provider = await start(t)
   const alice = first(provider.people)
   const jwks = createLocalJWKSet(await keysOf(provider))
@@ -555,7 +555,7 @@ void t.test('mint signs usual claims, changed at will, with the real key', async
   t.equal(protectedHeader.typ, 'JWT')
 })
 
-void t.test('keys rotate, and the old ones can be forgotten', async (t) => {
+await t.test('keys rotate, and the old ones can be forgotten', async (t) => {
   const provider = await start(t)
   const kids = async (): Promise<unknown[]> => {
     const { keys } = await keysOf(provider)
@@ -573,7 +573,7 @@ void t.test('keys rotate, and the old ones can be forgotten', async (t) => {
   t.notOk(after.some((kid) => both.includes(kid)))
 })
 
-void t.test('the same pool can come back on its port with its keys', async (t) => {
+await t.test('the same pool can come back on its port with its keys', async (t) => {
   const one = await start(t, { port: await freePort() })
   const token = await one.mint({}, { person: first(one.people) })
   await one.stop()
@@ -584,7 +584,7 @@ void t.test('the same pool can come back on its port with its keys', async (t) =
   await t.resolves(jwtVerify(token, createLocalJWKSet(jwks)))
 })
 
-void t.test(
+await t.test(
   'tokens follow the given clock and life, and alterClaims has the last word',
   async (t) => {
     const provider = await start(t, { now: () => Date.parse('2030-01-01T00:00:00Z') })
@@ -603,19 +603,16 @@ void t.test(
   },
 )
 
-void t.test(
-  'the people of the demo: one for each group, with UUIDs and e-mail addresses',
-  async (t) => {
-    const people = createPeople()
-    t.same(
-      people.map(({ groups }) => groups),
-      [['admins'], ['instructors'], ['students']],
-    )
-    for (const { username, sub, email } of people) {
-      t.match(username, uuid)
-      t.equal(sub, username)
-      t.match(email, /^[a-z]+@example\.edu$/)
-    }
-    t.equal(new Set(people.map(({ sub }) => sub)).size, 3)
-  },
-)
+await t.test('the demo has one person for each group, with UUID and e-mail address', async (t) => {
+  const people = createPeople()
+  t.same(
+    people.map(({ groups }) => groups),
+    [['admins'], ['instructors'], ['students']],
+  )
+  for (const { username, sub, email } of people) {
+    t.match(username, uuid)
+    t.equal(sub, username)
+    t.match(email, /^[a-z]+@example\.edu$/)
+  }
+  t.equal(new Set(people.map(({ sub }) => sub)).size, 3)
+})

@@ -28,7 +28,7 @@ async function verify(provider: ScriptedProvider, token: string) {
   return jwtVerify(token, createLocalJWKSet(await keysOf(provider)), { issuer: provider.issuer })
 }
 
-void t.test('runs a whole code flow, and takes a code once', async (t) => {
+await t.test('the provider runs a whole code flow, and takes a code once', async (t) => {
   const provider = await start(t)
   const found = await json(fetch(`${provider.issuer}/.well-known/openid-configuration`))
   t.equal(found['issuer'], provider.issuer)
@@ -63,7 +63,7 @@ void t.test('runs a whole code flow, and takes a code once', async (t) => {
   t.equal(provider.received.token[0]?.form.get('grant_type'), 'authorization_code')
 })
 
-void t.test('speaks the standard dialect too', async (t) => {
+await t.test('the provider speaks the standard dialect, too', async (t) => {
   const provider = await start(t, { dialect: 'standard', path: '' })
   t.equal(provider.issuer, provider.origin)
   const token = provider.sign('access')
@@ -72,7 +72,7 @@ void t.test('speaks the standard dialect too', async (t) => {
   t.notOk('token_use' in decodeJwt(token))
 })
 
-void t.test('gives the bad answers it is told to give, until it is restored', async (t) => {
+await t.test('the provider gives bad answers until it is restored', async (t) => {
   const provider = await start(t)
   const get = (): Promise<Response> => fetch(provider.jwksUri)
   provider.replace('jwks', () => badAnswers.html)
@@ -95,7 +95,7 @@ void t.test('gives the bad answers it is told to give, until it is restored', as
   t.equal(provider.counts.jwks, 8)
 })
 
-void t.test('waits with an answer as long as the test does', async (t) => {
+await t.test('the provider holds an answer back as long as the test does', async (t) => {
   const provider = await start(t)
   let open: (() => void) | undefined
   const gate = new Promise<void>((resolve) => {
@@ -114,28 +114,25 @@ void t.test('waits with an answer as long as the test does', async (t) => {
   t.match(await json(answer), { email: 'pat@example.edu', email_verified: 'true' })
 })
 
-void t.test(
-  'shows the keys it is given: rotated, doubled, weak, of another kind, none',
-  async (t) => {
-    const provider = await start(t)
-    const old = provider.sign('id')
-    provider.keys = [await createScriptedKey('key-2')]
-    await t.rejects(verify(provider, old), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
-    await t.resolves(verify(provider, provider.sign('id')))
-    provider.keys.push(await createScriptedKey('key-2'))
-    await t.rejects(verify(provider, provider.sign('id')), {
-      code: 'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
-    })
-    provider.keys = [await createScriptedKey('weak', 1024)]
-    await t.rejects(verify(provider, provider.sign('id')), /2048/)
-    provider.keys = [await createScriptedCurveKey('curve')]
-    await t.resolves(verify(provider, provider.sign('id')))
-    provider.keys = []
-    t.same(await keysOf(provider), { keys: [] })
-  },
-)
+await t.test('the provider shows the keys that a test gives it', async (t) => {
+  const provider = await start(t)
+  const old = provider.sign('id')
+  provider.keys = [await createScriptedKey('key-2')]
+  await t.rejects(verify(provider, old), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
+  await t.resolves(verify(provider, provider.sign('id')))
+  provider.keys.push(await createScriptedKey('key-2'))
+  await t.rejects(verify(provider, provider.sign('id')), {
+    code: 'ERR_JWKS_MULTIPLE_MATCHING_KEYS',
+  })
+  provider.keys = [await createScriptedKey('weak', 1024)]
+  await t.rejects(verify(provider, provider.sign('id')), /2048/)
+  provider.keys = [await createScriptedCurveKey('curve')]
+  await t.resolves(verify(provider, provider.sign('id')))
+  provider.keys = []
+  t.same(await keysOf(provider), { keys: [] })
+})
 
-void t.test('signs what it should not', async (t) => {
+await t.test('the provider signs what no provider should sign', async (t) => {
   const provider = await start(t)
   const none = provider.sign('id', {}, { alg: 'none', kid: null })
   t.match(decodeProtectedHeader(none), { alg: 'none' })
@@ -151,7 +148,7 @@ void t.test('signs what it should not', async (t) => {
   t.equal(decodeProtectedHeader(endless)['jku'], 'http://evil')
 })
 
-void t.test('goes away and comes back on the same port', async (t) => {
+await t.test('the provider stops and comes back on the same port', async (t) => {
   const provider = await start(t)
   const { jwksUri } = provider
   await provider.stop()

@@ -28,39 +28,33 @@ async function ownCache(t: Test): Promise<string> {
   return folder
 }
 
-void t.test('takes the virtual environment that test/setup made', async (t) => {
+await t.test('the demo takes the virtual environment that test/setup made', async (t) => {
   const lines: string[] = []
   const python = await installTrac((line) => lines.push(line))
   t.equal(python, await pythonOf('1.6'))
   t.strictSame(lines, [])
 })
 
-void t.test(
-  'makes a virtual environment anew where only half of one is, and then once',
-  async (t) => {
-    const cache = await ownCache(t)
-    t.equal(cacheFolder(), cache)
-    await mkdir(join(cache, 'trac-1.6', 'bin'), { recursive: true })
-    await writeFile(join(cache, 'trac-1.6', 'bin', 'python'), 'not a Python')
-    const lines: string[] = []
-    const python = await installTrac((line) => lines.push(line))
-    t.equal(lines.length, 1)
-    t.equal(
-      await askPython(python, 'import json, trac; print(json.dumps(trac.__version__))'),
-      '1.6',
-    )
-    t.equal(await installTrac((line) => lines.push(line)), python)
-    t.equal(lines.length, 1, 'a second start says nothing')
-  },
-)
+await t.test('half a virtual environment is made anew, and then once', async (t) => {
+  const cache = await ownCache(t)
+  t.equal(cacheFolder(), cache)
+  await mkdir(join(cache, 'trac-1.6', 'bin'), { recursive: true })
+  await writeFile(join(cache, 'trac-1.6', 'bin', 'python'), 'not a Python')
+  const lines: string[] = []
+  const python = await installTrac((line) => lines.push(line))
+  t.equal(lines.length, 1)
+  t.equal(await askPython(python, 'import json, trac; print(json.dumps(trac.__version__))'), '1.6')
+  t.equal(await installTrac((line) => lines.push(line)), python)
+  t.equal(lines.length, 1, 'a second start says nothing')
+})
 
-void t.test('says in one line what to install where there is no Python', async (t) => {
+await t.test('a missing Python is told in one line, with what to install', async (t) => {
   const cache = await ownCache(t)
   const missing = installTrac(() => {}, [join(cache, 'no-python'), '/bin/false'])
   await t.rejects(missing, { message: /^Python 3\.8 or later [^\n]*apt-get install[^\n]*$/ })
 })
 
-void t.test('starts a Trac with content that answers to the gateway alone', async (t) => {
+await t.test('the Trac of the demo has content and answers to the gateway alone', async (t) => {
   const environment = join(await temporaryFolder(t), 'demo')
   const port = await freePort()
   const publicUrl = 'https://trac.example.edu/trac'
@@ -94,7 +88,7 @@ print(json.dumps(Environment(sys.argv[1]).db_query("SELECT * FROM permission")))
   await t.rejects(send(fixture, { target: '/trac/about' }), { code: 'ECONNREFUSED' })
 })
 
-void t.test('says which port is in use', async (t) => {
+await t.test('a port in use is told by its number', async (t) => {
   const environment = join(await temporaryFolder(t), 'demo')
   const port = await freePort()
   const server = createServer().listen(port, '127.0.0.1')

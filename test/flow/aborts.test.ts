@@ -1,4 +1,4 @@
 /** The short form of test/long/aborts: 1,000 clients that leave. */
 import { testAborts } from '../fixtures/aborts.js'
 
-testAborts(1000)
+await testAborts(1000)

@@ -1,4 +1,4 @@
 /** The short form of test/long/large-bodies: 256 MiB, four times what the memory may rise by. */
 import { testLargeBodies } from '../fixtures/large-bodies.js'
 
-testLargeBodies(256)
+await testLargeBodies(256)

@@ -4,5 +4,5 @@ import { proveAtTheRoot } from './proofs.js'
 
 t.setTimeout(480_000)
 for (const name of ['nginx', 'caddy', 'traefik', 'envoy'] as const) {
-  await t.test(name, (t) => proveAtTheRoot(t, name))
+  await t.test(`${name} serves a Trac at the root with our file`, (t) => proveAtTheRoot(t, name))
 }

@@ -15,7 +15,7 @@ t.teardown(() => browser.close())
 
 for (const [protocol, http2] of protocols) {
   await t.test(
-    `signs in, edits a page, gets the renewed cookie and signs out: ${protocol}`,
+    `a browser signs in, edits, gets a renewed cookie and signs out over ${protocol}`,
     async (t) => {
       const front = await startFront(t, 'nginx', { http2 })
       const context = await browser.newContext({ ignoreHTTPSErrors: true })

@@ -15,7 +15,7 @@ function block(kind: string): string {
   return page.split('```' + kind + '\n')[1]?.split('```')[0] ?? ''
 }
 
-void t.test('its lines of gateway.yaml make a configuration, for each front proxy', async (t) => {
+await t.test('the lines of gateway.yaml make a configuration for each front proxy', async (t) => {
   const rest = minimal.split('\n').slice(1).join('\n')
   for (const dialect of ['nginx', 'caddy', 'traefik', 'envoy']) {
     const text = block('yaml').replace('forwardAuth: nginx', `forwardAuth: ${dialect}`)
@@ -25,7 +25,7 @@ void t.test('its lines of gateway.yaml make a configuration, for each front prox
   }
 })
 
-void t.test('its command prints the digits of the cookies’ names', async (t) => {
+await t.test('the command prints the digits of the names of our cookies', async (t) => {
   const url = 'https://trac.example.edu/trac'
   const issuer = 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_Example'
   const command = block('sh').replace('ISSUER', issuer).replace('CLIENT_ID', 'client')
@@ -33,7 +33,7 @@ void t.test('its command prints the digits of the cookies’ names', async (t) =
   t.equal(nameCookies(url, issuer, 'client').session, `__Host-tg-${stdout.trim()}-s`)
 })
 
-void t.test('it names every file beside it', async (t) => {
+await t.test('the page names every file beside it', async (t) => {
   for (const file of await readdir(shippedFolder)) {
     if (file !== 'README.md') t.ok(page.includes(`\`${file}\``), file)
   }

@@ -3,4 +3,4 @@ import t from 'tap'
 import { testAborts } from '../fixtures/aborts.js'
 
 t.setTimeout(600_000)
-testAborts(10_000)
+await testAborts(10_000)

@@ -5,4 +5,4 @@ import { testFuzz } from '../fixtures/fuzz.js'
 
 const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 30))
 t.setTimeout(900_000)
-testFuzz({ requests: 100_000, callbacks: 10_000, seed })
+await testFuzz({ requests: 100_000, callbacks: 10_000, seed })

@@ -3,4 +3,4 @@ import t from 'tap'
 import { testLargeBodies } from '../fixtures/large-bodies.js'
 
 t.setTimeout(600_000)
-testLargeBodies(1024)
+await testLargeBodies(1024)

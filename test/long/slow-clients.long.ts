@@ -3,4 +3,4 @@ import t from 'tap'
 import { testSlowClients } from '../fixtures/slow-clients.js'
 
 t.setTimeout(600_000)
-testSlowClients({ connections: 500, seconds: 60 })
+await testSlowClients({ connections: 500, seconds: 60 })

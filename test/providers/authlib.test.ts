@@ -3,19 +3,15 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
 import { signIn } from '../../src/demo/sign-in.js'
 import { cacheFolder } from '../../src/demo/trac.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 
 const run = promisify(execFile)
-const provider = await startProvider()
-const upstream = await startUpstream()
-const gateway = await startTestGateway({ provider, tracUrl: upstream.url, apiUrl: upstream.url })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
+const { provider, gateway, url, sam } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  api: true,
 })
 
 /** Renews by itself before a call, since the token it starts with has ended; the body is made JSON where a client would be authenticated. */
@@ -48,15 +44,14 @@ print(json.dumps({
 }))
 `
 
-await t.test('renews through the gateway and calls with what it got', async (t) => {
-  const person = provider.people[2]!
-  const { refreshToken } = await signIn(provider, person)
+await t.test('authlib renews through the gateway and calls with the new token', async (t) => {
+  const { refreshToken } = await signIn(provider, sam)
   const python = join(cacheFolder(), 'peers/bin/python')
   const { clientId } = gateway.gateway.services.config.identity
-  const { stdout } = await run(python, ['-c', script, gateway.url, refreshToken, clientId])
+  const { stdout } = await run(python, ['-c', script, url, refreshToken, clientId])
   t.same(JSON.parse(stdout), {
     statuses: [200, 200],
-    user: person.username,
+    user: 'sam',
     renewals: 1,
     lives: 3600,
   })

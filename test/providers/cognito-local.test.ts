@@ -4,106 +4,98 @@ import type { CognitoUserSession } from 'amazon-cognito-identity-js'
 import t from 'tap'
 import type { Test } from 'tap'
 import { person, refreshAt, signInAt, startCognitoLocal } from '../fixtures/cognito-servers.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-async function stage(t: Test) {
+async function start(t: Test) {
   const port = await freePort()
   const cognito = await startCognitoLocal(t, [`http://localhost:${port}/trac/auth/callback`])
-  const upstream = await startUpstream()
-  const gateway = await startTestGateway({
+  const { url } = await stage(t, {
     issuer: `http://localhost:${cognito.port}/${cognito.userPoolId}`,
     clientId: cognito.clientId,
     cognitoDomain: cognito.endpoint,
-    tracUrl: upstream.url,
-    apiUrl: upstream.url,
+    upstream: true,
+    api: true,
     port,
   })
-  t.teardown(async () => {
-    await gateway.close()
-    await upstream.close()
-  })
   const who = async (token: string) => {
-    const answer = await fetch(`${gateway.url}/auth/session`, {
+    const answer = await fetch(`${url}/auth/session`, {
       headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
     })
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
   }
   const refresh = async (refreshToken: string) => {
-    const answer = await fetch(`${gateway.url}/auth/refresh`, {
+    const answer = await fetch(`${url}/auth/refresh`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ refresh_token: refreshToken }),
     })
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
   }
-  return { cognito, gateway, who, refresh }
+  return { cognito, url, who, refresh }
 }
 
-await t.test('its access and ID tokens are the same person with the same groups', async (t) => {
-  const { cognito, who } = await stage(t)
-  const { accessToken, idToken, refreshToken } = await signInAt(cognito)
-  for (const token of [accessToken, idToken]) {
-    const { status, body } = await who(token)
-    t.equal(status, 200)
-    t.equal(body['user'], cognito.username)
-    t.same([...(body['groups'] as string[])].toSorted(), person.groups)
-  }
-  const renewed = await refreshAt(cognito, refreshToken)
-  t.match(await who(renewed.accessToken), { status: 200, body: { user: cognito.username } })
-  t.equal((await who(`${accessToken.slice(0, -4)}AAAA`)).status, 401)
-})
-
 await t.test(
-  'Amazon’s client library signs in, and its refresh token is redeemed here',
+  'access and ID token of cognito-local are one person with one set of groups',
   async (t) => {
-    const { cognito, who, refresh } = await stage(t)
-    const pool = new CognitoUserPool({
-      UserPoolId: cognito.userPoolId,
-      ClientId: cognito.clientId,
-      endpoint: cognito.endpoint,
-    })
-    const user = new CognitoUser({ Username: person.email, Pool: pool })
-    user.setAuthenticationFlowType('USER_PASSWORD_AUTH')
-    const session = await new Promise<CognitoUserSession>((resolve, reject) => {
-      const details = new AuthenticationDetails({
-        Username: person.email,
-        Password: person.password,
-      })
-      user.authenticateUser(details, { onSuccess: resolve, onFailure: reject })
-    })
-    t.match(await who(session.getAccessToken().getJwtToken()), { status: 200 })
-    const { status, body } = await refresh(session.getRefreshToken().getToken())
-    t.equal(status, 200)
-    t.match(body, {
-      token_type: 'Bearer',
-      expires_in: 3600,
-      access_token: String,
-      id_token: String,
-    })
-    t.notOk('refresh_token' in body, 'it does not rotate')
-    for (const name of ['access_token', 'id_token']) {
-      t.match(await who(String(body[name])), { status: 200, body: { user: cognito.username } })
+    const { cognito, who } = await start(t)
+    const { accessToken, idToken, refreshToken } = await signInAt(cognito)
+    for (const token of [accessToken, idToken]) {
+      const { status, body } = await who(token)
+      t.equal(status, 200)
+      t.equal(body['user'], cognito.username)
+      t.same([...(body['groups'] as string[])].toSorted(), person.groups)
     }
-    const again = await new Promise<CognitoUserSession>((resolve, reject) => {
-      user.refreshSession(
-        session.getRefreshToken(),
-        (error: unknown, fresh: CognitoUserSession) => {
-          if (error !== null) reject(error)
-          else resolve(fresh)
-        },
-      )
-    })
-    t.match(await who(again.getIdToken().getJwtToken()), { status: 200 })
-    t.equal((await refresh('no-such-token')).status, 401)
+    const renewed = await refreshAt(cognito, refreshToken)
+    t.match(await who(renewed.accessToken), { status: 200, body: { user: cognito.username } })
+    t.equal((await who(`${accessToken.slice(0, -4)}AAAA`)).status, 401)
   },
 )
 
-await t.test('its code flow does not carry the nonce, so nobody is signed in by it', async (t) => {
-  const { gateway } = await stage(t)
+await t.test('the refresh token of Amazon’s client library is redeemed here', async (t) => {
+  const { cognito, who, refresh } = await start(t)
+  const pool = new CognitoUserPool({
+    UserPoolId: cognito.userPoolId,
+    ClientId: cognito.clientId,
+    endpoint: cognito.endpoint,
+  })
+  const user = new CognitoUser({ Username: person.email, Pool: pool })
+  user.setAuthenticationFlowType('USER_PASSWORD_AUTH')
+  const session = await new Promise<CognitoUserSession>((resolve, reject) => {
+    const details = new AuthenticationDetails({
+      Username: person.email,
+      Password: person.password,
+    })
+    user.authenticateUser(details, { onSuccess: resolve, onFailure: reject })
+  })
+  t.match(await who(session.getAccessToken().getJwtToken()), { status: 200 })
+  const { status, body } = await refresh(session.getRefreshToken().getToken())
+  t.equal(status, 200)
+  t.match(body, {
+    token_type: 'Bearer',
+    expires_in: 3600,
+    access_token: String,
+    id_token: String,
+  })
+  t.notOk('refresh_token' in body, 'it does not rotate')
+  for (const name of ['access_token', 'id_token']) {
+    t.match(await who(String(body[name])), { status: 200, body: { user: cognito.username } })
+  }
+  const again = await new Promise<CognitoUserSession>((resolve, reject) => {
+    user.refreshSession(session.getRefreshToken(), (error: unknown, fresh: CognitoUserSession) => {
+      if (error !== null) reject(error)
+      else resolve(fresh)
+    })
+  })
+  t.match(await who(again.getIdToken().getJwtToken()), { status: 200 })
+  t.equal((await refresh('no-such-token')).status, 401)
+})
+
+await t.test('a code flow that does not carry the nonce signs nobody in', async (t) => {
+  const { url } = await start(t)
   const visitor = new Visitor()
-  const form = await visitor.follow(`${gateway.url}/auth/login`)
+  const form = await visitor.follow(`${url}/auth/login`)
   t.match(form.text, '<form method="POST" action="/oauth2/authorize">')
   const fields = new URLSearchParams({ username: person.email, password: person.password })
   for (const [, name, value] of form.text.matchAll(/name="([^"]+)" value="([^"]*)"/g)) {

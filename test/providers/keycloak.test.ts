@@ -1,8 +1,8 @@
 /** A real Keycloak: sign-in, rotation without grace, groups, machines, its keys, and logout from both sides. */
 import t from 'tap'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { people, startKeycloak } from '../fixtures/keycloak.js'
 import { freePort } from '../fixtures/ports.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 
@@ -12,20 +12,13 @@ const port = await freePort()
 const base = `http://localhost:${port}/trac`
 /** Seconds that Keycloak's tokens live, by its own clock. */
 const life = 3000
-let ahead = 0
-/** The gateway's clock runs ahead of Keycloak's by so many seconds, and back again. */
-const clock = Object.assign(() => Date.now() + ahead * 1000, {
-  advance: (milliseconds: number) => void (ahead += milliseconds / 1000),
-})
-const upstream = await startUpstream()
 const keycloak = await startKeycloak(t, base, life)
-const gateway = await startTestGateway({
+const { gateway, upstream, clock } = await stage(t, {
   issuer: keycloak.issuer,
   clientId: keycloak.clientId,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
+  upstream: true,
+  api: true,
   port,
-  clock,
   env: { CLIENT: keycloak.clientSecret },
   overlay: {
     identity: {
@@ -36,10 +29,13 @@ const gateway = await startTestGateway({
     },
   },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-})
+
+let ahead = 0
+/** Lets the gateway's clock run ahead of Keycloak's by so many seconds, or back again. */
+function runAhead(seconds: number): void {
+  clock.advance((seconds - ahead) * 1000)
+  ahead = seconds
+}
 
 /** A sign-in is known by the second in which it was, so each gets one of its own. */
 const signIn = async (name: keyof typeof people = 'sam') => {
@@ -69,11 +65,9 @@ const userId = async (name: string) => {
 }
 /** Lets the gateway's time run on until a renewal is due, and again until that of the new tokens is. */
 const due = [2500, 2900, 2980] as const
-t.beforeEach(() => {
-  ahead = 0
-})
+t.beforeEach(() => runAhead(0))
 
-await t.test('a person signs in, with name, address and groups', async (t) => {
+await t.test('a person signs in with name, address and groups', async (t) => {
   const visitor = await signIn('alice')
   t.match(await who(visitor), {
     user: 'alice',
@@ -88,7 +82,7 @@ await t.test('a person signs in, with name, address and groups', async (t) => {
   t.match(headers['x-trac-perms'], 'TRAC_ADMIN')
 })
 
-await t.test('a program calls with its access token, a machine with its own', async (t) => {
+await t.test('a program calls with the tokens of a person, a machine with its own', async (t) => {
   const tokens = await keycloak.grant({
     ...client,
     grant_type: 'password',
@@ -112,7 +106,7 @@ await t.test('a program calls with its access token, a machine with its own', as
   t.match(await bearer(machine['access_token']), { user: 'ci-bot', groups: ['instructors'] })
 })
 
-await t.test('a program’s refresh token is redeemed, rotated, and works once', async (t) => {
+await t.test('the refresh token of a program is redeemed, rotated and works once', async (t) => {
   const tokens = await keycloak.grant({
     ...client,
     grant_type: 'password',
@@ -139,20 +133,17 @@ await t.test('a program’s refresh token is redeemed, rotated, and works once',
   })
 })
 
-await t.test(
-  'a session is renewed again and again, though every refresh token works once',
-  async (t) => {
-    const visitor = await signIn()
-    for (const seconds of due) {
-      ahead = seconds
-      const answers = await Promise.all([1, 2, 3, 4].map(() => visitor.fetch(`${base}/api/x`)))
-      t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
-    }
-    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    t.match(metrics, 'trac_gateway_refreshes_total{for="session",result="ok"} 3')
-    t.notMatch(metrics, 'for="session",result="refused"')
-  },
-)
+await t.test('a session is renewed repeatedly though each refresh token works once', async (t) => {
+  const visitor = await signIn()
+  for (const seconds of due) {
+    runAhead(seconds)
+    const answers = await Promise.all([1, 2, 3, 4].map(() => visitor.fetch(`${base}/api/x`)))
+    t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
+  }
+  const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+  t.match(metrics, 'trac_gateway_refreshes_total{for="session",result="ok"} 3')
+  t.notMatch(metrics, 'for="session",result="refused"')
+})
 
 await t.test('groups changed at Keycloak count from the next renewal on', async (t) => {
   const visitor = await signIn()
@@ -162,17 +153,17 @@ await t.test('groups changed at Keycloak count from the next renewal on', async 
   const instructors = groups.find(({ name }) => name === 'instructors')!.id
   await keycloak.admin('PUT', `/users/${id}/groups/${instructors}`)
   t.match(await who(visitor), { groups: ['students'] })
-  ahead = due[0]
+  runAhead(due[0])
   const after = await who(visitor)
   t.same((after as { groups: string[] }).groups.toSorted(), ['instructors', 'students'])
   await keycloak.admin('DELETE', `/users/${id}/groups/${instructors}`)
-  ahead = due[1]
+  runAhead(due[1])
   t.same(((await who(visitor)) as { groups: string[] }).groups, ['students'])
 })
 
-await t.test('a new signing key is found by itself', async (t) => {
+await t.test('a new signing key of Keycloak is found without a restart', async (t) => {
   // Past the cool-down of a fetch for an unknown key.
-  ahead = 60
+  runAhead(60)
   const realm = (await keycloak.admin('GET', '')) as { id: string }
   await keycloak.admin('POST', '/components', {
     name: 'newer',
@@ -186,7 +177,7 @@ await t.test('a new signing key is found by itself', async (t) => {
   t.ok(gateway.gateway.services.issuers.main.keys.generation > before)
 })
 
-await t.test('signing out here signs out there: the next sign-in asks again', async (t) => {
+await t.test('sign-out here is sign-out at Keycloak: the next sign-in asks again', async (t) => {
   const visitor = await signIn()
   const again = await visitor.follow(`${base}/auth/login?prompt=`)
   t.equal(again.url.origin, new URL(base).origin, 'while signed in nobody is asked')
@@ -202,7 +193,7 @@ await t.test('signing out here signs out there: the next sign-in asks again', as
   t.ok(form.url.href.startsWith(keycloak.issuer))
 })
 
-await t.test('ended at Keycloak, it ends here at once by back-channel logout', async (t) => {
+await t.test('a session that ends at Keycloak ends here by back-channel logout', async (t) => {
   const sam = await signIn()
   const alice = await signIn('alice')
   t.match(await who(sam), { user: 'sam' })
@@ -216,11 +207,11 @@ await t.test('ended at Keycloak, it ends here at once by back-channel logout', a
   )
 })
 
-await t.test('a person who is disabled there loses the session at the next renewal', async (t) => {
+await t.test('a person disabled at Keycloak loses the session at the next renewal', async (t) => {
   const visitor = await signIn()
   const id = await userId('sam')
   const user = (await keycloak.admin('GET', `/users/${id}`)) as object
   await keycloak.admin('PUT', `/users/${id}`, { ...user, enabled: false })
-  ahead = life + 60
+  runAhead(life + 60)
   t.match(await who(visitor), { status: 401 })
 })

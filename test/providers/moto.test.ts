@@ -6,7 +6,7 @@ import { createKeySource } from '../../src/oidc/keys.js'
 import { createVerifier } from '../../src/oidc/verify.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
 
-await t.test('its tokens verify, before and after a refresh by its own API', async (t) => {
+await t.test('tokens of moto verify, before and after a refresh by its own API', async (t) => {
   const moto = await startMoto(t)
   const issuer = `https://cognito-idp.us-east-1.amazonaws.com/${moto.userPoolId}`
   const keys = createKeySource({
