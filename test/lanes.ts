@@ -1,21 +1,93 @@
-/** Which tests run beside which, and which belong to the quick run. */
+/** Which test files run beside which, and which ones `npm run test:quick` runs. A new file needs no entry. */
 
-/** How many files of a lane run at once, on two cores. */
-export const lanes = { working: 2 } as const
+/** Which files run beside which others. */
+export type Lane = 'heavy' | 'working' | 'waiting'
 
-/** A lane's name. */
-export type Lane = keyof typeof lanes
+/**
+ * What runs at once, on two cores: each track takes files of its first lane, and then of its next. Heavy files come one
+ * at a time, so that none is late because of another.
+ */
+export const tracks: readonly (readonly Lane[])[] = [
+  ['heavy', 'working'],
+  ['working'],
+  ['waiting'],
+  ['waiting'],
+]
 
-/** The lane of a test. */
-export function laneOf(_name: string): Lane {
-  return 'working'
+/** Folders whose files fill a core and more: with a browser, Keycloak or the whole demo. */
+const heavy = ['browser/', 'demo/', 'providers/']
+
+/** Folders of long files, which come first: at the end they would run alone. */
+const long = ['bridge/', 'forward-auth/']
+
+/** Files that mostly wait: for limits of Node's that are spans of real time, or for other processes to start. */
+const waiting: readonly string[] = [
+  'attack/cve-2025-66220-certificate-name',
+  'attack/cve-2026-54762-missing-secret',
+  'attack/held-connections',
+  'attack/slow-clients',
+  'cli/main',
+  'cli/revoke',
+  'flow/aborts',
+  'flow/https',
+  'flow/redis',
+  'flow/replicas',
+  'flow/restart-under-load',
+  'flow/stores',
+  'flow/testssl',
+]
+
+const isIn = (name: string, folders: readonly string[]): boolean =>
+  folders.some((folder) => name.startsWith(folder))
+
+/** The files of each lane, in the order in which they are started. */
+export function divide(names: readonly string[]): Record<Lane, string[]> {
+  const lanes: Record<Lane, string[]> = { heavy: [], working: [], waiting: [] }
+  const longFirst = [
+    ...names.filter((name) => isIn(name, long)),
+    ...names.filter((name) => !isIn(name, long)),
+  ]
+  for (const name of longFirst) {
+    const lane = waiting.includes(name) ? 'waiting' : isIn(name, heavy) ? 'heavy' : 'working'
+    lanes[lane].push(name)
+  }
+  return lanes
 }
 
-/** What `npm run test:quick` runs: what needs no Trac and no browser. */
-const quick =
-  /^(?:authorize|config|edge|forward|oidc|request|session|sign-in|trac)\/|^[^/]+$|^flow\/bearer$/
+/** Folders that need no Trac, no browser and no other program. */
+const quickFolders = [
+  'authorize/',
+  'config/',
+  'edge/',
+  'forward/',
+  'oidc/',
+  'request/',
+  'session/',
+  'sign-in/',
+]
+
+/** One of each kind beside them: the relay's faults and large bodies, a sign-in, a tunnel, an attack, the program. */
+const quickFiles: readonly string[] = [
+  'attack/pipelining',
+  'attack/session-fixation',
+  'cli/check',
+  'conformance/table',
+  'docs',
+  'flow/bearer',
+  'flow/large-bodies',
+  'flow/login',
+  'flow/upstream-faults',
+  'flow/websocket',
+  'layers',
+]
 
 /** Whether a test belongs to the quick run. */
 export function isQuick(name: string): boolean {
-  return quick.test(name)
+  return quickFiles.includes(name) || isIn(name, quickFolders)
+}
+
+/** @throws Error — a list names a file that is not there (any more) */
+export function verifyLists(names: readonly string[]): void {
+  const gone = [...waiting, ...quickFiles].filter((name) => !names.includes(name))
+  if (gone.length > 0) throw new Error(`test/lanes.ts names ${gone.join(', ')}, which is not there`)
 }

@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { root } from './fixtures/root.js'
-import { isQuick, lanes, laneOf } from './lanes.js'
+import { divide, isQuick, tracks, verifyLists } from './lanes.js'
 import type { Lane } from './lanes.js'
 
 const options = process.argv.slice(2).filter((word) => word.startsWith('--'))
@@ -31,6 +31,7 @@ function listTests(): string[] {
     .filter((file) => file.endsWith(ending))
     .map(nameOf)
     .toSorted()
+  if (!long) verifyLists(all)
   if (names.length > 0) {
     const unknown = names.find((part) => !all.some((name) => name.includes(part)))
     if (unknown !== undefined) throw new Error(`no test is called ${unknown}`)
@@ -101,24 +102,21 @@ async function runFile(name: string): Promise<void> {
   if (result?.ok !== true) process.stderr.write(`FAILED after ${time} s: ${name}\n`)
 }
 
-/** Runs the files of a lane one after another, as many at once as it has tracks. */
-async function runLane(lane: Lane, files: string[]): Promise<void> {
-  const tracks = Array.from({ length: long ? 1 : lanes[lane] }, async () => {
-    for (let name = files.shift(); name !== undefined; name = files.shift()) await runFile(name)
-  })
-  await Promise.all(tracks)
+/** Runs one file after another, of the first lane that has one left. */
+async function runTrack(lanes: readonly Lane[]): Promise<void> {
+  const next = () =>
+    lanes
+      .map((lane) => queues[lane])
+      .find((queue) => queue.length > 0)
+      ?.shift()
+  for (let name = next(); name !== undefined; name = next()) await runFile(name)
 }
 
 const tests = listTests()
+const queues = divide(tests)
 t.setTimeout(0)
 t.jobs = tests.length
 const start = performance.now()
-const all = (Object.keys(lanes) as Lane[]).map((lane) =>
-  runLane(
-    lane,
-    tests.filter((name) => laneOf(name) === lane),
-  ),
-)
-await Promise.all(all)
+await Promise.all(long ? [runTrack(['heavy', 'working', 'waiting'])] : tracks.map(runTrack))
 process.stderr.write(`${tests.length} files in ${seconds(performance.now() - start)} s\n`)
 writeFileSync(`${root}.build/times`, `${times.join('\n')}\n`)
