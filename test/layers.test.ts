@@ -25,7 +25,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   '@fastify/rate-limit': ['app/pipeline.ts'],
   fastify: ['app/pipeline.ts', 'edge/rate-limit.ts'],
   jose: [
-    'oidc/keys.ts',
+    'oidc/key-set.ts',
     'oidc/verify.ts',
     'oidc/logout-token.ts',
     'session/sealer.ts',

@@ -6,7 +6,7 @@ import type { Config } from '../config/schema.js'
 import type { Now } from '../core/clock.js'
 import type { Metrics } from '../observe/metrics.js'
 import { providerFetch } from '../oidc/fetch.js'
-import { createKeySource } from '../oidc/keys.js'
+import { IssuerKeys } from '../oidc/keys.js'
 import type { KeySource } from '../oidc/keys.js'
 import { createEndpointFinder } from '../oidc/provider.js'
 import type { FindEndpoints } from '../oidc/provider.js'
@@ -54,7 +54,7 @@ function createKeys(
   jwksUri: () => Promise<string>,
   main: boolean,
 ): KeySource {
-  return createKeySource({
+  return new IssuerKeys({
     jwksUri,
     algorithms: identity.algorithms,
     maxAge: identity.keys.maxAge,

@@ -1,4 +1,4 @@
-/** The only way to the provider: bounded in size and time, never redirected, its faults told apart by code. */
+/** The one fetch for the provider: bounded in size and time, never redirected, its faults told apart by code. */
 import { GatewayError } from '../core/errors.js'
 
 /** Bytes that any answer of a provider may have. */

@@ -1,5 +1,6 @@
 /** The rules for a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
 import { decodeProtectedHeader, jwtVerify } from 'jose'
+import type { Milliseconds } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Issuer, TokenRules } from './verify.js'
 
@@ -14,8 +15,8 @@ export interface LogoutToken {
 export type VerifyLogoutToken = (token: string) => Promise<LogoutToken>
 
 const event = 'http://schemas.openid.net/event/backchannel-logout'
-/** Seconds. */
-const maxAge = 300
+/** An older token may be one that somebody kept, and its `jti` is forgotten by then. */
+const maxAge: Milliseconds = 5 * 60_000
 
 function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
@@ -42,7 +43,7 @@ export function createLogoutVerifier(
       audience: clientId,
       clockTolerance: rules.clockTolerance / 1000,
       currentDate: new Date(rules.now()),
-      maxTokenAge: maxAge,
+      maxTokenAge: maxAge / 1000,
       requiredClaims: ['iat', 'jti'],
     })
     const id = optionalText(payload.jti)

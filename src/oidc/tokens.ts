@@ -36,7 +36,7 @@ export interface TokenClientOptions {
 /** The requests this gateway makes at the provider. */
 export type TokenClient = ReturnType<typeof createTokenClient>
 
-/** Longest of any token or claim text that an answer may hold, in characters. */
+/** Characters that a token or a claim of an answer may have. */
 const maxTextLength = 64 * 1024
 
 function optionalText(value: unknown): string | undefined {
@@ -159,7 +159,7 @@ export function createTokenClient(options: TokenClientOptions) {
           await refreshTokenGrantRequest(endpoints.server, client, auth, refreshToken, transport),
         )
       }),
-    /** Revokes a refresh token (RFC 7009); false if the provider has no way to or did not take it. */
+    /** Revokes a refresh token (RFC 7009); false if the provider can't or did not. */
     revoke: (refreshToken: string) =>
       attempt(async () => {
         const endpoints = await options.endpoints()

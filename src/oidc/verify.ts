@@ -21,7 +21,7 @@ export interface Issuer {
   readonly keys: KeySource
 }
 
-/** A token whose every rule held. Instants in milliseconds. */
+/** A token that breaks no rule. */
 export interface VerifiedToken {
   readonly issuer: Issuer
   readonly use: 'id' | 'access'
@@ -44,7 +44,7 @@ export interface TokenRules {
   readonly now: Now
 }
 
-/** Longest token that is looked at, in characters; a header can't carry more anyway. */
+/** Characters that a token may have; a header can't carry more anyway. */
 const maxTokenLength = 32 * 1024
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 
@@ -154,51 +154,76 @@ export type VerifyToken = (token: string) => Promise<VerifiedToken>
 
 /**
  * Builds the verifier over a fixed list of issuers.
- * @throws {@link GatewayError} (rejects) ERR_TOKEN_… — any rule that does not hold
+ * @throws {@link GatewayError} (rejects) ERR_TOKEN_… — the rule that the token breaks
  * @throws {@link GatewayError} (rejects) ERR_PROVIDER_UNAVAILABLE — no key of the issuer is known yet
  * @see RFC 8725 §3, RFC 7519 §4.1
  */
 export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): VerifyToken {
   const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
-  const algorithms = [...rules.algorithms]
   return async (token) => {
     const { header, issuer: name } = peek(token)
     const issuer = typeof name === 'string' ? byName.get(name) : undefined
     if (issuer === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
-    if (!algorithms.includes(text(header.alg))) throw new GatewayError('ERR_TOKEN_ALGORITHM')
-    const key = await issuer.keys.find({ kid: text(header.kid), alg: text(header.alg) })
-    const { payload: claims } = await jwtVerify(token, key, {
-      algorithms,
-      issuer: issuer.issuer,
-      clockTolerance: rules.clockTolerance / 1000,
-      currentDate: new Date(rules.now()),
-      requiredClaims: ['exp', 'iat', 'sub'],
-    }).catch((cause: unknown) => {
-      throw fromJose(cause)
-    })
-    const { exp, iat, sub } = claims
-    if (!isInstant(exp) || !isInstant(iat) || typeof sub !== 'string' || sub === '') {
-      throw new GatewayError('ERR_TOKEN_CLAIMS')
-    }
-    if (iat * 1000 > rules.now() + rules.clockTolerance) throw new GatewayError('ERR_TOKEN_TIME')
-    if ((exp - iat) * 1000 > rules.maxTokenLife) throw new GatewayError('ERR_TOKEN_TIME')
-    const meant = issuer.cognito
+    const claims = await readClaims(token, header, issuer, rules)
+    const { use, clientId } = issuer.cognito
       ? cognitoClient(claims)
       : standardClient(claims, header, issuer, rules.publicUrl)
-    const machine = issuer.machines.has(meant.clientId)
-    if (!machine && !issuer.clients.has(meant.clientId)) throw new GatewayError('ERR_TOKEN_CLIENT')
-    if (machine && meant.use !== 'access') throw new GatewayError('ERR_TOKEN_USE')
+    const scopes = use === 'access' ? text(claims['scope']).split(' ').filter(Boolean) : []
     return {
       issuer,
-      ...meant,
-      machine,
-      subject: sub,
-      scopes: new Set(
-        meant.use === 'access' ? text(claims['scope']).split(' ').filter(Boolean) : [],
-      ),
+      use,
+      clientId,
+      machine: isMachine(issuer, clientId, use),
+      subject: claims.sub,
+      scopes: new Set(scopes),
       claims,
-      issuedAt: iat * 1000,
-      expiresAt: exp * 1000,
+      issuedAt: claims.iat * 1000,
+      expiresAt: claims.exp * 1000,
     }
   }
+}
+
+/** Claims that every token has here. */
+interface TimedClaims extends JWTPayload {
+  readonly sub: string
+  readonly iat: number
+  readonly exp: number
+}
+
+/** Verifies the signature and the times, for the only issuer that the token may be of. */
+async function readClaims(
+  token: string,
+  header: ProtectedHeaderParameters,
+  issuer: Issuer,
+  rules: TokenRules,
+): Promise<TimedClaims> {
+  const alg = text(header.alg)
+  if (!rules.algorithms.includes(alg)) throw new GatewayError('ERR_TOKEN_ALGORITHM')
+  const key = await issuer.keys.find({ kid: text(header.kid), alg })
+  const { payload } = await jwtVerify(token, key, {
+    algorithms: [...rules.algorithms],
+    issuer: issuer.issuer,
+    clockTolerance: rules.clockTolerance / 1000,
+    currentDate: new Date(rules.now()),
+    requiredClaims: ['exp', 'iat', 'sub'],
+  }).catch((cause: unknown) => {
+    throw fromJose(cause)
+  })
+  const { exp, iat, sub } = payload
+  if (!isInstant(exp) || !isInstant(iat) || typeof sub !== 'string' || sub === '') {
+    throw new GatewayError('ERR_TOKEN_CLAIMS')
+  }
+  if (iat * 1000 > rules.now() + rules.clockTolerance) throw new GatewayError('ERR_TOKEN_TIME')
+  if ((exp - iat) * 1000 > rules.maxTokenLife) throw new GatewayError('ERR_TOKEN_TIME')
+  return { ...payload, exp, iat, sub }
+}
+
+/** Whether a client is a machine, which has access tokens only; the client decides, never the absence of a name. */
+function isMachine(issuer: Issuer, clientId: string, use: VerifiedToken['use']): boolean {
+  if (issuer.machines.has(clientId)) {
+    if (use !== 'access') throw new GatewayError('ERR_TOKEN_USE')
+    return true
+  }
+  if (!issuer.clients.has(clientId)) throw new GatewayError('ERR_TOKEN_CLIENT')
+  return false
 }

@@ -1,7 +1,7 @@
 /** Which keys of a key set verify anything, and when the set is fetched. */
 import t from 'tap'
 import type { GatewayError } from '../../src/core/errors.js'
-import { createKeySource } from '../../src/oidc/keys.js'
+import { IssuerKeys } from '../../src/oidc/keys.js'
 import type { KeyOptions } from '../../src/oidc/keys.js'
 import {
   createScriptedCurveKey,
@@ -19,7 +19,7 @@ const curve = await createScriptedCurveKey('curve')
 /** A source over whatever `answer` gives, with its clock and what it was told. */
 function source(answer: () => unknown, more: Partial<KeyOptions> = {}) {
   const state = { now: 1_000_000_000, fetches: 0, results: [] as string[] }
-  const keys = createKeySource({
+  const keys = new IssuerKeys({
     jwksUri: () => Promise.resolve('https://idp.example/keys'),
     algorithms: ['RS256', 'ES256'],
     maxAge: 3_600_000,

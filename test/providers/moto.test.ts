@@ -2,14 +2,14 @@
 import t from 'tap'
 import { person, refreshAt, signInAt, startMoto } from '../fixtures/cognito-servers.js'
 import { providerFetch } from '../../src/oidc/fetch.js'
-import { createKeySource } from '../../src/oidc/keys.js'
+import { IssuerKeys } from '../../src/oidc/keys.js'
 import { createVerifier } from '../../src/oidc/verify.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
 
 await t.test('tokens of moto verify, before and after a refresh by its own API', async (t) => {
   const moto = await startMoto(t)
   const issuer = `https://cognito-idp.us-east-1.amazonaws.com/${moto.userPoolId}`
-  const keys = createKeySource({
+  const keys = new IssuerKeys({
     // The keys of that issuer are at moto's port instead.
     jwksUri: async () => `${moto.endpoint}/${moto.userPoolId}/.well-known/jwks.json`,
     algorithms: ['RS256'],

@@ -1,0 +1,76 @@
+/**
+ * Which keys of a JWK set verify anything. By hand: jose's own sets take any strength and any `kid` twice, and fetch by
+ * rules of their own, without bounds on what the provider sends.
+ */
+import { importJWK } from 'jose'
+import type { CryptoKey, JWK } from 'jose'
+
+/** Keys by `kid` and then by the algorithm they may verify. */
+export type KeySet = ReadonlyMap<string, ReadonlyMap<string, CryptoKey>>
+
+/** Keys beyond this number are not read. */
+const maxKeys = 100
+const curves: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
+
+/** The allowed algorithms that a key can be used with. */
+function algorithmsOf(jwk: JWK, allowed: readonly string[]): readonly string[] {
+  if (jwk.alg !== undefined) return allowed.filter((name) => name === jwk.alg)
+  return allowed.filter((name) => {
+    if (jwk.kty === 'RSA') return /^[RP]S/.test(name)
+    if (jwk.kty === 'EC') return curves[name] === jwk.crv
+    return jwk.kty === 'OKP' && (name === 'EdDSA' || name === 'Ed25519') && jwk.crv === 'Ed25519'
+  })
+}
+
+/** RSA keys under 2,048 bits verify nothing (RFC 7518 §3.3); zeros in front of the modulus do not count. */
+function isStrong(key: CryptoKey): boolean {
+  const { modulusLength } = key.algorithm as { modulusLength?: number }
+  return modulusLength === undefined || modulusLength >= 2048
+}
+
+function isForSignatures(jwk: JWK): boolean {
+  return (
+    (jwk.use === undefined || jwk.use === 'sig') &&
+    (jwk.key_ops === undefined || jwk.key_ops.includes('verify'))
+  )
+}
+
+/** The public members alone: whatever else a provider writes there is not read. */
+function publicMembers({ kty, n, e, crv, x, y }: JWK): JWK {
+  const members = Object.entries({ kty, n, e, crv, x, y })
+  return Object.fromEntries(members.filter(([, value]) => value !== undefined)) as JWK
+}
+
+/** A key that can't be read is passed over, so that it takes no other one with it (RFC 7517 §5). */
+async function importKey(jwk: JWK, algorithm: string): Promise<CryptoKey | undefined> {
+  try {
+    const key = await importJWK(publicMembers(jwk), algorithm)
+    return key instanceof Uint8Array || !isStrong(key) ? undefined : key
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads a JWK set; a `kid` that comes twice is nobody's, since one of the two could be an attacker's. */
+export async function readKeySet(text: string, allowed: readonly string[]): Promise<KeySet> {
+  const { keys } = JSON.parse(text) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw new TypeError('not a JWK set')
+  const known = new Map<string, Map<string, CryptoKey>>()
+  const seen = new Set<string>()
+  const repeated = new Set<string>()
+  for (const jwk of keys.slice(0, maxKeys) as JWK[]) {
+    if (typeof jwk !== 'object' || jwk === null || typeof jwk.kid !== 'string') continue
+    if (seen.has(jwk.kid)) repeated.add(jwk.kid)
+    seen.add(jwk.kid)
+    if (!isForSignatures(jwk)) continue
+    const byAlgorithm = new Map<string, CryptoKey>()
+    for (const algorithm of algorithmsOf(jwk, allowed)) {
+      const key = await importKey(jwk, algorithm)
+      if (key !== undefined) byAlgorithm.set(algorithm, key)
+    }
+    if (byAlgorithm.size > 0) known.set(jwk.kid, byAlgorithm)
+  }
+  for (const kid of repeated) known.delete(kid)
+  if (known.size === 0) throw new TypeError('no usable key in the JWK set')
+  return known
+}
