@@ -11,7 +11,7 @@ import type { MachineEntry, PrincipalParts } from './principals.js'
 import { lacksBetterName, readProfile, withUserinfo } from './profile.js'
 import type { ClaimNames } from './profile.js'
 
-/** An issuer as this room sees it: how its names are read and what its groups may do. */
+/** How the names of an issuer's people are read, and what their groups may do. */
 export interface IssuerPeople {
   readonly source: NameSource
   readonly claims: ClaimNames

@@ -15,7 +15,7 @@ export interface KnownToken<T> {
   checkedAt: number
 }
 
-/** What the neighbours bring. `T` are the traces by which a token is found revoked. */
+/** What the look-up is built with. `T` are the identifiers by which a token is found revoked. */
 export interface BearerParts<T> {
   /** Verifies and names; @throws {@link GatewayError} ERR_TOKEN_…, ERR_NAME_…, ERR_PROVIDER_… */
   readonly admit: (
@@ -50,7 +50,7 @@ export function readAuthorization(header: string): { token: string } | { scheme:
   return { token }
 }
 
-/** Says who bears a token: at once if it is known, else by and by. */
+/** Says who bears a token: without a promise if it is known. */
 export type BearerLookup<T> = (token: string) => {
   readonly known: KnownToken<T> | Promise<KnownToken<T>>
   readonly hit: boolean

@@ -2,7 +2,7 @@
 import type { Grant, Principal, Profile, IdentityHeaders } from '../core/identity.js'
 import type { NameSource, Naming } from '../trac/user-names.js'
 
-/** What the neighbours bring, so that this room needs none of them. */
+/** How a principal is named, what it may do, and how Trac is told. */
 export interface PrincipalParts {
   readonly naming: Naming
   readonly grants: (

@@ -1,4 +1,4 @@
-/** Asks the provider for what an access token does not say: within bounds, never on the warm way (OpenID Connect Core §5.3). */
+/** Asks the provider for what an access token does not say: within bounds, and never for a token that is known (OpenID Connect Core §5.3). */
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
 import type { Now } from '../core/clock.js'

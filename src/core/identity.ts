@@ -4,7 +4,7 @@ import type { Milliseconds } from './clock.js'
 /** How somebody proved who they are. */
 export type Via = 'bearer' | 'session'
 
-/** The identity headers of one principal as they go on the wire (deploy/docs/reference/identity-headers.md); empty text if absent. */
+/** The identity headers of one principal as an upstream receives them (deploy/docs/reference/identity-headers.md); empty text if absent. */
 export interface IdentityHeaders {
   readonly user: string
   readonly perms: string
@@ -49,7 +49,7 @@ export interface Principal {
   readonly identityHeaders: IdentityHeaders
 }
 
-/** What stage 9 of the way of a request adds to it. */
+/** Who a request is from, and by which credential. */
 export interface Identity {
   readonly principal: Principal
   /** Absent for an anonymous visitor. */

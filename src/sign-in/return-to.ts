@@ -1,8 +1,8 @@
 /** Where somebody may be sent after sign-in: a page below our own base path, and nothing else (deploy/docs/sessions.md#sign-in). */
 import { belowBase, parseTarget } from '../request/target.js'
 
-/** Bytes that an address to return to may have. */
-const longest = 2048
+/** Characters that an address to return to may have. */
+const maxLength = 2048
 
 /** Sign-in and sign-out are not pages to return to: that would be a loop. */
 function isOwn(path: string): boolean {
@@ -15,8 +15,8 @@ function isOwn(path: string): boolean {
  * host in it; `\`, `//`, control characters, dots and the like are refused there.
  */
 export function readReturnTo(value: string, base: string): string | undefined {
-  if (value.length > longest) return undefined
-  const target = parseTarget(value, longest)
+  if (value.length > maxLength) return undefined
+  const target = parseTarget(value, maxLength)
   if ('code' in target) return undefined
   const path = belowBase(target.path, base)
   return path === undefined || isOwn(path) ? undefined : target.sent

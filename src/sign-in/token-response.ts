@@ -1,4 +1,4 @@
-/** What the token endpoint gave, verified before anybody believes it: signature, client, subject, nonce. */
+/** What the token endpoint gave, verified before anything of it counts: signature, client, subject, nonce. */
 import { decodeJwt } from 'jose'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
@@ -63,7 +63,7 @@ export function createTokenChecks(parts: TokenCheckParts) {
   return {
     /**
      * Checks what a code was redeemed for.
-     * @throws {@link GatewayError} ERR_TOKEN_… — whatever does not hold
+     * @throws {@link GatewayError} ERR_TOKEN_… — the rule that an answer breaks
      * @see OpenID Connect Core §3.1.3.7
      */
     async signIn(answer: TokenAnswer, nonce: string): Promise<CheckedSignIn> {
