@@ -5,8 +5,9 @@ import type { Logger } from 'pino'
 import type { Address } from '../config/kinds/listen-address.js'
 import type { Config } from '../config/schema.js'
 import { watchCertificate } from '../http/certificate.js'
-import type { CertificateWatch } from '../http/certificate.js'
-import type { Now } from '../core/clock.js'
+import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
+import { realTimers } from '../core/clock.js'
+import type { Now, Timers } from '../core/clock.js'
 import { createAdmin } from '../observe/admin.js'
 import { createListener } from '../http/listener.js'
 import type { Listener } from '../http/listener.js'
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   readonly config: Config
   readonly logger: Logger
   readonly now?: Now
+  /** For what looks at connections and files from time to time. */
+  readonly timers?: Timers
   readonly random?: () => number
 }
 
@@ -65,7 +68,7 @@ function listen(server: Server, address: Address): Promise<string | AddressInfo>
 
 /** Starts a gateway: it listens at once, and is ready when keys and Trac have been reached. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, logger, now = Date.now, random = Math.random } = options
+  const { config, logger, now = Date.now, timers = realTimers, random = Math.random } = options
   const { server } = config
   const metrics = createMetrics({ version: readVersion() })
   const shared = config.session.store === 'redis'
@@ -85,7 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onKeys: (ok) => (ok ? readiness.reached('keys') : readiness.missed('keys')),
     onUpstream: (ok) => (ok ? readiness.reached('upstream') : readiness.missed('upstream')),
   }
-  const listener = createListener(config)
+  const listener = createListener(config, timers)
   const serving = await createServing(config, app, readiness)
   listener.handTo(serving.handle)
   const admin = createAdmin({
@@ -113,7 +116,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const adminAddress = await listen(admin, config.admin.listen).catch(abandon)
   const publicAddress = await listen(listener.server, server.listen).catch(abandon)
   serving.start()
-  const certificate = watchTls(config, listener, readiness, logger)
+  const certificate = watchTls(config, listener, readiness, logger, timers)
   logger.info(
     { public: publicAddress, admin: adminAddress, url: server.publicUrl.url },
     'listening',
@@ -164,9 +167,10 @@ function watchTls(
   listener: Listener,
   readiness: Readiness,
   logger: Logger,
+  timers: Timers,
 ): CertificateWatch | undefined {
   if (server.tls === undefined) return undefined
-  return watchCertificate(server.tls, {
+  const events: CertificateEvents = {
     present(pair) {
       listener.present(pair)
       logger.info('a new certificate is served')
@@ -176,5 +180,6 @@ function watchTls(
       readiness.note('certificate', isOver ? '' : 'the new certificate is refused')
       if (!isOver) logger.error({ cause, code: 'ERR_CERTIFICATE_REFUSED' }, 'the old one is served')
     },
-  })
+  }
+  return watchCertificate(server.tls, events, timers)
 }

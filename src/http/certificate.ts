@@ -1,9 +1,8 @@
 /** The certificate of `server.tls`, read again when its files change: only a pair that fits replaces the one that serves. */
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { unwatchFile, watchFile } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import type { Pem } from '../config/schema.js'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 
 /** A certificate chain and its key, as PEM. */
 export interface CertificatePair {
@@ -52,16 +51,23 @@ async function readText({ path, value }: Pem): Promise<string> {
   return (path === undefined ? value : await readFile(path, 'utf8')).trim()
 }
 
+/** What differs when a file was changed, replaced or linked anew; it follows links. */
+async function statusOf(path: string): Promise<string> {
+  const facts = await stat(path, { bigint: true }).catch(() => undefined)
+  return [facts?.dev, facts?.ino, facts?.size, facts?.mtimeNs, facts?.ctimeNs].join()
+}
+
 /** Watches the files until it is closed. */
 export function watchCertificate(
   files: CertificateFiles,
   events: CertificateEvents,
+  timers: Timers,
 ): CertificateWatch {
   let served = { certificate: files.certificate.value.trim(), key: files.key.value.trim() }
   let faulty = false
   /** The number of the last look; an older one that ends later has nothing to say. */
   let looks = 0
-  let again: NodeJS.Timeout | undefined
+  let again: Timer | undefined
   let closed = false
 
   const take = (pair: CertificatePair): void => {
@@ -75,7 +81,7 @@ export function watchCertificate(
   }
   const look = async (isPatient: boolean): Promise<void> => {
     if (closed) return
-    clearTimeout(again)
+    timers.clearTimeout(again)
     const turn = ++looks
     const isOutdated = () => closed || turn !== looks
     try {
@@ -87,7 +93,7 @@ export function watchCertificate(
     } catch (cause) {
       if (isOutdated()) return
       if (isPatient) {
-        again = setTimeout(() => void look(false), timeout)
+        again = timers.setTimeout(() => void look(false), timeout)
         again.unref()
         return
       }
@@ -96,20 +102,24 @@ export function watchCertificate(
     }
   }
 
-  const onStatus = (): void => void look(true)
-  const paths = new Set([files.certificate.path, files.key.path])
-  paths.delete(undefined)
-  for (const path of paths as Set<string>) {
-    watchFile(path, { interval: lookEvery, persistent: false }, onStatus)
+  const paths = [files.certificate.path, files.key.path].filter((path) => path !== undefined)
+  // At first nothing is known: the files may have changed since the configuration was loaded.
+  let seen: string | undefined
+  const check = async (): Promise<void> => {
+    const status = (await Promise.all(paths.map(statusOf))).join(' ')
+    if (status === seen) return
+    seen = status
+    await look(true)
   }
-  // They may have changed since the configuration was loaded.
-  void look(true)
+  const checking = timers.setInterval(() => void check(), lookEvery)
+  checking.unref()
+  void check()
   return {
     reload: () => void look(false),
     close() {
       closed = true
-      clearTimeout(again)
-      for (const path of paths as Set<string>) unwatchFile(path, onStatus)
+      timers.clearTimeout(again)
+      timers.clearInterval(checking)
     },
   }
 }

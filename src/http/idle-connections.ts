@@ -1,7 +1,7 @@
 /** Ends connections on which nothing is asked for too long, whatever bytes are dripped to keep them open. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 import { isAnswering } from './pipelining.js'
 
 /** A connection between two answers. */
@@ -23,16 +23,17 @@ export const lookEvery: Milliseconds = 1000
 export function watchIdleConnections(
   server: Server,
   longest: Milliseconds,
+  timers: Timers,
 ): (socket: Socket) => void {
   const pauses = new Map<Socket, Pause>()
   const begin = (socket: Socket): void => {
-    pauses.set(socket, { written: 0, since: performance.now() })
+    pauses.set(socket, { written: 0, since: timers.monotonic() })
     socket.once('close', () => pauses.delete(socket))
   }
   // Until TLS is agreed on there is no HTTP; that time has a limit of its own.
   server.on('key' in server ? 'secureConnection' : 'connection', begin)
-  const timer = setInterval(() => {
-    const now = performance.now()
+  const timer = timers.setInterval(() => {
+    const now = timers.monotonic()
     for (const [socket, pause] of pauses) {
       // An answer may have come and gone since the last look.
       if (isAnswering(socket) || socket.bytesWritten !== pause.written) {
@@ -42,6 +43,6 @@ export function watchIdleConnections(
     }
   }, lookEvery)
   timer.unref()
-  server.once('close', () => clearInterval(timer))
+  server.once('close', () => timers.clearInterval(timer))
   return (socket) => void pauses.delete(socket)
 }

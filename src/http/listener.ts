@@ -10,7 +10,7 @@ import type { CertificatePair } from './certificate.js'
 import { lookEvery, watchIdleConnections } from './idle-connections.js'
 import { inOrder, isAnswering } from './pipelining.js'
 import type { RequestHandler } from './pipelining.js'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 
 /** Where the socket of a WebSocket handshake waits for its verdict. */
 export const kTunnel = Symbol('tunnel')
@@ -143,13 +143,13 @@ function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, h
 }
 
 /** Creates the listener; until {@link Listener.handTo} it serves nobody. */
-export function createListener(config: Config): Listener {
+export function createListener(config: Config, timers: Timers): Listener {
   const server = createServer(config)
   let handler: RequestHandler = (_request, response) => response.destroy()
   const hand: RequestHandler = (request, response) => handler(request, response)
   const { keepAlive, headers } = config.server.timeouts
   // Node's own limits, of which each is looked at in its turn, come first.
-  const letGo = watchIdleConnections(server, keepAlive + headers + 3 * lookEvery)
+  const letGo = watchIdleConnections(server, keepAlive + headers + 3 * lookEvery, timers)
   const queue = inOrder(hand)
   // A client that is still sending must have time to read why it was refused (RFC 9112 §9.6).
   for (const event of ['connection', 'secureConnection']) {

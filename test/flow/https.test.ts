@@ -1,5 +1,4 @@
 /** Own TLS and TLS in front: a certificate is renewed while it serves, and only peers that are trusted say "https". */
-import { unwatchFile, watchFile } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { NetConnectOpts } from 'node:net'
@@ -23,6 +22,7 @@ import {
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { startGatewayProcess } from '../fixtures/process.js'
+import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 import { requestText, splitAnswers } from '../fixtures/wire.js'
 import type { WireAnswer } from '../fixtures/wire.js'
@@ -103,18 +103,30 @@ async function startStage(t: Test, place: Place = write) {
   const { config } = loadConfig(file, { env: environmentOf(options) })
   let log = ''
   const logger = createLogger('info', { write: (line: string) => void (log += line) })
-  const gateway = await startGateway({ config, logger })
+  const timers = createTimers()
+  const gateway = await startGateway({ config, logger, timers })
   t.teardown(() => gateway.close())
   const served = () => servedAt(t, port)
+  /** Lets a second pass again and again, until it is so. */
+  const passUntil = (isSo: () => boolean | Promise<boolean>, what: string) =>
+    until(() => {
+      timers.advance(1000)
+      return isSo()
+    }, what)
   return {
     folder,
     first,
     port,
     gateway,
+    timers,
     served,
+    passUntil,
     log: () => log,
     isServed: (pair: TestCertificate) =>
-      until(async () => (await served()) === pair.certificate.trim(), 'the certificate is served'),
+      passUntil(
+        async () => (await served()) === pair.certificate.trim(),
+        'the certificate is served',
+      ),
     /** What `/readyz` tells of it. */
     degraded: () =>
       gateway.readiness.report().degraded.filter((text) => text.includes('certificate')),
@@ -155,16 +167,10 @@ void t.test('a session of the old certificate is not resumed with it', async (t)
 void t.test(
   'a certificate that has no key yet is waited for, and said to be nothing',
   async (t) => {
-    const { folder, first, served, isServed, refusals } = await startStage(t)
+    const { folder, first, timers, served, passUntil, isServed, refusals } = await startStage(t)
     const second = createCertificate()
-    const file = join(folder, names.certificate)
-    // All who watch a file in one process learn of a change together.
-    let tell: () => void = () => undefined
-    const seen = new Promise<void>((resolve) => (tell = resolve))
-    watchFile(file, { persistent: false }, tell)
-    t.teardown(() => unwatchFile(file, tell))
-    await writeFile(file, second.certificate)
-    await seen
+    await writeFile(join(folder, names.certificate), second.certificate)
+    await passUntil(() => timers.waiting > 0, 'the key is waited for')
     t.equal(await served(), first.certificate.trim())
     await writeFile(join(folder, names.key), second.key)
     await isServed(second)
@@ -230,7 +236,7 @@ void t.test(
         const stage = await startStage(t)
         const { folder, first, gateway } = stage
         await spoil(folder)
-        await until(() => stage.degraded().length > 0, 'it is told')
+        await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
         t.equal(stage.degraded().length, 1)
         t.equal(stage.refusals().length, 1)
         t.match(JSON.parse(stage.refusals()[0] ?? '{}'), { level: 'error', cause: Object })
@@ -241,7 +247,7 @@ void t.test(
         const second = createCertificate()
         await write(folder, second)
         await stage.isServed(second)
-        await until(() => stage.degraded().length === 0, 'and is over')
+        await stage.passUntil(() => stage.degraded().length === 0, 'and is over')
         t.notOk(gateway.readiness.report().degraded.some((text) => text.includes('certificate')))
       })
     }
@@ -251,9 +257,9 @@ void t.test(
 void t.test('the old pair, put back, ends the trouble', async (t) => {
   const stage = await startStage(t)
   await writeFile(join(stage.folder, names.key), createCertificate().key)
-  await until(() => stage.degraded().length > 0, 'it is told')
+  await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
   await write(stage.folder, stage.first)
-  await until(() => stage.degraded().length === 0, 'it is over')
+  await stage.passUntil(() => stage.degraded().length === 0, 'it is over')
   t.equal(await stage.served(), stage.first.certificate.trim())
   t.notMatch(stage.log(), 'a new certificate is served')
 })
@@ -263,6 +269,7 @@ void t.test('a gateway that has ended looks no more', async (t) => {
   await stage.gateway.close()
   await write(stage.folder, createCertificate())
   stage.gateway.reloadCertificate()
+  stage.timers.advance(60_000)
   // Another one that saw the same span of time pass.
   const other = await startStage(t)
   const second = createCertificate()
