@@ -50,8 +50,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   undici: ['forward/connections.ts'],
   pino: ['observe/logger.ts'],
   'prom-client': ['observe/metrics.ts'],
-  yaml: ['config/load.ts', 'config/read.ts'],
-  typebox: ['config/schema.ts'],
+  yaml: ['config/yaml.ts'],
+  typebox: ['config/key.ts'],
   commander: ['main.ts'],
 }
 

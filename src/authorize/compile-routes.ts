@@ -1,5 +1,5 @@
 /** From rows of `gateway.yaml` and of the built-in table to compiled routes: once, at start. */
-import type { RouteConfig } from '../config/schema.js'
+import type { RouteConfig } from '../config/topics/routes.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { Via } from '../core/identity.js'
 import type { QueryCondition, Requirement, Route } from '../request/route.js'

@@ -1,6 +1,6 @@
 /** The keys of gateway.yaml as rows for the reference, and as JSON Schema for editors, made from the one source. */
+import type { KeySchema } from './key.js'
 import { configKeys } from './schema.js'
-import type { KeySchema } from './schema.js'
 
 /** One key of gateway.yaml as the table shows it. */
 export interface KeyRow {

@@ -1,17 +1,16 @@
 /** What a running gateway can't change: a new configuration that differs there needs a new process. */
 import { isDeepStrictEqual } from 'node:util'
+import type { KeySchema, Restart } from './key.js'
+import { configKeys } from './schema.js'
 import type { Config } from './schema.js'
 
-/** Keys that the listeners, the cookies' names, the store and the revocations are opened with. */
-const fixedKeys = [
-  ...['server.publicUrl', 'server.listen', 'server.tls', 'server.limits.header'],
-  ...['server.timeouts.headers', 'server.timeouts.keepAlive', 'admin'],
-  ...['identity.issuer', 'identity.clientId', 'identity.maxTokenLife'],
-  ...['session.store', 'session.redis', 'session.revocationFile'],
-]
-
-/** With Redis, records end there by themselves after these. */
-const fixedWithRedis = ['session.maxAge', 'session.idleTimeout']
+/** The keys that need a new process, with when they do. */
+function fixedKeys(schema: KeySchema, path = ''): readonly (readonly [string, Restart])[] {
+  if (schema.restart !== undefined) return [[path, schema.restart]]
+  return Object.entries(schema.properties ?? {}).flatMap(([key, property]) =>
+    fixedKeys(property, path === '' ? key : `${path}.${key}`),
+  )
+}
 
 function valueAt(config: Config, key: string): unknown {
   const steps = key.split('.')
@@ -38,6 +37,8 @@ export function isSameConfig(running: Config, next: Config): boolean {
 /** The keys in which two configurations differ and that a reload can't change. */
 export function fixedChanges(running: Config, next: Config): readonly string[] {
   const [before, after] = [withoutFiles(running), withoutFiles(next)]
-  const keys = running.session.store === 'redis' ? [...fixedKeys, ...fixedWithRedis] : fixedKeys
-  return keys.filter((key) => !isDeepStrictEqual(valueAt(before, key), valueAt(after, key)))
+  return fixedKeys(configKeys)
+    .filter(([, restart]) => restart === 'always' || running.session.store === 'redis')
+    .map(([key]) => key)
+    .filter((key) => !isDeepStrictEqual(valueAt(before, key), valueAt(after, key)))
 }

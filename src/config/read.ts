@@ -1,42 +1,22 @@
 /** Reads the parsed file by the schema: checks, converts and fills in defaults; every mistake is reported. */
-import { convertText } from './convert.js'
-import { formatPath, showValue, suggest } from './problems.js'
+import type { KeySchema } from './key.js'
+import { fetchSecret, secretSources } from './kinds/secret.js'
+import type { Pem } from './kinds/secret.js'
+import { showValue, suggest } from './problems.js'
 import type { Path, Place, Report } from './problems.js'
-import type { KeySchema, Pem } from './schema.js'
-import { resolve } from 'node:path'
+import { convertText, fromText, isAllowed } from './scalar.js'
 import { substitute } from './substitute.js'
-
-/** A value of the file with its place. */
-export type Node = MapNode | ListNode | ScalarNode
-
-/** Keys and values, in the order of the file. */
-export interface MapNode {
-  readonly kind: 'map'
-  readonly place: Place
-  readonly entries: readonly { readonly key: string; readonly place: Place; readonly node: Node }[]
-}
-
-/** A list. */
-export interface ListNode {
-  readonly kind: 'list'
-  readonly place: Place
-  readonly items: readonly Node[]
-}
-
-/** A single value. */
-export interface ScalarNode {
-  readonly kind: 'scalar'
-  readonly place: Place
-  readonly value: unknown
-}
+import type { MapNode, Node, ScalarNode } from './yaml.js'
 
 /** What reading needs from outside. */
-export interface AppContext {
+export interface ReadContext {
   readonly env: NodeJS.ProcessEnv
   /** Where relative paths count from. */
   readonly folder: string
   readonly readFile: (path: string) => string
   readonly report: Report
+  /** Told what to think about. */
+  readonly warn: Report
   /** Told where each key of the file stands. */
   readonly found: (path: Path, place: Place) => void
 }
@@ -56,9 +36,6 @@ function toNode(value: unknown): Node {
 }
 
 const wantedOf = (schema: KeySchema): string => schema.wanted ?? 'another value'
-
-const envName: KeySchema = { type: 'string', wanted: 'the name of an environment variable' }
-const fileName: KeySchema = { type: 'string', minLength: 1, wanted: 'a file path' }
 
 const isSecret = (schema: KeySchema): boolean => schema.secret !== undefined
 
@@ -83,18 +60,24 @@ function showNode(node: Node): string {
 }
 
 /** Reads a whole file; what could not be read is undefined, and reported. */
-export function readConfig(schema: KeySchema, root: Node, app: AppContext): unknown {
-  const defaults: AppContext = { ...app, env: {}, found: () => undefined }
-  return new Reader(app, new Reader(defaults)).read(schema, root, [])
+export function readConfig(schema: KeySchema, root: Node, context: ReadContext): unknown {
+  const defaults: ReadContext = {
+    ...context,
+    env: {},
+    found: () => undefined,
+    warn: () => undefined,
+  }
+  return new Reader(context, new Reader(defaults)).read(schema, root, [])
 }
 
 class Reader {
-  readonly #app: AppContext
+  readonly #context: ReadContext
   /** Reads defaults: they name no variables and stand nowhere in the file. */
   readonly #defaults: Reader
+  readonly #advised = new Set<string>()
 
-  constructor(app: AppContext, defaults?: Reader) {
-    this.#app = app
+  constructor(context: ReadContext, defaults?: Reader) {
+    this.#context = context
     this.#defaults = defaults ?? this
   }
 
@@ -120,14 +103,14 @@ class Reader {
     if (schema.properties !== undefined) {
       return this.read(schema, { kind: 'map', place: nowhere, entries: [] }, path)
     }
-    this.#app.report(path, 'nothing', wantedOf(schema))
+    this.#context.report(path, 'nothing', wantedOf(schema))
     return undefined
   }
 
   #refuse(schema: KeySchema, node: Node, path: Path): undefined {
     const hidden = node.kind === 'scalar' && node.value !== null && holdsSecret(schema)
     const found = hidden ? 'a value (not shown)' : showNode(node)
-    this.#app.report(path, found, wantedOf(schema), node.place)
+    this.#context.report(path, found, wantedOf(schema), node.place)
     return undefined
   }
 
@@ -143,7 +126,7 @@ class Reader {
         continue
       }
       byKey.set(key, value)
-      this.#app.found([...path, key], value.kind === 'scalar' ? value.place : place)
+      this.#context.found([...path, key], value.kind === 'scalar' ? value.place : place)
     }
     return Object.fromEntries(
       Object.entries(properties).map(([key, property]) => [
@@ -157,7 +140,7 @@ class Reader {
     const near = suggest(key, known)
     const wanted =
       near === undefined ? `one of ${known.join(', ')}` : `${near} (did you mean that?)`
-    this.#app.report([...path, key], 'a key that is not known here', wanted, place)
+    this.#context.report([...path, key], 'a key that is not known here', wanted, place)
   }
 
   #readRecord(schema: KeySchema, node: MapNode, path: Path): unknown {
@@ -167,10 +150,10 @@ class Reader {
     const record: Record<string, unknown> = Object.create(null)
     for (const { key, place, node: value } of node.entries) {
       const at = [...path, key]
-      this.#app.found(at, value.kind === 'scalar' ? value.place : place)
+      this.#context.found(at, value.kind === 'scalar' ? value.place : place)
       if (key === '' || (propertyNames && !new RegExp(propertyNames.pattern, 'u').test(key))) {
         const wanted = `a ${schema.keyName ?? 'key'} as key`
-        this.#app.report(at, JSON.stringify(key), wanted, place)
+        this.#context.report(at, JSON.stringify(key), wanted, place)
       }
       record[key] = this.read(item, value, at)
     }
@@ -181,22 +164,22 @@ class Reader {
     const { items, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema
     if (node.kind !== 'list' || items === undefined) return this.#refuse(schema, node, path)
     if (node.items.length < minItems) {
-      this.#app.report(path, 'an empty list', `at least ${minItems} entry`, node.place)
+      this.#context.report(path, 'an empty list', `at least ${minItems} entry`, node.place)
     }
     if (node.items.length > maxItems) {
-      this.#app.report(path, `${node.items.length} entries`, `at most ${maxItems}`, node.place)
+      this.#context.report(path, `${node.items.length} entries`, `at most ${maxItems}`, node.place)
     }
     return node.items.map((item, index) => {
-      this.#app.found([...path, index], item.place)
+      this.#context.found([...path, index], item.place)
       return this.read(items, item, [...path, index])
     })
   }
 
   /** A text with its variables filled in; undefined, and reported, when one is missing. */
   #fillIn(node: ScalarNode, path: Path): { text: string; changed: boolean } | undefined {
-    const filled = substitute(String(node.value), this.#app.env)
+    const filled = substitute(String(node.value), this.#context.env)
     if ('text' in filled) return filled
-    this.#app.report(path, filled.found, filled.wanted, node.place)
+    this.#context.report(path, filled.found, filled.wanted, node.place)
     return undefined
   }
 
@@ -206,12 +189,23 @@ class Reader {
     }
     const filled = this.#fillIn(node, path)
     if (filled === undefined) return undefined
-    const read = convertText(filled.text, schema, this.#app.folder)
-    if ('value' in read) return read.value
+    const read = convertText(filled.text, schema, this.#context.folder)
+    if ('value' in read) {
+      this.#advise(schema, filled.text, path)
+      return read.value
+    }
     const near = suggest(filled.text, (schema.enum ?? []).map(String))
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-    this.#app.report(path, showValue(filled.text), read.wanted + hint, node.place)
+    this.#context.report(path, showValue(filled.text), read.wanted + hint, node.place)
     return undefined
+  }
+
+  /** Says the same about a value only once, wherever it stands. */
+  #advise({ advise }: KeySchema, text: string, path: Path): void {
+    const advice = advise?.(text)
+    if (advice === undefined || this.#advised.has(advice.found)) return
+    this.#advised.add(advice.found)
+    this.#context.warn(path, advice.found, advice.wanted)
   }
 
   /** A number or a flag; written by a variable, its text counts as if it stood in the file. */
@@ -223,7 +217,7 @@ class Reader {
       if (filled === undefined) return undefined
       value = filled.changed ? fromText(filled.text) : filled.text
     }
-    if (fits(schema, value)) return value
+    if (isAllowed(schema, value)) return value
     return this.#refuse(schema, { ...node, value }, path)
   }
 
@@ -236,108 +230,62 @@ class Reader {
 
   /** The value is never shown, whatever stands there. */
   #readSecret(schema: KeySchema, node: Node, path: Path): unknown {
-    if (node.kind !== 'map') {
-      const found = node.kind === 'scalar' ? 'a value in the file itself (not shown)' : 'a list'
-      this.#app.report(path, found, wantedOf(schema), node.place)
-      return undefined
-    }
-    const [entry, ...more] = node.entries
-    if (entry === undefined || more.length > 0 || !/^from(?:Env|File)$/.test(entry.key)) {
-      const found = node.entries.map(({ key }) => JSON.stringify(key)).join(' and ')
-      this.#app.report(path, found || 'an empty map', wantedOf(schema), node.place)
-      return undefined
-    }
-    const at = [...path, entry.key]
-    this.#app.found(at, entry.node.place)
-    const name = this.read(entry.key === 'fromEnv' ? envName : fileName, entry.node, at)
-    if (typeof name !== 'string') return undefined
-    if (entry.key === 'fromEnv' && !/^[A-Za-z_]\w*$/.test(name)) {
-      // Not shown: it may be the secret itself.
-      this.#app.report(at, 'text that is no name', 'the name of an environment variable')
-      return undefined
-    }
-    const read = entry.key === 'fromEnv' ? this.#fromEnv(name, at) : this.#fromFile(name, at)
-    if (read === undefined) return undefined
-    const length = Buffer.byteLength(read.value)
+    const source = this.#readSource(schema, node, path)
+    if (source === undefined) return undefined
+    const { at, secret } = source
+    const length = Buffer.byteLength(secret.value)
     if (length < (schema.minBytes ?? 1)) {
       const wanted = `at least ${schema.minBytes} bytes, such as openssl rand -base64 48 prints`
-      this.#app.report(at, `${length} bytes`, length === 0 ? 'a secret' : wanted)
+      this.#context.report(at, `${length} bytes`, length === 0 ? 'a secret' : wanted)
       return undefined
     }
-    if (schema.kind === undefined) return schema.secret === 'pem' ? read : read.value
-    const value = schema.kind.parse(read.value)
+    if (schema.kind === undefined) return schema.secret === 'pem' ? secret : secret.value
+    const value = schema.kind.parse(secret.value)
     if (value === undefined) {
-      this.#app.report(path, 'another text (not shown)', schema.kind.wanted)
+      this.#context.report(path, 'another text (not shown)', schema.kind.wanted)
     }
     return value
   }
 
-  #fromEnv(name: string, path: Path): Pem | undefined {
-    const value = this.#app.env[name]
-    if (value !== undefined) return { path: undefined, value: withoutNewline(value) }
-    this.#app.report(path, `${showValue(name)}, which is not set`, 'an environment variable')
+  #readSource(schema: KeySchema, node: Node, path: Path): { at: Path; secret: Pem } | undefined {
+    if (node.kind !== 'map') {
+      const found = node.kind === 'scalar' ? 'a value in the file itself (not shown)' : 'a list'
+      this.#context.report(path, found, wantedOf(schema), node.place)
+      return undefined
+    }
+    const [entry, ...more] = node.entries
+    const source = Object.entries(secretSources).find(([name]) => name === entry?.key)?.[1]
+    if (entry === undefined || source === undefined || more.length > 0) {
+      const found = node.entries.map(({ key }) => JSON.stringify(key)).join(' and ')
+      this.#context.report(path, found || 'an empty map', wantedOf(schema), node.place)
+      return undefined
+    }
+    const at = [...path, entry.key]
+    this.#context.found(at, entry.node.place)
+    const name = this.#readName(source, entry.node, at)
+    if (name === undefined) return undefined
+    const secret = fetchSecret(entry.key, name, this.#context)
+    if ('value' in secret) return { at, secret }
+    this.#context.report(at, secret.found, secret.wanted)
     return undefined
   }
 
-  #fromFile(name: string, path: Path): Pem | undefined {
-    const file = resolve(this.#app.folder, name)
-    try {
-      return { path: file, value: withoutNewline(this.#app.readFile(file)) }
-    } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable'
-      this.#app.report(path, `${showValue(name)} (${code})`, 'a file that can be read')
+  /** The name of a variable or file. One that cannot be is not shown: it may be the secret itself. */
+  #readName(source: KeySchema, node: Node, path: Path): string | undefined {
+    if (node.kind !== 'scalar' || typeof node.value !== 'string') {
+      this.#refuse(source, node, path)
       return undefined
     }
+    const filled = this.#fillIn(node, path)
+    if (filled === undefined) return undefined
+    if ('value' in convertText(filled.text, source, '')) return filled.text
+    this.#context.report(path, 'text that is no name', wantedOf(source), node.place)
+    return undefined
   }
-}
-
-/** Editors end a file with a newline that nobody meant as part of the secret. */
-const withoutNewline = (text: string): string => text.replace(/\r?\n$/, '')
-
-/** What a text means as a flag or a number; itself if neither. */
-function fromText(text: string): unknown {
-  if (text === 'true' || text === 'false') return text === 'true'
-  return /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : text
-}
-
-function fits(schema: KeySchema, value: unknown): boolean {
-  if (schema.type === 'boolean') {
-    return typeof value === 'boolean' && (schema.enum?.includes(value) ?? true)
-  }
-  if (typeof value !== 'number' || !Number.isFinite(value)) return false
-  if (schema.type === 'integer' && !Number.isSafeInteger(value)) return false
-  return (
-    value >= (schema.minimum ?? Number.NEGATIVE_INFINITY) &&
-    value > (schema.exclusiveMinimum ?? Number.NEGATIVE_INFINITY) &&
-    value < (schema.exclusiveMaximum ?? Number.POSITIVE_INFINITY)
-  )
 }
 
 function mayBe(schema: KeySchema, node: Node): boolean {
   if (node.kind === 'map') return schema.type === 'object'
   if (node.kind === 'list') return schema.type === 'array'
   return schema.type === typeof node.value
-}
-
-/** The places of the keys of a file, for reports on keys that are missing. */
-export class Places {
-  readonly #byPath = new Map<string, Place>()
-
-  add(path: Path, place: Place): void {
-    this.#byPath.set(formatPath(path), place)
-  }
-
-  /** Whether the key stands in the file. */
-  has(path: Path): boolean {
-    return this.#byPath.has(formatPath(path))
-  }
-
-  /** The place of a key, or of the nearest one above it that stands in the file. */
-  of(path: Path): Place {
-    for (let length = path.length; length > 0; length--) {
-      const place = this.#byPath.get(formatPath(path.slice(0, length)))
-      if (place !== undefined) return place
-    }
-    return nowhere
-  }
 }

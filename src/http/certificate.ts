@@ -1,7 +1,7 @@
 /** The certificate of `server.tls`, read again when its files change: only a pair that fits replaces the one that serves. */
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import type { Pem } from '../config/schema.js'
+import type { Pem } from '../config/kinds/secret.js'
 import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 
 /** A certificate chain and its key, as PEM. */

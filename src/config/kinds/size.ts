@@ -1,5 +1,7 @@
 /** Sizes: `4000B`, `64KiB`, `10MiB`, `1GiB`. */
+import type { TUnsafe } from 'typebox'
 import type { TextKind } from '../../core/text-kind.js'
+import { value } from '../key.js'
 import { unitKind } from './units.js'
 
 /** A number of bytes. */
@@ -17,3 +19,14 @@ export const sizeKind: TextKind<Bytes> = unitKind(
   },
   { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 },
 )
+
+/** A key with a size. */
+export const size = (
+  description: string,
+  normally?: string,
+  limits: { min?: string; max?: string } = {},
+): TUnsafe<Bytes> =>
+  value(sizeKind, description, {
+    ...limits,
+    ...(normally === undefined ? {} : { default: normally }),
+  })

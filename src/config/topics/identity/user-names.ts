@@ -1,0 +1,132 @@
+/** `identity.username`: from the claim to the name in Trac, and the names that nobody can have. */
+import { foldName, forbidNames, judgeName } from '../../../trac/user-names.js'
+import type { ForbiddenNames } from '../../../trac/user-names.js'
+import { entriesOf, itemsOf } from '../../draft.js'
+import type { Draft } from '../../draft.js'
+import { choice, leaf, record, shape, text } from '../../key.js'
+import type { Resolved } from '../../key.js'
+import type { Path } from '../../problems.js'
+import type { Rule } from '../../topic.js'
+import type { PermissionsPart } from '../permissions.js'
+import type { RoutesPart } from '../routes.js'
+import type { AdditionalIssuer } from './additional-issuers.js'
+import type { MachinesPart } from './machines.js'
+
+/** From the claim to the name in Trac. */
+export const username = shape('From the claim to the name in Trac.', {
+  aliases: record('sub', text('The Trac user name.', { wanted: 'a user name' }), {
+    description:
+      'Names of single people, by `sub` of the main issuer or by `issuer#sub`, for whoever had a name before. Nobody else can have them.',
+    default: {},
+    examples: [{ '6f0c2a31-0f5e-4f0e-9f57-0d5e8b6f2c11': 'alice' }],
+  }),
+  emailLocalPart: leaf<string | false>({
+    anyOf: [
+      { type: 'boolean', enum: [false] },
+      {
+        type: 'string',
+        pattern: '^[a-z0-9-]+(\\.[a-z0-9-]+)+$',
+        wanted: 'a domain such as example.edu, or false',
+      },
+    ],
+    wanted: 'a domain such as example.edu, or false',
+    description:
+      'A domain: people are named by the local part of their verified address there, and everyone else is refused. It gives readable names where the pool has UUIDs.',
+    default: false,
+    examples: ['example.edu'],
+  }),
+  case: choice(
+    '`lower` puts names in lower case, and takes ASCII names only. `keep`, since Trac tells cases apart.',
+    ['keep', 'lower'],
+    'keep',
+  ),
+  userinfo: choice(
+    'Whether the provider is asked when an access token lacks the claim for the name, so that one person has one name: `auto`, or `never`.',
+    ['auto', 'never'],
+    'auto',
+  ),
+})
+
+/** What the rules of names look at. */
+export interface NamesPart {
+  readonly identity: MachinesPart['identity'] & {
+    readonly username: Resolved<typeof username>
+    readonly additionalIssuers: readonly AdditionalIssuer[]
+  }
+}
+
+type Naming = NamesPart & PermissionsPart & RoutesPart
+
+type Names = readonly (string | undefined)[] | undefined
+
+function namedGroups({ identity, permissions, routes }: Draft<Naming>): readonly Names[] {
+  return [
+    Object.keys(permissions?.groups ?? {}),
+    ...itemsOf(identity?.additionalIssuers).map(([, { groups }]) => Object.keys(groups ?? {})),
+    ...entriesOf(identity?.machines).map(([, { groups }]) => groups),
+    ...itemsOf(routes).map(([, { require }]) => require?.anyGroup),
+  ]
+}
+
+function namedActions({ identity, permissions, routes }: Draft<Naming>): readonly Names[] {
+  const claimed = permissions?.fromClaims
+  const actionsOf = (groups: Draft<AdditionalIssuer['groups']> | undefined) =>
+    entriesOf(groups).map(([, actions]) => actions)
+  return [
+    ...actionsOf(permissions?.groups),
+    permissions?.authenticated,
+    permissions?.anonymous,
+    typeof claimed === 'object' ? claimed : [],
+    ...itemsOf(identity?.additionalIssuers).flatMap(([, { groups }]) => actionsOf(groups)),
+    ...itemsOf(routes).flatMap(([, { require }]) => [
+      require?.anyPermission,
+      require?.allPermissions,
+    ]),
+  ]
+}
+
+/** What nobody can be called: every group and action that a configuration names, and Trac's own. */
+export function forbiddenNames(config: Draft<Naming>): ForbiddenNames {
+  const flat = (lists: readonly Names[]) =>
+    lists.flatMap((names) => itemsOf(names).map(([, name]) => name))
+  return forbidNames(flat(namedGroups(config)), flat(namedActions(config)))
+}
+
+/** The names that the configuration itself gives, with their places and their owners. */
+function givenNames({ identity }: Draft<NamesPart>): readonly (readonly [Path, string, string])[] {
+  return [
+    ...entriesOf(identity?.username?.aliases).map(
+      ([sub, name]) => [['identity', 'username', 'aliases', sub], name, sub] as const,
+    ),
+    ...entriesOf(identity?.machines).flatMap(([client, { username: name }]) =>
+      name === undefined
+        ? []
+        : [[['identity', 'machines', client, 'username'], name, `the machine ${client}`] as const],
+    ),
+  ]
+}
+
+const checkNames: Rule<Naming> = (draft, report) => {
+  const forbidden = forbiddenNames(draft)
+  const nameCase = draft.identity?.username?.case ?? 'keep'
+  const owners = new Map<string, string>()
+  for (const [path, name, owner] of givenNames(draft)) {
+    const judged = judgeName(name, nameCase, forbidden)
+    if ('fault' in judged) report(path, `a name that ${judged.fault}`, 'a name that Trac can use')
+    const before = owners.get(foldName(name))
+    if (before !== undefined) {
+      report(path, `the name of ${before} again`, 'a name of its own, whatever the case')
+    }
+    owners.set(foldName(name), owner)
+  }
+}
+
+const warnOfScopes: Rule<NamesPart> = ({ identity }, warn) => {
+  if (!identity?.username?.emailLocalPart || identity.scopes?.includes('email')) return
+  warn(['identity', 'scopes'], 'no email', 'email, since names are made of the address')
+}
+
+/** What names must not be. */
+export const nameChecks: readonly Rule<Naming>[] = [checkNames]
+/** What to think about in names. */
+export const nameWarnings: readonly Rule<NamesPart>[] = [warnOfScopes]

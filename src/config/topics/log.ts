@@ -1,0 +1,19 @@
+/** `log`: what the gateway writes about itself. */
+import { choice, flag, shape } from '../key.js'
+import type { Topic } from '../topic.js'
+
+const log = shape('The log: JSON lines on standard output.', {
+  level: choice(
+    'The least important level that is written.',
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    'info',
+  ),
+  audit: flag('Whether each decision is one more line: who, what, and why.', true),
+})
+
+/** What the gateway writes about itself. */
+export const logTopic = {
+  keys: { log },
+  checks: [],
+  warnings: [],
+} satisfies Topic<{ log: typeof log }, object>

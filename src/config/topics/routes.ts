@@ -1,0 +1,296 @@
+/** `routes`, `mode` and `builtinTracRoutes`: the policy. */
+import { itemsOf } from '../draft.js'
+import type { Draft } from '../draft.js'
+import {
+  choice,
+  computed,
+  count,
+  flag,
+  leaf,
+  list,
+  optional,
+  record,
+  shape,
+  text,
+  value,
+} from '../key.js'
+import type { Resolved } from '../key.js'
+import { duration } from '../kinds/duration.js'
+import { action, group, scope } from '../kinds/names.js'
+import { pathPattern } from '../kinds/path-pattern.js'
+import { size } from '../kinds/size.js'
+import { suggest } from '../problems.js'
+import type { Path, Report } from '../problems.js'
+import type { Rule, Topic } from '../topic.js'
+import type { ServerPart } from './server.js'
+import type { UpstreamsPart } from './upstreams.js'
+
+const methods = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'PROPFIND',
+  'PROPPATCH',
+  'MKCOL',
+  'COPY',
+  'MOVE',
+  'LOCK',
+  'UNLOCK',
+  'REPORT',
+  'SEARCH',
+] as const
+
+/** A method that a route can name. */
+export type Method = (typeof methods)[number]
+
+const parameter = leaf<boolean | readonly string[]>({
+  anyOf: [
+    { type: 'boolean' },
+    { type: 'string', wanted: 'text' },
+    { type: 'array', minItems: 1, items: { type: 'string', wanted: 'text' } },
+  ],
+  wanted: 'a value, a list of values, true (present) or false (absent)',
+  description: 'A value, one of a list, `true` (present) or `false` (absent).',
+})
+
+const require = shape('What somebody must bring besides. All that is named here must be there.', {
+  anyPermission: optional(
+    list(action, { description: 'One of these permissions.', minItems: 1 }),
+    'not asked',
+  ),
+  allPermissions: optional(
+    list(action, { description: 'All of these permissions.', minItems: 1 }),
+    'not asked',
+  ),
+  anyGroup: optional(
+    list(group, { description: 'One of these groups.', minItems: 1 }),
+    'not asked',
+  ),
+  scopes: optional(
+    list(scope, {
+      description: 'All of these scopes. Access tokens have them, ID tokens have none.',
+      minItems: 1,
+    }),
+    'not asked',
+  ),
+})
+
+const rateLimit = shape('How often it may be asked for.', {
+  max: count('Requests in a period.'),
+  per: duration('The period.', '1m', { min: '1s', max: '1d' }),
+  by: choice(
+    'Whose requests are counted together: those of a person or machine, or those of a client address.',
+    ['principal', 'address'],
+    'principal',
+  ),
+})
+
+const route = shape('One rule.', {
+  name: text('Its name in logs and metrics. It is unique, and not `none` or `trac:…`.', {
+    maxLength: 64,
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$',
+    wanted: 'a short name of letters, digits, . _ : or -',
+  }),
+  path: value(
+    pathPattern,
+    'The path below the base path. `*` is one segment or a part of one, `**` any number of segments: `/api/**` is `/api`, too.',
+    { examples: ['/api/**', '/ticket/*'] },
+  ),
+  methods: optional(
+    list(choice('A method.', methods), {
+      description: 'Methods that it matches. GET stands for HEAD, too.',
+      minItems: 1,
+    }),
+    'every method',
+  ),
+  query: optional(
+    record('parameter', parameter, {
+      description:
+        'Query parameters that the request must have: a value, one of a list, `true` (present) or `false` (absent). Such a route matches only GET and HEAD, since for POST Trac reads the body.',
+      examples: [{ action: 'edit' }],
+    }),
+    'any query',
+  ),
+  upstream: text('Which of `upstreams` gets it.', {
+    default: 'trac',
+    wanted: 'a name of upstreams',
+  }),
+  credentials: list(choice('A kind of credential.', ['bearer', 'session']), {
+    description:
+      'Kinds of credential that it accepts. `[bearer]` is for an API that only programs call.',
+    default: ['bearer', 'session'],
+    minItems: 1,
+  }),
+  access: choice(
+    'Whether one must be signed in. `optional` welcomes anonymous visitors, `deny` closes it.',
+    ['public', 'optional', 'authenticated', 'deny'],
+    'authenticated',
+  ),
+  require: optional(require, 'nothing besides `access`'),
+  mode: optional(
+    choice('`shadow` counts and logs what this rule says, but lets pass.', ['enforce', 'shadow']),
+    'the `mode` of the gateway',
+  ),
+  rateLimit: optional(rateLimit, 'no limit'),
+  bodyLimit: computed(size('The largest request body.'), '`server.limits.body`'),
+  timeouts: shape('Limits other than those of the upstream.', {
+    firstByte: computed(duration('To the first byte of the answer.'), 'that of the upstream'),
+    idle: computed(duration('Between two bytes of the answer.'), 'that of the upstream'),
+  }),
+  websocket: flag('Whether WebSocket connections are let through.', false),
+})
+
+const mode = choice(
+  '`shadow` counts and logs the whole policy, but lets pass. It is for the roll-out.',
+  ['enforce', 'shadow'],
+  'enforce',
+)
+
+const routes = list(route, {
+  description:
+    'Rules of your own. The first one that matches counts, then the built-in ones for Trac, then 404.',
+  default: [],
+})
+
+const builtinTracRoutes = flag(
+  'Whether the built-in rules for Trac’s pages come after your own. `trac-gateway routes` prints them.',
+  true,
+)
+
+/** One of `routes`. A `query` value is a list, `true` (present) or `false` (absent). */
+export type RouteConfig = Resolved<typeof route>
+/** `mode` of the gateway and of a route. */
+export type Mode = Resolved<typeof mode>
+
+/** What the rules of routes look at. */
+export interface RoutesPart {
+  readonly routes: readonly RouteConfig[]
+}
+
+/** Judges one route; `at` is its place. */
+type RouteRule<T> = (
+  route: Draft<RouteConfig>,
+  at: Path,
+  report: Report,
+  draft: Draft<T & RoutesPart>,
+) => void
+
+/** A rule that judges each route by itself. */
+const forEachRoute =
+  <T>(rule: RouteRule<T>): Rule<T & RoutesPart> =>
+  (draft, report) => {
+    const { routes } = draft as Draft<RoutesPart>
+    for (const [index, one] of itemsOf(routes)) rule(one, ['routes', index], report, draft)
+  }
+
+const checkNames: Rule<RoutesPart> = ({ routes }, report) => {
+  const names = new Set<string>()
+  for (const [index, { name }] of itemsOf(routes)) {
+    if (name === undefined) continue
+    const at = ['routes', index, 'name']
+    if (names.has(name)) report(at, `${name} a second time`, 'a unique name')
+    if (name === 'none' || name.startsWith('trac:')) {
+      report(at, name, 'another name: none and trac:… are our own')
+    }
+    names.add(name)
+  }
+}
+
+const checkUpstream = forEachRoute<UpstreamsPart>(({ upstream }, at, report, { upstreams }) => {
+  if (upstreams === undefined || upstream === undefined || upstream in upstreams) return
+  const known = Object.keys(upstreams)
+  const near = suggest(upstream, known)
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`
+  report([...at, 'upstream'], upstream, `one of ${known.join(', ')}${hint}`)
+})
+
+const checkRequire = forEachRoute<object>(({ access, require }, at, report) => {
+  if (require === undefined) return
+  if (access === 'public') {
+    report([...at, 'require'], 'require on a public route', 'access: optional or authenticated')
+  }
+  if (Object.values(require).every((rule) => rule === undefined)) {
+    report([...at, 'require'], 'nothing required', 'one of its keys, or no require')
+  }
+})
+
+const isReading = (method: string | undefined): boolean => method === 'GET' || method === 'HEAD'
+
+const checkQuery = forEachRoute<object>(({ query, methods }, at, report) => {
+  if (query === undefined || (methods?.some(isReading) ?? true)) return
+  report(
+    [...at, 'query'],
+    `query with ${methods?.join(', ')}`,
+    'GET or HEAD among the methods, since no other method is judged by its query',
+  )
+})
+
+const warnOfPath = forEachRoute<ServerPart>(({ path = '' }, at, warn, { server }) => {
+  const base = server?.publicUrl?.base ?? ''
+  if (base !== '' && (path === base || path.startsWith(`${base}/`))) {
+    warn([...at, 'path'], path, `the path below ${base}, since the base path is not part of it`)
+  }
+  if (/^\/(?:auth(?:\/|$)|(?:login|logout)\/?$)/.test(path)) {
+    warn([...at, 'path'], path, 'another path: these are our own and never come to a route')
+  }
+})
+
+const warnOfMethods = forEachRoute<object>(({ methods, query, upstream }, at, warn) => {
+  const never = methods?.filter((method) => !isReading(method)) ?? []
+  if (query !== undefined && never.length > 0 && never.length < (methods?.length ?? 0)) {
+    warn([...at, 'methods'], `${never.join(', ')} with query`, 'GET and HEAD: no other can match')
+  }
+  if (methods?.includes('OPTIONS') === true && upstream === 'trac') {
+    warn([...at, 'methods'], 'OPTIONS', 'no OPTIONS: it never goes to Trac')
+  }
+})
+
+const warnOfRequire = forEachRoute<object>(({ access, require }, at, warn) => {
+  if (access === 'deny' && require !== undefined) {
+    warn([...at, 'require'], 'require on a closed route', 'no require: nobody comes in')
+  }
+})
+
+/** Fills in what a route takes over from the server and its upstream. */
+export function completeRoutes({
+  routes,
+  server,
+  upstreams,
+}: RoutesPart & ServerPart & UpstreamsPart): readonly RouteConfig[] {
+  return routes.map((route) => {
+    const limits = upstreams[route.upstream]?.timeouts
+    const { firstByte, idle } = route.timeouts
+    return {
+      ...route,
+      bodyLimit: route.bodyLimit ?? server.limits.body,
+      timeouts: {
+        firstByte: firstByte ?? limits?.firstByte ?? 0,
+        idle: idle ?? limits?.idle ?? 0,
+      },
+      query: route.query && completeQuery(route.query),
+    }
+  })
+}
+
+/** A single value is a list of one; such a list has no other meaning. */
+function completeQuery(query: NonNullable<RouteConfig['query']>): RouteConfig['query'] {
+  const lists: Record<string, boolean | readonly string[]> = Object.create(null)
+  for (const [name, value] of Object.entries(query)) {
+    lists[name] = typeof value === 'string' ? [value] : value
+  }
+  return lists
+}
+
+/** The policy. */
+export const routesTopic = {
+  keys: { mode, routes, builtinTracRoutes },
+  checks: [checkNames, checkUpstream, checkRequire, checkQuery],
+  warnings: [warnOfPath, warnOfMethods, warnOfRequire],
+} satisfies Topic<
+  { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
+  RoutesPart & ServerPart & UpstreamsPart
+>

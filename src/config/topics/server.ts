@@ -1,0 +1,204 @@
+/** `server`: the public side. */
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { isLoopbackForBrowsers } from '../../core/host.js'
+import { trustedPeer } from '../../core/network.js'
+import { publicUrl } from '../../core/public-url.js'
+import { itemsOf } from '../draft.js'
+import type { Draft } from '../draft.js'
+import { choice, fixed, list, optional, shape, value } from '../key.js'
+import type { Resolved } from '../key.js'
+import { duration } from '../kinds/duration.js'
+import { filePath } from '../kinds/file-path.js'
+import { listenAddress } from '../kinds/listen-address.js'
+import { pem } from '../kinds/secret.js'
+import type { Pem } from '../kinds/secret.js'
+import { size } from '../kinds/size.js'
+import type { Rule, Topic } from '../topic.js'
+
+const limits = shape('Sizes beyond which a request is refused.', {
+  header: fixed(
+    size(
+      'All headers of a request together. Beyond it: 431. Trac’s own servers take 64 KiB.',
+      '32KiB',
+      { min: '1KiB', max: '1MiB' },
+    ),
+  ),
+  target: size('The request target as it is sent on. Beyond it: 400.', '4000B', {
+    min: '256B',
+    max: '64KiB',
+  }),
+  body: size(
+    'A request body, where its route says nothing else. Beyond it: 413. Trac’s attachments have 256 KiB by default.',
+    '10MiB',
+  ),
+  spool: size(
+    'All chunked bodies on disk together. Beyond it: 503, so that uploads cannot fill the disk.',
+    '1GiB',
+  ),
+})
+
+const timeouts = shape(
+  'Limits against clients that hold connections. A whole request has no limit, so that slow lines can upload.',
+  {
+    headers: fixed(duration('Until all headers are here.', '15s', { min: '1s' })),
+    bodyIdle: duration('Without one byte of the body.', '30s', { min: '1s' }),
+    bodyMinimumRate: size('Bytes of a body per second, at least, once 30 s are over.', '1KiB'),
+    keepAlive: fixed(
+      duration(
+        'An idle connection is kept for that long: more than the 60 s of common balancers, so that they close it first.',
+        '75s',
+      ),
+    ),
+    shutdown: duration(
+      'How long running requests may take to finish when the process stops.',
+      '30s',
+    ),
+  },
+)
+
+const server = shape('What browsers see.', {
+  publicUrl: fixed(
+    value(
+      publicUrl,
+      'Origin and base path, as browsers see them. Cookies, redirects and the check of `Host` follow from it. It is `https://`, unless the host is loopback.',
+      { examples: ['https://trac.example.edu/trac'] },
+    ),
+  ),
+  listen: fixed(
+    value(
+      listenAddress,
+      'Where to listen: `host:port` or `unix:/path`. A container is reached at `0.0.0.0` only.',
+      { default: '0.0.0.0:8080', examples: ['0.0.0.0:8080', 'unix:/run/trac-gateway.sock'] },
+    ),
+  ),
+  tls: optional(
+    fixed(
+      shape('A certificate of our own. Its files are read again when they change.', {
+        certificate: pem('The certificate chain as PEM, the server’s own certificate first.'),
+        key: pem('Its private key as PEM, without passphrase.'),
+      }),
+    ),
+    'TLS ends in front, at one of `trustedProxies`',
+  ),
+  trustedProxies: list(value(trustedPeer, 'A network, one address, or `unix`.'), {
+    description:
+      'Whose `X-Forwarded-*` count: networks, and `unix` for a Unix socket. By default nobody’s, since any client can write these headers.',
+    default: [],
+    examples: [['10.0.0.0/8', 'unix']],
+  }),
+  limits,
+  timeouts,
+  spoolDirectory: value(
+    filePath,
+    'Where chunked bodies over 1 MiB wait, in files without a name.',
+    { default: '/tmp' },
+  ),
+  forwardAuth: optional(
+    choice(
+      'The front proxy that asks `/auth/verify`; each tells the request in its own words. Files for all four stand in `deploy/forward-auth`.',
+      ['nginx', 'traefik', 'caddy', 'envoy'],
+    ),
+    '`/auth/verify` is off',
+  ),
+})
+
+/** `server` of the configuration. */
+export type ServerConfig = Resolved<typeof server>
+
+/** What the rules of the public side look at. */
+export interface ServerPart {
+  readonly server: ServerConfig
+}
+
+const checkScheme: Rule<ServerPart> = ({ server }, report) => {
+  const { hostname, secure } = server?.publicUrl ?? {}
+  if (hostname === undefined || secure !== false) return
+  if (!isLoopbackForBrowsers(hostname)) {
+    const wanted = 'https://, since only a loopback host may go without'
+    report(['server', 'publicUrl'], `http:// on ${hostname}`, wanted)
+  } else if (server?.tls !== undefined) {
+    report(['server', 'tls'], 'a certificate with an http:// publicUrl', 'https:// in publicUrl')
+  }
+}
+
+const checkTls: Rule<ServerPart> = ({ server }, report, given) => {
+  if (server?.publicUrl?.secure !== true || given(['server', 'tls'])) return
+  const proxies = server.trustedProxies
+  if (proxies?.length === 0) {
+    report(
+      ['server'],
+      'https:// in publicUrl and nobody who does TLS',
+      'server.tls (a certificate of our own), or server.trustedProxies (who does TLS in front)',
+    )
+  }
+  const onSocket = server.listen !== undefined && 'path' in server.listen
+  if (onSocket && proxies?.length && !proxies.includes('unix')) {
+    report(
+      ['server', 'trustedProxies'],
+      'no unix, while listen is a Unix socket',
+      'unix, since peers on the socket have no address',
+    )
+  }
+}
+
+const checkForwardAuth: Rule<ServerPart> = ({ server }, report) => {
+  if (server?.forwardAuth !== undefined && server.trustedProxies?.length === 0) {
+    report(
+      ['server', 'forwardAuth'],
+      `${server.forwardAuth} without trustedProxies`,
+      'server.trustedProxies, since only they may ask /auth/verify',
+    )
+  }
+}
+
+/** The parsed text; undefined when it is something else, or there is no text. */
+function readPem<T>(pem: Draft<Pem> | undefined, read: (text: string) => T): T | undefined {
+  try {
+    return read(pem?.value ?? '')
+  } catch {
+    return undefined
+  }
+}
+
+const checkCertificate: Rule<ServerPart> = ({ server }, report) => {
+  const { certificate, key } = server?.tls ?? {}
+  const chain = readPem(certificate, (text) => new X509Certificate(text))
+  const secret = readPem(key, createPrivateKey)
+  if (certificate?.value !== undefined && chain === undefined) {
+    report(['server', 'tls', 'certificate'], 'no certificate', 'a certificate chain as PEM')
+  }
+  if (key?.value !== undefined && secret === undefined) {
+    report(['server', 'tls', 'key'], 'no private key', 'a private key as PEM, without passphrase')
+  }
+  if (chain !== undefined && secret !== undefined && !chain.checkPrivateKey(secret)) {
+    report(['server', 'tls', 'key'], 'the key of another certificate', 'the key of certificate')
+  }
+}
+
+const warnOfBasePath: Rule<ServerPart> = ({ server }, warn) => {
+  const { base = '', host } = server?.publicUrl ?? {}
+  if (base === '') return
+  warn(
+    ['server', 'publicUrl'],
+    `the base path ${base}`,
+    `a host of its own: every application on ${host} receives the session cookie and passes as same-origin`,
+  )
+}
+
+const warnOfTrust: Rule<ServerPart> = ({ server }, warn) => {
+  for (const [index, peer] of itemsOf(server?.trustedProxies)) {
+    if (peer === 'unix' || peer.prefix !== 0) continue
+    warn(
+      ['server', 'trustedProxies', index],
+      'everybody',
+      'the networks of the proxies alone: whoever is in them can write X-Forwarded-*',
+    )
+  }
+}
+
+/** The public side. */
+export const serverTopic = {
+  keys: { server },
+  checks: [checkScheme, checkTls, checkForwardAuth, checkCertificate],
+  warnings: [warnOfBasePath, warnOfTrust],
+} satisfies Topic<{ server: typeof server }, ServerPart>
