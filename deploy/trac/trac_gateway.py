@@ -33,7 +33,7 @@ except ImportError:  # Python 2.7, where text of the request is bytes
 # Seconds by which the clocks of gateway and Trac may differ.
 CLOCK_TOLERANCE = 30
 
-# The longest time a signature may hold, in seconds (an upload may take that long to arrive).
+# Seconds for which a signature may be valid (an upload may take that long to arrive).
 LONGEST_LIFETIME = 3600
 
 # Bytes that a key has at least: the output size of SHA-256 (RFC 2104, section 3).
@@ -42,7 +42,7 @@ SHORTEST_SECRET = 32
 # How many used nonces are remembered, about 10 MB; see `Nonces` for what happens beyond it.
 NONCES_KEPT = 50000
 
-# The longest user name, and the longest e-mail address (RFC 5321, section 4.5.3.1.3).
+# Characters of a user name, and of an e-mail address (RFC 5321, section 4.5.3.1.3).
 LONGEST_NAME = 255
 LONGEST_EMAIL = 254
 
@@ -92,7 +92,7 @@ class Verdict(object):
 
 
 class Nonces(object):
-    """Remembers which nonces were used, in bounded memory, and never forgets one that still holds.
+    """Remembers which nonces were used, in bounded memory, and never forgets one that is still valid.
 
     When it is full, the entry signed longest ago is dropped and everything signed until then is
     refused from there on: only uploads that began before that can suffer, never a fresh request.
@@ -407,7 +407,7 @@ class TracGateway(Component):
                           ' another target, host, method or user, or with another secret.')
         signed_at, expires_at = int(signed_at), int(expires_at)
         if not signed_at <= expires_at <= signed_at + LONGEST_LIFETIME:
-            raise Refused('X-Trac-Signature holds for too long a time.')
+            raise Refused('X-Trac-Signature is valid for too long a time.')
         if now < signed_at - CLOCK_TOLERANCE:
             raise Refused('X-Trac-Signature comes from the future: the clocks of the gateway and of'
                           ' Trac differ.')
@@ -422,7 +422,7 @@ class TracGateway(Component):
         return self._read_identity(*identity)
 
     def _read_identity(self, user, perms, email, name):
-        """The user of a request whose signature holds; the values are as on the wire.
+        """The user of a request with a valid signature; the values are as they were sent.
 
         They are checked again, since a mistake in the gateway must not become one in Trac.
         """

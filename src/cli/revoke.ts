@@ -24,7 +24,7 @@ interface Answer {
 /** How long the listener may take. */
 const timeout = 10_000
 
-/** Where the process that has this configuration can be reached from beside it. */
+/** Where the admin listener of this configuration is reached from the same machine. */
 function placeOf(listen: Address): RequestOptions {
   if ('path' in listen) return { socketPath: listen.path }
   const own: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }

@@ -1,4 +1,4 @@
-/** `trac-gateway start`: serves until it is told to stop, by the configuration as it is from time to time. */
+/** `trac-gateway start`: serves until it is told to stop, and follows its configuration. */
 import type { Logger } from 'pino'
 import { loadConfig } from '../config/load.js'
 import type { Loaded } from '../config/load.js'

@@ -1,8 +1,8 @@
-/** Files that are looked at for changes, and told of once they have come to rest. */
+/** Watches files, and tells of a change once nothing more changes. */
 import { unwatchFile, watchFile } from 'node:fs'
 import type { Milliseconds } from '../core/clock.js'
 
-/** A watch that can be turned to other files. */
+/** A watch whose files can be changed. */
 export interface FileWatch {
   /** From now on looks at these, and at no others. */
   follow(paths: readonly string[]): void
@@ -15,7 +15,7 @@ export interface FileWatch {
  */
 const lookEvery: Milliseconds = 1000
 
-/** A file written in place may be half there, and be a valid one: it counts when nothing changed for longer than a look. */
+/** A file written in place may be half there, and be a valid one: a change counts when nothing more changed for longer than a look. */
 const restFor: Milliseconds = 2 * lookEvery
 
 /** Watches nothing until it is told what to follow. */

@@ -144,7 +144,7 @@ export class Mint {
     }
   }
 
-  /** Verifies an access token of this pool; undefined if it is none. */
+  /** Verifies an access token of this pool; undefined if it is not one. */
   async verifyAccess(token: string): Promise<JWTPayload | undefined> {
     try {
       const { payload } = await jwtVerify(token, createLocalJWKSet(this.jwks), {

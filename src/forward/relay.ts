@@ -1,4 +1,4 @@
-/** One request's answer on its way from an upstream's connection to the client's, byte for byte and never faster than it is read. */
+/** Passes one answer from an upstream's connection to the client's, byte for byte and never faster than it is read. */
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
@@ -6,7 +6,7 @@ import type { Connection } from './connections.js'
 
 /** What the relay tells as it goes. */
 export interface RelayEvents {
-  /** Turns the upstream's headers into ours. @throws if they can't be written */
+  /** Makes our headers of the upstream's. @throws if they can't be written */
   headers(status: number, raw: readonly Buffer[]): string[]
   /** The answer is complete and the connection may be used again. */
   done(connection: Connection): void
@@ -69,7 +69,7 @@ export class Relay {
     this.#bytesBefore = connection.socket?.bytesRead ?? 0
   }
 
-  /** Breaks the exchange off: the client went away or was too slow. */
+  /** Ends it early: the client went away or was too slow. */
   abort(reason: GatewayError): void {
     if (this.#over) return
     if (this.#abort === undefined) this.#fail(reason)

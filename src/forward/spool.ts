@@ -10,7 +10,7 @@ import { GatewayError } from '../core/errors.js'
 export interface Spooled {
   readonly length: number
   readonly body: Buffer | Readable
-  /** Gives its room back; to be called once, whatever happened. */
+  /** Frees its bytes; to be called once, whatever happened. */
   release(): void
 }
 

@@ -9,17 +9,17 @@ export interface LogOutput {
   flushSync(): void
 }
 
-/** Lines wait until they are that long or {@link flushEvery} is over, whatever comes first: a write costs more than a line. */
+/** Characters that are written at once, or less after {@link flushEvery}: a write costs more than a line. */
 const batch = 4096
 const flushEvery: Milliseconds = 250
 /** Characters that may wait for a slow reader; lines beyond it are lost. */
 const maxWaiting = 8 * 1024 * 1024
-/** How long a reader that is busy is left alone. */
+/** Until a busy reader is tried again. */
 const pauseFor: Milliseconds = 100
 
 /**
- * Opens a descriptor for the log. Serving matters more than the log of it: what can't be written is lost, and said once.
- * pino's own destination would wait at the end of the process, for ever, for a reader that has gone.
+ * Opens a descriptor for the log. Requests matter more than their log: a line that can't be written is lost, and a
+ * fault is told once. pino's own destination would wait at the end of the process, for ever, for a reader that has gone.
  * @param onFault hears of the first fault, and of the next one only when something was written in between
  */
 export function createLogOutput(fd: number, onFault: (fault: Error) => void): LogOutput {

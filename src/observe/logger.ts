@@ -1,4 +1,4 @@
-/** The log: JSON lines; what must never stand in one is cut off here, whatever a caller hands over. */
+/** The log: JSON lines. What must never stand in one is taken out here, whatever a caller hands over. */
 import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
@@ -40,13 +40,13 @@ function createTimestamp(): () => string {
   }
 }
 
-/** Standard error is all that is left to say it on, if somebody reads that. */
+/** Says it on standard error, the only place that is left. */
 function tellOfLostLog(fault: NodeJS.ErrnoException): void {
-  const text = `trac-gateway: the log can’t be written (${fault.code ?? fault.message}); serving goes on without it\n`
+  const text = `trac-gateway: the log can’t be written (${fault.code ?? fault.message}); the gateway goes on without it\n`
   try {
     writeSync(2, text)
   } catch {
-    // Nobody does.
+    // Nobody reads that either.
   }
 }
 

@@ -1,4 +1,4 @@
-/** Whether to send people here: once everything was reached, it stays so; later trouble is told, not acted on (deploy/docs/guides/operations.md#probes-and-metrics). */
+/** Whether to send people here. Once everything was reached it stays ready; later trouble is only told (deploy/docs/guides/operations.md#probes-and-metrics). */
 
 /** What must have been reached once. */
 export type Part = 'keys' | 'upstream' | 'store'
@@ -8,11 +8,11 @@ export interface Readiness {
   /** A part was reached, or could not be. */
   reached(part: Part): void
   missed(part: Part): void
-  /** A part was not reached, but what is known of it is enough to serve. */
+  /** A part was not reached, but what is known of it is enough to go on. */
   serves(part: Part): void
-  /** Something to tell besides, such as a refused reload; empty text takes it back. */
+  /** Other trouble, such as a refused reload; empty text ends it. */
   note(about: string, text: string): void
-  /** No new work, please. */
+  /** From now on it is not ready: the process stops. */
   drain(): void
   report(): { readonly ready: boolean; readonly waiting: Part[]; readonly degraded: string[] }
 }

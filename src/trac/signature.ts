@@ -20,10 +20,10 @@ export interface SignedRequest {
   readonly query: string
 }
 
-/** Seconds for which a request without a body holds. */
+/** Seconds for which the signature of a request without a body is valid. */
 const lifetime = 60
 
-/** The longest time a signature may hold, however long its body may take, in seconds. */
+/** Seconds for which a signature may be valid at most, however long its body may take. */
 const maxLifetime = 3600
 
 /** Signs for one upstream key. `bodySeconds` is how long the body may take to arrive, 0 without one. */
@@ -39,7 +39,7 @@ function field(value: string): string {
   return `${Buffer.byteLength(value)}:${value}\n`
 }
 
-/** The same for text that is ASCII by its making, without asking. */
+/** The same for text that is known to be ASCII. */
 function asciiField(value: string): string {
   return `${value.length}:${value}\n`
 }

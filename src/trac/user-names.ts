@@ -12,9 +12,9 @@ export type ForbiddenNames = ReadonlyMap<string, string>
 /** A user name that Trac can use, or why it cannot: words that follow "the user name". */
 export type JudgedName = { readonly name: string } | { readonly fault: string }
 
-/** The longest user name, in characters (code points). */
+/** Characters (code points) that a user name may have. */
 const maxNameLength = 255
-/** Control, format, surrogate, line and paragraph characters: invisible, or a line end to somebody. */
+/** Control, format, surrogate, line and paragraph characters: invisible, or a line end for some readers. */
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 /** What `case: lower` takes: elsewhere lower case depends on the language. */
 const ascii = /^[\x21-\x7e]*$/

@@ -206,8 +206,8 @@ for (const server of both) {
     const fixture = await startFixture(t, server)
     const about: Call = { target: '/about' }
     const cases: readonly (readonly [Parameters<typeof signedByHand>[1], number, string])[] = [
-      [{}, 3601, 'holds for too long a time'],
-      [{}, -1, 'holds for too long a time'],
+      [{}, 3601, 'is valid for too long a time'],
+      [{}, -1, 'is valid for too long a time'],
       [{ user: '%zz' }, 60, 'X-Trac-User is malformed'],
       [{ user: 'a%2' }, 60, 'X-Trac-User is malformed'],
       [{ user: 'sam,ada' }, 60, 'X-Trac-User is malformed'],
