@@ -17,7 +17,7 @@ import { createBearer } from '../authenticate/bearer.js'
 import { createNaming } from '../trac/user-names.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
 import { createUserinfo } from '../authenticate/userinfo.js'
-import { createTokenChecks } from '../sign-in/token-response.js'
+import { TokenChecks } from '../sign-in/token-response.js'
 import { createIssuers } from './issuers.js'
 import type { Provider } from './issuers.js'
 import type { Metrics } from '../observe/metrics.js'
@@ -161,7 +161,7 @@ export function createServices(config: Config, app: AppContext, earlier?: Provid
   })
   const facts = { clientId: identity.clientId, scopes: new Set<string>() }
   const toPrincipal = (profile: Profile) => personPrincipal(main.parts, profile, main.source, facts)
-  const checks = createTokenChecks({
+  const checks = new TokenChecks({
     verify,
     issuer: identity.issuer,
     clientId: identity.clientId,

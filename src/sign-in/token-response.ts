@@ -27,8 +27,13 @@ export interface CheckedSignIn extends SignIn {
   readonly idToken: VerifiedToken
 }
 
+type Claims = Readonly<Record<string, unknown>>
+
+/** How long tokens are taken to live whose answer says nothing of it. */
+const unknownLife: Milliseconds = 3_600_000
+
 /** The claims of a token, if it is a JWT: it came from the provider itself, so only its names are read. */
-function unverifiedClaims(token: string): Record<string, unknown> {
+function unverifiedClaims(token: string): Claims {
   try {
     return decodeJwt(token)
   } catch {
@@ -36,106 +41,110 @@ function unverifiedClaims(token: string): Record<string, unknown> {
   }
 }
 
-/** Builds the checks. */
-export function createTokenChecks(parts: TokenCheckParts) {
-  const { now } = parts
-
-  const accessEnd = (answer: TokenAnswer): Milliseconds => {
-    if (answer.expiresIn !== undefined) return now() + answer.expiresIn * 1000
-    const { exp } = unverifiedClaims(answer.accessToken)
-    return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
-  }
-
-  const checkIdToken = async (idToken: string): Promise<VerifiedToken> => {
-    const token = await parts.verify(idToken)
-    if (token.use !== 'id' || !token.issuer.main) throw new GatewayError('ERR_TOKEN_USE')
-    if (token.clientId !== parts.clientId) throw new GatewayError('ERR_TOKEN_CLIENT')
-    return token
-  }
-
-  /** The identifiers of both tokens, which are of one sign-in. */
-  const jointIdentifiers = (token: VerifiedToken, accessToken: string): TokenIdentifiers => {
-    const identifiers = identifiersOf(token.issuer.issuer, token.claims)
-    const access = identifiersOf(token.issuer.issuer, unverifiedClaims(accessToken))
-    return { ...identifiers, ids: [...new Set([...identifiers.ids, ...access.ids])] }
-  }
-
-  return {
-    /**
-     * Checks what a code was redeemed for.
-     * @throws {@link GatewayError} ERR_TOKEN_… — the rule that an answer breaks
-     * @see OpenID Connect Core §3.1.3.7
-     */
-    async signIn(answer: TokenAnswer, nonce: string): Promise<CheckedSignIn> {
-      if (answer.idToken === undefined) {
-        throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('no ID token came') })
-      }
-      const idToken = await checkIdToken(answer.idToken)
-      if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
-      const identifiers = jointIdentifiers(idToken, answer.accessToken)
-      const profile = parts.readProfile(idToken)
-      if (parts.isRevoked(identifiers, parts.nameOf(profile)))
-        throw new GatewayError('ERR_TOKEN_REVOKED')
-      return {
-        idToken,
-        profile,
-        identifiers,
-        refreshToken: answer.refreshToken,
-        accessToken: answer.accessToken,
-        expiresAt: Math.min(idToken.expiresAt, accessEnd(answer)),
-      }
-    },
-
-    /**
-     * Checks what a session's refresh token was exchanged for; an answer without ID token keeps the old profile.
-     * @see OpenID Connect Core §12.2
-     */
-    async renewal(answer: TokenAnswer, subject: string): Promise<Renewed> {
-      const { accessToken, refreshToken } = answer
-      if (answer.idToken === undefined) {
-        const end = accessEnd(answer)
-        const expiresAt = Number.isFinite(end) ? end : now() + 3_600_000
-        return { profile: undefined, ids: [], refreshToken, accessToken, expiresAt }
-      }
-      const idToken = await checkIdToken(answer.idToken)
-      if (idToken.subject !== subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
-      return {
-        profile: parts.readProfile(idToken),
-        ids: jointIdentifiers(idToken, accessToken).ids,
-        refreshToken,
-        accessToken,
-        expiresAt: Math.min(idToken.expiresAt, accessEnd(answer)),
-      }
-    },
-
-    /** How the tokens of an answer are recognised; only for ending them, since nothing is verified. */
-    identifiersOf(answer: TokenAnswer): TokenIdentifiers {
-      const identifiers = identifiersOf(parts.issuer, unverifiedClaims(answer.idToken ?? ''))
-      const access = identifiersOf(parts.issuer, unverifiedClaims(answer.accessToken))
-      return { ...identifiers, ids: [...new Set([...identifiers.ids, ...access.ids])] }
-    },
-
-    /** Checks what is to be handed to an API client: every JWT in it, and that the sign-in was not ended. */
-    async forClient(answer: TokenAnswer): Promise<void> {
-      const { idToken, accessToken } = answer
-      const id = idToken === undefined ? undefined : await checkIdToken(idToken)
-      const isJwt = accessToken.split('.').length === 3
-      const access = isJwt ? await parts.verify(accessToken) : undefined
-      if (id === undefined && access === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
-      if (id !== undefined && access !== undefined && id.subject !== access.subject) {
-        throw new GatewayError('ERR_TOKEN_SUBJECT')
-      }
-      // An access token alone may not say the name; then it is refused when it is used.
-      const user = id === undefined ? '' : parts.nameOf(parts.readProfile(id))
-      for (const token of [id, access]) {
-        if (token === undefined) continue
-        if (parts.isRevoked(identifiersOf(token.issuer.issuer, token.claims), user)) {
-          throw new GatewayError('ERR_REFRESH_REFUSED')
-        }
-      }
-    },
-  }
+/** The identifiers of both tokens, which are of one sign-in. */
+function jointIdentifiers(issuer: string, id: Claims, access: Claims): TokenIdentifiers {
+  const identifiers = identifiersOf(issuer, id)
+  const ids = new Set([...identifiers.ids, ...identifiersOf(issuer, access).ids])
+  return { ...identifiers, ids: [...ids] }
 }
 
 /** The checks of one gateway. */
-export type TokenChecks = ReturnType<typeof createTokenChecks>
+export class TokenChecks {
+  readonly #parts: TokenCheckParts
+
+  constructor(parts: TokenCheckParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Checks what a code was redeemed for.
+   * @throws {@link GatewayError} ERR_TOKEN_… — the rule that the answer breaks
+   * @see OpenID Connect Core §3.1.3.7
+   */
+  async signIn(answer: TokenAnswer, nonce: string): Promise<CheckedSignIn> {
+    if (answer.idToken === undefined) {
+      throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('no ID token came') })
+    }
+    const idToken = await this.#checkIdToken(answer.idToken)
+    if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
+    const identifiers = jointIdentifiers(
+      idToken.issuer.issuer,
+      idToken.claims,
+      unverifiedClaims(answer.accessToken),
+    )
+    const profile = this.#parts.readProfile(idToken)
+    if (this.#parts.isRevoked(identifiers, this.#parts.nameOf(profile))) {
+      throw new GatewayError('ERR_TOKEN_REVOKED')
+    }
+    return {
+      idToken,
+      profile,
+      identifiers,
+      refreshToken: answer.refreshToken,
+      accessToken: answer.accessToken,
+      expiresAt: Math.min(idToken.expiresAt, this.#accessEnd(answer)),
+    }
+  }
+
+  /**
+   * Checks what a session's refresh token was exchanged for; an answer without ID token keeps the old profile.
+   * @see OpenID Connect Core §12.2
+   */
+  async renewal(answer: TokenAnswer, subject: string): Promise<Renewed> {
+    const { accessToken, refreshToken } = answer
+    if (answer.idToken === undefined) {
+      const end = this.#accessEnd(answer)
+      const expiresAt = Number.isFinite(end) ? end : this.#parts.now() + unknownLife
+      return { profile: undefined, ids: [], refreshToken, accessToken, expiresAt }
+    }
+    const idToken = await this.#checkIdToken(answer.idToken)
+    if (idToken.subject !== subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
+    const { issuer } = idToken.issuer
+    return {
+      profile: this.#parts.readProfile(idToken),
+      ids: jointIdentifiers(issuer, idToken.claims, unverifiedClaims(accessToken)).ids,
+      refreshToken,
+      accessToken,
+      expiresAt: Math.min(idToken.expiresAt, this.#accessEnd(answer)),
+    }
+  }
+
+  /** How the tokens of an answer are recognised; only for ending them, since nothing is verified. */
+  identifiersOf({ idToken = '', accessToken }: TokenAnswer): TokenIdentifiers {
+    const { issuer } = this.#parts
+    return jointIdentifiers(issuer, unverifiedClaims(idToken), unverifiedClaims(accessToken))
+  }
+
+  /** Checks what is to be handed to an API client: every JWT in it, and that the sign-in was not ended. */
+  async forClient({ idToken, accessToken }: TokenAnswer): Promise<void> {
+    const id = idToken === undefined ? undefined : await this.#checkIdToken(idToken)
+    const isJwt = accessToken.split('.').length === 3
+    const access = isJwt ? await this.#parts.verify(accessToken) : undefined
+    if (id === undefined && access === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
+    if (id !== undefined && access !== undefined && id.subject !== access.subject) {
+      throw new GatewayError('ERR_TOKEN_SUBJECT')
+    }
+    // An access token alone may not say the name; then it is refused when it is used.
+    const user = id === undefined ? '' : this.#parts.nameOf(this.#parts.readProfile(id))
+    for (const token of [id, access]) {
+      if (token === undefined) continue
+      if (this.#parts.isRevoked(identifiersOf(token.issuer.issuer, token.claims), user)) {
+        throw new GatewayError('ERR_REFRESH_REFUSED')
+      }
+    }
+  }
+
+  async #checkIdToken(idToken: string): Promise<VerifiedToken> {
+    const token = await this.#parts.verify(idToken)
+    if (token.use !== 'id' || !token.issuer.main) throw new GatewayError('ERR_TOKEN_USE')
+    if (token.clientId !== this.#parts.clientId) throw new GatewayError('ERR_TOKEN_CLIENT')
+    return token
+  }
+
+  /** When the access token ends: by the answer, else by its own word. */
+  #accessEnd({ expiresIn, accessToken }: TokenAnswer): Milliseconds {
+    if (expiresIn !== undefined) return this.#parts.now() + expiresIn * 1000
+    const { exp } = unverifiedClaims(accessToken)
+    return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
+  }
+}
