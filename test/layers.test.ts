@@ -21,9 +21,9 @@ const layers: readonly (readonly string[])[] = [
 
 /** Where a library may be imported; all other files go through these. */
 const doors: Readonly<Record<string, readonly string[]>> = {
-  '@fastify/http-proxy': ['app/pipeline.ts'],
-  '@fastify/rate-limit': ['app/pipeline.ts'],
-  fastify: ['app/pipeline.ts', 'edge/rate-limit.ts'],
+  '@fastify/http-proxy': ['app/fastify.ts'],
+  '@fastify/rate-limit': ['app/fastify.ts'],
+  fastify: ['app/fastify.ts'],
   jose: [
     'oidc/key-set.ts',
     'oidc/verify.ts',

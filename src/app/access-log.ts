@@ -19,12 +19,16 @@ const methodLabels: ReadonlySet<string> = new Set([
   'OPTIONS',
 ])
 
+/** Writes down each request when it is over. */
+export type AccessLog = ReturnType<typeof createAccessLog>
+
 /** Characters of a path in the log. */
 const maxPathLength = 500
 
 /** The path alone: a query can hold a code, a state or a search that is nobody's business. */
 function loggedPath(context: RequestContext): string {
-  const path = context.target?.path ?? context.rawTarget.split('?', 1)[0]!
+  const { target, targetFault, rawTarget } = context
+  const path = targetFault === undefined ? target.path : rawTarget.split('?', 1)[0]!
   return path.slice(0, maxPathLength)
 }
 
@@ -56,8 +60,8 @@ export function createAccessLog(
       status,
       ms: Math.round(milliseconds * 1000) / 1000,
       upstream_ms: context.upstreamMilliseconds,
-      user: identity?.principal.user || undefined,
-      via: identity?.via,
+      user: identity.principal.user || undefined,
+      via: identity.via,
       code: context.code ?? (gone ? 'ERR_CLIENT_GONE' : undefined),
       shadow: context.shadowed,
       cause: context.cause,
@@ -76,8 +80,8 @@ export function createAccessLog(
       if (!audit) return
       const line: LogLine<typeof decisionFields> = {
         request_id: context.id,
-        user: context.identity?.principal.user || undefined,
-        via: context.identity?.via,
+        user: context.identity.principal.user || undefined,
+        via: context.identity.via,
         method: context.method,
         path: loggedPath(context),
         route,

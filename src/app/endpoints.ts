@@ -1,156 +1,220 @@
-/** The gateway's own endpoints as one table: path, methods, limits, credential, handler (deploy/docs/reference/endpoints.md). */
-import type { RequestContext } from '../request/context.js'
+/** The gateway's own endpoints as one table: path, methods, rate limit, credential, handler. */
 import { isSameOrigin } from '../authorize/csrf.js'
-import type { PublicUrl } from '../core/public-url.js'
-import type { Counter } from '../edge/rate-limit.js'
-import type { ErrorCode } from '../core/errors.js'
-import { isNavigation, wantsPage } from '../edge/reply.js'
 import type { Reply } from '../edge/reply.js'
-import { LoginStates } from '../sign-in/login-state.js'
 import { createBackchannel } from '../endpoints/backchannel-logout.js'
 import { createCallback } from '../endpoints/callback.js'
 import { createClientScript } from '../endpoints/client-script.js'
+import { createHealthz } from '../endpoints/healthz.js'
 import { createLogin } from '../endpoints/login.js'
 import { createLogoutPage } from '../endpoints/logout-page.js'
 import { createLogout } from '../endpoints/logout.js'
-import { LoopGuard } from '../sign-in/loop-guard.js'
 import { createRefresh } from '../endpoints/refresh.js'
 import { createSessionPage } from '../endpoints/session.js'
+import { createSignedOut } from '../endpoints/signed-out.js'
+import { createVerify, verifyPath } from '../endpoints/verify.js'
+import type { ProveIdentity } from '../forward/identity-proof.js'
 import { createLogoutVerifier } from '../oidc/logout-token.js'
-import type { Services, AppContext } from './services.js'
+import { noEndpoint } from '../request/context.js'
+import type { Endpoint, RequestContext, Stage } from '../request/context.js'
+import { foreignCookies } from '../session/cookies.js'
+import { LoginStates } from '../sign-in/login-state.js'
+import { LoopGuard } from '../sign-in/loop-guard.js'
+import { ProviderLogout } from '../sign-in/provider-logout.js'
+import type { Counters } from './application.js'
+import type { AppContext } from './context.js'
+import { allMethods } from './fastify.js'
+import type { Services } from './services.js'
 
-/** Who is asked for before the handler runs: nobody, anybody who can be recognised, or whoever a bad token names too. */
-export type EndpointCredential = 'unread' | 'lenient' | 'strict'
-
-/** One own endpoint. */
-export interface Endpoint {
-  /** Below the base path, exactly. */
-  readonly path: string
-  /** The label of logs and metrics. */
-  readonly name: string
-  readonly methods: readonly string[]
-  /** How `rateLimit.auth` counts: by client address (`withBody`: then only, since a class behind one address renews its sessions by cookie), by who asks, or not at all. */
-  readonly limited: 'all' | 'withBody' | 'person' | 'none'
-  readonly credential: EndpointCredential
-  /** What a body that can't be taken is answered with, where a standard knows no 413 or 415. */
-  readonly bodyFault?: ErrorCode
-  readonly handle: (context: RequestContext, body: Buffer) => Promise<void>
+/** What the endpoints need besides the services. */
+export interface EndpointParts {
+  readonly reply: Reply
+  readonly counters: Counters
+  readonly proveIdentity: ProveIdentity
+  /** The stages that judge the original request at `/auth/verify`. */
+  readonly original: readonly Stage[]
 }
 
 /** Builds the table. */
 export function createEndpoints(
   services: Services,
   app: AppContext,
-  address: PublicUrl,
-  reply: Reply,
-  counters: { readonly failures: Counter; readonly bySession: Counter },
+  parts: EndpointParts,
 ): readonly Endpoint[] {
-  const { config, names, endpoints, tokens, checks, sessions, sessionCookies } = services
-  const { identity } = config
-  const { metrics, now } = app
-  const { revocations } = app.storage
-  const { base } = address
-  const clientId = identity.clientId
-  const attempts = new LoginStates(services.loginSealer, names, identity.issuer, now)
-  const loopGuard = new LoopGuard(names)
-  const sameOrigin = (context: RequestContext): boolean =>
-    context.headers !== undefined && isSameOrigin(context.headers, address.origin)
-  const common = { base, clientId, endpoints, tokens, sessions, names, loopGuard }
+  const { login, tracLogin, callback } = signInHandlers(services, app, parts)
+  const { logout, session, signedOut } = signOutHandlers(services, app, parts)
+  const refresh = refreshHandler(services, app, parts)
+  const script = createClientScript(parts.reply)
+  const backchannel = backchannelHandler(services, app, parts)
+  const healthz = createHealthz(parts.reply)
+  const verify = verifyHandler(services, app, parts)
+  const read = ['GET', 'HEAD']
+  const readOrPost = ['GET', 'HEAD', 'POST']
+  // OpenID Connect Back-Channel Logout 1.0 §2.8 knows 200 and 400.
+  const always400 = { bodyFault: 'ERR_LOGOUT_TOKEN_INVALID' } as const
+  const byAnyHost = { anyHost: 'everybody' } as const
+  // A front proxy may call us by an inner name.
+  const byTrusted = {
+    below: true,
+    anyHost: services.config.server.forwardAuth === undefined ? 'nobody' : 'trusted',
+  } as const
+  // prettier-ignore
+  return [
+    // path                      label          methods     limit        credential handler
+    row('/auth/healthz',            'healthz',      read,       'none',      'unread',  healthz, byAnyHost),
+    row('/auth/login',              'login',        read,       'address',   'lenient', login),
+    row('/auth/callback',           'callback',     ['GET'],    'address',   'lenient', callback),
+    row('/auth/refresh',            'refresh',      ['POST'],   'body',      'unread',  refresh),
+    row('/auth/logout',             'logout',       readOrPost, 'principal', 'lenient', logout),
+    row('/auth/signed-out',         'signed-out',   read,       'none',      'unread',  signedOut),
+    row('/auth/session',            'session',      read,       'principal', 'strict',  session),
+    row('/auth/client.js',          'client.js',    read,       'none',      'unread',  script),
+    row('/auth/backchannel-logout', 'backchannel',  ['POST'],   'address',   'unread',  backchannel, always400),
+    row(verifyPath,                 'verify',       allMethods, 'none',      'unread',  verify, byTrusted),
+    row('/login',                   'trac-login',   read,       'none',      'unread',  tracLogin),
+    row('/login/',                  'trac-login',   read,       'none',      'unread',  tracLogin),
+    row('/logout',                  'trac-logout',  readOrPost, 'principal', 'lenient', logout),
+    row('/logout/',                 'trac-logout',  readOrPost, 'principal', 'lenient', logout),
+  ]
+}
 
-  const { login, tracLogin } = createLogin({
-    ...common,
-    attempts,
-    origin: address.origin,
-    redirectUri: `${address.url}/auth/callback`,
-    scopes: identity.scopes,
-    isNavigation,
-    redirect: reply.redirect,
-  })
-  const callback = createCallback({
-    ...common,
-    sessionCookies,
-    checks,
-    attempts,
-    redirect: reply.redirect,
-    now,
-    onLogin: (result) => metrics.logins.inc({ result }),
-  })
-  const refresh = createRefresh({
-    ...common,
-    sessionCookies,
-    checks,
-    acceptsTokens: identity.clientSecret === undefined || identity.publicRefresh,
-    isSameOrigin: sameOrigin,
-    now,
-    json: reply.json,
-    ...counters,
-    onRefresh: (who, result) => metrics.refreshes.inc({ for: who, result }),
-  })
-  const onProviderFault = (context: RequestContext, cause: unknown): void => {
-    context.cause = cause
+function row(
+  path: string,
+  label: string,
+  methods: readonly string[],
+  limit: Endpoint['limit'],
+  credential: Endpoint['credential'],
+  handle: Endpoint['handle'],
+  more: Partial<Pick<Endpoint, 'below' | 'anyHost' | 'bodyFault'>> = {},
+): Endpoint {
+  return {
+    path,
+    name: `auth:${label}`,
+    methods,
+    limit,
+    credential,
+    anyHost: 'nobody',
+    ...more,
+    handle,
   }
-  const logoutPage = createLogoutPage({
+}
+
+/** Finds the row for a path below the base path. */
+export function findEndpoint(table: readonly Endpoint[]): (path: string) => Endpoint {
+  const byPath = new Map(table.map((endpoint) => [endpoint.path, endpoint]))
+  const withBelow = table.filter(({ below }) => below === true)
+  return (path) =>
+    byPath.get(path) ??
+    withBelow.find((endpoint) => path.startsWith(`${endpoint.path}/`)) ??
+    noEndpoint
+}
+
+/** What several endpoints need. */
+function commonParts(services: Services, { address }: AppContext, { reply }: EndpointParts) {
+  const { config, names, endpoints, tokens, checks, sessions, sessionCookies } = services
+  return {
+    base: address.base,
+    clientId: config.identity.clientId,
     endpoints,
-    knownTargets: services.formTargets,
-    send: reply.send,
-    onProviderFault,
-  })
-  const { logout, signedOut } = createLogout({
-    ...common,
+    tokens,
     checks,
-    endSignIn: (identifiers) => revocations.endSignIn(identifiers, now() + identity.maxTokenLife),
-    signedOutUrl: `${address.url}/auth/signed-out`,
-    maxTokenLife: identity.maxTokenLife,
-    isSameOrigin: sameOrigin,
-    page: reply.page,
-    logoutPage,
-    send: reply.send,
-    onLogout: (kind) => metrics.logouts.inc({ kind }),
-    onProviderFault,
+    sessions,
+    sessionCookies,
+    names,
+    loopGuard: new LoopGuard(names),
+    reply,
+    isSameOrigin: ({ headers }: RequestContext): boolean => isSameOrigin(headers, address.origin),
+  }
+}
+
+function signInHandlers(services: Services, app: AppContext, parts: EndpointParts) {
+  const { address, metrics } = app
+  const { identity } = services.config
+  const common = commonParts(services, app, parts)
+  const attempts = new LoginStates(services.loginSealer, services.names, identity.issuer, app.now)
+  return {
+    ...createLogin({
+      ...common,
+      attempts,
+      origin: address.origin,
+      redirectUri: `${address.url}/auth/callback`,
+      scopes: identity.scopes,
+    }),
+    callback: createCallback({
+      ...common,
+      attempts,
+      now: app.now,
+      onLogin: (result) => metrics.logins.inc({ result }),
+    }),
+  }
+}
+
+function signOutHandlers(services: Services, app: AppContext, parts: EndpointParts) {
+  const { address, metrics, now } = app
+  const { maxTokenLife } = services.config.identity
+  const { revocations } = app.storage
+  const common = commonParts(services, app, parts)
+  const signedOutUrl = `${address.url}/auth/signed-out`
+  const logoutPage = createLogoutPage({ ...common, knownTargets: services.formTargets })
+  return {
+    logout: createLogout({
+      ...common,
+      signedOutUrl,
+      maxTokenLife,
+      logoutPage,
+      providerLogout: new ProviderLogout({
+        ...common,
+        signedOutUrl,
+        endSignIn: (identifiers) => revocations.endSignIn(identifiers, now() + maxTokenLife),
+      }),
+      onLogout: (kind) => metrics.logouts.inc({ kind }),
+    }),
+    session: createSessionPage({ ...common, page: logoutPage }),
+    signedOut: createSignedOut(address.base, parts.reply),
+  }
+}
+
+function refreshHandler(services: Services, app: AppContext, parts: EndpointParts) {
+  const { clientSecret, publicRefresh } = services.config.identity
+  return createRefresh({
+    ...commonParts(services, app, parts),
+    acceptsTokens: clientSecret === undefined || publicRefresh,
+    now: app.now,
+    failures: parts.counters.failures,
+    bySession: parts.counters.byPrincipal,
+    onRefresh: (who, result) => app.metrics.refreshes.inc({ for: who, result }),
   })
-  const session = createSessionPage({ base, page: logoutPage, json: reply.json, wantsPage })
-  const backchannel = createBackchannel({
-    verify: createLogoutVerifier(services.issuers.main, clientId, {
+}
+
+function backchannelHandler(services: Services, app: AppContext, { reply }: EndpointParts) {
+  const { identity } = services.config
+  const { address, metrics, now } = app
+  return createBackchannel({
+    verify: createLogoutVerifier(services.issuers.main, identity.clientId, {
       ...identity,
       publicUrl: address.url,
       now,
     }),
-    revocations,
+    revocations: app.storage.revocations,
     issuer: identity.issuer,
     life: identity.maxTokenLife,
     now,
-    json: reply.json,
+    reply,
     onLogout: (kind) => metrics.logouts.inc({ kind }),
   })
-  const script = createClientScript(reply.send)
+}
 
-  const row = (
-    path: string,
-    name: string,
-    methods: readonly string[],
-    limited: Endpoint['limited'],
-    credential: EndpointCredential,
-    handle: Endpoint['handle'],
-  ): Endpoint => ({ path, name: `auth:${name}`, methods, limited, credential, handle })
-
-  const read = ['GET', 'HEAD']
-  const readOrPost = ['GET', 'HEAD', 'POST']
-  return [
-    row('/auth/login', 'login', read, 'all', 'lenient', login),
-    row('/auth/callback', 'callback', ['GET'], 'all', 'lenient', callback),
-    row('/auth/refresh', 'refresh', ['POST'], 'withBody', 'unread', refresh),
-    row('/auth/logout', 'logout', readOrPost, 'person', 'lenient', logout),
-    row('/auth/signed-out', 'signed-out', read, 'none', 'unread', signedOut),
-    row('/auth/session', 'session', read, 'person', 'strict', session),
-    row('/auth/client.js', 'client.js', read, 'none', 'unread', script),
-    {
-      ...row('/auth/backchannel-logout', 'backchannel', ['POST'], 'all', 'unread', backchannel),
-      // OpenID Connect Back-Channel Logout 1.0 §2.8 knows 200 and 400.
-      bodyFault: 'ERR_LOGOUT_TOKEN_INVALID',
-    },
-    row('/login', 'trac-login', read, 'none', 'unread', tracLogin),
-    row('/login/', 'trac-login', read, 'none', 'unread', tracLogin),
-    row('/logout', 'trac-logout', readOrPost, 'person', 'lenient', logout),
-    row('/logout/', 'trac-logout', readOrPost, 'person', 'lenient', logout),
-  ]
+function verifyHandler(services: Services, { address }: AppContext, parts: EndpointParts) {
+  const { server } = services.config
+  return createVerify({
+    dialect: server.forwardAuth,
+    base: address.base,
+    host: address.host,
+    proto: address.secure ? 'https' : 'http',
+    targetLimit: server.limits.target,
+    stages: parts.original,
+    proveIdentity: parts.proveIdentity,
+    signerOf: (upstream) => services.upstreams.get(upstream)?.sign,
+    foreignCookies: (header) => foreignCookies(header, services.names),
+    reply: parts.reply,
+  })
 }

@@ -1,29 +1,31 @@
 /** One running gateway: the public listener, the admin listener and what runs beside them, started and stopped together. */
 import { readFileSync } from 'node:fs'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
+import { isSameConfig } from '../config/fixed.js'
 import type { Address } from '../config/kinds/listen-address.js'
 import type { Config } from '../config/schema.js'
-import { watchCertificate } from '../http/certificate.js'
-import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
 import { realTimers } from '../core/clock.js'
 import type { Now, Timers } from '../core/clock.js'
-import { createAdmin } from '../observe/admin.js'
+import { watchCertificate } from '../http/certificate.js'
+import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
 import { createListener } from '../http/listener.js'
 import type { Listener } from '../http/listener.js'
+import { createAdmin } from '../observe/admin.js'
 import { createMetrics } from '../observe/metrics.js'
 import { createReadiness } from '../observe/readiness.js'
 import type { Readiness } from '../observe/readiness.js'
-import type { Services, AppContext } from './services.js'
-import { createServing } from './generation.js'
 import { openStorage } from '../session/storage.js'
+import type { AppContext } from './context.js'
+import { Generation } from './generation.js'
+import type { Services } from './services.js'
 
 /** What a gateway is started with. */
 export interface GatewayOptions {
   readonly config: Config
   readonly logger: Logger
   readonly now?: Now
-  /** For what looks at connections and files from time to time. */
   readonly timers?: Timers
   readonly random?: () => number
 }
@@ -41,16 +43,16 @@ export interface Gateway {
    * @returns whether it is another one at all
    * @throws FixedChangeError or ERR_PROVIDER_UNAVAILABLE; then everything is as it was
    */
-  take(config: Config): Promise<boolean>
+  reload(config: Config): Promise<boolean>
   /** Tells log, metrics and `/readyz` of a configuration that is not served, and why. */
-  refuse(cause: unknown): void
+  refuseReload(cause: unknown): void
   /** Reads the certificate of `server.tls` again now. */
   reloadCertificate(): void
   /** Takes no more work, lets what runs finish within `server.timeouts.shutdown`, then ends. */
   close(): Promise<void>
 }
 
-/** The version in package.json, which stands two levels up in both the sources and the build. */
+/** The version in package.json, which stands at the same distance from the sources and the build. */
 export function readVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version
@@ -68,118 +70,165 @@ function listen(server: Server, address: Address): Promise<string | AddressInfo>
 
 /** Starts a gateway: it listens at once, and is ready when keys and Trac have been reached. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, logger, now = Date.now, timers = realTimers, random = Math.random } = options
-  const { server } = config
-  const metrics = createMetrics({ version: readVersion() })
-  const shared = config.session.store === 'redis'
-  const readiness = createReadiness(['keys', 'upstream', ...(shared ? (['store'] as const) : [])])
-  const storage = openStorage(config, now, {
-    onStore: (ok) => (ok ? readiness.reached('store') : readiness.missed('store')),
-    onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
-  })
-  const { revocations } = storage
-  const app: AppContext = {
-    logger,
-    metrics,
-    storage,
-    address: server.publicUrl,
-    now,
-    random,
-    onKeys: (ok) => (ok ? readiness.reached('keys') : readiness.missed('keys')),
-    onUpstream: (ok) => (ok ? readiness.reached('upstream') : readiness.missed('upstream')),
-  }
-  const listener = createListener(config, timers)
-  const serving = await createServing(config, app, readiness)
-  listener.handTo(serving.handle)
-  const admin = createAdmin({
-    metrics,
-    readiness,
-    token: config.admin.token,
-    async revoke(user) {
-      await revocations.endUser(user)
-      metrics.revocations.inc({ kind: 'user' })
-      logger.info({ user }, 'revoked')
-      return { durable: revocations.durable }
-    },
-    beforeScrape() {
-      metrics.sessions.set(serving.services.sessions.size)
-      const { fetchedAt } = serving.services.issuers.main.keys
-      if (fetchedAt !== undefined) metrics.jwksAge.set((now() - fetchedAt) / 1000)
-    },
-  })
-  // What is open would keep a process alive that serves nothing.
-  const abandon = (error: unknown): never => {
-    admin.close()
-    storage.close()
-    throw error
-  }
-  const adminAddress = await listen(admin, config.admin.listen).catch(abandon)
-  const publicAddress = await listen(listener.server, server.listen).catch(abandon)
-  serving.start()
-  const certificate = watchTls(config, listener, readiness, logger, timers)
-  logger.info(
-    { public: publicAddress, admin: adminAddress, url: server.publicUrl.url },
-    'listening',
-  )
-
-  let turn: Promise<unknown> = Promise.resolve()
-  return {
-    get services() {
-      return serving.services
-    },
-    readiness,
-    publicAddress,
-    adminAddress,
-    reloadCertificate: () => certificate?.reload(),
-    take(next) {
-      const taken = turn.then(async () => {
-        const outcome = await serving.replace(next)
-        readiness.note('configuration', '')
-        if (outcome === 'same') return false
-        logger.level = next.log.level
-        logger.info('a new configuration is served')
-        return true
-      })
-      turn = taken.catch(() => undefined)
-      return taken
-    },
-    refuse(cause) {
-      metrics.configLastFailure.set(now() / 1000)
-      readiness.note('configuration', 'the new configuration is refused')
-      logger.error({ cause }, 'the new configuration is refused; the one before is served')
-    },
-    async close() {
-      readiness.drain()
-      certificate?.close()
-      await turn
-      await listener.close(serving.services.config.server.timeouts.shutdown)
-      await serving.end()
-      storage.close()
-      admin.closeAllConnections()
-      await new Promise<void>((resolve) => admin.close(() => resolve()))
-    },
-  }
+  const { config, logger } = options
+  const { app, readiness } = openApp(options)
+  const listener = createListener(config, app.timers)
+  const generation = await Generation.first(config, app)
+  const gateway = new RunningGateway(app, readiness, listener, generation)
+  await gateway.listen(config)
+  const { publicAddress, adminAddress } = gateway
+  const { url } = config.server.publicUrl
+  logger.info({ public: publicAddress, admin: adminAddress, url }, 'listening')
+  return gateway
 }
 
-/** Serves a new certificate once its files have one; a pair that does not fit is told, and the old one stays. */
-function watchTls(
-  { server }: Config,
-  listener: Listener,
-  readiness: Readiness,
-  logger: Logger,
-  timers: Timers,
-): CertificateWatch | undefined {
-  if (server.tls === undefined) return undefined
-  const events: CertificateEvents = {
-    present(pair) {
-      listener.present(pair)
-      logger.info('a new certificate is served')
-    },
-    onFault(cause) {
-      const isOver = cause === undefined
-      readiness.note('certificate', isOver ? '' : 'the new certificate is refused')
-      if (!isOver) logger.error({ cause, code: 'ERR_CERTIFICATE_REFUSED' }, 'the old one is served')
-    },
+/** Opens what outlives a reload. */
+function openApp(options: GatewayOptions): { app: AppContext; readiness: Readiness } {
+  const { config, logger, now = Date.now, random = Math.random } = options
+  const { timers = realTimers } = options
+  const isShared = config.session.store === 'redis'
+  const readiness = createReadiness(['keys', 'upstream', ...(isShared ? ['store' as const] : [])])
+  const report = (part: Parameters<Readiness['reached']>[0]) => (ok: boolean) =>
+    ok ? readiness.reached(part) : readiness.missed(part)
+  const app = {
+    logger,
+    metrics: createMetrics({ version: readVersion() }),
+    storage: openStorage(config, now, {
+      onStore: report('store'),
+      onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
+    }),
+    address: config.server.publicUrl,
+    now,
+    timers,
+    random,
+    onKeys: report('keys'),
+    onUpstream: report('upstream'),
   }
-  return watchCertificate(server.tls, events, timers)
+  return { app, readiness }
+}
+
+class RunningGateway implements Gateway {
+  readonly readiness: Readiness
+  publicAddress: string | AddressInfo = ''
+  adminAddress: string | AddressInfo = ''
+  readonly #app: AppContext
+  readonly #listener: Listener
+  #generation: Generation
+  #admin: Server | undefined
+  #certificate: CertificateWatch | undefined
+  /** One reload at a time. */
+  #reloading: Promise<unknown> = Promise.resolve()
+
+  constructor(app: AppContext, readiness: Readiness, listener: Listener, generation: Generation) {
+    this.#app = app
+    this.readiness = readiness
+    this.#listener = listener
+    this.#generation = generation
+    listener.handTo((request, response, upgradeSocket) =>
+      this.#generation.handle(request, response, upgradeSocket),
+    )
+  }
+
+  get services(): Services {
+    return this.#generation.services
+  }
+
+  /** Opens both listeners. If one can't be opened, nothing is left that would keep the process alive. */
+  async listen({ admin, server }: Config): Promise<void> {
+    const adminServer = this.#createAdmin(admin.token)
+    this.#admin = adminServer
+    try {
+      this.adminAddress = await listen(adminServer, admin.listen)
+      this.publicAddress = await listen(this.#listener.server, server.listen)
+    } catch (error) {
+      adminServer.close()
+      this.#app.storage.close()
+      throw error
+    }
+    this.#generation.start(this.readiness)
+    this.#certificate = this.#watchCertificate(server.tls)
+  }
+
+  reload(config: Config): Promise<boolean> {
+    const reloaded = this.#reloading.then(() => this.#replaceGeneration(config))
+    this.#reloading = reloaded.catch(() => undefined)
+    return reloaded
+  }
+
+  async #replaceGeneration(config: Config): Promise<boolean> {
+    const previous = this.#generation
+    const isSame = isSameConfig(previous.services.config, config)
+    const next = isSame ? previous : await previous.next(config)
+    this.readiness.note('configuration', '')
+    if (isSame) return false
+    this.#generation = next
+    next.start(this.readiness)
+    const { logger } = this.#app
+    logger.level = config.log.level
+    logger.info('a new configuration is served')
+    await previous.retire()
+    return true
+  }
+
+  refuseReload(cause: unknown): void {
+    const { metrics, now, logger } = this.#app
+    metrics.configLastFailure.set(now() / 1000)
+    this.readiness.note('configuration', 'the new configuration is refused')
+    logger.error({ cause }, 'the new configuration is refused; the one before is served')
+  }
+
+  reloadCertificate(): void {
+    this.#certificate?.reload()
+  }
+
+  async close(): Promise<void> {
+    this.readiness.drain()
+    this.#certificate?.close()
+    await this.#reloading
+    await this.#listener.close(this.services.config.server.timeouts.shutdown)
+    await this.#generation.retire()
+    this.#app.storage.close()
+    this.#admin?.closeAllConnections()
+    await new Promise<void>((resolve) => this.#admin?.close(() => resolve()) ?? resolve())
+  }
+
+  #createAdmin(token: string | undefined): Server {
+    const { metrics, storage, logger, now } = this.#app
+    return createAdmin({
+      metrics,
+      readiness: this.readiness,
+      token,
+      async revoke(user) {
+        await storage.revocations.endUser(user)
+        metrics.revocations.inc({ kind: 'user' })
+        logger.info({ user }, 'revoked')
+        return { durable: storage.revocations.durable }
+      },
+      beforeScrape: () => {
+        const { sessions, issuers } = this.services
+        metrics.sessions.set(sessions.size)
+        const { fetchedAt } = issuers.main.keys
+        if (fetchedAt !== undefined) metrics.jwksAge.set((now() - fetchedAt) / 1000)
+      },
+    })
+  }
+
+  /** Serves a new certificate once its files have one; a pair that does not fit is told, and the old one stays. */
+  #watchCertificate(tls: Config['server']['tls']): CertificateWatch | undefined {
+    if (tls === undefined) return undefined
+    const { logger, timers } = this.#app
+    const events: CertificateEvents = {
+      present: (pair) => {
+        this.#listener.present(pair)
+        logger.info('a new certificate is served')
+      },
+      onFault: (cause) => {
+        const isOver = cause === undefined
+        this.readiness.note('certificate', isOver ? '' : 'the new certificate is refused')
+        if (isOver) return
+        logger.error({ cause, code: 'ERR_CERTIFICATE_REFUSED' }, 'the old one is served')
+      },
+    }
+    return watchCertificate(tls, events, timers)
+  }
 }

@@ -1,4 +1,4 @@
-/** Step 9 of a request's way: Bearer first, then the session cookie, else anonymous; never a half identity (deploy/docs/requests.md#credentials). */
+/** Who a request is from: Bearer first, then the session cookie, else anonymous; never a half identity (deploy/docs/requests.md#credentials). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext, SetCookies } from '../request/context.js'
 import type { Identity } from '../core/identity.js'
@@ -12,13 +12,12 @@ export interface CookieOutcome {
   /** What every answer should carry. */
   readonly setCookies: SetCookies
   /** What the answer that goes to sign-in should carry besides. */
-  readonly leaveCookies: readonly string[]
+  readonly signInCookies: readonly string[]
   readonly warm: boolean
 }
 
 /** What the neighbours bring. */
 export interface AuthenticateParts<T> {
-  readonly anonymous: Identity
   readonly bearer: BearerLookup<T>
   /** Undefined: no session cookie came. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE */
   readonly session: (cookieHeader: string) => CookieOutcome | Promise<CookieOutcome> | undefined
@@ -65,16 +64,13 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
     const startedAt = performance.now()
     const done = (outcome: CookieOutcome): void => {
       context.cache = outcome.warm ? 'hit' : 'miss'
-      context.identity = outcome.identity ?? parts.anonymous
+      if (outcome.identity !== undefined) context.identity = outcome.identity
       context.setCookies = outcome.setCookies
-      context.leaveCookies = outcome.leaveCookies
+      context.signInCookies = outcome.signInCookies
       timed(context, 'session', startedAt, outcome.identity === undefined ? 'ended' : 'ok')
     }
     const outcome = parts.session(cookie)
-    if (outcome === undefined) {
-      context.identity = parts.anonymous
-      return undefined
-    }
+    if (outcome === undefined) return undefined
     if (!(outcome instanceof Promise)) return done(outcome)
     return outcome.then(done, (error: unknown) => {
       timed(context, 'session', startedAt, error instanceof GatewayError ? error.code : 'fault')
@@ -83,11 +79,8 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
   }
 
   return (context: RequestContext): void | Promise<void> => {
-    const { authorization = '', cookie = '' } = context.headers ?? {}
-    if (context.preflight) {
-      context.identity = parts.anonymous
-      return undefined
-    }
+    const { authorization, cookie } = context.headers
+    if (context.preflight) return undefined
     if (authorization !== '') {
       const read = readAuthorization(authorization)
       if ('token' in read) return byBearer(context, read.token)

@@ -25,7 +25,7 @@ export function createSessionCredential(
         return {
           identity: session.identity,
           setCookies: fresh ? () => setCookies.current(session, cookies) : nothing,
-          leaveCookies: nothing,
+          signInCookies: nothing,
           warm,
         }
       }
@@ -34,7 +34,7 @@ export function createSessionCredential(
       return {
         identity: undefined,
         setCookies: leaves ? nothing : () => setCookies.gone(cookies, since),
-        leaveCookies: leaves ? deleteSession(names, cookies.sessionNames) : nothing,
+        signInCookies: leaves ? deleteSession(names, cookies.sessionNames) : nothing,
         warm,
       }
     }

@@ -1,5 +1,5 @@
 /** Did this request come from our own pages? Pure (deploy/docs/requests.md#cross-site-requests). */
-import type { RequestHeaders } from '../request/context.js'
+import type { RequestHeaders } from '../request/headers.js'
 
 function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : ''

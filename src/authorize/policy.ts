@@ -1,8 +1,7 @@
-/** Steps 8 and 11 to 13 of a request's way: the route, where it came from, whether it may, how large it is. */
+/** The stages that apply the route policy: which row, where the request came from, whether it may, how large it is. */
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { RequestContext, Stage } from '../request/context.js'
-import type { Identity } from '../core/identity.js'
 import type { Route } from '../request/route.js'
 import { isSameOrigin, safeMethods } from './csrf.js'
 import { decide } from './decide.js'
@@ -21,13 +20,10 @@ export interface DecisionRecord {
 export interface PolicyParts {
   readonly router: Router
   readonly publicOrigin: string
-  readonly anonymous: Identity
   /** The whole gateway's mode; in `shadow` even what no row matches goes to Trac. */
   readonly mode: 'enforce' | 'shadow'
   /** The row for unmatched requests in global shadow mode. */
   readonly unmatched: Route
-  /** Answers 204 without CORS headers: no other origin is let in. */
-  readonly answerPreflight: (context: RequestContext) => void
   readonly record: (decision: DecisionRecord) => void
 }
 
@@ -49,111 +45,116 @@ function refusal(
   return new GatewayError(code, {
     ...(detail === undefined ? {} : { detail }),
     ...(code === 'ERR_SCOPE_REQUIRED' ? { scopes: missing } : {}),
-    ...(context.identity?.via === 'bearer' ? { bearer: true } : {}),
+    ...(context.identity.via === 'bearer' ? { bearer: true } : {}),
   })
 }
 
 /** A preflight is judged as the method it asks for (Fetch §4.8). */
-function preflightMethod(context: RequestContext): string | undefined {
-  const { origin = '', preflightMethod: method = '' } = context.headers ?? {}
-  return context.method === 'OPTIONS' && origin !== '' && method !== '' ? method : undefined
+function preflightMethod({ method, headers }: RequestContext): string | undefined {
+  const isPreflight =
+    method === 'OPTIONS' && headers.origin !== '' && headers.preflightMethod !== ''
+  return isPreflight ? headers.preflightMethod : undefined
 }
 
-/** Builds the steps. */
-export function createPolicy(parts: PolicyParts) {
-  const { router } = parts
-  const inShadow = (context: RequestContext) =>
-    parts.mode === 'shadow' || context.route?.mode === 'shadow'
+/** The stages, in the order in which they run. */
+export class Policy {
+  readonly #parts: PolicyParts
 
-  const record = (context: RequestContext, result: 'allow' | ErrorCode): void =>
-    parts.record({
+  constructor(parts: PolicyParts) {
+    this.#parts = parts
+  }
+
+  #inShadow(context: RequestContext): boolean {
+    return this.#parts.mode === 'shadow' || context.route.mode === 'shadow'
+  }
+
+  #record(context: RequestContext, result: 'allow' | ErrorCode): void {
+    this.#parts.record({
       context,
       route: context.routeName,
       result,
-      mode: inShadow(context) ? 'shadow' : 'enforce',
+      mode: this.#inShadow(context) ? 'shadow' : 'enforce',
     })
+  }
 
   /** Refuses, or in shadow mode counts what it would have refused and lets it pass. */
-  const refuse = (context: RequestContext, error: GatewayError): void => {
-    record(context, error.code)
-    if (!inShadow(context)) throw error
-    if (error.code === 'ERR_ROUTE_DENIED' && parts.mode !== 'shadow') throw error
+  #refuse(context: RequestContext, error: GatewayError): void {
+    this.#record(context, error.code)
+    if (!this.#inShadow(context)) throw error
+    if (error.code === 'ERR_ROUTE_DENIED' && this.#parts.mode !== 'shadow') throw error
     context.shadowed ??= error.code
   }
 
-  const matchRoute: Stage = (context) => {
+  readonly matchRoute: Stage = (context) => {
     // It would echo the signature, and a forwarded token, to whoever asks (RFC 9110 §9.3.8).
     if (context.method === 'TRACE') throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
     const asked = preflightMethod(context)
-    const method = asked ?? context.method
-    const { route, ...other } = router(method, context.path, context.target?.query ?? '')
-    if (route === undefined) {
-      const allow = 'allow' in other ? other.allow : []
+    const match = this.#parts.router(asked ?? context.method, context.path, context.target.query)
+    if (match.route === undefined) {
       const error =
-        allow.length > 0
-          ? new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow })
+        match.allow.length > 0
+          ? new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: match.allow })
           : new GatewayError('ERR_ROUTE_UNKNOWN')
-      record(context, error.code)
-      if (parts.mode !== 'shadow') throw error
+      this.#record(context, error.code)
+      if (this.#parts.mode !== 'shadow') throw error
       context.shadowed = error.code
     }
-    context.route = route ?? parts.unmatched
+    context.route = match.route ?? this.#parts.unmatched
     context.routeName = context.route.name
     context.preflight = asked !== undefined
-    if (context.method !== 'OPTIONS' || context.route.upstream !== 'trac') return undefined
-    // Trac runs the view of any method it does not know, so OPTIONS never gets there.
-    parts.answerPreflight(context)
-    return 'answered'
+  }
+
+  /** Trac saves an edited comment on GET, without a form token; older Pythons also split a query at ';'. */
+  #writesOnGet({ method, route, target }: RequestContext): boolean {
+    if (route.upstream !== 'trac' || !safeMethods.has(method) || target.query === '') return false
+    return readQuery(target.query, '&;').has('edit_comment')
   }
 
   /**
    * Trac's remote calls look at no verb: a GET whose content is said to be JSON or XML is a call like any other.
    * A browser's link, image or navigation says no type.
    */
-  const isRead = ({ method, route, headers }: RequestContext): boolean =>
-    safeMethods.has(method) && (route?.upstream !== 'trac' || headers?.contentType === '')
+  #isRead({ method, route, headers }: RequestContext): boolean {
+    return safeMethods.has(method) && (route.upstream !== 'trac' || headers.contentType === '')
+  }
 
-  const csrf: Stage = (context) => {
-    const { method, route, headers, identity, target } = context
-    if (route?.upstream === 'trac' && safeMethods.has(method)) {
-      // Trac saves an edited comment on GET, without a form token; older Pythons also split at ';'.
-      const query = target?.query ?? ''
-      if (query !== '' && readQuery(query, '&;').has('edit_comment')) {
-        refuse(context, new GatewayError('ERR_UNSAFE_GET'))
-      }
-    }
-    if (identity?.via !== 'session' || headers === undefined || isRead(context)) return
-    if (!isSameOrigin(headers, parts.publicOrigin)) {
-      refuse(context, new GatewayError('ERR_CROSS_SITE'))
+  readonly csrf: Stage = (context) => {
+    if (this.#writesOnGet(context)) this.#refuse(context, new GatewayError('ERR_UNSAFE_GET'))
+    if (context.identity.via !== 'session' || this.#isRead(context)) return
+    if (!isSameOrigin(context.headers, this.#parts.publicOrigin)) {
+      this.#refuse(context, new GatewayError('ERR_CROSS_SITE'))
     }
   }
 
-  const access: Stage = (context) => {
-    const { route, identity = parts.anonymous } = context
-    if (route === undefined) throw new GatewayError('ERR_ROUTE_UNKNOWN')
+  readonly access: Stage = (context) => {
+    const { route, identity } = context
     if (context.preflight) {
       if (route.access === 'deny') throw new GatewayError('ERR_ROUTE_DENIED')
       return
     }
     const decision = decide(route, identity)
-    if (!decision.allow) refuse(context, refusal(decision.code, decision.missing, context))
-    else if (context.shadowed === undefined) record(context, 'allow')
+    if (!decision.allow) this.#refuse(context, refusal(decision.code, decision.missing, context))
+    else if (context.shadowed === undefined) this.#record(context, 'allow')
   }
 
   /** A browser sends its own origin with every WebSocket and cookies with any: only our pages may (RFC 6455 §10.2). */
-  const upgrades: Stage = ({ tunnel, route, headers, identity }) => {
-    if (tunnel === undefined) return
-    const websocket = headers?.upgrade.toLowerCase() === 'websocket'
-    if (!websocket || route?.websocket !== true) throw new GatewayError('ERR_UPGRADE_REFUSED')
-    const origin = headers?.origin ?? ''
-    const ours = origin === parts.publicOrigin || (origin === '' && identity?.via !== 'session')
+  readonly upgrades: Stage = ({ upgradeSocket, route, headers, identity }) => {
+    if (upgradeSocket === undefined) return
+    if (headers.upgrade.toLowerCase() !== 'websocket' || !route.websocket) {
+      throw new GatewayError('ERR_UPGRADE_REFUSED')
+    }
+    const { origin } = headers
+    const ours =
+      origin === this.#parts.publicOrigin || (origin === '' && identity.via !== 'session')
     if (!ours) throw new GatewayError('ERR_CROSS_SITE')
   }
 
-  const bodyLimits: Stage = ({ route, headers }) => {
-    if (headers === undefined || route === undefined) throw new GatewayError('ERR_INTERNAL')
+  readonly bodyLimits: Stage = ({ route, headers }) => {
     if (headers.contentLength > route.bodyLimit) throw new GatewayError('ERR_BODY_TOO_LARGE')
   }
+}
 
-  return { matchRoute, csrf, access, upgrades, bodyLimits }
+/** Trac runs the view of any method it does not know, so OPTIONS never gets there. */
+export function isOptionsForTrac({ method, route }: RequestContext): boolean {
+  return method === 'OPTIONS' && route.upstream === 'trac'
 }

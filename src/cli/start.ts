@@ -56,9 +56,9 @@ function follow(
     try {
       const loaded = load()
       watch.follow(loaded.files)
-      if (await gateway.take(loaded.config)) onTaken(loaded)
+      if (await gateway.reload(loaded.config)) onTaken(loaded)
     } catch (error) {
-      gateway.refuse(error instanceof ConfigProblems ? explain(error) : error)
+      gateway.refuseReload(error instanceof ConfigProblems ? explain(error) : error)
     }
   }
   const watch = watchFiles(() => void reloadConfig())

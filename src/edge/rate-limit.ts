@@ -1,23 +1,32 @@
-/** Step 7 and 10 of a request's way: how often, counted by @fastify/rate-limit within bounded memory. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+/** How often somebody may ask, counted within bounded memory. */
 import { GatewayError } from '../core/errors.js'
-import type { RequestContext } from '../request/context.js'
 import type { Milliseconds } from '../core/clock.js'
 
-/** Counts one request and refuses it if there were too many. */
-export type Limiter = (context: RequestContext, request: FastifyRequest) => Promise<void>
-
 /** A limit: `max` requests in `per`, for each key. */
-export interface Limit {
+export interface RateLimit {
   /** Tells it from the others where all count in one place. */
   readonly name: string
   readonly max: number
   readonly per: Milliseconds
-  readonly keyOf: (context: RequestContext) => string
 }
 
+/** What a count came to. */
+export interface RateCount {
+  /** Whether this request is beyond the limit, if it was counted. */
+  readonly isExceeded: boolean
+  /** How many more are allowed. */
+  readonly remaining: number
+  readonly ttlInSeconds: number
+}
+
+/** Counts a key, or looks at its count; undefined while it can't count, and then everybody passes. */
+export type CountRequests = (key: string, increment: boolean) => Promise<RateCount | undefined>
+
+/** Makes the counting of one limit. */
+export type CreateCount = (limit: RateLimit) => CountRequests
+
 /** Keys that are counted at the same time; beyond it the least recent start afresh. About 100 bytes each. */
-const maxKeys = 50_000
+export const maxCountedKeys = 50_000
 
 /** The address as it is counted: IPv6 by /64, since a household has that many (RFC 6177 §2). */
 export function addressKey(address: string): string {
@@ -33,70 +42,32 @@ export function addressKey(address: string): string {
     .join(':')}::/64`
 }
 
-/** Counts by a key that is known only in the middle of a request. */
+function refuseFor(ttlInSeconds: number): never {
+  throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, ttlInSeconds) })
+}
+
+/** One limit. */
 export interface Counter {
   /** @throws {@link GatewayError} ERR_RATE_LIMITED — it was counted too often lately */
   check(key: string): Promise<void>
   count(key: string): Promise<void>
   /** Counts, then checks. */
-  take(key: string): Promise<void>
+  hit(key: string): Promise<void>
 }
 
-function refuseFor(ttlInSeconds: number): never {
-  throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, ttlInSeconds) })
-}
-
-/** Builds a counter; the plugin must have been registered. While it can't count, everybody passes. */
-export function createCounter(
-  app: FastifyInstance,
-  limit: Omit<Limit, 'keyOf'>,
-  canCount: () => boolean,
-): Counter {
-  const options = {
-    max: limit.max,
-    timeWindow: limit.per,
-    keyGenerator: (request: FastifyRequest) => (request as unknown as { key: string }).key,
-    cache: maxKeys,
-  }
-  const state = app.createRateLimit(options)
-  // The plugin asks a request for its key and its route's settings, and for nothing else.
-  const asked = (key: string) =>
-    ({ key: `${limit.name} ${key}`, routeOptions: {} }) as unknown as FastifyRequest
+/** Builds a counter over what counts. */
+export function createCounter(count: CountRequests): Counter {
   return {
     async check(key) {
-      if (!canCount()) return
-      const now = await state(asked(key), { increment: false })
-      if (!now.isAllowed && now.remaining === 0) refuseFor(now.ttlInSeconds)
+      const state = await count(key, false)
+      if (state?.remaining === 0) refuseFor(state.ttlInSeconds)
     },
     async count(key) {
-      if (canCount()) await state(asked(key))
+      await count(key, true)
     },
-    async take(key) {
-      if (!canCount()) return
-      const now = await state(asked(key))
-      if (!now.isAllowed && now.isExceeded) refuseFor(now.ttlInSeconds)
+    async hit(key) {
+      const state = await count(key, true)
+      if (state?.isExceeded === true) refuseFor(state.ttlInSeconds)
     },
-  }
-}
-
-/** Builds a limiter; the plugin must have been registered. While it can't count, everybody passes. */
-export function createLimiter(
-  app: FastifyInstance,
-  exchangeOf: (request: FastifyRequest) => RequestContext,
-  limit: Limit,
-  canCount: () => boolean,
-): Limiter {
-  // The plugin takes `cache` for each limiter, though its types name it for the whole plugin only.
-  const options = {
-    max: limit.max,
-    timeWindow: limit.per,
-    keyGenerator: (request: FastifyRequest) => `${limit.name} ${limit.keyOf(exchangeOf(request))}`,
-    cache: maxKeys,
-  }
-  const check = app.createRateLimit(options)
-  return async (_exchange, request) => {
-    if (!canCount()) return
-    const state = await check(request)
-    if (!state.isAllowed && state.isExceeded) refuseFor(state.ttlInSeconds)
   }
 }

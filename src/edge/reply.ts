@@ -1,9 +1,10 @@
-/** The one voice: every answer that is not an upstream's, page, redirect or JSON with its challenge (deploy/docs/requests.md#refusals). */
+/** Writes every answer that is not an upstream's: page, redirect, or JSON with its challenge (RFC 6750 §3). */
 import type { PageAction, PageContent, PageFact } from './page.js'
 import { pageHeaders, renderPage } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
-import type { RequestContext, RequestHeaders } from '../request/context.js'
+import type { RequestContext } from '../request/context.js'
+import type { RequestHeaders } from '../request/headers.js'
 
 /** What every answer depends on. */
 export interface ReplyOptions {
@@ -17,9 +18,6 @@ export interface ReplyOptions {
 
 /** A flat list of names and values, as Node writes it. */
 export type HeaderList = readonly string[]
-
-/** Everything this gateway can say. */
-export type Reply = ReturnType<typeof createReply>
 
 /** What every answer over HTTPS says of this host, those of upstreams too (RFC 6797 §6.1); a year, in seconds. */
 export const hsts = 'max-age=31536000'
@@ -60,7 +58,7 @@ const typedIsKept =
 
 /** A GET or HEAD that a browser makes to show a page. */
 export function isNavigation({ headers, method }: RequestContext): boolean {
-  if (headers === undefined || isCall(headers)) return false
+  if (isCall(headers)) return false
   if (method !== 'GET' && method !== 'HEAD') return false
   if (headers.fetchMode !== '') return headers.fetchMode === 'navigate'
   return headers.accept.includes('text/html') && !headers.requestedWith
@@ -75,7 +73,7 @@ function isCall({ contentType }: RequestHeaders): boolean {
 
 /** Whether the answer is for a person: any navigation, a sent form included. */
 export function wantsPage({ headers }: RequestContext): boolean {
-  if (headers === undefined || headers.requestedWith || isCall(headers)) return false
+  if (headers.requestedWith || isCall(headers)) return false
   if (headers.fetchMode !== '' && headers.fetchMode !== 'navigate') return false
   return headers.accept.includes('text/html')
 }
@@ -102,20 +100,25 @@ export function toGatewayError(error: unknown): GatewayError {
   return new GatewayError('ERR_INTERNAL', { cause: error })
 }
 
-/** Builds the voice of one gateway. */
-export function createReply(options: ReplyOptions) {
-  const { publicUrl, base } = options
-  const secure = publicUrl.startsWith('https:')
-  const plainPage = pageHeaders(options.formTargets)
-  const loginUrl = (returnTo: string) =>
-    `${base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
+/** Whom a refusal is for: whoever asked, or a program that makes its own page of it. */
+export type Audience = 'asker' | 'program'
 
-  const send = (
-    context: RequestContext,
-    status: number,
-    headers: HeaderList,
-    body: string,
-  ): void => {
+/** Writes the answers of one gateway. */
+export class Reply {
+  readonly #publicUrl: string
+  readonly #base: string
+  readonly #secure: boolean
+  readonly #pageHeaders: HeaderList
+
+  constructor(options: ReplyOptions) {
+    this.#publicUrl = options.publicUrl
+    this.#base = options.base
+    this.#secure = options.publicUrl.startsWith('https:')
+    this.#pageHeaders = pageHeaders(options.formTargets)
+  }
+
+  /** Answers with these headers and what every answer of ours carries. */
+  send(context: RequestContext, status: number, headers: HeaderList, body: string): void {
     const { request, response } = context
     if (response.headersSent || response.destroyed) {
       response.destroy()
@@ -125,92 +128,37 @@ export function createReply(options: ReplyOptions) {
     const list = ['Cache-Control', 'no-store', 'X-Request-Id', context.id, ...headers]
     // RFC 9110 §8.6: no Content-Length in a 204.
     if (status !== 204) list.push('Content-Length', String(payload.length))
-    if (secure) list.push('Strict-Transport-Security', hsts)
+    if (this.#secure) list.push('Strict-Transport-Security', hsts)
     for (const cookie of context.setCookies) list.push('Set-Cookie', cookie)
-    const { contentLength = 0, chunked = false, expectContinue = false } = context.headers ?? {}
-    // Who waits for `100 Continue` may send the body or the next request after a refusal: they can't be told apart.
-    const ambiguous = chunked || expectContinue || contentLength > drainable
-    const unread = !request.complete && ambiguous
-    // RFC 9110 §15.5.9: who was too slow with one body is not waited for.
-    const last = unread || context.headers === undefined || status === 408
-    if (last) list.push('Connection', 'close')
+    if (isLast(context, status)) list.push('Connection', 'close')
     response.writeHead(status, list)
     response.end(request.method === 'HEAD' ? undefined : payload)
   }
 
-  const redirect = (context: RequestContext, status: 302 | 303 | 308, location: string): void =>
-    send(context, status, ['Location', location], '')
+  redirect(context: RequestContext, status: 302 | 303 | 308, location: string): void {
+    this.send(context, status, ['Location', location], '')
+  }
 
-  const page = (
+  page(
     context: RequestContext,
     status: number,
     content: PageContent,
     headers: HeaderList = [],
-  ): void => send(context, status, [...plainPage, ...headers], renderPage(content))
+  ): void {
+    this.send(context, status, [...this.#pageHeaders, ...headers], renderPage(content))
+  }
 
-  const json = (
-    context: RequestContext,
-    status: number,
-    value: unknown,
-    headers: HeaderList = [],
-  ): void =>
-    send(
+  json(context: RequestContext, status: number, value: unknown, headers: HeaderList = []): void {
+    this.send(
       context,
       status,
       ['Content-Type', 'application/json; charset=utf-8', ...headers],
       `${JSON.stringify(value)}\n`,
     )
-
-  const headersOf = (error: GatewayError): string[] => {
-    const list: string[] = []
-    const { retryAfter, allow } = error.details
-    if (error.status === 401 || error.code === 'ERR_SCOPE_REQUIRED') {
-      list.push('WWW-Authenticate', challengeOf(error))
-    }
-    if (retryAfter !== undefined) list.push('Retry-After', String(retryAfter))
-    if (allow !== undefined) list.push('Allow', allow.join(', '))
-    return list
-  }
-
-  const actionsFor = (context: RequestContext, error: GatewayError): readonly PageAction[] => {
-    const start = { label: 'Go to the start page', href: `${base}/` }
-    const sent = context.target?.sent ?? `${base}/`
-    const own = context.routeName.startsWith('auth:')
-    if (error.status === 401 || own) {
-      const ownUrl = `${base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
-      return [{ label: 'Sign in', href: own ? ownUrl : loginUrl(sent) }, start]
-    }
-    return error.status >= 500 && context.method === 'GET'
-      ? [{ label: 'Try again', href: sent }, start]
-      : [start]
-  }
-
-  const errorPage = (context: RequestContext, error: GatewayError): void => {
-    const { user = '', name } = context.identity?.principal ?? {}
-    const facts: PageFact[] = [
-      ['Code', error.code],
-      ['Request', context.id],
-    ]
-    if (user !== '') {
-      facts.unshift(['Signed in as', name === undefined ? user : `${name} (${user})`])
-    }
-    const sentForm = context.method === 'POST' && !context.routeName.startsWith('auth:')
-    page(
-      context,
-      error.status,
-      {
-        title: titleOf(context, error),
-        isError: true,
-        paragraphs: [error.message, ...(sentForm ? [typedIsKept] : [])],
-        facts,
-        actions: actionsFor(context, error),
-      },
-      headersOf(error),
-    )
   }
 
   /** Answers with a refusal or a fault; whatever is not a GatewayError is an ERR_INTERNAL. */
-  const refuse = (context: RequestContext, thrown: unknown): void => {
+  refuse(context: RequestContext, thrown: unknown, audience: Audience = 'asker'): void {
     const error = toGatewayError(thrown)
     context.code = error.code
     context.cause ??= error.details.cause
@@ -218,29 +166,87 @@ export function createReply(options: ReplyOptions) {
       context.response.destroy()
       return
     }
-    const signIn = mendedBySignIn.has(error.code) && context.route?.credentials.has('session')
-    if (signIn && isNavigation(context)) {
-      context.setCookies = [...context.setCookies, ...context.leaveCookies]
-      redirect(context, 302, loginUrl(context.target?.sent ?? `${base}/`))
-      return
+    const mended = mendedBySignIn.has(error.code) && context.route.credentials.has('session')
+    if (audience === 'asker' && mended && isNavigation(context)) {
+      context.setCookies = [...context.setCookies, ...context.signInCookies]
+      this.redirect(context, 302, this.#loginUrl(context.target.sent))
+    } else if (audience === 'asker' && wantsPage(context)) {
+      this.#errorPage(context, error)
+    } else {
+      this.#errorJson(context, error)
     }
-    if (wantsPage(context)) {
-      errorPage(context, error)
-      return
-    }
-    json(
-      context,
-      error.status,
-      {
-        error: errors[error.code].error,
-        code: error.code,
-        message: error.message,
-        request_id: context.id,
-        ...(error.status === 401 ? { auth_url: `${publicUrl}/auth/login` } : {}),
-      },
-      headersOf(error),
-    )
   }
 
-  return { send, redirect, page, json, refuse }
+  #loginUrl(returnTo: string): string {
+    return `${this.#base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
+  }
+
+  #errorJson(context: RequestContext, error: GatewayError): void {
+    const value = {
+      error: errors[error.code].error,
+      code: error.code,
+      message: error.message,
+      request_id: context.id,
+      ...(error.status === 401 ? { auth_url: `${this.#publicUrl}/auth/login` } : {}),
+    }
+    this.json(context, error.status, value, errorHeaders(error))
+  }
+
+  #errorPage(context: RequestContext, error: GatewayError): void {
+    const { user, name } = context.identity.principal
+    const facts: PageFact[] = [
+      ['Code', error.code],
+      ['Request', context.id],
+    ]
+    if (user !== '') {
+      facts.unshift(['Signed in as', name === undefined ? user : `${name} (${user})`])
+    }
+    const sentForm = context.method === 'POST' && !isOwn(context)
+    const content = {
+      title: titleOf(context, error),
+      isError: true,
+      paragraphs: [error.message, ...(sentForm ? [typedIsKept] : [])],
+      facts,
+      actions: this.#actionsFor(context, error),
+    }
+    this.page(context, error.status, content, errorHeaders(error))
+  }
+
+  #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
+    const start = { label: 'Go to the start page', href: `${this.#base}/` }
+    const { sent } = context.target
+    const own = isOwn(context)
+    if (error.status === 401 || own) {
+      const ownUrl = `${this.#base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
+      return [{ label: 'Sign in', href: own ? ownUrl : this.#loginUrl(sent) }, start]
+    }
+    return error.status >= 500 && context.method === 'GET'
+      ? [{ label: 'Try again', href: sent }, start]
+      : [start]
+  }
+}
+
+function isOwn({ routeName }: RequestContext): boolean {
+  return routeName.startsWith('auth:')
+}
+
+/** Whether the connection ends with the answer: where the next request begins can't be told, or is not waited for. */
+function isLast(context: RequestContext, status: number): boolean {
+  const { contentLength, chunked, expectContinue } = context.headers
+  // Who waits for `100 Continue` may send the body or the next request after a refusal: they can't be told apart.
+  const ambiguous = chunked || expectContinue || contentLength > drainable
+  const unread = !context.request.complete && ambiguous
+  // RFC 9110 §15.5.9: who was too slow with one body is not waited for.
+  return unread || context.headersFault !== undefined || status === 408
+}
+
+function errorHeaders(error: GatewayError): string[] {
+  const list: string[] = []
+  const { retryAfter, allow } = error.details
+  if (error.status === 401 || error.code === 'ERR_SCOPE_REQUIRED') {
+    list.push('WWW-Authenticate', challengeOf(error))
+  }
+  if (retryAfter !== undefined) list.push('Retry-After', String(retryAfter))
+  if (allow !== undefined) list.push('Allow', allow.join(', '))
+  return list
 }

@@ -1,6 +1,7 @@
 /** `POST /auth/backchannel-logout`: the provider ends sessions here (OpenID Connect Back-Channel Logout 1.0). */
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../core/errors.js'
+import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { LogoutToken, VerifyLogoutToken } from '../oidc/logout-token.js'
@@ -13,7 +14,7 @@ export interface BackchannelParts {
   readonly issuer: string
   readonly life: Milliseconds
   readonly now: Now
-  readonly json: (context: RequestContext, status: number, value: unknown) => void
+  readonly reply: Reply
   readonly onLogout: (kind: string) => void
 }
 
@@ -53,6 +54,6 @@ export function createBackchannel(parts: BackchannelParts) {
       throw error
     }
     parts.onLogout('backchannel')
-    parts.json(context, 200, {})
+    parts.reply.json(context, 200, {})
   }
 }

@@ -3,6 +3,7 @@ import { validateAuthResponse } from 'oauth4webapi'
 import { LRUCache } from 'lru-cache'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import type { FindEndpoints } from '../oidc/provider.js'
 import { errorWord } from '../oidc/tokens.js'
@@ -29,8 +30,8 @@ export interface CallbackParts {
   readonly attempts: LoginStates
   readonly loopGuard: LoopGuard
   readonly names: CookieNames
-  readonly redirect: (context: RequestContext, status: 302 | 303, location: string) => void
   readonly now: Now
+  readonly reply: Reply
   readonly onLogin: (result: string) => void
 }
 
@@ -82,18 +83,18 @@ export function createCallback(parts: CallbackParts) {
 
   /** A bookmark of this address, or Back after an hour: nothing is wrong if somebody is signed in. */
   const withoutAttempt = (context: RequestContext): void => {
-    if (context.identity?.via !== 'session') throw new GatewayError('ERR_LOGIN_UNKNOWN')
-    parts.redirect(context, 303, `${parts.base}/`)
+    if (context.identity.via !== 'session') throw new GatewayError('ERR_LOGIN_UNKNOWN')
+    parts.reply.redirect(context, 303, `${parts.base}/`)
   }
 
   const finish = async (context: RequestContext): Promise<void> => {
-    const query = new URLSearchParams(context.target?.query ?? '')
+    const query = new URLSearchParams(context.target.query)
     for (const name of ['state', 'code', 'error', 'iss']) {
       if (query.getAll(name).length > 1) throw new GatewayError('ERR_CALLBACK_MALFORMED')
     }
     const state = query.get('state') ?? ''
     if (state === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
-    const cookies = readCookies(context.headers?.cookie ?? '', parts.names)
+    const cookies = readCookies(context.headers.cookie, parts.names)
     const attempt = await parts.attempts.find(state, cookies.attempts)
     if (attempt === undefined) {
       withoutAttempt(context)
@@ -112,7 +113,11 @@ export function createCallback(parts: CallbackParts) {
       parts.loopGuard.count(cookies.attempts),
     ]
     parts.onLogin('ok')
-    parts.redirect(context, 303, readReturnTo(attempt.returnTo, parts.base) ?? `${parts.base}/`)
+    parts.reply.redirect(
+      context,
+      303,
+      readReturnTo(attempt.returnTo, parts.base) ?? `${parts.base}/`,
+    )
   }
 
   return async (context: RequestContext): Promise<void> => {

@@ -1,12 +1,11 @@
 /** `GET /auth/client.js`: the browser's token manager, read once, told apart by its hash. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 
 /** Builds the endpoint. The browser asks each time whether it changed, and is mostly told it did not. */
-export function createClientScript(
-  send: (context: RequestContext, status: number, headers: readonly string[], body: string) => void,
-) {
+export function createClientScript(reply: Reply) {
   const script = readFileSync(new URL('../browser/client.js', import.meta.url), 'utf8')
   const etag = `"${createHash('sha256').update(script).digest('base64url').slice(0, 22)}"`
   return (context: RequestContext): Promise<void> => {
@@ -19,7 +18,7 @@ export function createClientScript(
       'nosniff',
     ]
     const known = context.request.headers['if-none-match'] === etag
-    send(context, known ? 304 : 200, headers, known ? '' : script)
+    reply.send(context, known ? 304 : 200, headers, known ? '' : script)
     return Promise.resolve()
   }
 }

@@ -1,5 +1,7 @@
 /** `GET /auth/login` and Trac's own `/login`: off to the provider, with state, nonce and PKCE (deploy/docs/sessions.md#sign-in). */
 import { GatewayError } from '../core/errors.js'
+import { isNavigation } from '../edge/reply.js'
+import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import type { FindEndpoints } from '../oidc/provider.js'
 import { readCookies } from '../session/cookies.js'
@@ -19,13 +21,12 @@ export interface LoginParts {
   readonly attempts: LoginStates
   readonly loopGuard: LoopGuard
   readonly names: CookieNames
-  readonly isNavigation: (context: RequestContext) => boolean
-  readonly redirect: (context: RequestContext, status: 302 | 303, location: string) => void
+  readonly reply: Reply
 }
 
 /** A parameter of the query that came exactly once; the empty text otherwise. */
 export function parameter(context: RequestContext, name: string): string {
-  const values = new URLSearchParams(context.target?.query ?? '').getAll(name)
+  const values = new URLSearchParams(context.target.query).getAll(name)
   return values.length === 1 ? values[0]! : ''
 }
 
@@ -56,13 +57,13 @@ export function createLogin(parts: LoginParts) {
 
   const begin = async (context: RequestContext, returnTo: string): Promise<void> => {
     const fresh = parameter(context, 'prompt') === 'login'
-    if (context.identity?.via === 'session' && !fresh) {
-      parts.redirect(context, 302, returnTo)
+    if (context.identity.via === 'session' && !fresh) {
+      parts.reply.redirect(context, 302, returnTo)
       return
     }
     // A script's request would leave a cookie each time and die at the provider's origin.
-    if (!parts.isNavigation(context)) throw new GatewayError('ERR_LOGIN_REQUIRED')
-    const { attempts } = readCookies(context.headers?.cookie ?? '', parts.names)
+    if (!isNavigation(context)) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    const { attempts } = readCookies(context.headers.cookie, parts.names)
     if (parts.loopGuard.isLoop(attempts)) {
       context.setCookies = [...context.setCookies, ...parts.loopGuard.forget(attempts)]
       throw new GatewayError('ERR_LOGIN_LOOP')
@@ -71,7 +72,7 @@ export function createLogin(parts: LoginParts) {
     const { attempt, codeChallenge, cookies } = await parts.attempts.start(returnTo, present)
     const url = await authorizeUrl(attempt.state, attempt.nonce, codeChallenge, fresh)
     context.setCookies = [...context.setCookies, ...cookies]
-    parts.redirect(context, 302, url)
+    parts.reply.redirect(context, 302, url)
   }
 
   return {
@@ -85,9 +86,9 @@ export function createLogin(parts: LoginParts) {
       const returnTo =
         readReturnTo(asked, base) ??
         readReferer(asked, parts.origin, base) ??
-        readReferer(context.headers?.referer ?? '', parts.origin, base)
+        readReferer(context.headers.referer, parts.origin, base)
       const query = new URLSearchParams({ return_to: returnTo ?? start })
-      parts.redirect(context, 302, `${base}/auth/login?${query.toString()}`)
+      parts.reply.redirect(context, 302, `${base}/auth/login?${query.toString()}`)
       return Promise.resolve()
     },
   }

@@ -1,18 +1,17 @@
 /** Pages with a button that signs out: their policy names where the provider lets its own session be ended. */
-import type { RequestContext } from '../request/context.js'
 import { pageHeaders, renderPage } from '../edge/page.js'
 import type { PageContent } from '../edge/page.js'
+import type { Reply } from '../edge/reply.js'
 import type { FindEndpoints } from '../oidc/provider.js'
-import { within } from './logout.js'
-import type { LogoutParts } from './logout.js'
+import type { RequestContext } from '../request/context.js'
+import { withinTimeout } from '../sign-in/provider-logout.js'
 
 /** What these pages need. */
 export interface LogoutPageParts {
   readonly endpoints: FindEndpoints
   /** Origins that the form may lead to where the provider cannot be asked. */
   readonly knownTargets: readonly string[]
-  readonly send: LogoutParts['send']
-  readonly onProviderFault: LogoutParts['onProviderFault']
+  readonly reply: Reply
 }
 
 /** Answers with a page. */
@@ -21,13 +20,15 @@ export type SendLogoutPage = (context: RequestContext, content: PageContent) => 
 /** Builds the answer; a provider that does not say where it ends sessions delays the page and no more. */
 export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
   const targets = async (context: RequestContext): Promise<readonly string[]> => {
-    const found = await within(parts.endpoints(), (cause) => parts.onProviderFault(context, cause))
+    const found = await withinTimeout(parts.endpoints(), (cause) => {
+      context.cause = cause
+    })
     if (found === undefined) return parts.knownTargets
     return found.logout.kind === 'none' ? [] : [new URL(found.logout.endpoint).origin]
   }
   return async (context, content) => {
     const hasForm = content.actions?.some((action) => 'post' in action) ?? false
     const headers = pageHeaders(hasForm ? await targets(context) : parts.knownTargets)
-    parts.send(context, 200, headers, renderPage(content))
+    parts.reply.send(context, 200, headers, renderPage(content))
   }
 }

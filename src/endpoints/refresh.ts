@@ -1,7 +1,9 @@
 /** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (deploy/docs/guides/programs.md#new-tokens). */
-import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
 import { SingleFlight } from '../core/single-flight.js'
+import { GatewayError } from '../core/errors.js'
+import type { Counter } from '../edge/rate-limit.js'
+import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import type { Now } from '../core/clock.js'
 import type { TokenAnswer, TokenClient } from '../oidc/tokens.js'
@@ -22,14 +24,11 @@ export interface RefreshParts {
   readonly acceptsTokens: boolean
   readonly isSameOrigin: (context: RequestContext) => boolean
   readonly now: Now
-  readonly json: (context: RequestContext, status: number, value: unknown) => void
+  readonly reply: Reply
   /** What fails again and again with one token or session is stopped before the provider is asked. */
-  readonly failures: {
-    check(key: string): Promise<void>
-    count(key: string): Promise<void>
-  }
+  readonly failures: Counter
   /** A session that is renewed on request again and again is stopped, too. */
-  readonly bySession: { take(key: string): Promise<void> }
+  readonly bySession: Counter
   readonly onRefresh: (who: 'client' | 'browser', result: string) => void
 }
 
@@ -38,7 +37,7 @@ const jsonType = /^application\/json(?:\s*;|\s*$)/i
 /** What the body asks for: a refresh token, or undefined for the cookie's renewal. */
 function readBody(context: RequestContext, body: Buffer): string | undefined {
   if (body.length === 0) return undefined
-  if (!jsonType.test(context.headers?.contentType ?? '')) throw new GatewayError('ERR_MEDIA_TYPE')
+  if (!jsonType.test(context.headers.contentType)) throw new GatewayError('ERR_MEDIA_TYPE')
   let value: unknown
   try {
     value = JSON.parse(body.toString('utf8'))
@@ -69,7 +68,7 @@ export function createRefresh(parts: RefreshParts) {
   const forClient = async (context: RequestContext, refreshToken: string): Promise<void> => {
     if (!parts.acceptsTokens) throw new GatewayError('ERR_REFRESH_DISABLED')
     const answer = await exchangeOnce(refreshToken)
-    parts.json(context, 200, {
+    parts.reply.json(context, 200, {
       access_token: answer.accessToken,
       ...(answer.idToken === undefined ? {} : { id_token: answer.idToken }),
       ...(answer.refreshToken === undefined ? {} : { refresh_token: answer.refreshToken }),
@@ -79,7 +78,7 @@ export function createRefresh(parts: RefreshParts) {
   }
 
   const forBrowser = async (context: RequestContext): Promise<void> => {
-    const cookies = readCookies(context.headers?.cookie ?? '', parts.names)
+    const cookies = readCookies(context.headers.cookie, parts.names)
     if (cookies.sessionNames.length === 0) throw new GatewayError('ERR_CREDENTIAL_MISSING')
     if (!parts.isSameOrigin(context)) throw new GatewayError('ERR_CROSS_SITE')
     const since = parts.now()
@@ -89,11 +88,11 @@ export function createRefresh(parts: RefreshParts) {
         context.setCookies = () => parts.sessionCookies.gone(cookies, since)
       throw new GatewayError('ERR_SESSION_ENDED')
     }
-    await parts.bySession.take(`renewal ${found.session.record.id}`)
+    await parts.bySession.hit(`renewal ${found.session.record.id}`)
     const session = found.fresh ? found.session : await parts.sessions.renewNow(found.session)
     context.setCookies = parts.sessionCookies.current(session, cookies)
     const { expiresAt } = session.identity
-    parts.json(context, 200, {
+    parts.reply.json(context, 200, {
       expires_in: Math.max(0, Math.floor((expiresAt - parts.now()) / 1000)),
       expires_at: Math.floor(expiresAt / 1000),
     })
@@ -102,7 +101,7 @@ export function createRefresh(parts: RefreshParts) {
   return async (context: RequestContext, body: Buffer): Promise<void> => {
     const refreshToken = readBody(context, body)
     const who = refreshToken === undefined ? 'browser' : 'client'
-    const key = `${who} ${fingerprint(refreshToken ?? context.headers?.cookie ?? '')}`
+    const key = `${who} ${fingerprint(refreshToken ?? context.headers.cookie)}`
     try {
       await parts.failures.check(key)
       await (refreshToken === undefined ? forBrowser(context) : forClient(context, refreshToken))

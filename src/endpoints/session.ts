@@ -1,5 +1,7 @@
 /** `GET /auth/session`: who am I, and what may I do, for a person and for a program (deploy/docs/reference/endpoints.md). */
 import { GatewayError } from '../core/errors.js'
+import { wantsPage } from '../edge/reply.js'
+import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import type { PageContent } from '../edge/page.js'
 
@@ -7,19 +9,18 @@ import type { PageContent } from '../edge/page.js'
 export interface SessionPageParts {
   readonly base: string
   readonly page: (context: RequestContext, content: PageContent) => Promise<void>
-  readonly json: (context: RequestContext, status: number, value: unknown) => void
-  readonly wantsPage: (context: RequestContext) => boolean
+  readonly reply: Reply
 }
 
 /** Builds the endpoint. */
 export function createSessionPage(parts: SessionPageParts) {
   return (context: RequestContext): Promise<void> => {
     const { identity } = context
-    if (identity?.via === undefined) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    if (identity.via === undefined) throw new GatewayError('ERR_LOGIN_REQUIRED')
     const { principal, via, expiresAt } = identity
     const groups = [...principal.groups]
-    if (!parts.wantsPage(context)) {
-      parts.json(context, 200, {
+    if (!wantsPage(context)) {
+      parts.reply.json(context, 200, {
         user: principal.user,
         email: principal.email ?? null,
         name: principal.name ?? null,

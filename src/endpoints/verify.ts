@@ -1,15 +1,17 @@
-/** `/auth/verify`: another proxy asks whether a request may pass, and in whose name (deploy/forward-auth/README.md). */
+/** `/auth/verify`: a front proxy asks whether a request may pass, and in whose name. */
 import { GatewayError } from '../core/errors.js'
-import { RequestContext } from '../request/context.js'
+import type { Reply } from '../edge/reply.js'
+import type { ProveIdentity } from '../forward/identity-proof.js'
+import { RequestContext, noEndpoint } from '../request/context.js'
 import type { Stage } from '../request/context.js'
-import type { IdentityHeaders } from '../core/identity.js'
 import { belowBase, parseTarget } from '../request/target.js'
+import type { Signer } from '../trac/signature.js'
 
 /** How the front proxy tells of the original request. */
 export type Dialect = 'nginx' | 'traefik' | 'caddy' | 'envoy'
 
 /** What the endpoint needs. */
-export interface ForwardAuthParts {
+export interface VerifyParts {
   /** Undefined: the endpoint does not exist. */
   readonly dialect: Dialect | undefined
   readonly base: string
@@ -17,21 +19,14 @@ export interface ForwardAuthParts {
   readonly proto: 'http' | 'https'
   /** Bytes of the original target. */
   readonly targetLimit: number
-  /** The rules that the original request is judged by, in their order. */
-  readonly steps: readonly Stage[]
-  /** The wire identity for a judged request, and its signature for the upstream of its route. */
-  readonly identityHeadersOf: (original: RequestContext) => IdentityHeaders
-  readonly sign: (original: RequestContext, identityHeaders: IdentityHeaders) => string
+  /** The stages that the original request is judged by, in their order. */
+  readonly stages: readonly Stage[]
+  readonly proveIdentity: ProveIdentity
+  /** Signs for an upstream, by its name. */
+  readonly signerOf: (upstream: string) => Signer | undefined
   /** The cookies that the upstream may see. */
   readonly foreignCookies: (header: string) => string
-  readonly send: (
-    context: RequestContext,
-    status: number,
-    headers: readonly string[],
-    body: string,
-  ) => void
-  /** Sends a navigation to sign in, answers with a page or in JSON, as for a forwarded request. */
-  readonly refuse: (context: RequestContext, error: GatewayError) => void
+  readonly reply: Reply
 }
 
 /** Where Envoy's `path_prefix` puts the original target. */
@@ -63,12 +58,12 @@ function single(value: string): string {
 }
 
 /** Builds the endpoint; whoever is not a trusted proxy finds nothing there. */
-export function createForwardAuth(parts: ForwardAuthParts) {
+export function createVerify(parts: VerifyParts) {
   const prefix = parts.base + verifyPath
+  const { reply } = parts
 
   const readOriginal = (context: RequestContext): Original => {
     const { headers, target } = context
-    if (headers === undefined || target === undefined) throw new GatewayError('ERR_ROUTE_DENIED')
     const inPath = target.path.length > prefix.length
     if (parts.dialect === 'envoy') {
       if (!inPath) throw new GatewayError('ERR_ROUTE_DENIED')
@@ -82,75 +77,75 @@ export function createForwardAuth(parts: ForwardAuthParts) {
     return { method: single(headers.forwardedMethod), target: headers.forwardedUri }
   }
 
+  /** The context of the original request. */
   const restore = (context: RequestContext): RequestContext => {
-    const { method, target: raw } = readOriginal(context)
-    const target = parseTarget(raw, parts.targetLimit)
+    const { method, target: rawTarget } = readOriginal(context)
+    const target = parseTarget(rawTarget, parts.targetLimit)
     if ('code' in target) throw new GatewayError('ERR_ROUTE_DENIED', { cause: target.code })
-    const original = new RequestContext(
-      context.request,
-      context.response,
-      context.startedAt,
-      raw,
-      target,
-      method,
-    )
     const path = belowBase(target.path, parts.base)
     if (path === undefined) throw new GatewayError('ERR_ROUTE_DENIED')
     // Proxies keep `Connection` to themselves: `Upgrade` alone tells of a handshake, and there is no tunnel here.
-    const handshake = context.headers?.upgrade.toLowerCase() === 'websocket'
-    const { socket } = context.request
-    Object.assign(original, {
+    const isHandshake = context.headers.upgrade.toLowerCase() === 'websocket'
+    return new RequestContext({
+      request: context.request,
+      response: context.response,
+      method,
+      startedAt: context.startedAt,
+      rawTarget,
+      headers: context.headers,
+      headersFault: undefined,
+      target,
+      targetFault: undefined,
       id: context.id,
       traceparent: context.traceparent,
-      headers: context.headers,
       address: context.address,
       secure: context.secure,
       trusted: true,
-      tunnel: handshake ? { socket, head: Buffer.alloc(0) } : undefined,
       path,
+      upgradeSocket: isHandshake ? context.request.socket : undefined,
+      endpoint: noEndpoint,
+      identity: context.identity,
     })
-    return original
   }
 
   /** Whether the front proxy hands a refusal to the client as it is; Envoy does, and its query is the original's. */
   const isDirect = (context: RequestContext): boolean =>
     parts.dialect === 'envoy' ||
-    new URLSearchParams(context.target?.query ?? '').get('login') === 'redirect'
+    new URLSearchParams(context.target.query).get('login') === 'redirect'
 
   const refuse = (context: RequestContext, original: RequestContext, error: GatewayError): void => {
-    const { headers } = original
     const direct = isDirect(context)
     // Redirects and pages are for browsers; a front proxy that makes its own wants the code.
-    if (headers !== undefined && !direct)
-      original.headers = { ...headers, accept: '', fetchMode: '' }
-    parts.refuse(original, toVerdict(error, direct))
+    reply.refuse(original, toVerdict(error, direct), direct ? 'asker' : 'program')
     context.code = error.code
     context.cause = original.cause
   }
 
   const allow = (original: RequestContext): void => {
-    const identityHeaders = parts.identityHeadersOf(original)
+    const { route, method } = original
+    const hasNoBody = method === 'GET' || method === 'HEAD'
+    const sign = parts.signerOf(route.upstream)
+    const proof = parts.proveIdentity(original, sign, hasNoBody ? 0 : route.bodyLimit)
+    const { user, perms, email, name } = proof.identityHeaders
     const headers = [
-      ...['X-Trac-User', identityHeaders.user, 'X-Trac-Perms', identityHeaders.perms],
-      ...['X-Trac-Email', identityHeaders.email, 'X-Trac-Name', identityHeaders.name],
-      ...['X-Trac-Signature', parts.sign(original, identityHeaders)],
+      ...['X-Trac-User', user, 'X-Trac-Perms', perms],
+      ...['X-Trac-Email', email, 'X-Trac-Name', name],
+      ...['X-Trac-Signature', proof.signature],
       // Some proxies replace a header but cannot edit it: these are the cookies without ours.
-      ...['Cookie', parts.foreignCookies(original.headers?.cookie ?? '')],
+      ...['Cookie', parts.foreignCookies(original.headers.cookie)],
     ]
     if (numbersCookies.has(parts.dialect)) {
       original.setCookies.forEach((cookie, i) => headers.push(`X-Set-Cookie-${i + 1}`, cookie))
     }
-    parts.send(original, 200, headers, '')
+    reply.send(original, 200, headers, '')
   }
 
   return async (context: RequestContext): Promise<void> => {
-    if (parts.dialect === undefined || !context.trusted) {
-      throw new GatewayError('ERR_ROUTE_UNKNOWN')
-    }
+    if (parts.dialect === undefined || !context.trusted) throw new GatewayError('ERR_ROUTE_UNKNOWN')
     let original = context
     try {
       original = restore(context)
-      for (const step of parts.steps) await step(original)
+      for (const stage of parts.stages) await stage(original)
       allow(original)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error

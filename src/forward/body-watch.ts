@@ -13,6 +13,11 @@ export interface BodyLimits {
 const grace: Milliseconds = 30_000
 const tick: Milliseconds = 1000
 
+/** Seconds that a body of so many bytes may take to arrive, at the slowest rate allowed. */
+export function maxBodySeconds(bytes: number, minimumRate: number): number {
+  return grace / 1000 + Math.ceil(bytes / minimumRate)
+}
+
 /** The state of one body, judged at every tick; pure, so that a test can drive the clock. */
 export function createBodyMeter(limits: BodyLimits, now: Now) {
   const startedAt = now()

@@ -1,51 +1,40 @@
-/** Step 14: one request goes to its upstream and the answer comes back; nothing is decided here any more. */
+/** Sends one request to its upstream and its answer back; nothing is decided here any more. */
 import type { Readable } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
-import type { RequestContext } from '../request/context.js'
 import type { Milliseconds, Now } from '../core/clock.js'
-import type { IdentityHeaders } from '../core/identity.js'
-import type { UpstreamAddress } from '../core/upstream-address.js'
+import type { RequestContext } from '../request/context.js'
+import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
 import type { BodyLimits } from './body-watch.js'
-import type { Signer } from '../trac/signature.js'
-import type { Connection, Connections } from './connections.js'
+import type { Connection } from './connections.js'
+import type { ProveIdentity } from './identity-proof.js'
 import { Relay } from './relay.js'
+import type { RelayEvents } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
-import type { UpstreamHeaderRules } from './request-headers.js'
-import { createTunnel } from './tunnel.js'
 import { clientHeaders } from './response-headers.js'
 import type { ResponseRules } from './response-headers.js'
 import type { createSpool } from './spool.js'
-
-/** An upstream with everything that was made for it at start. */
-export interface Upstream {
-  readonly name: string
-  /** Trac's servers want a type for every body, even an empty one (deploy/docs/trac.md#headers-and-bodies); Trac names one for all it serves. */
-  readonly isTrac: boolean
-  readonly address: UpstreamAddress
-  readonly connections: Connections
-  readonly headerRules: UpstreamHeaderRules
-  readonly sign: Signer | undefined
-  readonly timeouts: { readonly firstByte: Milliseconds; readonly idle: Milliseconds }
-}
+import { createTunnel } from './tunnel.js'
+import type { Tunnel } from './tunnel.js'
+import type { Upstream } from './upstream.js'
 
 /** What forwarding needs besides the upstreams. */
 export interface ForwardParts {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly spool: ReturnType<typeof createSpool>
-  readonly anonymousHeaders: IdentityHeaders
+  readonly proveIdentity: ProveIdentity
   readonly responseRules: ResponseRules
   readonly bodyLimits: BodyLimits
   readonly now: Now
   readonly isAlive: (context: RequestContext) => boolean
   readonly onTunnel: (change: 1 | -1) => void
   readonly refuse: (context: RequestContext, error: unknown) => void
-  readonly onAnswer: (upstream: string, context: RequestContext, milliseconds: number) => void
+  readonly onAnswer: (upstream: string, context: RequestContext, milliseconds: Milliseconds) => void
   readonly onError: (upstream: string, error: GatewayError) => void
 }
 
 /** The body as it goes upstream. */
-interface Outgoing {
+interface OutgoingBody {
   readonly body: Buffer | Readable | null
   /** Bytes; undefined for a request without a body. */
   readonly length: number | undefined
@@ -53,10 +42,11 @@ interface Outgoing {
 }
 
 const nothing = () => undefined
-const noBody: Outgoing = { body: null, length: undefined, release: nothing }
+const noBody: OutgoingBody = { body: null, length: undefined, release: nothing }
+const emptyBody: OutgoingBody = { ...noBody, length: 0 }
 
 /** Methods that carry no body here: whatever came with them stays on this side. */
-function hasNoBody(method: string): boolean {
+function isBodiless(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
@@ -68,128 +58,61 @@ function dropEmptyType(list: string[]): void {
 
 /** Whether bytes of the request are still to come: the next request can't be told from them. */
 function hasUnreadBody({ request, headers }: RequestContext): boolean {
-  return !request.complete && (headers?.chunked === true || (headers?.contentLength ?? 0) > 0)
+  return !request.complete && hasBody(headers)
 }
 
-/** Builds the handler. */
-export function createForward(parts: ForwardParts) {
-  const { now } = parts
+/** Forwards the requests of one gateway. */
+export class Forward {
+  readonly #parts: ForwardParts
+  readonly #tunnel: Tunnel
 
-  const fail = (context: RequestContext, upstream: Upstream, fault: GatewayError): void => {
-    // A client that leaves in the middle of its body looks like an upstream's fault from here.
-    const { request, response } = context
-    const left = (request.destroyed && !request.complete) || response.destroyed
-    const error = left ? new GatewayError('ERR_CLIENT_GONE', { cause: fault }) : fault
-    context.code = error.code
-    context.cause = error.details.cause
-    if (error.status >= 500) parts.onError(upstream.name, error)
-    if (context.response.headersSent) {
-      // A truncated answer must not look complete.
-      context.response.destroy()
-    } else {
-      parts.refuse(context, error)
-    }
-  }
-
-  const headersFor = (
-    context: RequestContext,
-    upstream: Upstream,
-    outgoing: Outgoing,
-  ): string[] => {
-    const { route, target, identity } = context
-    const anonymous = route?.access === 'public' || identity === undefined || context.preflight
-    const identityHeaders = anonymous ? parts.anonymousHeaders : identity.principal.identityHeaders
-    const length = outgoing.length ?? 0
-    // As long as the slowest allowed client may take to send it.
-    const bodySeconds = length === 0 ? 0 : 30 + Math.ceil(length / parts.bodyLimits.minimumRate)
-    const signed = {
-      method: context.method,
-      host: upstream.headerRules.host,
-      path: target?.path ?? '',
-      query: target?.query ?? '',
-    }
-    const signature =
-      upstream.sign?.(signed, identityHeaders, Math.floor(now() / 1000), bodySeconds) ?? ''
-    const list = upstreamHeaders(context, upstream.headerRules, identityHeaders, signature)
-    if (outgoing.length !== undefined) {
-      list.push('Content-Length', String(outgoing.length))
-      if (upstream.isTrac && context.headers?.contentType === '') {
-        dropEmptyType(list)
-        const type = outgoing.length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
-        list.push('Content-Type', `application/${type}`)
-      }
-    }
-    return list
-  }
-
-  const answerHeaders = (
-    context: RequestContext,
-    upstream: Upstream,
-    raw: readonly Buffer[],
-  ): string[] =>
-    clientHeaders(raw, parts.responseRules, {
-      requestId: context.id,
-      personal: context.identity?.via !== undefined && context.route?.access !== 'public',
-      byCookie: context.identity?.via === 'session',
-      declaresTypes: upstream.isTrac,
-      setCookies: context.setCookies,
+  constructor(parts: ForwardParts) {
+    this.#parts = parts
+    this.#tunnel = createTunnel({
+      headersFor: (context, upstream) => this.#headersFor(context, upstream, noBody),
+      clientHeaders: (context, upstream, raw) => this.#answerHeaders(context, upstream, raw),
+      isAlive: parts.isAlive,
+      fail: (context, upstream, error) => this.fail(context, upstream, error),
+      onOpen: parts.onTunnel,
     })
+  }
 
-  const tunnel = createTunnel({
-    headersFor: (context, upstream) => headersFor(context, upstream, noBody),
-    clientHeaders: answerHeaders,
-    isAlive: parts.isAlive,
-    fail,
-    onOpen: parts.onTunnel,
-  })
+  /** Forwards one request that has passed every stage. */
+  handle(context: RequestContext): void {
+    const upstream = this.#parts.upstreams.get(context.route.upstream)
+    if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
+    // The client left while its credential was looked at: nobody would be told any more.
+    if (context.response.destroyed) return
+    const { method, headers, upgradeSocket } = context
+    if (upgradeSocket !== undefined) this.#tunnel(context, upgradeSocket, upstream)
+    else if (isBodiless(method)) this.dispatch(context, upstream, noBody, method === 'GET')
+    else if (hasBody(headers)) this.#sendBody(context, upstream)
+    else this.dispatch(context, upstream, emptyBody, false)
+  }
 
   /**
    * Sends it once. Only a GET without a body may share a connection (`reusable`); one whose kept connection had
    * quietly ended is sent once more, on a fresh one.
    */
-  const dispatch = (
+  dispatch(
     context: RequestContext,
     upstream: Upstream,
-    outgoing: Outgoing,
+    outgoing: OutgoingBody,
     reusable: boolean,
-  ): void => {
+  ): void {
     const { method, response, route, target } = context
     const connection = upstream.connections.take(reusable)
-    const startedAt = performance.now()
-    const relay = new Relay(response, connection, method === 'HEAD', {
-      headers(_status, raw) {
-        parts.onAnswer(upstream.name, context, performance.now() - startedAt)
-        const headers = answerHeaders(context, upstream, raw)
-        if (hasUnreadBody(context)) headers.push('Connection', 'close')
-        return headers
-      },
-      done(used: Connection) {
-        response.off('close', gone)
-        outgoing.release()
-        upstream.connections.release(used)
-      },
-      failed(used: Connection, error, started, untouched) {
-        response.off('close', gone)
-        upstream.connections.discard(used)
-        if (reusable && untouched && !started && error.status === 502) {
-          dispatch(context, upstream, outgoing, false)
-          return
-        }
-        outgoing.release()
-        fail(context, upstream, error)
-      },
-    })
-    const gone = (): void => relay.abort(new GatewayError('ERR_CLIENT_GONE'))
-    response.once('close', gone)
-    context.breakOff = (error) => relay.abort(error)
+    const attempt = new Attempt(this, context, upstream, outgoing, reusable)
+    const relay = new Relay(response, connection, method === 'HEAD', attempt)
+    attempt.begin(relay)
     connection.client.dispatch(
       {
-        path: target?.sent ?? '/',
+        path: target.sent,
         method,
-        headers: headersFor(context, upstream, outgoing),
+        headers: this.#headersFor(context, upstream, outgoing),
         body: outgoing.body,
-        headersTimeout: route?.timeouts.firstByte ?? upstream.timeouts.firstByte,
-        bodyTimeout: route?.timeouts.idle ?? upstream.timeouts.idle,
+        headersTimeout: route.timeouts.firstByte ?? upstream.timeouts.firstByte,
+        bodyTimeout: route.timeouts.idle ?? upstream.timeouts.idle,
         // Never `false`: it would keep a connection that undici itself knows to be unsafe.
         ...(reusable ? {} : { reset: true }),
       },
@@ -197,52 +120,147 @@ export function createForward(parts: ForwardParts) {
     )
   }
 
-  const collect = async (context: RequestContext): Promise<Outgoing> => {
-    const { request, route, identity } = context
-    const owner = identity?.principal.user || context.address
-    const limit = route?.bodyLimit ?? 0
-    const { length, body, release } = await parts.spool(request, owner, limit)
-    return { length, body: length === 0 ? null : body, release }
+  /** Tells the client of a fault, and the log and metrics of an upstream's. */
+  fail(context: RequestContext, upstream: Upstream, fault: GatewayError): void {
+    // A client that leaves in the middle of its body looks like an upstream's fault from here.
+    const { request, response } = context
+    const left = (request.destroyed && !request.complete) || response.destroyed
+    const error = left ? new GatewayError('ERR_CLIENT_GONE', { cause: fault }) : fault
+    context.code = error.code
+    context.cause = error.details.cause
+    if (error.status >= 500) this.#parts.onError(upstream.name, error)
+    // A truncated answer must not look complete.
+    if (response.headersSent) response.destroy()
+    else this.#parts.refuse(context, error)
   }
 
-  /** Reads or streams the body, watched for slowness. */
-  const sendBody = (context: RequestContext, upstream: Upstream, chunked: boolean): void => {
+  /** The head of the upstream's answer as the client gets it. */
+  answerHead(
+    context: RequestContext,
+    upstream: Upstream,
+    raw: readonly Buffer[],
+    milliseconds: Milliseconds,
+  ): string[] {
+    this.#parts.onAnswer(upstream.name, context, milliseconds)
+    const headers = this.#answerHeaders(context, upstream, raw)
+    if (hasUnreadBody(context)) headers.push('Connection', 'close')
+    return headers
+  }
+
+  #headersFor(context: RequestContext, upstream: Upstream, outgoing: OutgoingBody): string[] {
+    const { length } = outgoing
+    const proof = this.#parts.proveIdentity(context, upstream.sign, length ?? 0)
+    const list = upstreamHeaders(context, upstream.headerRules, proof)
+    if (length === undefined) return list
+    list.push('Content-Length', String(length))
+    if (upstream.isTrac && context.headers.contentType === '') {
+      dropEmptyType(list)
+      const type = length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
+      list.push('Content-Type', `application/${type}`)
+    }
+    return list
+  }
+
+  #answerHeaders(context: RequestContext, upstream: Upstream, raw: readonly Buffer[]): string[] {
+    const { identity, route } = context
+    return clientHeaders(raw, this.#parts.responseRules, {
+      requestId: context.id,
+      personal: identity.via !== undefined && route.access !== 'public',
+      byCookie: identity.via === 'session',
+      declaresTypes: upstream.isTrac,
+      setCookies: context.setCookies,
+    })
+  }
+
+  /** Streams the body, or collects it first if its length is not known; watched for slowness. */
+  #sendBody(context: RequestContext, upstream: Upstream): void {
     const { request, response, headers } = context
-    if (headers?.expectContinue === true) response.writeContinue()
+    const { bodyLimits, now } = this.#parts
+    if (headers.expectContinue) response.writeContinue()
     const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
-    const stop = watchBody(request, parts.bodyLimits, now, () => {
-      if (context.breakOff !== undefined) context.breakOff(tooSlow)
+    const stop = watchBody(request, bodyLimits, now, () => {
+      if (context.relay !== undefined) context.relay.abort(tooSlow)
       // Its connection ends with the answer, and with it the collecting.
-      else parts.refuse(context, tooSlow)
+      else this.#parts.refuse(context, tooSlow)
     })
     response.once('close', stop)
-    if (!chunked) {
-      const length = headers?.contentLength ?? 0
-      dispatch(context, upstream, { body: request, length, release: nothing }, false)
+    if (headers.chunked) {
+      void this.#collectAndSend(context, upstream)
       return
     }
-    const isOver = () => response.headersSent || response.destroyed
-    collect(context)
-      .then((outgoing) => {
-        // Nobody would be told any more that the client left.
-        if (isOver()) outgoing.release()
-        else dispatch(context, upstream, outgoing, false)
-      })
-      .catch((error: unknown) => {
-        if (!isOver()) parts.refuse(context, error)
-      })
+    const outgoing = { body: request, length: headers.contentLength, release: nothing }
+    this.dispatch(context, upstream, outgoing, false)
   }
 
-  return (context: RequestContext): void => {
-    const upstream = parts.upstreams.get(context.route?.upstream ?? '')
-    if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
-    const { method, headers, response } = context
-    // The client left while its credential was looked at: nobody would be told any more.
-    if (response.destroyed) return
-    const chunked = headers?.chunked === true
-    if (context.tunnel !== undefined) tunnel(context, upstream)
-    else if (hasNoBody(method)) dispatch(context, upstream, noBody, method === 'GET')
-    else if (chunked || (headers?.contentLength ?? 0) > 0) sendBody(context, upstream, chunked)
-    else dispatch(context, upstream, { ...noBody, length: 0 }, false)
+  async #collectAndSend(context: RequestContext, upstream: Upstream): Promise<void> {
+    const { request, response, route, identity, address } = context
+    const owner = identity.principal.user || address
+    const isOver = () => response.headersSent || response.destroyed
+    try {
+      const { length, body, release } = await this.#parts.spool(request, owner, route.bodyLimit)
+      // Nobody would be told any more that the client left.
+      if (isOver()) release()
+      else {
+        const outgoing = { length, body: length === 0 ? null : body, release }
+        this.dispatch(context, upstream, outgoing, false)
+      }
+    } catch (error) {
+      if (!isOver()) this.#parts.refuse(context, error)
+    }
+  }
+}
+
+/** One sending of a request: what its relay tells. */
+class Attempt implements RelayEvents {
+  readonly #forward: Forward
+  readonly #context: RequestContext
+  readonly #upstream: Upstream
+  readonly #outgoing: OutgoingBody
+  readonly #reusable: boolean
+  readonly #startedAt = performance.now()
+  #relay: Relay | undefined
+
+  constructor(
+    forward: Forward,
+    context: RequestContext,
+    upstream: Upstream,
+    outgoing: OutgoingBody,
+    reusable: boolean,
+  ) {
+    this.#forward = forward
+    this.#context = context
+    this.#upstream = upstream
+    this.#outgoing = outgoing
+    this.#reusable = reusable
+  }
+
+  begin(relay: Relay): void {
+    this.#relay = relay
+    this.#context.relay = relay
+    this.#context.response.once('close', this.#gone)
+  }
+
+  readonly #gone = (): void => this.#relay?.abort(new GatewayError('ERR_CLIENT_GONE'))
+
+  headers(_status: number, raw: readonly Buffer[]): string[] {
+    const milliseconds = performance.now() - this.#startedAt
+    return this.#forward.answerHead(this.#context, this.#upstream, raw, milliseconds)
+  }
+
+  done(used: Connection): void {
+    this.#context.response.off('close', this.#gone)
+    this.#outgoing.release()
+    this.#upstream.connections.release(used)
+  }
+
+  failed(used: Connection, error: GatewayError, started: boolean, untouched: boolean): void {
+    this.#context.response.off('close', this.#gone)
+    this.#upstream.connections.discard(used)
+    if (this.#reusable && untouched && !started && error.status === 502) {
+      this.#forward.dispatch(this.#context, this.#upstream, this.#outgoing, false)
+      return
+    }
+    this.#outgoing.release()
+    this.#forward.fail(this.#context, this.#upstream, error)
   }
 }

@@ -1,6 +1,6 @@
 /** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
 import type { RequestContext } from '../request/context.js'
-import type { IdentityHeaders } from '../core/identity.js'
+import type { IdentityProof } from './identity-proof.js'
 
 /**
  * Dropped, whatever they hold. Each group says what goes wrong if one is kept.
@@ -82,29 +82,27 @@ function connectionNames(raw: readonly string[]): ReadonlySet<string> | undefine
 /**
  * Builds the flat list for an upstream: the client's headers less the dropped ones, then ours.
  * Nothing a client sends can come after or beside what is set here.
- * @param signature `X-Trac-Signature`, empty text for an upstream without keys
  */
 export function upstreamHeaders(
   context: RequestContext,
   headerRules: UpstreamHeaderRules,
-  identityHeaders: IdentityHeaders,
-  signature: string,
+  { identityHeaders, signature }: IdentityProof,
 ): string[] {
   const raw = context.request.rawHeaders
   const named = connectionNames(raw)
   const list: string[] = ['Host', headerRules.host]
   // The type of a body that is not sent on: Trac's RPC would wait for it, whatever the method.
   const bodiless = context.method === 'GET' || context.method === 'HEAD'
-  const typed = bodiless && context.headers?.contentType !== ''
+  const typed = bodiless && context.headers.contentType !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue
     if (typed && name.toLowerCase() === 'content-type') continue
     list.push(name, raw[i + 1]!)
   }
-  const cookie = headerRules.foreignCookies(context.headers?.cookie ?? '')
+  const cookie = headerRules.foreignCookies(context.headers.cookie)
   if (cookie !== '') list.push('Cookie', cookie)
-  const accessToken = headerRules.forwardAccessToken ? context.identity?.accessToken : undefined
+  const accessToken = headerRules.forwardAccessToken ? context.identity.accessToken : undefined
   if (accessToken !== undefined) list.push('Authorization', `Bearer ${accessToken}`)
   list.push(
     'X-Forwarded-For',

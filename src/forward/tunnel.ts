@@ -1,4 +1,4 @@
-/** A WebSocket's way: the upstream is dialled before 101 is answered, and the tunnel ends with the session (deploy/docs/requests.md#forwarding). */
+/** WebSocket tunnels: the upstream is dialled before 101 is answered, and the tunnel ends with the session. */
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
@@ -7,7 +7,7 @@ import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
-import type { Upstream } from './forward.js'
+import type { Upstream } from './upstream.js'
 
 /** What a tunnel needs. */
 export interface TunnelParts {
@@ -61,17 +61,21 @@ function join(client: Duplex, upstream: Duplex, isAlive: () => boolean, onEnd: (
   upstream.pipe(client)
 }
 
-/** Builds the handler of upgrade requests that have passed the policy. */
-export function createTunnel(parts: TunnelParts) {
+/** Handles an upgrade request that has passed the policy. */
+export type Tunnel = (context: RequestContext, client: Duplex, upstream: Upstream) => void
+
+/** Builds the handler. */
+export function createTunnel(parts: TunnelParts): Tunnel {
   const accept = (
     context: RequestContext,
+    client: Duplex,
     upstream: Upstream,
     answer: IncomingMessage,
     upstreamSocket: Duplex,
     head: Buffer,
   ): void => {
-    const { tunnel, response } = context
-    if (tunnel === undefined || tunnel.socket.destroyed) {
+    const { response } = context
+    if (client.destroyed) {
       upstreamSocket.destroy()
       return
     }
@@ -80,11 +84,11 @@ export function createTunnel(parts: TunnelParts) {
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
     context.upgraded = true
     response.detachSocket(context.request.socket)
-    tunnel.socket.write(`${text}\r\n`, 'latin1')
-    if (head.length > 0) tunnel.socket.write(head)
+    client.write(`${text}\r\n`, 'latin1')
+    if (head.length > 0) client.write(head)
     parts.onOpen(1)
     join(
-      tunnel.socket,
+      client,
       upstreamSocket,
       () => parts.isAlive(context),
       () => {
@@ -105,14 +109,14 @@ export function createTunnel(parts: TunnelParts) {
     })
   }
 
-  return (context: RequestContext, upstream: Upstream): void => {
+  return (context, client, upstream) => {
     const { request, at } = target(upstream.address)
     const fault = (cause: unknown): void =>
       parts.fail(context, upstream, new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause }))
     const dialled = request({
       ...at,
       method: 'GET',
-      path: context.target?.sent ?? '/',
+      path: context.target.sent,
       headers: [
         ...parts.headersFor(context, upstream),
         ...['Connection', 'Upgrade', 'Upgrade', 'websocket'],
@@ -133,7 +137,7 @@ export function createTunnel(parts: TunnelParts) {
       dialled.off('error', fault)
       context.response.off('close', gone)
       socket.setTimeout(0)
-      accept(context, upstream, answer, socket, head)
+      accept(context, client, upstream, answer, socket, head)
     })
     dialled.end()
   }

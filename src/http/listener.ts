@@ -12,13 +12,6 @@ import { inOrder, isAnswering } from './pipelining.js'
 import type { RequestHandler } from './pipelining.js'
 import type { Milliseconds, Timers } from '../core/clock.js'
 
-/** Where the socket of a WebSocket handshake waits for its verdict. */
-export const kTunnel = Symbol('tunnel')
-/** A request that may carry such a socket. */
-export type Upgrading = IncomingMessage & {
-  [kTunnel]?: { readonly socket: Duplex; readonly head: Buffer }
-}
-
 /** The public listener. */
 export interface Listener {
   readonly server: Server
@@ -124,7 +117,7 @@ function createServer(config: Config): Server {
  * Hands an upgrade request on like any other: what answers it is an ordinary answer, after which the connection ends,
  * or the tunnel that takes the socket over. Node has stopped parsing here, so a body could not be told from a tunnel.
  */
-function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, head: Buffer): void {
+function handUpgrade(hand: RequestHandler, request: IncomingMessage, socket: Duplex): void {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(request.socket)
@@ -138,15 +131,16 @@ function handUpgrade(hand: RequestHandler, request: Upgrading, socket: Duplex, h
     endSoon(socket, bare('400 Bad Request'))
     return
   }
-  if (headers.upgrade?.toLowerCase() === 'websocket') request[kTunnel] = { socket, head }
-  hand(request, response)
+  const isWebSocket = headers.upgrade?.toLowerCase() === 'websocket'
+  hand(request, response, isWebSocket ? socket : undefined)
 }
 
 /** Creates the listener; until {@link Listener.handTo} it serves nobody. */
 export function createListener(config: Config, timers: Timers): Listener {
   const server = createServer(config)
   let handler: RequestHandler = (_request, response) => response.destroy()
-  const hand: RequestHandler = (request, response) => handler(request, response)
+  const hand: RequestHandler = (request, response, upgradeSocket) =>
+    handler(request, response, upgradeSocket)
   const { keepAlive, headers } = config.server.timeouts
   // Node's own limits, of which each is looked at in its turn, come first.
   const letGo = watchIdleConnections(server, keepAlive + headers + 3 * lookEvery, timers)
@@ -163,12 +157,12 @@ export function createListener(config: Config, timers: Timers): Listener {
   // Another expectation is refused like any other header.
   server.on('checkExpectation', queue)
   const upgraded = new Set<Duplex>()
-  server.on('upgrade', (request: Upgrading, socket: Socket, head: Buffer) => {
+  server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     if (!takeOver(socket)) return
     letGo(socket)
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
-    handUpgrade(hand, request, socket, head)
+    handUpgrade(hand, request, socket)
   })
   server.on('clientError', answerParserError)
   server.on('connect', (_request: IncomingMessage, socket: Socket) => {

@@ -2,8 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/** Takes one request. */
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
+/** Handles one request; `upgradeSocket` is that of a WebSocket handshake. */
+export type RequestHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  upgradeSocket?: Duplex,
+) => void
 
 /** Requests that one connection may send ahead; browsers send none, the boldest package managers ten. */
 const maxWaiting = 100

@@ -3,7 +3,7 @@ import { BlockList, isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { plainAddress } from '../core/network.js'
 import type { TrustedPeer } from '../core/network.js'
-import type { RequestHeaders } from './context.js'
+import type { RequestHeaders } from './headers.js'
 
 /** What is known of the client. */
 export interface Client {

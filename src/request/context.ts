@@ -1,109 +1,125 @@
-/** What the stages of a request's way have learnt about it so far: each adds a fact, the next ones read it. */
+/** The request context: what is known of one request. It is complete when the first stage runs; stages add to it. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode, GatewayError } from '../core/errors.js'
 import type { Identity } from '../core/identity.js'
+import type { RequestHeaders } from './headers.js'
 import type { Route } from './route.js'
-import type { BadTarget, Target } from './target.js'
-
-/** The headers that stages ask for, read from the wire in one pass; empty text if absent. */
-export interface RequestHeaders {
-  host: string
-  authorization: string
-  /** All `Cookie` fields, joined as RFC 6265bis allows. */
-  cookie: string
-  origin: string
-  referer: string
-  accept: string
-  fetchSite: string
-  fetchMode: string
-  requestedWith: boolean
-  contentType: string
-  /** Bytes; -1 if the header is absent. */
-  contentLength: number
-  chunked: boolean
-  expectContinue: boolean
-  upgrade: string
-  preflightMethod: string
-  requestId: string
-  traceparent: string
-  forwarded: string
-  forwardedFor: string
-  forwardedProto: string
-  forwardedHost: string
-  forwardedMethod: string
-  forwardedUri: string
-}
+import { noRoute } from './route.js'
+import type { Target } from './target.js'
 
 /** How a credential was looked up, for the authentication histogram. */
 export type CacheUse = 'hit' | 'miss' | 'none'
 
-/** Set-Cookie values, or what makes them when the head of the answer is written: a slow answer must not bring back an older session. */
+/**
+ * Set-Cookie values, or what makes them when the head of the answer is written: a slow answer must not bring back an
+ * older session.
+ */
 export type SetCookies = readonly string[] | (() => readonly string[])
 
-/** One request and everything known of it. */
-export class RequestContext {
+/** Something under way for a request that can be ended early. */
+export interface Abortable {
+  abort(reason: GatewayError): void
+}
+
+/** What was read off the wire before any stage ran. */
+export interface ReceivedRequest {
   readonly request: IncomingMessage
+  readonly response: ServerResponse
   /** The method that is judged and sent on. */
   readonly method: string
-  readonly response: ServerResponse
-  /** The socket of a request that asks for an upgrade, and what came after its headers. */
-  tunnel: { readonly socket: Duplex; readonly head: Buffer } | undefined = undefined
-  /** Whether 101 was answered on that socket. */
-  upgraded = false
-  /** `performance.now()` when the request's headers had arrived. */
+  /** `performance.now()` when the headers had arrived. */
   readonly startedAt: number
-  /** As it stood on the wire: `request.url` is rewritten for the router. */
+  /** The target as it stood on the wire; `request.url` is rewritten for the router. */
   readonly rawTarget: string
-  readonly target: Target | undefined
-  /** Why there is no target. */
-  readonly targetFault: ErrorCode | undefined
-  headers: RequestHeaders | undefined
-  id = ''
-  traceparent = ''
+  /** With a `headersFault` all headers count as absent. */
+  readonly headers: RequestHeaders
+  /** Why the headers are refused; where its message ends is not known then. */
+  readonly headersFault: GatewayError | undefined
+  /** Canonical. With a `targetFault` it is {@link noTarget}. */
+  readonly target: Target
+  readonly targetFault: GatewayError | undefined
+  readonly id: string
+  readonly traceparent: string
   /** The client's address behind trusted proxies. */
-  address = ''
+  readonly address: string
   /** Whether the client reached us, or a trusted proxy, over HTTPS. */
-  secure = false
+  readonly secure: boolean
   /** Whether the peer is one of `server.trustedProxies`. */
-  trusted = false
-  /** The decoded path below the base path. */
-  path = ''
-  /** The row that judges it; its name is the metric's label. */
-  route: Route | undefined
-  /** The label of own endpoints and of requests that matched nothing. */
-  routeName = 'none'
-  identity: Identity | undefined
+  readonly trusted: boolean
+  /** The decoded path below the base path; undefined outside it. */
+  readonly path: string | undefined
+  /** The socket of a WebSocket handshake, which waits for its verdict. */
+  readonly upgradeSocket: Duplex | undefined
+  /** The own endpoint at this path; `noEndpoint` for what is forwarded. */
+  readonly endpoint: Endpoint
+  /** Who it is from until a credential is found. */
+  readonly identity: Identity
+}
+
+/** One request and everything that is known of it. */
+export class RequestContext {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly method: string
+  readonly startedAt: number
+  readonly rawTarget: string
+  readonly headers: RequestHeaders
+  readonly headersFault: GatewayError | undefined
+  readonly target: Target
+  readonly targetFault: GatewayError | undefined
+  readonly id: string
+  readonly traceparent: string
+  readonly address: string
+  readonly secure: boolean
+  readonly trusted: boolean
+  /** As {@link ReceivedRequest.path}; the empty text outside the base path, which `isBelowBase` tells apart. */
+  readonly path: string
+  readonly isBelowBase: boolean
+  readonly upgradeSocket: Duplex | undefined
+  readonly endpoint: Endpoint
+  /** Whether 101 was answered on `upgradeSocket`. */
+  upgraded = false
+  /** The row that judges it; `noRoute` lets nobody pass. */
+  route: Route = noRoute
+  /** The label of logs and metrics: the route's name, or the own endpoint's. */
+  routeName = noRoute.name
+  identity: Identity
   /** Whether the request is a CORS preflight that is judged as another method. */
   preflight = false
-  #setCookies: SetCookies = []
-  /** What the answer that leads to sign-in should carry besides: a session that can't be renewed goes there. */
-  leaveCookies: readonly string[] = []
+  /** Cookies that only the answer which leads to sign-in carries. */
+  signInCookies: readonly string[] = []
   cache: CacheUse = 'none'
   /** The code of the refusal or fault that answered, for log and metrics. */
   code: ErrorCode | undefined
   /** What shadow mode let pass. */
   shadowed: ErrorCode | undefined
   cause: unknown = undefined
-  /** Breaks off the exchange with the upstream, once there is one. */
-  breakOff: ((error: GatewayError) => void) | undefined = undefined
+  /** The relay to the upstream, once there is one. Kept as the object itself: a closure here costs a sixth of all CPU. */
+  relay: Abortable | undefined = undefined
   upstreamMilliseconds: number | undefined = undefined
+  #setCookies: SetCookies = []
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    startedAt: number,
-    rawTarget: string,
-    target: Target | BadTarget,
-    method = request.method ?? '',
-  ) {
-    this.request = request
-    this.method = method
-    this.response = response
-    this.startedAt = startedAt
-    this.rawTarget = rawTarget
-    this.target = 'code' in target ? undefined : target
-    this.targetFault = 'code' in target ? target.code : undefined
+  constructor(received: ReceivedRequest) {
+    this.request = received.request
+    this.response = received.response
+    this.method = received.method
+    this.startedAt = received.startedAt
+    this.rawTarget = received.rawTarget
+    this.headers = received.headers
+    this.headersFault = received.headersFault
+    this.target = received.target
+    this.targetFault = received.targetFault
+    this.id = received.id
+    this.traceparent = received.traceparent
+    this.address = received.address
+    this.secure = received.secure
+    this.trusted = received.trusted
+    this.path = received.path ?? ''
+    this.isBelowBase = received.path !== undefined
+    this.upgradeSocket = received.upgradeSocket
+    this.endpoint = received.endpoint
+    this.identity = received.identity
   }
 
   /** What every answer should carry; settled the first time it is asked for, when the answer begins. */
@@ -118,10 +134,47 @@ export class RequestContext {
 }
 
 /**
- * One step of the way. It adds facts to the exchange, throws a GatewayError to refuse, or answers by itself
- * and says so with `answered`; nothing later runs then.
+ * One check of a request. It adds facts to the context, throws a GatewayError to refuse, or answers by itself and
+ * returns `answered`; nothing later runs then.
  */
 export type Stage = (context: RequestContext) => StageResult | Promise<StageResult>
 
-/** What a stage leaves behind: nothing, so that the next one runs, or the answer. */
+/** What a stage returns: nothing, so that the next one runs, or that it has answered. */
 export type StageResult = void | 'answered'
+
+/** One of the gateway's own endpoints: a row of the table in `app/endpoints.ts`. */
+export interface Endpoint {
+  /** Below the base path. */
+  readonly path: string
+  /** Whether everything below `path` is this endpoint too. */
+  readonly below?: boolean
+  /** The label of logs and metrics. */
+  readonly name: string
+  readonly methods: readonly string[]
+  /**
+   * How `rateLimit.auth` counts: by client address (`address`; `body`: only requests with a body, since a class behind one
+   * address renews its sessions by cookie), by who asks (`principal`), or not at all.
+   */
+  readonly limit: 'address' | 'body' | 'principal' | 'none'
+  /**
+   * Who is looked for before the handler runs: nobody, whoever can be recognised (`lenient`: a bad credential is nobody's),
+   * or whoever the credential names, which must be good (`strict`).
+   */
+  readonly credential: 'unread' | 'lenient' | 'strict'
+  /** Who may call it by any Host and scheme: everybody, trusted proxies, or nobody. */
+  readonly anyHost: 'everybody' | 'trusted' | 'nobody'
+  /** What a body that can't be taken is answered with, where a standard knows no 413. */
+  readonly bodyFault?: ErrorCode
+  readonly handle: (context: RequestContext, body: Buffer) => Promise<void>
+}
+
+/** The endpoint of a request that is forwarded. */
+export const noEndpoint: Endpoint = Object.freeze({
+  path: '',
+  name: 'none',
+  methods: [],
+  limit: 'none',
+  credential: 'unread',
+  anyHost: 'nobody',
+  handle: () => Promise.reject(new Error('noEndpoint has no handler')),
+})

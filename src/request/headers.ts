@@ -1,7 +1,42 @@
 /** Reads the raw header list once; a header that two parsers could read differently is refused (RFC 9112 §6.3). */
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../core/errors.js'
-import type { RequestHeaders } from './context.js'
+
+/** The headers that stages ask for, read from the wire in one pass; empty text if absent. */
+export interface RequestHeaders {
+  readonly host: string
+  readonly authorization: string
+  /** All `Cookie` fields, joined as RFC 6265bis allows. */
+  readonly cookie: string
+  readonly origin: string
+  readonly referer: string
+  readonly accept: string
+  readonly fetchSite: string
+  readonly fetchMode: string
+  readonly requestedWith: boolean
+  readonly contentType: string
+  /** Bytes; -1 if the header is absent. */
+  readonly contentLength: number
+  readonly chunked: boolean
+  readonly expectContinue: boolean
+  readonly upgrade: string
+  readonly preflightMethod: string
+  readonly requestId: string
+  readonly traceparent: string
+  readonly forwarded: string
+  readonly forwardedFor: string
+  readonly forwardedProto: string
+  readonly forwardedHost: string
+  readonly forwardedMethod: string
+  readonly forwardedUri: string
+}
+
+/** Whether a body comes, or may come, after the headers. */
+export function hasBody({ chunked, contentLength }: RequestHeaders): boolean {
+  return chunked || contentLength > 0
+}
+
+type Draft = { -readonly [K in keyof RequestHeaders]: RequestHeaders[K] }
 
 type TextKey = {
   [K in keyof RequestHeaders]: RequestHeaders[K] extends string ? K : never
@@ -41,7 +76,7 @@ const joined = tableOf<{ readonly key: TextKey; readonly by: string }>({
 
 const length = /^[0-9]{1,15}$/
 
-function emptyHeaders(): RequestHeaders {
+function emptyHeaders(): Draft {
   return {
     host: '',
     authorization: '',
@@ -69,7 +104,7 @@ function emptyHeaders(): RequestHeaders {
   }
 }
 
-function readFraming(headers: RequestHeaders, name: string, value: string): void {
+function readFraming(headers: Draft, name: string, value: string): void {
   if (name === 'content-length') {
     if (headers.contentLength >= 0) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
     if (!length.test(value)) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
@@ -88,6 +123,9 @@ function readFraming(headers: RequestHeaders, name: string, value: string): void
     headers.requestedWith = true
   }
 }
+
+/** Stands for headers that were refused. */
+export const noHeaders: RequestHeaders = Object.freeze(emptyHeaders())
 
 /**
  * Scans `rawHeaders` as Node's strict parser left them.

@@ -43,3 +43,20 @@ export interface Route {
 
 /** `true`: present, `false`: absent, else one of the values. */
 export type QueryCondition = boolean | ReadonlySet<string>
+
+/** The row of a request that no row was found for yet: it lets nobody pass and leads nowhere. */
+export const noRoute: Route = Object.freeze({
+  name: 'none',
+  path: '',
+  methods: new Set<string>(),
+  query: undefined,
+  upstream: '',
+  credentials: new Set<Via>(),
+  access: 'deny',
+  require: undefined,
+  mode: 'enforce',
+  rateLimit: undefined,
+  bodyLimit: 0,
+  timeouts: {},
+  websocket: false,
+})

@@ -16,6 +16,9 @@ export interface BadTarget {
   readonly code: ErrorCode
 }
 
+/** Stands for a target that was refused. */
+export const noTarget: Target = Object.freeze({ path: '', query: '', sent: '' })
+
 const slash = 0x2f
 const percent = 0x25
 const question = 0x3f

@@ -1,7 +1,7 @@
 /** Where an unsafe request came from: the corner values of Sec-Fetch-Site, Origin and Referer. */
 import t from 'tap'
 import { isSameOrigin, safeMethods } from '../../src/authorize/csrf.js'
-import type { RequestHeaders } from '../../src/request/context.js'
+import type { RequestHeaders } from '../../src/request/headers.js'
 
 const ours = 'https://trac.example.edu'
 

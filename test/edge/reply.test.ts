@@ -2,6 +2,7 @@
 import t from 'tap'
 import { isNavigation, toGatewayError, wantsPage } from '../../src/edge/reply.js'
 import { GatewayError } from '../../src/core/errors.js'
+import { noHeaders } from '../../src/request/headers.js'
 import type { RequestContext } from '../../src/request/context.js'
 
 const html = 'text/html,*/*;q=0.8'
@@ -38,7 +39,7 @@ for (const [method, said, navigation, page] of cases) {
 }
 
 void t.test('before the headers were read nobody is a person', async (t) => {
-  const exchange = { method: 'GET', headers: undefined } as unknown as RequestContext
+  const exchange = { method: 'GET', headers: noHeaders } as unknown as RequestContext
   t.equal(isNavigation(exchange), false)
   t.equal(wantsPage(exchange), false)
 })

@@ -2,30 +2,29 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import { isDropped, upstreamHeaders } from '../../src/forward/request-headers.js'
-import type { RequestContext } from '../../src/request/context.js'
+import { createContext, nobody } from '../fixtures/request-context.js'
 
-const voice = {
+const rules = {
   host: 'trac.example.edu',
   proto: 'https',
   foreignCookies: (header: string) => header,
   forwardAccessToken: false,
 } as const
-const wire = { user: 'sam', perms: 'A,B', email: '', name: '' }
+const identityHeaders = { user: 'sam', perms: 'A,B', email: '', name: '' }
 
 function sent(lines: readonly string[], token?: string): string[] {
   const rawHeaders = lines.flatMap((line) => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
-  const exchange = {
-    request: { rawHeaders },
-    headers: { cookie: '' },
+  const context = createContext({
+    rawHeaders,
     address: '203.0.113.5',
     id: 'id',
     traceparent: 'tp',
-    identity: { accessToken: token },
-  } as unknown as RequestContext
-  const list = upstreamHeaders(exchange, voice, wire, 'sig')
+    identity: { ...nobody, accessToken: token },
+  })
+  const list = upstreamHeaders(context, rules, { identityHeaders, signature: 'sig' })
   return list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
 }
 
@@ -83,15 +82,9 @@ void t.test('whatever a client sends, what we say is said once and by us', async
 })
 
 void t.test('e-mail and name are sent when they are known', async (t) => {
-  const exchange = {
-    request: { rawHeaders: ['X-Trac-Email', 'evil'] },
-    headers: { cookie: '' },
-    address: '',
-    id: '',
-    traceparent: '',
-    identity: undefined,
-  } as unknown as RequestContext
-  const list = upstreamHeaders(exchange, voice, { ...wire, email: 'a@b', name: 'A%20B' }, '')
+  const context = createContext({ rawHeaders: ['X-Trac-Email', 'evil'] })
+  const known = { ...identityHeaders, email: 'a@b', name: 'A%20B' }
+  const list = upstreamHeaders(context, rules, { identityHeaders: known, signature: '' })
   t.equal(list[list.indexOf('X-Trac-Email') + 1], 'a@b')
   t.equal(list[list.indexOf('X-Trac-Name') + 1], 'A%20B')
   t.notOk(list.includes('X-Trac-Signature'), 'without a key no signature')

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { trustedPeer } from '../../src/core/network.js'
 import { createClientResolver, createTrust } from '../../src/request/client-address.js'
-import type { RequestHeaders } from '../../src/request/context.js'
+import type { RequestHeaders } from '../../src/request/headers.js'
 
 const none = { forwarded: '', forwardedFor: '', forwardedProto: '' }
 type Said = Partial<typeof none>

@@ -1,0 +1,197 @@
+/** Joins the stages, the own endpoints and forwarding of one generation into what handles requests. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { createAuthenticate } from '../authenticate/authenticate.js'
+import { createLiveness } from '../authenticate/liveness.js'
+import { createSessionCredential } from '../authenticate/session.js'
+import { Policy, isOptionsForTrac } from '../authorize/policy.js'
+import { GatewayError } from '../core/errors.js'
+import { createOwnStages, principalKey } from '../edge/own-endpoint.js'
+import { createPreconditions } from '../edge/preconditions.js'
+import { addressKey, createCounter } from '../edge/rate-limit.js'
+import type { Counter } from '../edge/rate-limit.js'
+import { Reply, hsts } from '../edge/reply.js'
+import { Forward } from '../forward/forward.js'
+import { createIdentityProof } from '../forward/identity-proof.js'
+import type { ProveIdentity } from '../forward/identity-proof.js'
+import { createSpool } from '../forward/spool.js'
+import { createClientResolver, createTrust } from '../request/client-address.js'
+import type { Stage } from '../request/context.js'
+import { createRequestReader } from '../request/read-request.js'
+import { createRequestNames } from '../request/request-id.js'
+import { createAccessLog } from './access-log.js'
+import type { AccessLog } from './access-log.js'
+import type { AppContext } from './context.js'
+import { createEndpoints, findEndpoint } from './endpoints.js'
+import { FastifyAdapter } from './fastify.js'
+import { pipelineOf } from './pipeline.js'
+import type { Stages } from './pipeline.js'
+import type { Services } from './services.js'
+
+/** Handles the requests of one generation. */
+export interface Application {
+  handle(request: IncomingMessage, response: ServerResponse, upgradeSocket?: Duplex): void
+  close(): Promise<void>
+}
+
+/** The limits that are not a route's. */
+export interface Counters {
+  readonly byAddress: Counter
+  readonly byPrincipal: Counter
+  /** What fails again and again with one token or session. */
+  readonly failures: Counter
+}
+
+/** Builds it. */
+export async function createApplication(services: Services, app: AppContext): Promise<Application> {
+  const { config, anonymous } = services
+  const { address } = app
+  const { server } = config
+  const adapter = await FastifyAdapter.create(app.storage.redis)
+  const reply = new Reply({
+    publicUrl: address.url,
+    base: address.base,
+    formTargets: services.formTargets,
+  })
+  const accessLog = createAccessLog(app.logger, app.metrics, config.log.audit, app.onUpstream)
+  const counters = createCounters(adapter, services)
+  const proveIdentity = createIdentityProof({
+    host: address.host,
+    anonymous: anonymous.principal.identityHeaders,
+    minimumRate: server.timeouts.bodyMinimumRate,
+    now: app.now,
+  })
+  const stages = createStages(services, app, { adapter, reply, accessLog, counters })
+  const endpoints = createEndpoints(services, app, {
+    reply,
+    counters,
+    proveIdentity,
+    original: pipelineOf('original', stages),
+  })
+  const forward = createForward(services, app, reply, accessLog, proveIdentity)
+  const readRequest = createRequestReader({
+    base: address.base,
+    targetLimit: server.limits.target,
+    names: createRequestNames(),
+    resolveClient: createClientResolver(
+      createTrust(server.trustedProxies),
+      'path' in server.listen,
+    ),
+    endpointAt: findEndpoint(endpoints),
+    anonymous,
+  })
+  await adapter.serve({
+    own: pipelineOf('own', stages),
+    forwarded: pipelineOf('forwarded', stages),
+    forward: (context) => forward.handle(context),
+    refuse: (context, error) => reply.refuse(context, error),
+    bodyTimeout: server.timeouts.bodyIdle,
+  })
+  return {
+    handle(request, response, upgradeSocket) {
+      const context = readRequest(request, response, upgradeSocket)
+      accessLog.open(context)
+      adapter.handle(context)
+    },
+    close: () => adapter.close(),
+  }
+}
+
+function createCounters(adapter: FastifyAdapter, { config }: Services): Counters {
+  const { auth, failures } = config.rateLimit
+  return {
+    byAddress: createCounter(adapter.count({ ...auth, name: 'auth' })),
+    byPrincipal: createCounter(adapter.count({ ...auth, name: 'session' })),
+    failures: createCounter(adapter.count({ ...failures, name: 'failures' })),
+  }
+}
+
+/** What stages are built with. */
+interface StageParts {
+  readonly adapter: FastifyAdapter
+  readonly reply: Reply
+  readonly accessLog: AccessLog
+  readonly counters: Counters
+}
+
+function createStages(services: Services, app: AppContext, parts: StageParts): Stages {
+  const { config, names } = services
+  const { metrics, address } = app
+  const { reply, accessLog, counters } = parts
+  const authenticate = createAuthenticate({
+    bearer: services.bearer,
+    session: createSessionCredential(services.sessions, names, services.sessionCookies, app.now),
+    onDropped: (scheme) => metrics.droppedCredentials.inc({ scheme }),
+    observe: (credential, cache, result, seconds) =>
+      metrics.authenticationDuration(credential, cache, result)(seconds),
+  })
+  const policy = new Policy({
+    router: services.router,
+    publicOrigin: address.origin,
+    mode: config.mode,
+    unmatched: services.unmatched,
+    record: accessLog.decision,
+  })
+  return {
+    ...createPreconditions({ address, reply }),
+    ...createOwnStages({ reply, authenticate, ...counters }),
+    ...policyStages(policy),
+    answerPreflight(context) {
+      if (!isOptionsForTrac(context)) return undefined
+      // Without CORS headers: no other origin is let in.
+      reply.send(context, 204, [], '')
+      return 'answered'
+    },
+    refusePreflight(context) {
+      if (isOptionsForTrac(context)) throw new GatewayError('ERR_METHOD_NOT_ALLOWED')
+    },
+    authenticate,
+    rateLimit: createRouteLimits(parts.adapter, services),
+  }
+}
+
+function policyStages({ matchRoute, csrf, access, upgrades, bodyLimits }: Policy) {
+  return { matchRoute, csrf, access, upgrades, bodyLimits }
+}
+
+/** One counter for each row that has a limit of its own. */
+function createRouteLimits(adapter: FastifyAdapter, { routes }: Services): Stage {
+  const byRoute = new Map<string, Counter>()
+  for (const { name, rateLimit: limit } of routes) {
+    if (limit === undefined) continue
+    byRoute.set(name, createCounter(adapter.count({ ...limit, name: `route ${name}` })))
+  }
+  return ({ route, identity, address }) => {
+    const counter = byRoute.get(route.name)
+    if (counter === undefined) return undefined
+    const isKnown = route.rateLimit?.by === 'principal' && identity.via !== undefined
+    return counter.hit(isKnown ? principalKey(identity.principal) : addressKey(address))
+  }
+}
+
+function createForward(
+  services: Services,
+  app: AppContext,
+  reply: Reply,
+  accessLog: AccessLog,
+  proveIdentity: ProveIdentity,
+): Forward {
+  const { names } = services
+  const { limits, timeouts, spoolDirectory } = services.config.server
+  return new Forward({
+    upstreams: services.upstreams,
+    spool: createSpool({ directory: spoolDirectory, total: limits.spool }),
+    proveIdentity,
+    responseRules: {
+      cookiePrefix: names.prefix,
+      hsts: app.address.secure ? hsts : undefined,
+    },
+    bodyLimits: { idle: timeouts.bodyIdle, minimumRate: timeouts.bodyMinimumRate },
+    now: app.now,
+    isAlive: createLiveness(services.bearer, services.sessions, names, app.now),
+    onTunnel: (change) => app.metrics.tunnels.inc(change),
+    refuse: (context, error) => reply.refuse(context, error),
+    onAnswer: accessLog.upstreamAnswer,
+    onError: accessLog.upstreamError,
+  })
+}

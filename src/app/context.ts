@@ -1,0 +1,20 @@
+/** What one process lends to every configuration that it serves, one after the other. */
+import type { Logger } from 'pino'
+import type { Now, Timers } from '../core/clock.js'
+import type { PublicUrl } from '../core/public-url.js'
+import type { Metrics } from '../observe/metrics.js'
+import type { Storage } from '../session/storage.js'
+
+/** It outlives a reload. */
+export interface AppContext {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly storage: Storage
+  readonly address: PublicUrl
+  readonly now: Now
+  readonly timers: Timers
+  readonly random: () => number
+  /** Whether the keys of the main issuer, or Trac, could be reached just now. */
+  readonly onKeys: (ok: boolean) => void
+  readonly onUpstream: (ok: boolean) => void
+}

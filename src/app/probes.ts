@@ -1,0 +1,84 @@
+/** What is tried in the background: keys and Trac until both were reached once, then keys ahead of their end. */
+import { connect } from 'node:net'
+import type { Milliseconds } from '../core/clock.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
+import type { Readiness } from '../observe/readiness.js'
+import type { AppContext } from './context.js'
+import type { Services } from './services.js'
+
+/** How often a part that was not reached yet is tried again. */
+const retryEvery: Milliseconds = 2000
+
+/** Node's timers hold no longer span. */
+const maxTimer: Milliseconds = 2 ** 31 - 1
+
+/** Whether anything listens at an upstream's address. */
+function canConnect(address: UpstreamAddress, timeout: Milliseconds): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+    )
+    const end = (reached: boolean): void => {
+      socket.destroy()
+      resolve(reached)
+    }
+    socket.setTimeout(timeout, () => end(false))
+    socket.once('connect', () => end(true))
+    socket.once('error', () => end(false))
+  })
+}
+
+/** Tries at once, then again and again until it worked or was stopped. */
+function untilReached(attempt: () => Promise<boolean>, onReached: () => void): () => void {
+  let stopped = false
+  let timer: NodeJS.Timeout | undefined
+  const run = async (): Promise<void> => {
+    const reached = await attempt()
+    if (stopped) return
+    if (reached) {
+      onReached()
+      return
+    }
+    timer = setTimeout(() => void run(), retryEvery)
+    timer.unref()
+  }
+  void run()
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Starts the probes of one configuration.
+ * @returns stops them
+ */
+export function startProbes(services: Services, app: AppContext, readiness: Readiness): () => void {
+  const { all, main } = services.issuers
+  const { trac } = services.config.upstreams
+  const { maxAge } = services.config.identity.keys
+  const refreshAll = () => {
+    for (const issuer of all) void issuer.keys.refresh()
+  }
+  const timer = setInterval(refreshAll, Math.min(maxAge, maxTimer))
+  timer.unref()
+  refreshAll()
+  const stopKeys = untilReached(
+    async () => {
+      await main.keys.refresh()
+      // Keys kept from an earlier run serve as well; the provider is still waited for.
+      if (main.keys.generation > 0) readiness.serves('keys')
+      return main.keys.fetchedAt !== undefined
+    },
+    () => app.logger.info('keys are known'),
+  )
+  const stopUpstream = untilReached(
+    async () => trac !== undefined && canConnect(trac.url, trac.timeouts.connect),
+    () => app.onUpstream(true),
+  )
+  return () => {
+    clearInterval(timer)
+    stopKeys()
+    stopUpstream()
+  }
+}

@@ -1,0 +1,54 @@
+/** Who an upstream is told a request is from, and the signature that proves it: for forwarded requests and `/auth/verify`. */
+import type { IdentityHeaders } from '../core/identity.js'
+import type { Now } from '../core/clock.js'
+import type { RequestContext } from '../request/context.js'
+import type { Signer } from '../trac/signature.js'
+import { maxBodySeconds } from './body-watch.js'
+
+/** What the proof depends on. */
+export interface IdentityProofParts {
+  /** `Host` as the upstream sees it. */
+  readonly host: string
+  /** The identity headers of nobody. */
+  readonly anonymous: IdentityHeaders
+  /** Bytes a second that a body must have at least. */
+  readonly minimumRate: number
+  readonly now: Now
+}
+
+/** Identity headers and their signature, empty text for an upstream without keys. */
+export interface IdentityProof {
+  readonly identityHeaders: IdentityHeaders
+  readonly signature: string
+}
+
+/**
+ * Makes the proof for one request.
+ * @param bodyBytes how long the body may be; 0 without one
+ */
+export type ProveIdentity = (
+  context: RequestContext,
+  sign: Signer | undefined,
+  bodyBytes: number,
+) => IdentityProof
+
+/** A public route tells nobody's identity, and a preflight has none: browsers send it without credentials. */
+function isToldToUpstream({ route, preflight }: RequestContext): boolean {
+  return route.access !== 'public' && !preflight
+}
+
+/** Builds the one function that says who a request is from. */
+export function createIdentityProof(parts: IdentityProofParts): ProveIdentity {
+  const { host, anonymous, minimumRate, now } = parts
+  return (context, sign, bodyBytes) => {
+    const identityHeaders = isToldToUpstream(context)
+      ? context.identity.principal.identityHeaders
+      : anonymous
+    if (sign === undefined) return { identityHeaders, signature: '' }
+    const { method, target } = context
+    const signed = { method, host, path: target.path, query: target.query }
+    const bodySeconds = bodyBytes === 0 ? 0 : maxBodySeconds(bodyBytes, minimumRate)
+    const signature = sign(signed, identityHeaders, Math.floor(now() / 1000), bodySeconds)
+    return { identityHeaders, signature }
+  }
+}

@@ -1,0 +1,19 @@
+/** An upstream with everything that was made for it when the configuration was taken. */
+import type { Milliseconds } from '../core/clock.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
+import type { Signer } from '../trac/signature.js'
+import type { Connections } from './connections.js'
+import type { UpstreamHeaderRules } from './request-headers.js'
+
+/** One upstream. */
+export interface Upstream {
+  readonly name: string
+  /** Trac's servers want a type for every body, even an empty one; Trac names one for all that it serves. */
+  readonly isTrac: boolean
+  readonly address: UpstreamAddress
+  readonly connections: Connections
+  readonly headerRules: UpstreamHeaderRules
+  /** Undefined for an upstream without keys of its own: it is told nobody's identity with proof. */
+  readonly sign: Signer | undefined
+  readonly timeouts: { readonly firstByte: Milliseconds; readonly idle: Milliseconds }
+}

@@ -1,0 +1,100 @@
+/** Ends a sign-in at the provider, as far as the provider lets us, and says where the browser goes for the rest. */
+import type { Milliseconds } from '../core/clock.js'
+import type { Endpoints, FindEndpoints } from '../oidc/provider.js'
+import type { TokenClient } from '../oidc/tokens.js'
+import type { TokenIdentifiers } from '../session/token-identifiers.js'
+import type { TokenChecks } from './token-response.js'
+
+/** What it needs. */
+export interface ProviderLogoutParts {
+  readonly clientId: string
+  /** Where the provider sends the browser when it is done. */
+  readonly signedOutUrl: string
+  readonly endpoints: FindEndpoints
+  readonly tokens: TokenClient
+  readonly checks: TokenChecks
+  /** Ends whatever has one of these identifiers. */
+  readonly endSignIn: (identifiers: TokenIdentifiers) => Promise<void>
+}
+
+/** Hears of what the provider failed to do. */
+export type OnFault = (cause: unknown) => void
+
+/** How long the provider may keep somebody waiting who wants to leave. */
+const timeout: Milliseconds = 3000
+
+/** Resolves to undefined if the work fails, or takes longer than the provider may take. */
+export async function withinTimeout<T>(work: Promise<T>, onFault: OnFault): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => {
+      onFault(new Error('the provider took too long'))
+      resolve(undefined)
+    }, timeout)
+  })
+  const done = work.catch((cause: unknown) => {
+    onFault(cause)
+    return undefined
+  })
+  return Promise.race([done, late]).finally(() => clearTimeout(timer))
+}
+
+/** Signs out at the provider. */
+export class ProviderLogout {
+  readonly #parts: ProviderLogoutParts
+
+  constructor(parts: ProviderLogoutParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Ends the sign-in there.
+   * @returns the address for the browser: the provider's own log-out, else our page
+   */
+  async end(refreshToken: string | undefined, onFault: OnFault): Promise<string> {
+    const url = await withinTimeout(this.#endByToken(refreshToken, onFault), onFault)
+    if (url !== undefined) return url
+    const endpoints = await withinTimeout(this.#parts.endpoints(), onFault)
+    return endpoints === undefined
+      ? this.#parts.signedOutUrl
+      : this.#logoutUrl(endpoints, undefined)
+  }
+
+  /** What one of the provider's endpoints fails to do is told, and no reason to leave the next one unasked. */
+  async #endByToken(refreshToken: string | undefined, onFault: OnFault): Promise<string> {
+    const endpoints = await this.#parts.endpoints()
+    if (refreshToken === undefined) return this.#logoutUrl(endpoints, undefined)
+    const told = (cause: unknown): undefined => {
+      onFault(cause)
+    }
+    const wantsHint = endpoints.logout.kind === 'oidc'
+    const hint = wantsHint ? await this.#freshHint(refreshToken).catch(told) : undefined
+    const latest = hint?.refreshToken ?? refreshToken
+    const revoked = await this.#parts.tokens.revoke(latest).catch(told)
+    if (revoked === false) onFault(new Error('the provider did not revoke the refresh token'))
+    return this.#logoutUrl(endpoints, hint?.idToken)
+  }
+
+  /** A fresh ID token as the hint, and the refresh token that counts once it was had. */
+  async #freshHint(refreshToken: string) {
+    const fresh = await this.#parts.tokens.refresh(refreshToken)
+    // The hint travels through the browser, and must be of no use here either.
+    await this.#parts.endSignIn(this.#parts.checks.identifiersOf(fresh))
+    return { idToken: fresh.idToken, refreshToken: fresh.refreshToken ?? refreshToken }
+  }
+
+  /** Where the provider's own session is ended (OpenID Connect RP-Initiated Logout 1.0 §2; Cognito has its own form). */
+  #logoutUrl({ logout }: Endpoints, idToken: string | undefined): string {
+    const { clientId, signedOutUrl } = this.#parts
+    if (logout.kind === 'none') return signedOutUrl
+    const url = new URL(logout.endpoint)
+    url.searchParams.set('client_id', clientId)
+    if (logout.kind === 'cognito') {
+      url.searchParams.set('logout_uri', signedOutUrl)
+      return url.href
+    }
+    if (idToken !== undefined) url.searchParams.set('id_token_hint', idToken)
+    url.searchParams.set('post_logout_redirect_uri', signedOutUrl)
+    return url.href
+  }
+}
