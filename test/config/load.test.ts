@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/load.js'
 import { ConfigProblems } from '../../src/config/problems.js'
 import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
+import { scaled } from '../fixtures/scale.js'
 import { loadText, minimal, problemsOf, secrets } from '../fixtures/config.js'
 import type { Around } from '../fixtures/config.js'
 
@@ -1370,7 +1371,7 @@ void t.test('whatever the text, nothing but problems is thrown', async (t) => {
       }
       return true
     }),
-    { numRuns: 3000 },
+    { numRuns: scaled(1000, 10_000) },
   )
   t.pass('held for all that were tried')
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { badAnswers, startScriptedProvider } from '../fixtures/scripted-provider.js'
 import type { Answer as ProviderAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'
+import { scaled } from '../fixtures/scale.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
@@ -471,7 +472,7 @@ await t.test('a browser that goes away in the middle leaves nothing stuck', asyn
 
 await t.test('a storm: one exchange a session, nobody lost', async (t) => {
   const { clock, url, name, exchanges, signedIn, adminUrl } = await stage(t)
-  const visitors = await signedIn(1000)
+  const visitors = await signedIn(scaled(100, 1000))
   clock.advance(61 * minute)
   const answers: Answer[][] = []
   // As many connections at once as a listener's queue holds.
