@@ -67,6 +67,7 @@ export const scaledFiles: readonly string[] = [
 const quickFolders = [
   'authorize/',
   'config/',
+  'core/',
   'edge/',
   'forward/',
   'oidc/',
@@ -88,6 +89,8 @@ const quickFiles: readonly string[] = [
   'flow/upstream-faults',
   'flow/websocket',
   'layers',
+  'trac/routes',
+  'trac/user-names',
 ]
 
 /** Whether a test belongs to the quick run. */
