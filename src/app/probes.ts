@@ -1,6 +1,6 @@
 /** What is tried in the background: keys and Trac until both were reached once, then keys ahead of their end. */
 import { connect } from 'node:net'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Readiness } from '../observe/readiness.js'
 import type { AppContext } from './context.js'
@@ -29,9 +29,13 @@ function canConnect(address: UpstreamAddress, timeout: Milliseconds): Promise<bo
 }
 
 /** Tries at once, then again and again until it worked or was stopped. */
-function untilReached(attempt: () => Promise<boolean>, onReached: () => void): () => void {
+function untilReached(
+  timers: Timers,
+  attempt: () => Promise<boolean>,
+  onReached: () => void,
+): () => void {
   let stopped = false
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   const run = async (): Promise<void> => {
     const reached = await attempt()
     if (stopped) return
@@ -39,13 +43,13 @@ function untilReached(attempt: () => Promise<boolean>, onReached: () => void): (
       onReached()
       return
     }
-    timer = setTimeout(() => void run(), retryEvery)
+    timer = timers.setTimeout(() => void run(), retryEvery)
     timer.unref()
   }
   void run()
   return () => {
     stopped = true
-    clearTimeout(timer)
+    timers.clearTimeout(timer)
   }
 }
 
@@ -54,16 +58,18 @@ function untilReached(attempt: () => Promise<boolean>, onReached: () => void): (
  * @returns stops them
  */
 export function startProbes(services: Services, app: AppContext, readiness: Readiness): () => void {
+  const { timers } = app
   const { all, main } = services.issuers
   const { trac } = services.config.upstreams
   const { maxAge } = services.config.identity.keys
   const refreshAll = () => {
     for (const issuer of all) void issuer.keys.refresh()
   }
-  const timer = setInterval(refreshAll, Math.min(maxAge, maxTimer))
+  const timer = timers.setInterval(refreshAll, Math.min(maxAge, maxTimer))
   timer.unref()
   refreshAll()
   const stopKeys = untilReached(
+    timers,
     async () => {
       await main.keys.refresh()
       // Keys kept from an earlier run serve as well; the provider is still waited for.
@@ -73,11 +79,12 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
     () => app.logger.info('keys are known'),
   )
   const stopUpstream = untilReached(
+    timers,
     async () => trac !== undefined && canConnect(trac.url, trac.timeouts.connect),
     () => app.onUpstream(true),
   )
   return () => {
-    clearInterval(timer)
+    timers.clearInterval(timer)
     stopKeys()
     stopUpstream()
   }

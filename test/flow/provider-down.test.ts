@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { badAnswers, hugeAnswer, startScriptedProvider } from '../fixtures/scripted-provider.js'
 import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
+import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
@@ -24,8 +25,10 @@ async function startProvider(t: Test, options?: ScriptedProviderOptions) {
 async function startGateway(t: Test, provider: ScriptedProvider, overlay: Overlay = {}) {
   const cognito = provider.issuer.includes('us-east-1') ? { cognitoDomain: provider.origin } : {}
   const { issuer, clientId } = provider
+  const timers = createTimers()
   const gateway = await startTestGateway({
     ...cognito,
+    timers,
     issuer,
     clientId,
     tracUrl: upstream.url,
@@ -33,7 +36,13 @@ async function startGateway(t: Test, provider: ScriptedProvider, overlay: Overla
     overlay,
   })
   t.teardown(() => gateway.close())
-  return gateway
+  /** Lets the gateway try again, again and again until it is so. */
+  const passUntil = (isSo: () => boolean | Promise<boolean>, what: string) =>
+    until(() => {
+      timers.advance(2000)
+      return isSo()
+    }, what)
+  return Object.assign(gateway, { passUntil })
 }
 
 async function readyz({ adminUrl }: TestGateway) {
@@ -41,11 +50,9 @@ async function readyz({ adminUrl }: TestGateway) {
   return { status: answer.status, ...((await answer.json()) as Record<string, unknown>) }
 }
 
-/** Asks again and again; the test's own time limit ends it. */
-async function untilReady(gateway: TestGateway) {
-  let report = await readyz(gateway)
-  while (report.status !== 200) report = await readyz(gateway)
-  return report
+async function untilReady(gateway: Awaited<ReturnType<typeof startGateway>>) {
+  await gateway.passUntil(async () => (await readyz(gateway)).status === 200, 'it is ready')
+  return readyz(gateway)
 }
 
 const ask = (gateway: TestGateway, token: string) =>
@@ -112,7 +119,10 @@ await t.test('whatever the key set is answered with, the gateway goes on', async
     const recovers = async () => (await ask(gateway, provider.sign('id'))).status === 200
     await until(recovers, `${what}: recovers`)
     // Until then the gateway asks by itself, and a good answer could be under way when the bad ones begin.
-    await until(() => gateway.log().includes('"keys are known"'), `${what}: the gateway knows`)
+    await gateway.passUntil(
+      () => gateway.log().includes('"keys are known"'),
+      `${what}: the gateway knows`,
+    )
 
     provider.replace('jwks', () => answer)
     gateway.clock.advance(31_000)
@@ -162,9 +172,12 @@ await t.test('keys kept in cacheFile serve from the first request on', async (t)
   t.equal((await ask(second, provider.sign('id'))).status, 200)
   t.match(await untilReady(second), { ready: true, degraded: ["keys can't be reached"] })
   await provider.restart()
-  let report = await readyz(second)
-  while ((report as { degraded?: string[] }).degraded?.length !== 0) report = await readyz(second)
-  t.match(report, { ready: true, degraded: [] }, 'and the provider is waited for')
+  const isWhole = async () => {
+    const { degraded } = (await readyz(second)) as { degraded?: string[] }
+    return degraded?.length === 0
+  }
+  await second.passUntil(isWhole, 'the provider is reached')
+  t.match(await readyz(second), { ready: true, degraded: [] }, 'and the provider is waited for')
 })
 
 await t.test('a cacheFile that cannot be written is told, and nothing else', async (t) => {
