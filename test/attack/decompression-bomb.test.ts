@@ -9,7 +9,7 @@ import { ask } from '../fixtures/wire.js'
 const bomb = Buffer.concat(Array<Buffer>(64).fill(gzipSync(Buffer.alloc(16 * 1024 * 1024, ' '))))
 const encoded = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' }
 /** MiB; far from a thousand. */
-const mostGrowth = 150
+const maxGrowth = 150
 
 const { provider, upstream, gateway, signIn } = await stage(t, {
   provider: 'scripted',
@@ -40,7 +40,7 @@ await t.test('a packed answer of the provider is read to its limit and no furthe
   })
   t.same(new Set(statuses), new Set([502]))
   t.equal(statuses.length, 12)
-  t.ok(grown < mostGrowth, `${grown} MiB more at most`)
+  t.ok(grown < maxGrowth, `${grown} MiB more at most`)
 })
 
 await t.test('our own endpoints unpack nothing that a client sends', async (t) => {
@@ -65,7 +65,7 @@ await t.test('a packed body for an upstream passes as it is', async (t) => {
   })
   t.ok(upstream.received.at(-1)?.body.equals(packed))
   t.equal(upstream.lastHeaders()['content-encoding'], 'gzip')
-  t.ok(grown < mostGrowth, `${grown} MiB more at most`)
+  t.ok(grown < maxGrowth, `${grown} MiB more at most`)
 })
 
 await t.test('a compressed sealed value in a cookie is refused', async (t) => {

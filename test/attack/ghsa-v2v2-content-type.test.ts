@@ -6,7 +6,7 @@ import t from 'tap'
 import { startAttacked } from '../fixtures/attacked.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 
-/** Names of a media type, spelt so that parsers differ, each with a body that is none of that type. */
+/** Names of a media type, spelt so that parsers differ, each with a body of no such type. */
 const types = [
   ...['application/json', 'application/JSON', 'APPLICATION/json', 'application/json;charset=utf-8'],
   ...['application/json ; a=b', 'application/json;x="; text/plain"', 'application/json;;'],

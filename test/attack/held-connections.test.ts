@@ -46,6 +46,9 @@ const websocket = ['Connection: Upgrade', 'Upgrade: websocket']
 const text = (line: string, headers: readonly string[], body = '') =>
   requestText(gateway, line, headers, body)
 
+/** The first byte of a long body. */
+const begun = (path: string) => text(`POST ${path}`, [...keepAlive, 'Content-Length: 50000'], 'x')
+
 /** What a client sends at first, what it goes on sending several times a second, and the answer. */
 const cases: readonly (readonly [what: string, first: string, drip: string, status: string])[] = [
   ['says nothing', '', '', '408'],
@@ -56,30 +59,10 @@ const cases: readonly (readonly [what: string, first: string, drip: string, stat
   ['asks once and is silent', text('GET /trac/x', keepAlive), '', '200'],
   ['asks once and drips line ends', text('GET /trac/x', keepAlive), '\r\n', '200'],
   ['does not close when it was told so', text('GET /trac/x', []), '', '200'],
-  [
-    'stops within a refused body',
-    text('POST /trac/shut', [...keepAlive, 'Content-Length: 50000'], 'x'),
-    '',
-    '403',
-  ],
-  [
-    'drips a refused body',
-    text('POST /trac/shut', [...keepAlive, 'Content-Length: 50000'], 'x'),
-    'x',
-    '403',
-  ],
-  [
-    'drips a body that an own endpoint refused',
-    text('POST /trac/auth/session', [...keepAlive, 'Content-Length: 50000'], 'x'),
-    'x',
-    '405',
-  ],
-  [
-    'stops within a body',
-    text('POST /trac/x', [...keepAlive, 'Content-Length: 50000'], 'x'),
-    '',
-    '408',
-  ],
+  ['stops within a refused body', begun('/trac/shut'), '', '403'],
+  ['drips a refused body', begun('/trac/shut'), 'x', '403'],
+  ['drips a body that an own endpoint refused', begun('/trac/auth/session'), 'x', '405'],
+  ['stops within a body', begun('/trac/x'), '', '408'],
   [
     'stops within a chunk',
     text('POST /trac/x', [...keepAlive, 'Transfer-Encoding: chunked'], '5\r\nhe'),

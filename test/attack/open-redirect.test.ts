@@ -10,8 +10,8 @@ const { provider, gateway, url, origin, port, signIn } = await stage(t, {
 })
 const home = `${url}/`
 
-/** As many of the names as a target has room for with a value. */
-const roomFor = (names: readonly string[], value: string) =>
+/** As many of the names as fit into a target with this value. */
+const fitting = (names: readonly string[], value: string) =>
   value.length > 1000 ? names.slice(0, 1) : names
 
 /** Every way to begin an address, before every host that is not ours, and after some that look like ours. */
@@ -157,13 +157,8 @@ await t.test('the callback judges the return address again', async (t) => {
 })
 
 await t.test('sign-out leads to the provider and nowhere else, whatever is asked', async (t) => {
-  for (const name of [
-    'return_to',
-    'rd',
-    'redirect_uri',
-    'logout_uri',
-    'post_logout_redirect_uri',
-  ]) {
+  const names = 'return_to rd redirect_uri logout_uri post_logout_redirect_uri'
+  for (const name of names.split(' ')) {
     const visitor = new Visitor()
     const value = encodeURIComponent('https://evil.example/')
     const answer = await visitor.submit(`${url}/auth/logout?${name}=${value}`, `${name}=${value}`)
@@ -181,7 +176,7 @@ await t.test('sign-out with a session leads to the provider and nowhere else', a
   const first = await visitor.submit(`${url}/auth/logout`, '', { cookie, keep: false })
   t.equal(first.location, there, 'the first ends it at the provider as well')
   for (const value of hostile) {
-    const names = roomFor(parameters, value)
+    const names = fitting(parameters, value)
     const query = names.map((name) => `${name}=${encodeURIComponent(value)}`).join('&')
     for (const path of ['/auth/logout', '/logout']) {
       const sent = { cookie, keep: false }
@@ -202,7 +197,7 @@ await t.test('further parameters of a callback lead nowhere', async (t) => {
     const visitor = new Visitor()
     const begun = await visitor.open(`${url}/auth/login?return_to=/trac/wiki`)
     const back = new URL((await visitor.open(begun.location)).location)
-    for (const name of roomFor(['return_to', 'redirect_uri', 'target_link_uri', 'rd'], value)) {
+    for (const name of fitting(['return_to', 'redirect_uri', 'target_link_uri', 'rd'], value)) {
       back.searchParams.append(name, value)
     }
     const answer = await visitor.open(back)

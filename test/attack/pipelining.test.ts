@@ -100,10 +100,7 @@ await t.test('requests sent ahead by a client that left are not begun', async (t
     held.splice(0)
     wire.destroy()
   }
-  await until(async () => {
-    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    return Number(/^trac_gateway_upstream_connections\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 0) <= 1
-  })
+  await until(async () => (await gateway.metric('trac_gateway_upstream_connections')) <= 1)
   t.notOk(urls().includes('/trac/a'), 'nothing of it was begun')
   t.equal((await ask(gateway, 'GET /trac/later')).status, 200)
 })

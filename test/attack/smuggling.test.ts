@@ -16,121 +16,56 @@ const hidden = [
 ].join('\r\n')
 const length = hidden.length
 const chunked = `${length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`
+/** No chunks, and then what is hidden. */
+const behind = `0\r\n\r\n${hidden}`
 
-/** Method, headers and body of the outer request. */
-const attempts: readonly (readonly [
-  what: string,
-  line: string,
-  headers: readonly string[],
-  body: string,
-])[] = [
-  ['the body of a GET', 'GET /trac/about', [`Content-Length: ${length}`], hidden],
-  ['the body of a HEAD', 'HEAD /trac/about', [`Content-Length: ${length}`], hidden],
-  ['chunks of a GET', 'GET /trac/about', ['Transfer-Encoding: chunked'], chunked],
-  [
-    'a JSON body',
-    'POST /trac/prefs',
-    [`Content-Length: ${length}`, 'Content-Type: application/json'],
-    hidden,
-  ],
-  [
-    'a text body',
-    'POST /trac/prefs',
-    [`Content-Length: ${length}`, 'Content-Type: text/plain'],
-    hidden,
-  ],
-  ['a body without a type', 'POST /trac/prefs', [`Content-Length: ${length}`], hidden],
-  [
-    'a form',
-    'POST /trac/prefs',
-    [`Content-Length: ${length}`, 'Content-Type: application/x-www-form-urlencoded'],
-    hidden,
-  ],
-  ['chunks of a POST', 'POST /trac/prefs', ['Transfer-Encoding: chunked'], chunked],
-  [
-    'the body of a static file',
-    'GET /trac/chrome/common/css/trac.css',
-    [`Content-Length: ${length}`],
-    hidden,
-  ],
-  ['the body of a page not found', 'GET /trac/ticket/99999', [`Content-Length: ${length}`], hidden],
-  ['a length of zero', 'POST /trac/prefs', ['Content-Length: 0'], hidden],
-  ['pipelining', 'GET /trac/about', [], hidden],
-  [
-    'a length beside chunks',
-    'POST /trac/prefs',
-    [`Content-Length: ${length + 5}`, 'Transfer-Encoding: chunked'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  [
-    'chunks beside a length',
-    'POST /trac/prefs',
-    ['Transfer-Encoding: chunked', 'Content-Length: 5'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  [
-    'an odd coding',
-    'POST /trac/prefs',
-    ['Transfer-Encoding: xchunked', 'Content-Length: 5'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  [
-    'a coding with a space before the colon',
-    'POST /trac/prefs',
-    ['Transfer-Encoding : chunked', 'Content-Length: 5'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  [
-    'a coding after a tab',
-    'POST /trac/prefs',
-    ['Transfer-Encoding:\tchunked'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  [
-    'a coding with an underscore',
-    'POST /trac/prefs',
-    ['Transfer_Encoding: chunked', 'Content-Length: 5'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  [
-    'a length with an underscore',
-    'POST /trac/prefs',
-    ['Content_Length: 0', `Content-Length: ${length}`],
-    hidden,
-  ],
-  [
-    'a folded coding',
-    'POST /trac/prefs',
-    ['X: y\r\n Transfer-Encoding: chunked', 'Content-Length: 5'],
-    `0\r\n\r\n${hidden}`,
-  ],
-  ['two lengths', 'POST /trac/prefs', ['Content-Length: 0', `Content-Length: ${length}`], hidden],
-  ['a bare LF in a value', 'GET /trac/about', [`X: y\n\n${hidden}`], ''],
-  ['a bare CR in a value', 'GET /trac/about', [`X: y\r\r${hidden.replaceAll('\r\n', '\r')}`], ''],
+const page = 'GET /trac/about'
+const form = 'POST /trac/prefs'
+const sized = `Content-Length: ${length}`
+const five = 'Content-Length: 5'
+const inChunks = 'Transfer-Encoding: chunked'
+
+/** The outer request. */
+type Attempt = readonly [what: string, line: string, headers: readonly string[], body: string]
+
+const attempts: readonly Attempt[] = [
+  ['the body of a GET', page, [sized], hidden],
+  ['the body of a HEAD', 'HEAD /trac/about', [sized], hidden],
+  ['chunks of a GET', page, [inChunks], chunked],
+  ['a JSON body', form, [sized, 'Content-Type: application/json'], hidden],
+  ['a text body', form, [sized, 'Content-Type: text/plain'], hidden],
+  ['a body without a type', form, [sized], hidden],
+  ['a form', form, [sized, 'Content-Type: application/x-www-form-urlencoded'], hidden],
+  ['chunks of a POST', form, [inChunks], chunked],
+  ['the body of a static file', 'GET /trac/chrome/common/css/trac.css', [sized], hidden],
+  ['the body of a page not found', 'GET /trac/ticket/99999', [sized], hidden],
+  ['a length of zero', form, ['Content-Length: 0'], hidden],
+  ['pipelining', page, [], hidden],
+  ['a length beside chunks', form, [`Content-Length: ${length + 5}`, inChunks], behind],
+  ['chunks beside a length', form, [inChunks, five], behind],
+  ['an odd coding', form, ['Transfer-Encoding: xchunked', five], behind],
+  ['a coding with a space before the colon', form, ['Transfer-Encoding : chunked', five], behind],
+  ['a coding after a tab', form, ['Transfer-Encoding:\tchunked'], behind],
+  ['a coding with an underscore', form, ['Transfer_Encoding: chunked', five], behind],
+  ['a length with an underscore', form, ['Content_Length: 0', sized], hidden],
+  ['a folded coding', form, ['X: y\r\n Transfer-Encoding: chunked', five], behind],
+  ['two lengths', form, ['Content-Length: 0', sized], hidden],
+  ['a bare LF in a value', page, [`X: y\n\n${hidden}`], ''],
+  ['a bare CR in a value', page, [`X: y\r\r${hidden.replaceAll('\r\n', '\r')}`], ''],
   ['CRLF in the target', `GET /trac/about?x=%0d%0a%0d%0a${encodeURIComponent(hidden)}`, [], ''],
-  ['CRLF in a cookie', 'GET /trac/about', ['Cookie: a=%0d%0aX-Trac-User: mallory'], ''],
+  ['CRLF in a cookie', page, ['Cookie: a=%0d%0aX-Trac-User: mallory'], ''],
   [
     'a trailer',
-    'POST /trac/prefs',
-    ['Transfer-Encoding: chunked', 'Trailer: X-Trac-User'],
+    form,
+    [inChunks, 'Trailer: X-Trac-User'],
     '1\r\na\r\n0\r\nX-Trac-User: mallory\r\nX-Trac-Perms: TRAC_ADMIN\r\n\r\n',
   ],
-  [
-    'a chunk extension',
-    'POST /trac/prefs',
-    ['Transfer-Encoding: chunked'],
-    `1;x="\r\n\r\n${hidden}"\r\na\r\n0\r\n\r\n`,
-  ],
-  ['a body larger than its length', 'POST /trac/prefs', ['Content-Length: 1'], `a${hidden}`],
-  [
-    'an Expect that is not waited for',
-    'POST /trac/prefs',
-    ['Expect: 100-continue', `Content-Length: ${length}`],
-    hidden,
-  ],
+  ['a chunk extension', form, [inChunks], `1;x="\r\n\r\n${hidden}"\r\na\r\n0\r\n\r\n`],
+  ['a body larger than its length', form, ['Content-Length: 1'], `a${hidden}`],
+  ['an Expect that is not waited for', form, ['Expect: 100-continue', sized], hidden],
   [
     'an upgrade to h2c',
-    'GET /trac/about',
+    page,
     ['Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__', 'Connection: Upgrade, HTTP2-Settings'],
     hidden,
   ],

@@ -19,17 +19,80 @@ interface Mistake {
   readonly undo: (fixture: Fixture) => Promise<unknown>
 }
 
-function iniMistake(
+/** What is wrong, the cause that the page tells, a setting with a wrong value, and the right value. */
+type IniMistake = readonly [
   name: string,
   cause: string,
-  setting: [string, string, string],
-  right: string | undefined,
-): Mistake {
-  const [section, key, value] = setting
+  section: string,
+  key: string,
+  wrong: string,
+  right?: string,
+]
+
+const iniMistakes: readonly IniMistake[] = [
+  [
+    'LoginModule left on',
+    'trac.web.auth.LoginModule is enabled',
+    'components',
+    'trac.web.auth.loginmodule',
+    'enabled',
+    'disabled',
+  ],
+  [
+    'TracGatewayPolicy not listed',
+    'TracGatewayPolicy is not in [trac] permission_policies',
+    'trac',
+    'permission_policies',
+    'DefaultWikiPolicy, LegacyAttachmentPolicy',
+    policies,
+  ],
+  [
+    'DefaultPermissionPolicy listed',
+    'DefaultPermissionPolicy is in [trac] permission_policies',
+    'trac',
+    'permission_policies',
+    `${policies}, DefaultPermissionPolicy`,
+    policies,
+  ],
+  [
+    'a policy listed that does not exist',
+    'permission_policies is wrong',
+    'trac',
+    'permission_policies',
+    `${policies}, NoSuchPolicy`,
+    policies,
+  ],
+  [
+    'the policy disabled',
+    'permission_policies is wrong',
+    'components',
+    'trac_gateway.tracgatewaypolicy',
+    'disabled',
+  ],
+  [
+    'no key file at the place named',
+    'key_file cannot be read (No such file or directory)',
+    'trac_gateway',
+    'key_file',
+    'elsewhere.keys',
+    'trac_gateway.keys',
+  ],
+  [
+    'a folder as key file',
+    'key_file cannot be read',
+    'trac_gateway',
+    'key_file',
+    '../conf',
+    'trac_gateway.keys',
+  ],
+  ['another host', 'signed for another Host', 'trac_gateway', 'host', 'elsewhere.example'],
+]
+
+function ofIni([name, cause, section, key, wrong, right]: IniMistake): Mistake {
   return {
     name,
     cause,
-    make: async ({ environment }) => setIni(environment, section, key, value),
+    make: async ({ environment }) => setIni(environment, section, key, wrong),
     undo: async ({ environment }) => setIni(environment, section, key, right),
   }
 }
@@ -46,54 +109,7 @@ function keyMistake(name: string, cause: string, text: string): Mistake {
 const secret = testKey.secret
 
 const mistakes: readonly Mistake[] = [
-  iniMistake(
-    'LoginModule left on',
-    'trac.web.auth.LoginModule is enabled',
-    ['components', 'trac.web.auth.loginmodule', 'enabled'],
-    'disabled',
-  ),
-  iniMistake(
-    'TracGatewayPolicy not listed',
-    'TracGatewayPolicy is not in [trac] permission_policies',
-    ['trac', 'permission_policies', 'DefaultWikiPolicy, LegacyAttachmentPolicy'],
-    policies,
-  ),
-  iniMistake(
-    'DefaultPermissionPolicy listed',
-    'DefaultPermissionPolicy is in [trac] permission_policies',
-    ['trac', 'permission_policies', `${policies}, DefaultPermissionPolicy`],
-    policies,
-  ),
-  iniMistake(
-    'a policy listed that does not exist',
-    'permission_policies is wrong',
-    ['trac', 'permission_policies', `${policies}, NoSuchPolicy`],
-    policies,
-  ),
-  iniMistake(
-    'the policy disabled',
-    'permission_policies is wrong',
-    ['components', 'trac_gateway.tracgatewaypolicy', 'disabled'],
-    undefined,
-  ),
-  iniMistake(
-    'no key file at the place named',
-    'key_file cannot be read (No such file or directory)',
-    ['trac_gateway', 'key_file', 'elsewhere.keys'],
-    'trac_gateway.keys',
-  ),
-  iniMistake(
-    'a folder as key file',
-    'key_file cannot be read',
-    ['trac_gateway', 'key_file', '../conf'],
-    'trac_gateway.keys',
-  ),
-  iniMistake(
-    'another host',
-    'signed for another Host',
-    ['trac_gateway', 'host', 'elsewhere.example'],
-    undefined,
-  ),
+  ...iniMistakes.map(ofIni),
   {
     name: 'the key file gone',
     cause: 'key_file cannot be read (No such file or directory)',

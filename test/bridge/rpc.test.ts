@@ -176,7 +176,7 @@ for (const path of jsonPaths) {
   })
 }
 
-/** What proves nobody: nothing, another scheme, and a session that is none. */
+/** What proves nobody: nothing, another scheme, and a session that nobody made. */
 const strangers: readonly (readonly [string, readonly string[]])[] = [
   ['nothing', []],
   ['a password', [`Authorization: Basic ${Buffer.from('sam:sam').toString('base64')}`]],

@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { minimal, secrets } from '../fixtures/config.js'
+import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
@@ -46,9 +47,8 @@ await t.test('start with a bad file starts nothing and exits with 1', async (t) 
 
 await t.test('an address in use ends the process with 1, whatever else was opened', async (t) => {
   const taken = createServer()
-  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  const port = await listen(taken)
   t.teardown(() => taken.close())
-  const { port } = taken.address() as { port: number }
   const redis = `store: redis, redis: { url: { fromEnv: REDIS_URL } }, `
   const text = minimal.replace('session: { ', `session: { ${redis}`)
   const places = {

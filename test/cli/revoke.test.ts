@@ -8,6 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { minimal, secrets } from '../fixtures/config.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
 
@@ -95,11 +96,10 @@ await t.test('revoke says what it lacks', async (t) => {
   t.match(await revoke('nonsense: 1\n', '--user', 'x'), { code: 1, out: /nonsense/ })
   t.match(await revoke(''), { code: 2, out: /--user/ })
   const other = createServer((_request, response) => response.end('<h1>hello</h1>'))
-  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  const port = await listen(other)
   t.teardown(() => other.close())
-  const { port } = other.address() as { port: number }
-  const listen = `admin: { listen: '127.0.0.1:${port}', token: { fromEnv: SESSION } }\n`
-  t.match(await revoke(listen, '--user', 'x'), { code: 1, out: /something else/ })
+  const elsewhere = `admin: { listen: '127.0.0.1:${port}', token: { fromEnv: SESSION } }\n`
+  t.match(await revoke(elsewhere, '--user', 'x'), { code: 1, out: /something else/ })
   const wrong = await signedIn(t, {})
   const admin = wrong.admin.replace('SESSION', 'SIGNING')
   t.match(await revoke(admin, '--user', 'x'), { code: 1, out: /not revoked/ })

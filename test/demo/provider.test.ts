@@ -56,6 +56,13 @@ async function refresh(
   })
 }
 
+/** What every request for a code names. */
+const codeFlow = ({ clientId }: DemoProvider) => ({
+  client_id: clientId,
+  response_type: 'code',
+  redirect_uri: redirectUri,
+})
+
 function revoke(provider: DemoProvider, token: string): Promise<Response> {
   return fetch(`${provider.origin}/oauth2/revoke`, {
     method: 'POST',
@@ -413,11 +420,7 @@ await t.test('/logout compares the address exactly', async (t) => {
 
 await t.test('/logout with redirect_uri and response_type leads to a new sign-in', async (t) => {
   const provider = await start(t)
-  const query = new URLSearchParams({
-    client_id: provider.clientId,
-    response_type: 'code',
-    redirect_uri: redirectUri,
-  })
+  const query = new URLSearchParams(codeFlow(provider))
   const answer = await fetch(`${provider.origin}/logout?${query.toString()}`, {
     redirect: 'manual',
   })
@@ -428,9 +431,7 @@ await t.test('/logout with redirect_uri and response_type leads to a new sign-in
 await t.test('the login page can be used with a keyboard and says what went wrong', async (t) => {
   const provider = await start(t)
   const query = new URLSearchParams({
-    client_id: provider.clientId,
-    response_type: 'code',
-    redirect_uri: redirectUri,
+    ...codeFlow(provider),
     scope: 'openid',
     code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
     code_challenge_method: 'S256',
@@ -465,9 +466,7 @@ await t.test('a wrong code verifier and an unregistered address get nothing', as
   await t.rejects(signIn(provider, { email: alice.email, password: 'wrong' }), /answered 403/)
   await t.rejects(signIn(provider, alice, { redirectUri: `${redirectUri}/x` }), /answered 400/)
   const query = new URLSearchParams({
-    client_id: provider.clientId,
-    response_type: 'code',
-    redirect_uri: redirectUri,
+    ...codeFlow(provider),
     scope: 'openid',
     state: 's',
   })

@@ -43,7 +43,7 @@ await t.test('the provider runs a whole code flow, and takes a code once', async
   const back = await fetch(authorize, { redirect: 'manual' })
   const location = new URL(back.headers.get('location') ?? '')
   t.equal(location.searchParams.get('state'), 'a state')
-  const exchange = (): Promise<Response> =>
+  const redeem = (): Promise<Response> =>
     fetch(String(found['token_endpoint']), {
       method: 'POST',
       body: new URLSearchParams({
@@ -54,11 +54,11 @@ await t.test('the provider runs a whole code flow, and takes a code once', async
         code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk',
       }),
     })
-  const tokens = await json(exchange())
+  const tokens = await json(redeem())
   const { payload } = await verify(provider, String(tokens['id_token']))
   t.match(payload, { nonce: 'a nonce', aud: provider.clientId, token_use: 'id' })
   t.match(decodeJwt(String(tokens['access_token'])), { client_id: provider.clientId })
-  t.equal((await exchange()).status, 400)
+  t.equal((await redeem()).status, 400)
   t.equal(provider.counts.token, 2)
   t.equal(provider.received.token[0]?.form.get('grant_type'), 'authorization_code')
 })

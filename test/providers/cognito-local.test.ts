@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { person, refreshAt, signInAt, startCognitoLocal } from '../fixtures/cognito-servers.js'
 import { freePort } from '../fixtures/ports.js'
+import { redeemAt } from '../fixtures/refresh.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 
@@ -25,14 +26,7 @@ async function start(t: Test) {
     })
     return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
   }
-  const refresh = async (refreshToken: string) => {
-    const answer = await fetch(`${url}/auth/refresh`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ refresh_token: refreshToken }),
-    })
-    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
-  }
+  const refresh = (refreshToken: string) => redeemAt(url, refreshToken)
   return { cognito, url, who, refresh }
 }
 

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { people, startKeycloak } from '../fixtures/keycloak.js'
 import { freePort } from '../fixtures/ports.js'
+import { redeemAt } from '../fixtures/refresh.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
@@ -57,6 +58,15 @@ const bearer = async (token: unknown) => {
   return answer.status === 200 ? answer.json() : { status: answer.status }
 }
 const client = { client_id: keycloak.clientId, client_secret: keycloak.clientSecret }
+/** What a program gets that signs in with a password. */
+const tokensOfSam = () =>
+  keycloak.grant({
+    ...client,
+    grant_type: 'password',
+    username: 'sam',
+    password: people.sam.password,
+    scope: 'openid',
+  })
 const userId = async (name: string) => {
   const found = (await keycloak.admin('GET', `/users?exact=true&username=${name}`)) as [
     { id: string },
@@ -83,13 +93,7 @@ await t.test('a person signs in with name, address and groups', async (t) => {
 })
 
 await t.test('a program calls with the tokens of a person, a machine with its own', async (t) => {
-  const tokens = await keycloak.grant({
-    ...client,
-    grant_type: 'password',
-    username: 'sam',
-    password: people.sam.password,
-    scope: 'openid',
-  })
+  const tokens = await tokensOfSam()
   for (const token of [tokens['access_token'], tokens['id_token']]) {
     t.match(await bearer(token), { user: 'sam', groups: ['students'], via: 'bearer' })
   }
@@ -107,21 +111,8 @@ await t.test('a program calls with the tokens of a person, a machine with its ow
 })
 
 await t.test('the refresh token of a program is redeemed, rotated and works once', async (t) => {
-  const tokens = await keycloak.grant({
-    ...client,
-    grant_type: 'password',
-    username: 'sam',
-    password: people.sam.password,
-    scope: 'openid',
-  })
-  const redeem = async (token: unknown) => {
-    const answer = await fetch(`${base}/auth/refresh`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ refresh_token: token }),
-    })
-    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
-  }
+  const tokens = await tokensOfSam()
+  const redeem = (token: unknown) => redeemAt(base, String(token))
   const first = await redeem(tokens['refresh_token'])
   t.equal(first.status, 200)
   t.type(first.body['refresh_token'], 'string')
@@ -140,7 +131,7 @@ await t.test('a session is renewed repeatedly though each refresh token works on
     const answers = await Promise.all([1, 2, 3, 4].map(() => visitor.fetch(`${base}/api/x`)))
     t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
   }
-  const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+  const metrics = await gateway.metrics()
   t.match(metrics, 'trac_gateway_refreshes_total{for="session",result="ok"} 3')
   t.notMatch(metrics, 'for="session",result="refused"')
 })
@@ -201,10 +192,7 @@ await t.test('a session that ends at Keycloak ends here by back-channel logout',
   await until(async () => 'status' in (await who(sam.copy())), 'the session of sam ended')
   t.match(await who(sam), { status: 401 })
   t.match(await who(alice), { user: 'alice' }, 'and nobody else’s')
-  t.match(
-    await (await fetch(`${gateway.adminUrl}/metrics`)).text(),
-    /trac_gateway_logouts_total\{kind="backchannel"\} [1-9]/,
-  )
+  t.match(await gateway.metrics(), /trac_gateway_logouts_total\{kind="backchannel"\} [1-9]/)
 })
 
 await t.test('a person disabled at Keycloak loses the session at the next renewal', async (t) => {
