@@ -50,7 +50,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   undici: ['forward/connections.ts'],
   pino: ['observe/logger.ts'],
   'prom-client': ['observe/metrics.ts'],
-  yaml: ['config/yaml.ts'],
+  yaml: ['config/yaml.ts', 'config/gateway-yaml.ts'],
   typebox: ['config/key.ts'],
   commander: ['main.ts'],
 }

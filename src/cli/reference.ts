@@ -1,5 +1,8 @@
 /** What the code says of itself: the tables of `deploy/docs/reference/`, and the files that hold them. */
-import { jsonSchema, listKeys } from '../config/docs.js'
+import { listKeys } from '../config/docs.js'
+import { renewGatewayYaml } from '../config/gateway-yaml.js'
+import { jsonSchema } from '../config/json-schema.js'
+import { configKeys } from '../config/schema.js'
 import { errors } from '../core/errors.js'
 import { decisionFields, requestFields } from '../observe/log-fields.js'
 import { metricTable } from '../observe/metrics.js'
@@ -75,6 +78,9 @@ const parts: readonly GeneratedPart[] = [
   },
 ]
 
+/** The configuration that we ship: its comments are generated. */
+const exampleFile = 'gateway.yaml'
+
 /** The JSON Schema for editors. */
 const schemaFile = 'deploy/gateway.schema.json'
 
@@ -100,5 +106,6 @@ export function renewReference(read: (file: string) => string): ReadonlyMap<stri
   for (const { file, marker, content } of parts) {
     renewed.set(file, replaceBetween(renewed.get(file) ?? read(file), marker, content()))
   }
+  renewed.set(exampleFile, renewGatewayYaml(read(exampleFile), configKeys))
   return renewed.set(schemaFile, `${JSON.stringify(jsonSchema(), undefined, 2)}\n`)
 }

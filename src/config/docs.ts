@@ -1,12 +1,13 @@
-/** The keys of gateway.yaml as rows for the reference, and as JSON Schema for editors, made from the one source. */
+/** The keys of gateway.yaml in words: as rows for the reference, and as sentences for gateway.yaml itself and for editors. */
 import type { KeySchema } from './key.js'
+import { maxTimer } from './kinds/duration.js'
 import { configKeys } from './schema.js'
 
 /** One key of gateway.yaml as the table shows it. */
 export interface KeyRow {
   /** `routes[].require.anyGroup`, `upstreams.<name>.url`. */
   readonly path: string
-  /** What stands there: a span, a list, one of some words. */
+  /** What stands there: a duration, a list, one of some words. */
   readonly type: string
   /** As in the file, or in words what holds without it; empty for a key that is required. */
   readonly default: string
@@ -36,12 +37,13 @@ const listBelow = (schema: KeySchema, path: string): readonly KeyRow[] =>
 function toRow(schema: KeySchema, path: string): KeyRow {
   const words = schema.computed ?? schema.absent
   const required = words === undefined && !('default' in schema)
+  const told = describeKey(schema)
   return {
     path,
     type: typeOf(schema),
     default: words ?? (required ? '' : showDefault(schema.default)),
     required,
-    description: schema.description ?? '',
+    description: sentences(told.description, told.range),
   }
 }
 
@@ -68,94 +70,57 @@ function showDefault(value: unknown): string {
   return text.length > maxDefaultLength ? 'see `gateway.yaml`' : `\`${text.replaceAll(',', ', ')}\``
 }
 
-type Json = Record<string, unknown>
+/** What is told of a key, a sentence or more each; empty text for nothing. */
+export interface KeyTold {
+  readonly description: string
+  /** The words that it can be, where the description does not name them. */
+  readonly choices: string
+  readonly range: string
+  /** What is so when it is left out. */
+  readonly normally: string
+}
 
-/** A text with a variable fits everywhere: the editor cannot know its value. */
-const variable = { $ref: '#/$defs/variable' }
+/** Some sentences as one text. */
+export const sentences = (...parts: readonly string[]): string =>
+  parts.filter((part) => part !== '').join(' ')
 
-/** JSON Schema (draft 2020-12) of gateway.yaml, for editors. */
-export function jsonSchema(): Json {
+/** A key in words. */
+export function describeKey(schema: KeySchema): KeyTold {
+  const { description = '' } = schema
   return {
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
-    title: 'gateway.yaml of trac-gateway',
-    ...toJsonSchema(configKeys),
-    $defs: { variable: { type: 'string', pattern: '\\$\\{[A-Za-z_]' } },
+    description: sentences(description, restartOf(schema)),
+    choices: choicesOf(schema, description),
+    range: rangeSentence(schema),
+    normally: defaultOf(schema),
   }
 }
 
-function toJsonSchema(schema: KeySchema): Json {
-  const { description, examples } = schema
-  const told: Json = {
-    ...(description === undefined ? {} : { description: describe(schema) }),
-    ...('default' in schema ? { default: schema.default } : {}),
-    ...(examples === undefined ? {} : { examples }),
-  }
-  if (schema.anyOf !== undefined) {
-    const forms = schema.anyOf.map(toJsonSchema)
-    const hasText = schema.anyOf.some((form) => form.type === 'string')
-    return { ...told, anyOf: hasText ? [...forms, variable] : forms }
-  }
-  if (schema.type === 'object') return { ...told, ...objectSchema(schema) }
-  if (schema.type === 'array') return { ...told, ...arraySchema(schema) }
-  const rules = ruleSchema(schema)
-  const open = schema.type === 'string' && schema.pattern === undefined && schema.enum === undefined
-  return open ? { ...told, ...rules } : { ...told, anyOf: [rules, variable] }
+function restartOf({ restart }: KeySchema): string {
+  if (restart === undefined) return ''
+  return restart === 'always'
+    ? 'A change here needs a restart.'
+    : 'With Redis, a change here needs a restart.'
 }
 
-function describe(schema: KeySchema): string {
+function choicesOf({ enum: words, items }: KeySchema, description: string): string {
+  const values = (words ?? items?.enum ?? []).filter((word) => typeof word === 'string')
+  if (values.every((word) => description.includes(word))) return ''
+  return `${words === undefined ? 'Any' : 'One'} of ${values.join(', ')}.`
+}
+
+/** What any timer can hold need not be said. */
+function rangeSentence({ min, max }: KeySchema): string {
+  const least = min === '1ms' ? undefined : min
+  const most = max === maxTimer ? undefined : max
+  if (least === undefined) return most === undefined ? '' : `At most ${most}.`
+  return most === undefined ? `At least ${least}.` : `From ${least} to ${most}.`
+}
+
+function defaultOf(schema: KeySchema): string {
   const words = schema.computed ?? schema.absent
-  return words === undefined
-    ? (schema.description ?? '')
-    : `${schema.description} Default: ${words}.`
-}
-
-const isRequired = (schema: KeySchema): boolean =>
-  schema.absent === undefined &&
-  schema.computed === undefined &&
-  !('default' in schema) &&
-  (schema.properties === undefined || Object.values(schema.properties).some(isRequired))
-
-function objectSchema({ properties, additionalProperties, propertyNames }: KeySchema): Json {
-  if (properties === undefined) {
-    return {
-      type: 'object',
-      ...(propertyNames === undefined ? {} : { propertyNames }),
-      additionalProperties:
-        typeof additionalProperties === 'object' ? toJsonSchema(additionalProperties) : true,
-    }
-  }
-  const keys = Object.entries(properties)
-  const required = keys.filter(([, property]) => isRequired(property)).map(([key]) => key)
-  return {
-    type: 'object',
-    additionalProperties: false,
-    ...(required.length === 0 ? {} : { required }),
-    properties: Object.fromEntries(keys.map(([key, property]) => [key, toJsonSchema(property)])),
-  }
-}
-
-function arraySchema({ items, minItems, maxItems }: KeySchema): Json {
-  return {
-    type: 'array',
-    ...(items === undefined ? {} : { items: toJsonSchema(items) }),
-    ...(minItems === undefined ? {} : { minItems }),
-    ...(maxItems === undefined ? {} : { maxItems }),
-  }
-}
-
-const ruleNames = [
-  'type',
-  'enum',
-  'pattern',
-  'minLength',
-  'maxLength',
-  'minimum',
-  'exclusiveMinimum',
-  'exclusiveMaximum',
-] as const
-
-function ruleSchema(schema: KeySchema): Json {
-  return Object.fromEntries(
-    ruleNames.flatMap((name) => (schema[name] === undefined ? [] : [[name, schema[name]]])),
-  )
+  if (words !== undefined) return `Default: ${words}.`
+  if (!('default' in schema)) return 'Required.'
+  const { default: value } = schema
+  const text = typeof value === 'string' ? value : JSON.stringify(value).replaceAll('"', '')
+  return `Default: ${text.replaceAll(',', ', ')}.`
 }

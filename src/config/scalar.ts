@@ -26,9 +26,8 @@ function convertKind(
   return refuse(`a ${kind.name} ${rangeOf(schema)}`)
 }
 
-/** The range of a duration or size, in words; undefined if it has none. */
-export function rangeOf({ min, max }: KeySchema): string | undefined {
-  if (min === undefined) return max === undefined ? undefined : `up to ${max}`
+function rangeOf({ min, max }: KeySchema): string {
+  if (min === undefined) return `up to ${max}`
   return max === undefined ? `from ${min}` : `from ${min} to ${max}`
 }
 

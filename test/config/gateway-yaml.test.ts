@@ -1,6 +1,7 @@
 /** gateway.yaml: runs as it stands and with each alternative, and has every key with its default. */
 import t from 'tap'
 import { LineCounter, isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import { renewGatewayYaml } from '../../src/config/gateway-yaml.js'
 import { configKeys } from '../../src/config/schema.js'
 import type { KeySchema } from '../../src/config/key.js'
 import type { Config } from '../../src/config/schema.js'
@@ -181,11 +182,14 @@ void t.test('has each key once, but for those of lists, records and alternatives
   t.same(single.toSorted(), [...new Set(single)].toSorted())
 })
 
-/** The default as the comment has to name it; undefined where any words will do. */
-function defaultWords(schema: KeySchema): string | undefined {
-  if (!('default' in schema)) return (schema.absent ?? schema.computed) ? undefined : 'none'
+/** What the comment has to say of a key that is not at its default. */
+function defaultWords(schema: KeySchema): string {
+  if (!('default' in schema)) {
+    const words = schema.absent ?? schema.computed
+    return words === undefined ? 'Required.' : `Default: ${words}.`
+  }
   const { default: value } = schema
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  return `Default: ${typeof value === 'string' ? value : JSON.stringify(value)}.`
 }
 
 const isDefault = ({ schema, value }: Shown): boolean =>
@@ -197,18 +201,50 @@ const isSection = ({ properties, absent }: KeySchema): boolean =>
 void t.test('says for each key that is not at its default what that is', async (t) => {
   const silent = shownKeys().filter((shown) => {
     if (isDefault(shown) || isSection(shown.schema)) return false
-    const words = defaultWords(shown.schema)
-    return !shown.comment.includes(`default: ${words ?? ''}`)
+    return !shown.comment.includes(defaultWords(shown.schema))
   })
   // Further entries of a list or record say nothing that the first has not said.
   const said = new Set(
     shownKeys()
-      .filter(({ comment }) => comment.includes('default:'))
+      .filter(({ comment }) => /Default:|Required\./.test(comment))
       .map(({ path }) => path),
   )
   const left = silent.filter(({ path }) => !said.has(path) || !/[[<]/.test(path))
   t.same(
     left.map(({ path, comment }) => ({ path, comment })),
     [],
+  )
+})
+
+void t.test('its comments are those of the schema, whatever stood there', async (t) => {
+  const renew = (text: string) => renewGatewayYaml(text, configKeys)
+  t.equal(renew(gatewayYaml), gatewayYaml, 'run `npm run docs`')
+  const [head = '', ...sections] = gatewayYaml.split(/(?<=\n)(?=\n)/)
+  const body = sections.join('')
+  const bare = body
+    .replaceAll(/^ *(?:#\| *)?# (?!alternative).*\n/gm, '')
+    .replaceAll(/- # .*\n(?:.*# .*\n)* *(?:#\| *)?/g, '- ')
+  t.notMatch(bare, /# (?!alternative)/)
+  t.equal(renew(head + bare), gatewayYaml, 'without comments')
+  const other = body.replaceAll(/(?<=# .*)(?:Required|Default)(?=[:.])/g, 'Something else')
+  t.not(other, body)
+  t.equal(renew(head + other), gatewayYaml, 'with others')
+  for (const line of gatewayYaml.split('\n')) t.ok(line.length <= 100, line)
+})
+
+void t.test('a key that it lacks is put in with its default', async (t) => {
+  const lacking = gatewayYaml
+    .replace('    bodyIdle: 30s\n', '')
+    .replace('mode: enforce\n', '')
+    .replace('    forwardAccessToken: false\n', '')
+    .replace('  #|     per: 1m\n', '')
+  t.equal(lacking.split('\n').length, gatewayYaml.split('\n').length - 4)
+  const renewed = renewGatewayYaml(lacking, configKeys)
+  t.same(load(renewed), load(gatewayYaml))
+  t.match(renewed, /# Without one byte of the body\. At least 1s\.\n    bodyIdle: 30s\n/)
+  t.match(renewed, /\n  #\|     per: 1m\n/, 'in an alternative, too')
+  t.throws(
+    () => renewGatewayYaml(gatewayYaml.replace(/ *clientId: .*\n/, ''), configKeys),
+    /gateway\.yaml lacks identity\.clientId/,
   )
 })

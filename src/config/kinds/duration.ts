@@ -12,7 +12,7 @@ export const durationKind: TextKind<Milliseconds> = unitKind(
 )
 
 /** What a timer of Node can hold at most, rounded down to days. */
-const maxTimer = '24d'
+export const maxTimer = '24d'
 
 /** A key with a duration. */
 export const duration = (

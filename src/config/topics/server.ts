@@ -73,7 +73,7 @@ const server = shape('What browsers see.', {
   ),
   tls: optional(
     fixed(
-      shape('A certificate of our own. Its files are read again when they change.', {
+      shape('A certificate of our own. What its files hold is read again when it changes.', {
         certificate: pem('The certificate chain as PEM, the server’s own certificate first.'),
         key: pem('Its private key as PEM, without passphrase.'),
       }),

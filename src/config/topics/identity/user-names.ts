@@ -36,7 +36,7 @@ export const username = shape('From the claim to the name in Trac.', {
     examples: ['example.edu'],
   }),
   case: choice(
-    '`lower` puts names in lower case, and takes ASCII names only. `keep`, since Trac tells cases apart.',
+    '`lower` puts names in lower case, and takes ASCII names only. `keep` leaves them, since Trac tells cases apart.',
     ['keep', 'lower'],
     'keep',
   ),
