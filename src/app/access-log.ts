@@ -32,7 +32,7 @@ function loggedPath(context: RequestContext): string {
   return path.slice(0, maxPathLength)
 }
 
-/** Creates the journal. */
+/** Creates the access log. */
 export function createAccessLog(
   logger: Logger,
   metrics: Metrics,

@@ -9,7 +9,7 @@ import { GatewayError } from '../core/errors.js'
 import { createOwnStages, principalKey } from '../edge/own-endpoint.js'
 import { createPreconditions } from '../edge/preconditions.js'
 import { addressKey, createCounter } from '../edge/rate-limit.js'
-import type { Counter } from '../edge/rate-limit.js'
+import type { Counter, Counters } from '../edge/rate-limit.js'
 import { Reply, hsts } from '../edge/reply.js'
 import { Forward } from '../forward/forward.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
@@ -32,14 +32,6 @@ import type { Services } from './services.js'
 export interface Application {
   handle(request: IncomingMessage, response: ServerResponse, upgradeSocket?: Duplex): void
   close(): Promise<void>
-}
-
-/** The limits that are not a route's. */
-export interface Counters {
-  readonly byAddress: Counter
-  readonly byPrincipal: Counter
-  /** What fails again and again with one token or session. */
-  readonly failures: Counter
 }
 
 /** Builds it. */

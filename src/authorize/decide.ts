@@ -19,7 +19,7 @@ function holds(principal: Principal, permission: string): boolean {
   return principal.permissions.has(permission) || principal.permissions.has('TRAC_ADMIN')
 }
 
-/** The first group of the requirement that does not hold, if any. */
+/** The first part of the requirement that is not met, if any. */
 function unmet(require: Requirement, principal: Principal): Decision | undefined {
   const { anyPermission, allPermissions, anyGroup, scopes } = require
   if (anyPermission !== undefined && !anyPermission.some((name) => holds(principal, name))) {

@@ -55,6 +55,14 @@ export interface Counter {
   hit(key: string): Promise<void>
 }
 
+/** The limits that are not a route's. */
+export interface Counters {
+  readonly byAddress: Counter
+  readonly byPrincipal: Counter
+  /** What fails again and again with one token or session. */
+  readonly failures: Counter
+}
+
 /** Builds a counter over what counts. */
 export function createCounter(count: CountRequests): Counter {
   return {

@@ -55,7 +55,7 @@ function readBody(context: RequestContext, body: Buffer): string | undefined {
 
 /** Builds the endpoint. */
 export function createRefresh(parts: RefreshParts) {
-  // Only exchanges in flight are shared: a finished one is nobody else's business.
+  // Only exchanges in flight are shared: a finished one is not shown to anybody else.
   const exchanging = new SingleFlight<TokenAnswer>()
 
   const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> =>

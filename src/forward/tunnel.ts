@@ -19,7 +19,7 @@ export interface TunnelParts {
     upstream: Upstream,
     raw: readonly Buffer[],
   ) => string[]
-  /** Whether the token or session behind the exchange still holds. */
+  /** Whether the token or session behind the request is still good. */
   readonly isAlive: (context: RequestContext) => boolean
   readonly fail: (context: RequestContext, upstream: Upstream, error: GatewayError) => void
   readonly onOpen: (change: 1 | -1) => void

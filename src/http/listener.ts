@@ -19,7 +19,7 @@ export interface Listener {
   handTo(handler: RequestHandler): void
   /** From now on, new TLS connections get this certificate; those that are open keep theirs. */
   present(pair: CertificatePair): void
-  /** Stops accepting and waits for what runs, at most `patience`. */
+  /** Stops accepting and waits for what runs, at most `timeout`. */
   close(timeout: Milliseconds): Promise<void>
 }
 
@@ -142,7 +142,7 @@ export function createListener(config: Config, timers: Timers): Listener {
   const hand: RequestHandler = (request, response, upgradeSocket) =>
     handler(request, response, upgradeSocket)
   const { keepAlive, headers } = config.server.timeouts
-  // Node's own limits, of which each is looked at in its turn, come first.
+  // Node's own limits, which look at each connection once a second, come first.
   const letGo = watchIdleConnections(server, keepAlive + headers + 3 * lookEvery, timers)
   const queue = inOrder(hand)
   // A client that is still sending must have time to read why it was refused (RFC 9112 §9.6).

@@ -1,0 +1,51 @@
+/** The people of each issuer: how they are named, and what their groups may do. */
+import type { IssuerPeople } from '../authenticate/admit.js'
+import { createGrants } from '../authorize/grants.js'
+import type { Config } from '../config/schema.js'
+import { forbiddenNames } from '../config/topics/identity/user-names.js'
+import type { Route } from '../request/route.js'
+import { toIdentityHeaders } from '../trac/identity-headers.js'
+import { createNaming } from '../trac/user-names.js'
+
+/** Groups that mean something: only these are kept in sessions. */
+function knownGroupsOf(config: Config, routes: readonly Route[]): Set<string> {
+  return new Set([
+    ...Object.keys(config.permissions.groups),
+    ...routes.flatMap((route) => route.require?.anyGroup ?? []),
+  ])
+}
+
+/** Builds the rules of each issuer, by its name. */
+export function createPeople(
+  config: Config,
+  routes: readonly Route[],
+): ReadonlyMap<string, IssuerPeople> {
+  const { identity, permissions } = config
+  const knownGroups = knownGroupsOf(config, routes)
+  const naming = createNaming({
+    aliases: identity.username.aliases,
+    emailLocalPart: identity.username.emailLocalPart,
+    case: identity.username.case,
+    machineNames: Object.values(identity.machines).map((machine) => machine.username),
+    forbidden: forbiddenNames(config),
+    email: identity.email,
+    prefixes: identity.additionalIssuers.map((other) => other.prefix),
+  })
+  const people = new Map<string, IssuerPeople>()
+  people.set(identity.issuer, {
+    source: { issuer: identity.issuer, main: true, prefix: '' },
+    claims: identity.claims,
+    knownGroups,
+    parts: { naming, grants: createGrants(permissions), toIdentityHeaders },
+  })
+  for (const other of identity.additionalIssuers) {
+    const rules = { ...permissions, groups: other.groups, fromClaims: 'none' as const }
+    people.set(other.issuer, {
+      source: { issuer: other.issuer, main: false, prefix: other.prefix },
+      claims: { ...other.claims, permissions: [] },
+      knownGroups: new Set([...Object.keys(other.groups), ...knownGroups]),
+      parts: { naming, grants: createGrants(rules), toIdentityHeaders },
+    })
+  }
+  return people
+}
