@@ -1,7 +1,7 @@
 /** The small JSON API of the demo: stands for the service beside Trac, and shows what reached it. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { close, listen } from './local-server.js'
 
 /** How to start the API; everything has a default. */
 export interface ApiOptions {
@@ -46,19 +46,8 @@ export async function startApi(options: ApiOptions = {}): Promise<DemoApi> {
   const server = createServer((req, res) => {
     answer(req, res).catch(() => res.destroy())
   })
-  server.listen(port, host)
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('not a TCP address')
-  return { url: `http://${host}:${address.port}`, stop: () => close(server) }
-}
-
-async function close(server: Server): Promise<void> {
-  if (!server.listening) return
-  const closed = once(server, 'close')
-  server.close()
-  server.closeAllConnections()
-  await closed
+  const url = await listen(server, host, port)
+  return { url, stop: () => close(server) }
 }
 
 async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {

@@ -1,7 +1,6 @@
 /** A real OpenID Connect provider on loopback that looks like a Cognito user pool and its domain. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { Server } from 'node:http'
+import { close, listen } from './local-server.js'
 import type { Person } from './people.js'
 import { route, sendJson } from './provider-endpoints.js'
 import { createOidcCallback } from './provider-oidc.js'
@@ -83,20 +82,4 @@ function toProvider(pool: Pool, stop: () => Promise<void>): DemoProvider {
     rotateKeys: (options) => pool.rotateKeys(options?.forgetOld ?? false),
     stop,
   }
-}
-
-async function listen(server: Server, host: string, port: number): Promise<string> {
-  server.listen(port, host)
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('not a TCP address')
-  return `http://${host}:${address.port}`
-}
-
-async function close(server: Server): Promise<void> {
-  if (!server.listening) return
-  const closed = once(server, 'close')
-  server.close()
-  server.closeAllConnections()
-  await closed
 }

@@ -102,6 +102,7 @@ export function createVerify(parts: VerifyParts) {
       secure: context.secure,
       trusted: true,
       path,
+      isBelowBase: true,
       upgradeSocket: isHandshake ? context.request.socket : undefined,
       endpoint: noEndpoint,
       identity: context.identity,

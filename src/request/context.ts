@@ -22,8 +22,8 @@ export interface Abortable {
   abort(reason: GatewayError): void
 }
 
-/** What was read off the wire before any stage ran. */
-export interface ReceivedRequest {
+/** One request and everything that is known of it. */
+export class RequestContext {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   /** The method that is judged and sent on. */
@@ -47,36 +47,12 @@ export interface ReceivedRequest {
   readonly secure: boolean
   /** Whether the peer is one of `server.trustedProxies`. */
   readonly trusted: boolean
-  /** The decoded path below the base path; undefined outside it. */
-  readonly path: string | undefined
+  /** The decoded path below the base path; the empty text for the base path itself, and outside it. */
+  readonly path: string
+  readonly isBelowBase: boolean
   /** The socket of a WebSocket handshake, which waits for its verdict. */
   readonly upgradeSocket: Duplex | undefined
   /** The own endpoint at this path; `noEndpoint` for what is forwarded. */
-  readonly endpoint: Endpoint
-  /** Who it is from until a credential is found. */
-  readonly identity: Identity
-}
-
-/** One request and everything that is known of it. */
-export class RequestContext {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly method: string
-  readonly startedAt: number
-  readonly rawTarget: string
-  readonly headers: RequestHeaders
-  readonly headersFault: GatewayError | undefined
-  readonly target: Target
-  readonly targetFault: GatewayError | undefined
-  readonly id: string
-  readonly traceparent: string
-  readonly address: string
-  readonly secure: boolean
-  readonly trusted: boolean
-  /** As {@link ReceivedRequest.path}; the empty text outside the base path, which `isBelowBase` tells apart. */
-  readonly path: string
-  readonly isBelowBase: boolean
-  readonly upgradeSocket: Duplex | undefined
   readonly endpoint: Endpoint
   /** Whether 101 was answered on `upgradeSocket`. */
   upgraded = false
@@ -84,6 +60,7 @@ export class RequestContext {
   route: Route = noRoute
   /** The label of logs and metrics: the route's name, or the own endpoint's. */
   routeName = noRoute.name
+  /** Who it is from: nobody until a credential is found. */
   identity: Identity
   /** Whether the request is a CORS preflight that is judged as another method. */
   preflight = false
@@ -115,8 +92,8 @@ export class RequestContext {
     this.address = received.address
     this.secure = received.secure
     this.trusted = received.trusted
-    this.path = received.path ?? ''
-    this.isBelowBase = received.path !== undefined
+    this.path = received.path
+    this.isBelowBase = received.isBelowBase
     this.upgradeSocket = received.upgradeSocket
     this.endpoint = received.endpoint
     this.identity = received.identity
@@ -132,6 +109,14 @@ export class RequestContext {
     this.#setCookies = cookies
   }
 }
+
+/** What is known before any stage ran. */
+export type ReceivedRequest = Pick<
+  RequestContext,
+  | ('request' | 'response' | 'method' | 'startedAt' | 'rawTarget' | 'headers' | 'headersFault')
+  | ('target' | 'targetFault' | 'id' | 'traceparent' | 'address' | 'secure' | 'trusted')
+  | ('path' | 'isBelowBase' | 'upgradeSocket' | 'endpoint' | 'identity')
+>
 
 /**
  * One check of a request. It adds facts to the context, throws a GatewayError to refuse, or answers by itself and
