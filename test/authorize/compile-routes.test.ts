@@ -10,7 +10,7 @@ function compiled(routes: string, more = '') {
   return compileRoutes(config.routes, config.builtinTracRoutes, defaults)
 }
 
-void t.test(
+await t.test(
   'the operator’s rows come before the built-in ones, in the order of the file',
   async (t) => {
     const rows = compiled('  - { name: b, path: /b }\n  - { name: a, path: /a }\n')
@@ -21,7 +21,7 @@ void t.test(
   },
 )
 
-void t.test('without the built-in table only the operator’s rows are left', async (t) => {
+await t.test('without the built-in table only the operator’s rows are left', async (t) => {
   const rows = compiled('  - { name: a, path: /a }\n', 'builtinTracRoutes: false\n')
   t.strictSame(
     rows.map((row) => row.name),
@@ -29,7 +29,7 @@ void t.test('without the built-in table only the operator’s rows are left', as
   )
 })
 
-void t.test('a row that says nothing asks for a sign-in by any credential, at Trac', async (t) => {
+await t.test('a row that says nothing asks for a sign-in by any credential, at Trac', async (t) => {
   const [row] = compiled('  - { name: a, path: /a }\n')
   t.strictSame(row, {
     name: 'a',
@@ -48,7 +48,7 @@ void t.test('a row that says nothing asks for a sign-in by any credential, at Tr
   })
 })
 
-void t.test('a row that says everything is taken at its word', async (t) => {
+await t.test('a row that says everything is taken at its word', async (t) => {
   const [row] = compiled(`
   - name: a
     path: /a/**
@@ -82,7 +82,7 @@ void t.test('a row that says everything is taken at its word', async (t) => {
   })
 })
 
-void t.test('the mode of the gateway is that of rows that name none', async (t) => {
+await t.test('the mode of the gateway is that of rows that name none', async (t) => {
   const rows = compiled(
     '  - { name: a, path: /a }\n  - { name: b, path: /b, mode: enforce }\n',
     'mode: shadow\n',
@@ -92,7 +92,7 @@ void t.test('the mode of the gateway is that of rows that name none', async (t) 
   t.equal(rows.at(-1)?.mode, 'shadow')
 })
 
-void t.test('the built-in rows are optional and take GET, HEAD and POST only', async (t) => {
+await t.test('the built-in rows are optional and take GET, HEAD and POST only', async (t) => {
   const rows = compiled('  - { name: a, path: /a }\n').slice(1)
   t.ok(rows.every((row) => row.access === 'optional' && row.upstream === 'trac'))
   const methods = new Set(rows.flatMap((row) => [...(row.methods ?? ['every'])]))

@@ -58,12 +58,12 @@ const cases: readonly (readonly [said: Said, same: boolean])[] = [
 ]
 
 for (const [said, same] of cases) {
-  void t.test(`${JSON.stringify(said)} is ${same ? '' : 'not '}our own origin`, async (t) => {
+  await t.test(`${JSON.stringify(said)} is ${same ? '' : 'not '}our own origin`, async (t) => {
     const headers = { fetchSite: '', origin: '', referer: '', ...said } as RequestHeaders
     t.equal(isSameOrigin(headers, ours), same)
   })
 }
 
-void t.test('the methods that change nothing are four', async (t) => {
+await t.test('the methods that change nothing are four', async (t) => {
   t.strictSame([...safeMethods].toSorted(), ['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 })

@@ -223,7 +223,7 @@ const cases: readonly (readonly [
 ]
 
 for (const [what, row, who, result, missing = []] of cases) {
-  void t.test(what, async (t) => {
+  await t.test(what, async (t) => {
     const decision = decide(routeOf(row), identityOf(who))
     if (result === allow) t.strictSame(decision, { allow: true })
     else t.strictSame(decision, { allow: false, code: result, missing })
@@ -260,7 +260,7 @@ function allows(
   )
 }
 
-void t.test('it is total, pure, and lets in exactly whom the rule lets in', async (t) => {
+await t.test('it is total, pure, and lets in exactly whom the rule lets in', async (t) => {
   let allowed = 0
   fc.assert(
     fc.property(routes, whos, (row, { via, ...rest }) => {
@@ -279,7 +279,7 @@ void t.test('it is total, pure, and lets in exactly whom the rule lets in', asyn
   t.ok(allowed > 1000, `${allowed} were let in`)
 })
 
-void t.test('more permissions, groups and scopes never take anything away', async (t) => {
+await t.test('more permissions, groups and scopes never take anything away', async (t) => {
   fc.assert(
     fc.property(routes, whos, names, (row, { via, ...rest }, more) => {
       const withMore = (extra: readonly string[]): Who => {

@@ -102,12 +102,12 @@ const cases: readonly (readonly [asked: string, result: string])[] = [
 
 const router = routerOf(rows)
 for (const [asked, result] of cases) {
-  void t.test(`${asked} leads to ${result}`, async (t) => {
+  await t.test(`${asked} leads to ${result}`, async (t) => {
     t.equal(found(router, asked), result)
   })
 }
 
-void t.test(
+await t.test(
   'a query that is not UTF-8 is refused only where a row asks for the query',
   async (t) => {
     t.throws(() => router('GET', '/wiki/X', 'a=%ff'), { code: 'ERR_QUERY_ENCODING' })
@@ -116,7 +116,7 @@ void t.test(
   },
 )
 
-void t.test('the earlier of two rows that fit is taken', async (t) => {
+await t.test('the earlier of two rows that fit is taken', async (t) => {
   const both = { a: { path: '/x/**' }, b: { path: '/x/y' } }
   t.equal(found(routerOf(both), 'GET /x/y'), 'a')
   t.equal(found(routerOf({ b: both.b, a: both.a }), 'GET /x/y'), 'b')
@@ -124,7 +124,7 @@ void t.test('the earlier of two rows that fit is taken', async (t) => {
   t.equal(found(routerOf({ ...both, all: { path: '/**' } }), 'GET /z'), 'all')
 })
 
-void t.test('without any row nothing is found', async (t) => {
+await t.test('without any row nothing is found', async (t) => {
   t.equal(found(routerOf({}), 'GET /'), '404')
 })
 
@@ -149,7 +149,7 @@ function linear(list: readonly Row[], method: string, path: string): string {
   return there.length === 0 ? '404' : '405'
 }
 
-void t.test('the index by first segment changes nothing', async (t) => {
+await t.test('the index by first segment changes nothing', async (t) => {
   const seen = new Set<string>()
   fc.assert(
     fc.property(

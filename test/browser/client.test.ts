@@ -214,7 +214,7 @@ async function settle(page: Page): Promise<void> {
   await page.evaluate('fetch("/trac/api/settled").then((answer) => answer.text())')
 }
 
-void t.test('is a small classic script that leaves one name behind', async (t) => {
+await t.test('is a small classic script that leaves one name behind', async (t) => {
   t.ok(gzipSync(script).length < 4096, `${gzipSync(script).length} bytes gzipped`)
   t.notMatch(script, /^\s*(?:export|import)\b/m)
   const stage = await Stage.create(t)
@@ -227,7 +227,7 @@ void t.test('is a small classic script that leaves one name behind', async (t) =
   t.equal(await page.evaluate('typeof tracTokenManager.authenticatedFetch'), 'function')
 })
 
-void t.test('is quiet when nobody is signed in', async (t) => {
+await t.test('is quiet when nobody is signed in', async (t) => {
   const stage = await Stage.create(t)
   stage.gateway.user = undefined
   const page = await stage.open()
@@ -243,7 +243,7 @@ void t.test('is quiet when nobody is signed in', async (t) => {
   t.equal(stage.gateway.saved.length, 1)
 })
 
-void t.test('renews in silence before the tokens end', async (t) => {
+await t.test('renews in silence before the tokens end', async (t) => {
   const stage = await Stage.create(t)
   const page = await stage.open()
   const first = (await expiresAt(page)) ?? 0
@@ -259,7 +259,7 @@ void t.test('renews in silence before the tokens end', async (t) => {
   t.equal(await alert(page).count(), 0)
 })
 
-void t.test('counts by the gateway’s clock when the browser’s is wrong', async (t) => {
+await t.test('counts by the gateway’s clock when the browser’s is wrong', async (t) => {
   const stage = await Stage.create(t, -3 * hour)
   const page = await stage.open()
   t.equal(await page.evaluate<number>('tracTokenManager.expiresAt - Date.now()'), hour)
@@ -269,7 +269,7 @@ void t.test('counts by the gateway’s clock when the browser’s is wrong', asy
 })
 
 for (const without of ['nothing', 'Web Locks', 'BroadcastChannel'] as const) {
-  void t.test(`renews once for all tabs, without ${without}`, async (t) => {
+  await t.test(`renews once for all tabs, without ${without}`, async (t) => {
     const stage = await Stage.create(t)
     const remove = {
       nothing: '',
@@ -294,7 +294,7 @@ for (const without of ['nothing', 'Web Locks', 'BroadcastChannel'] as const) {
   })
 }
 
-void t.test('tries again after a temporary failure, less and less often', async (t) => {
+await t.test('tries again after a temporary failure, less and less often', async (t) => {
   const stage = await Stage.create(t)
   const page = await stage.open()
   const first = (await expiresAt(page)) ?? 0
@@ -316,7 +316,7 @@ void t.test('tries again after a temporary failure, less and less often', async 
   t.equal(await alert(page).count(), 0)
 })
 
-void t.test('asks again who is signed in when the first answer was none', async (t) => {
+await t.test('asks again who is signed in when the first answer was none', async (t) => {
   const stage = await Stage.create(t)
   stage.gateway.plan('/trac/auth/session', busy)
   const page = await stage.open()
@@ -328,7 +328,7 @@ void t.test('asks again who is signed in when the first answer was none', async 
   t.equal(stage.gateway.count('GET /trac/auth/session'), 2)
 })
 
-void t.test('authenticatedFetch renews once after a 401 and sends the same again', async (t) => {
+await t.test('authenticatedFetch renews once after a 401 and sends the same again', async (t) => {
   const stage = await Stage.create(t)
   const page = await stage.open()
   const bodies: string[] = []
@@ -357,7 +357,7 @@ void t.test('authenticatedFetch renews once after a 401 and sends the same again
 })
 
 for (const version of ['1.6', '1.4'] as const) {
-  void t.test(`jQuery of Trac ${version} renews once after a 401`, async (t) => {
+  await t.test(`jQuery of Trac ${version} renews once after a 401`, async (t) => {
     const stage = await Stage.create(t)
     stage.gateway.jquery = jqueries[version]
     const page = await stage.open()
@@ -398,7 +398,7 @@ for (const version of ['1.6', '1.4'] as const) {
   })
 }
 
-void t.test('refreshTokens and getValidToken say why there is nothing', async (t) => {
+await t.test('refreshTokens and getValidToken say why there is nothing', async (t) => {
   const stage = await Stage.create(t)
   const page = await stage.open()
   const why = (call: string) =>
@@ -419,7 +419,7 @@ async function openEditor(stage: Stage): Promise<Page> {
   return page
 }
 
-void t.test('warns an editor when the provider refuses to renew, and takes it back', async (t) => {
+await t.test('warns an editor when the provider refuses to renew, and takes it back', async (t) => {
   const stage = await Stage.create(t)
   const page = await openEditor(stage)
   await page.evaluate(
@@ -460,7 +460,7 @@ void t.test('warns an editor when the provider refuses to renew, and takes it ba
   t.equal((await page.evaluate<number[]>('left')).length, 1, 'unsubscribed')
 })
 
-void t.test('says nothing while nothing was typed, and speaks up when something is', async (t) => {
+await t.test('says nothing while nothing was typed, and speaks up when something is', async (t) => {
   const stage = await Stage.create(t)
   const page = await stage.open()
   stage.gateway.plan('/trac/auth/refresh', refuse)
@@ -480,7 +480,7 @@ void t.test('says nothing while nothing was typed, and speaks up when something 
   await alert(page).waitFor({ state: 'detached' })
 })
 
-void t.test('takes an end that no longer moves for the session’s', async (t) => {
+await t.test('takes an end that no longer moves for the session’s', async (t) => {
   const stage = await Stage.create(t)
   const page = await openEditor(stage)
   stage.gateway.life = 0.14 * hour
@@ -492,7 +492,7 @@ void t.test('takes an end that no longer moves for the session’s', async (t) =
   t.equal(stage.gateway.count('POST /trac/auth/refresh'), 1)
 })
 
-void t.test('loses nothing that was typed when the session has ended', async (t) => {
+await t.test('loses nothing that was typed when the session has ended', async (t) => {
   const stage = await Stage.create(t)
   const { gateway } = stage
   const page = await openEditor(stage)
@@ -525,7 +525,7 @@ void t.test('loses nothing that was typed when the session has ended', async (t)
   t.match(gateway.saved, [/text=hours\+of\+work.*&save=Save/])
 })
 
-void t.test('sends a held form by itself when the session turns out to live', async (t) => {
+await t.test('sends a held form by itself when the session turns out to live', async (t) => {
   const stage = await Stage.create(t)
   const { gateway } = stage
   const page = await openEditor(stage)
@@ -540,7 +540,7 @@ void t.test('sends a held form by itself when the session turns out to live', as
   t.match(gateway.saved, [/text=hours\+of\+work.*&save=Save/])
 })
 
-void t.test(
+await t.test(
   'holds a form back while the gateway can’t say whether the session lives',
   async (t) => {
     const stage = await Stage.create(t)
@@ -562,7 +562,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'sends nothing while it can’t ask whether the session lives, and then does',
   async (t) => {
     const stage = await Stage.create(t)
@@ -580,7 +580,7 @@ void t.test(
   },
 )
 
-void t.test('comes back by itself when the page gets the focus', async (t) => {
+await t.test('comes back by itself when the page gets the focus', async (t) => {
   const stage = await Stage.create(t)
   const { gateway } = stage
   const page = await openEditor(stage)
@@ -593,7 +593,7 @@ void t.test('comes back by itself when the page gets the focus', async (t) => {
   await alert(page).waitFor({ state: 'detached' })
 })
 
-void t.test('warns when somebody else signed in meanwhile', async (t) => {
+await t.test('warns when somebody else signed in meanwhile', async (t) => {
   const stage = await Stage.create(t)
   const { gateway } = stage
   const page = await openEditor(stage)
@@ -604,7 +604,7 @@ void t.test('warns when somebody else signed in meanwhile', async (t) => {
   t.match(await alert(page).textContent(), /signed in as bob.*alice/)
 })
 
-void t.test('a hidden page without changes does not keep the session alive', async (t) => {
+await t.test('a hidden page without changes does not keep the session alive', async (t) => {
   const stage = await Stage.create(t)
   await stage.context.addInitScript(`
     window.visibility = 'visible'

@@ -362,7 +362,7 @@ const defacing = `${ticket}?edit_comment=1&cnum_edit=1&edited_comment=Defaced.`
 const targets: string[] = []
 
 for (const place of places) {
-  void t.test(`from ${place.name}`, async (t) => {
+  await t.test(`from ${place.name}`, async (t) => {
     const context = await signIn(place)
     t.teardown(() => context.close())
     const token = await formToken(context)
@@ -404,7 +404,7 @@ for (const place of places) {
     )
   })
 
-  void t.test(`what needs our leave is not even sent from ${place.name}`, async (t) => {
+  await t.test(`what needs our leave is not even sent from ${place.name}`, async (t) => {
     const context = await browser.newContext()
     t.teardown(() => context.close())
     const page = await attack(context, place, '')
@@ -435,7 +435,7 @@ for (const place of places) {
 /** Somebody to whom Trac says that a page does not exist. */
 const reader = { user: 'reader', perms: ['WIKI_VIEW', 'TICKET_VIEW'] }
 
-void t.test('none of it has written, and our own form does', async (t) => {
+await t.test('none of it has written, and our own form does', async (t) => {
   t.equal(targets.length, places.length * attempts.length)
   for (const target of targets) {
     t.equal((await send(trac, { from: reader, target })).status, 404, target)

@@ -28,7 +28,7 @@ const browser = await startBrowser()
 t.teardown(() => browser.close())
 
 for (const server of both) {
-  void t.test(server, async (t) => {
+  await t.test(server, async (t) => {
     const port = await freePort()
     const url = `http://localhost:${port}/trac`
     const trac = await startFixture(t, server, {

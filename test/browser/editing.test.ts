@@ -86,7 +86,7 @@ async function openEditor(stage: TracStage, page: Page, text: string): Promise<L
 }
 
 for (const server of both) {
-  void t.test(`a wiki edit outlives its session (${server})`, async (t) => {
+  await t.test(`a wiki edit outlives its session (${server})`, async (t) => {
     const { stage, page, fill } = await withDemoProvider(t, server)
     const text = `= Typed for ${server} =\n\nTwo hours of work, ünïcode and all.\n`
     const editor = await openEditor(stage, page, text)
@@ -114,7 +114,7 @@ for (const server of both) {
     t.equal((await wikiText(stage, page, 'Syllabus')).trim(), sent)
   })
 
-  void t.test(`a ticket comment outlives its session (${server})`, async (t) => {
+  await t.test(`a ticket comment outlives its session (${server})`, async (t) => {
     const clock = createClock()
     const provider = await startScriptedProvider()
     t.teardown(() => provider.stop())
@@ -165,7 +165,7 @@ for (const server of both) {
   })
 }
 
-void t.test('an edit outlives a sign-out in another tab, which nothing tells of', async (t) => {
+await t.test('an edit outlives a sign-out in another tab, which nothing tells of', async (t) => {
   const { stage, page, fill } = await withDemoProvider(t, 'tracd 1.6')
   const editor = await openEditor(stage, page, 'Typed before the sign-out.')
   const other = await page.context().newPage()
@@ -185,7 +185,7 @@ void t.test('an edit outlives a sign-out in another tab, which nothing tells of'
   t.match(await wikiText(stage, page, 'Syllabus'), 'Typed before the sign-out.')
 })
 
-void t.test('an edit outlives its session after a preview', async (t) => {
+await t.test('an edit outlives its session after a preview', async (t) => {
   const { stage, page, fill } = await withDemoProvider(t, 'tracd 1.6')
   await openEditor(stage, page, 'Typed and previewed.')
   await page.getByRole('button', { name: 'Preview Page' }).click()
@@ -206,7 +206,7 @@ void t.test('an edit outlives its session after a preview', async (t) => {
   t.match(await wikiText(stage, page, 'Syllabus'), 'Typed and previewed.')
 })
 
-void t.test('without script the Back button brings back what was typed', async (t) => {
+await t.test('without script the Back button brings back what was typed', async (t) => {
   const { stage, page: scripted } = await withDemoProvider(t, 'tracd 1.6')
   const context = await browser.newContext({
     javaScriptEnabled: false,

@@ -278,7 +278,7 @@ const tabTo = (page: Page, label: string) =>
   }, `the focus on “${label}”`)
 
 for (const cause of causes) {
-  void t.test(cause.page, async (t) => {
+  await t.test(cause.page, async (t) => {
     const { context, page, complaints } = await open(t, 'without script')
     const answer = await cause.reach(page, context)
     t.equal(answer?.status(), cause.status)
@@ -313,7 +313,7 @@ for (const cause of causes) {
   })
 
   for (const [label, path] of cause.actions) {
-    void t.test(`${cause.page}: “${label}” by keyboard`, async (t) => {
+    await t.test(`${cause.page}: “${label}” by keyboard`, async (t) => {
       const { context, page } = await open(t, 'without script')
       await cause.reach(page, context)
       await tabTo(page, label)
@@ -324,7 +324,7 @@ for (const cause of causes) {
     })
   }
 
-  void t.test(`${cause.page}: readable narrow and dark, and axe finds nothing`, async (t) => {
+  await t.test(`${cause.page}: readable narrow and dark, and axe finds nothing`, async (t) => {
     const { context, page } = await open(t, 'with script')
     await cause.reach(page, context)
     for (const colorScheme of ['light', 'dark'] as const) {

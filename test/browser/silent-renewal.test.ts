@@ -83,7 +83,7 @@ const isQuiet = (page: Page) =>
   )
 
 for (const server of both) {
-  void t.test(`one of two tabs renews for both (${server})`, async (t) => {
+  await t.test(`one of two tabs renews for both (${server})`, async (t) => {
     const { stage, clock, provider, tokens, context, exchanges } = await setStage(t, server)
     const pages = [
       await open(stage, context, '/wiki/WikiStart'),
@@ -118,7 +118,7 @@ for (const server of both) {
     }
   })
 
-  void t.test(`Trac’s preview of a comment renews by itself (${server})`, async (t) => {
+  await t.test(`Trac’s preview of a comment renews by itself (${server})`, async (t) => {
     const { stage, context, exchanges } = await setStage(t, server)
     const page = await open(stage, context, '/ticket/1')
     // Later than the gateway renews, sooner than the page does.
@@ -136,7 +136,7 @@ for (const server of both) {
     t.equal(exchanges(), 1)
   })
 
-  void t.test(`an API’s 401 is mended by one renewal and one retry (${server})`, async (t) => {
+  await t.test(`an API’s 401 is mended by one renewal and one retry (${server})`, async (t) => {
     /** Which tokens the API takes. */
     let takes = (_token: string): boolean => true
     const api = await startUpstream(({ method, url, headers }, response, body) => {
@@ -183,7 +183,7 @@ for (const server of both) {
   })
 }
 
-void t.test('forty requests of a page wait for one exchange that takes its time', async (t) => {
+await t.test('forty requests of a page wait for one exchange that takes its time', async (t) => {
   const { stage, clock, provider, tokens, context, exchanges } = await setStage(t, 'tracd 1.6')
   const page = await open(stage, context, '/wiki/WikiStart')
   let finish = (): void => undefined

@@ -159,7 +159,7 @@ async function revoke(user: string): Promise<void> {
   if (answer.status !== 200) throw new Error(`revoke answered ${answer.status}`)
 }
 
-void t.test('a page of ours exchanges messages under the person’s name', async (t) => {
+await t.test('a page of ours exchanges messages under the person’s name', async (t) => {
   const [context, page] = await signIn()
   const socket = await Socket.open(page, '/live/echo?room=1', ['other', 'notes'])
   t.equal(socket.outcome, 'open')
@@ -176,7 +176,7 @@ void t.test('a page of ours exchanges messages under the person’s name', async
   await context.close()
 })
 
-void t.test('either end closes with its own code and reason', async (t) => {
+await t.test('either end closes with its own code and reason', async (t) => {
   const [context, page] = await signIn()
   const first = await Socket.open(page, '/live/echo')
   await first.ask(`send('please end')`)
@@ -190,7 +190,7 @@ void t.test('either end closes with its own code and reason', async (t) => {
   await context.close()
 })
 
-void t.test('where no route lets it, it is refused and the page lives on', async (t) => {
+await t.test('where no route lets it, it is refused and the page lives on', async (t) => {
   const [context, page] = await signIn()
   const before = dialled.length
   for (const path of ['/api/echo', '/wiki/WikiStart', '/auth/session']) {
@@ -204,17 +204,20 @@ void t.test('where no route lets it, it is refused and the page lives on', async
   await context.close()
 })
 
-void t.test('a visitor is refused where somebody is asked for, and nobody elsewhere', async (t) => {
-  const context = await browser.newContext()
-  const page = await context.newPage()
-  await page.goto(`${gateway.url}/open/page`)
-  t.equal((await Socket.open(page, '/live/visitor')).outcome, cut)
-  t.match(await refusalsAt('/live/visitor'), [{ status: 401, code: 'ERR_LOGIN_REQUIRED' }])
-  const socket = await Socket.open(page, '/open/visitor')
-  t.equal(socket.outcome, 'open')
-  t.equal(dialled.at(-1)?.['x-trac-user'], '')
-  await context.close()
-})
+await t.test(
+  'a visitor is refused where somebody is asked for, and nobody elsewhere',
+  async (t) => {
+    const context = await browser.newContext()
+    const page = await context.newPage()
+    await page.goto(`${gateway.url}/open/page`)
+    t.equal((await Socket.open(page, '/live/visitor')).outcome, cut)
+    t.match(await refusalsAt('/live/visitor'), [{ status: 401, code: 'ERR_LOGIN_REQUIRED' }])
+    const socket = await Socket.open(page, '/open/visitor')
+    t.equal(socket.outcome, 'open')
+    t.equal(dialled.at(-1)?.['x-trac-user'], '')
+    await context.close()
+  },
+)
 
 /** The upstream's own pages are foreign to us: another site by its address, another origin by its port. */
 const foreign = [
@@ -227,7 +230,7 @@ const foreign = [
 ] as const
 
 for (const { name, origin, rides } of foreign) {
-  void t.test(`a page of ${name} is refused`, async (t) => {
+  await t.test(`a page of ${name} is refused`, async (t) => {
     const [context, page] = await signIn()
     await page.goto(`${origin}/page`)
     const before = dialled.length
@@ -247,7 +250,7 @@ for (const { name, origin, rides } of foreign) {
   })
 }
 
-void t.test('a frame without an origin is refused on our own page, too', async (t) => {
+await t.test('a frame without an origin is refused on our own page, too', async (t) => {
   const [context, page] = await signIn()
   const before = dialled.length
   await page.evaluate(`(() => {
@@ -261,7 +264,7 @@ void t.test('a frame without an origin is refused on our own page, too', async (
   await context.close()
 })
 
-void t.test('signing out in another tab ends it, and no other sign-in’s', async (t) => {
+await t.test('signing out in another tab ends it, and no other sign-in’s', async (t) => {
   const [context, page] = await signIn()
   const [elsewhere, otherPage] = await signIn()
   const socket = await Socket.open(page, '/live/echo')
@@ -277,7 +280,7 @@ void t.test('signing out in another tab ends it, and no other sign-in’s', asyn
   await elsewhere.close()
 })
 
-void t.test('revoking a user ends all of that user’s and nobody else’s', async (t) => {
+await t.test('revoking a user ends all of that user’s and nobody else’s', async (t) => {
   const stages = await Promise.all([signIn(), signIn(), signIn('alice')])
   const sockets = await Promise.all(stages.map(([, page]) => Socket.open(page, '/live/echo')))
   t.strictSame(
@@ -291,7 +294,7 @@ void t.test('revoking a user ends all of that user’s and nobody else’s', asy
   for (const [context] of stages) await context.close()
 })
 
-void t.test('it outlives the tokens with which it began, and ends with the session', async (t) => {
+await t.test('it outlives the tokens with which it began, and ends with the session', async (t) => {
   const minute = 60_000
   const [context, page] = await signIn('ivan')
   const socket = await Socket.open(page, '/live/echo')

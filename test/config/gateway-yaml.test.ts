@@ -31,7 +31,7 @@ const alternatives = alternativeNames(gatewayYaml)
 
 const load = (text: string): Config => loadText(text, around).config
 
-void t.test('runs as it stands, with two secrets and nothing else', async (t) => {
+await t.test('runs as it stands, with two secrets and nothing else', async (t) => {
   const config = load(gatewayYaml)
   t.equal(config.server.publicUrl.url, 'http://localhost:8000/trac')
   t.same(config.server.listen, { host: '127.0.0.1', port: 8000 })
@@ -46,7 +46,7 @@ void t.test('runs as it stands, with two secrets and nothing else', async (t) =>
   t.match(gatewayYaml, /^# yaml-language-server: \$schema=deploy\/gateway\.schema\.json\n/)
 })
 
-void t.test('takes its addresses from the environment', async (t) => {
+await t.test('takes its addresses from the environment', async (t) => {
   const env = {
     ...around.env,
     TRAC_GATEWAY_PUBLIC_URL: 'http://localhost:1/x',
@@ -75,7 +75,7 @@ void t.test('takes its addresses from the environment', async (t) => {
   )
 })
 
-void t.test('runs with each of its alternatives, and each changes something', async (t) => {
+await t.test('runs with each of its alternatives, and each changes something', async (t) => {
   t.ok(alternatives.length >= 10)
   t.equal(new Set(alternatives).size, alternatives.length, 'each has a name of its own')
   const plain = JSON.stringify(load(gatewayYaml))
@@ -170,13 +170,13 @@ function shownKeys(): readonly Shown[] {
   return keys
 }
 
-void t.test('has every key of the schema, and no other', async (t) => {
+await t.test('has every key of the schema, and no other', async (t) => {
   const known = [...new Set(allKeys(configKeys))].toSorted()
   t.ok(known.length > 100)
   t.same([...new Set(shownKeys().map(({ path }) => path))].toSorted(), known)
 })
 
-void t.test('has each key once, but for those of lists, records and alternatives', async (t) => {
+await t.test('has each key once, but for those of lists, records and alternatives', async (t) => {
   const paths = keysOf(gatewayYaml).map(({ path }) => path)
   const single = paths.filter((path) => !/[[<]/.test(path))
   t.same(single.toSorted(), [...new Set(single)].toSorted())
@@ -198,7 +198,7 @@ const isDefault = ({ schema, value }: Shown): boolean =>
 const isSection = ({ properties, absent }: KeySchema): boolean =>
   properties !== undefined && absent === undefined
 
-void t.test('says for each key that is not at its default what that is', async (t) => {
+await t.test('says for each key that is not at its default what that is', async (t) => {
   const silent = shownKeys().filter((shown) => {
     if (isDefault(shown) || isSection(shown.schema)) return false
     return !shown.comment.includes(defaultWords(shown.schema))
@@ -216,7 +216,7 @@ void t.test('says for each key that is not at its default what that is', async (
   )
 })
 
-void t.test('its comments are those of the schema, whatever stood there', async (t) => {
+await t.test('its comments are those of the schema, whatever stood there', async (t) => {
   const renew = (text: string) => renewGatewayYaml(text, configKeys)
   t.equal(renew(gatewayYaml), gatewayYaml, 'run `npm run docs`')
   const [head = '', ...sections] = gatewayYaml.split(/(?<=\n)(?=\n)/)
@@ -232,7 +232,7 @@ void t.test('its comments are those of the schema, whatever stood there', async 
   for (const line of gatewayYaml.split('\n')) t.ok(line.length <= 100, line)
 })
 
-void t.test('a key that it lacks is put in with its default', async (t) => {
+await t.test('a key that it lacks is put in with its default', async (t) => {
   const lacking = gatewayYaml
     .replace('    bodyIdle: 30s\n', '')
     .replace('mode: enforce\n', '')

@@ -981,12 +981,12 @@ function withMistake({ old, put }: Mistake): string {
   return base.replace(old, () => put)
 }
 
-void t.test('the file that the mistakes are put into has none', async (t) => {
+await t.test('the file that the mistakes are put into has none', async (t) => {
   t.same(problemsOf(base), [])
   t.equal(loadText(minimal).config.server.publicUrl.url, 'https://trac.example.edu')
 })
 
-void t.test(
+await t.test(
   'reports each mistake with its place, what was found and what was wanted',
   async (t) => {
     for (const mistake of mistakes) {
@@ -1003,7 +1003,7 @@ void t.test(
   },
 )
 
-void t.test('reports all mistakes of a file at once, in its order', async (t) => {
+await t.test('reports all mistakes of a file at once, in its order', async (t) => {
   const text = `server: { publicUrl: http://trac.example.edu, lisen: x }
 identity: { clientId: 5, algorithms: [HS256] }
 session: { secrets: [{ fromEnv: NOT_SET }], idleTimeout: 30, replicas: many }
@@ -1035,7 +1035,7 @@ colour: blue
   t.ok(error instanceof Error && error.message.split('\n').length === problems.length)
 })
 
-void t.test('an empty file lacks all that is needed', async (t) => {
+await t.test('an empty file lacks all that is needed', async (t) => {
   for (const text of ['', '# nothing\n', '{}', '---\n']) {
     const paths = problemsOf(text).map(({ path }) => path)
     t.same(paths.toSorted(), [
@@ -1050,7 +1050,7 @@ void t.test('an empty file lacks all that is needed', async (t) => {
   t.equal(problemsOf('just text')[0]?.wanted, 'keys and values')
 })
 
-void t.test('never shows a secret, wherever it was put', async (t) => {
+await t.test('never shows a secret, wherever it was put', async (t) => {
   const secret = 'Tr0ub4dor-and-3-more-words-of-it'
   const places = [
     `session: { secrets: [${secret}] }`,
@@ -1071,7 +1071,7 @@ void t.test('never shows a secret, wherever it was put', async (t) => {
   }
 })
 
-void t.test('says what to think about, and loads all the same', async (t) => {
+await t.test('says what to think about, and loads all the same', async (t) => {
   const advice: readonly [string, string, string, RegExp][] = [
     ['a base path', 'server.publicUrl', base, /every application/],
     ['the cookie store', 'session.store', minimal, /redis/],
@@ -1213,7 +1213,7 @@ function claims(text: string): string {
   return minimal.replace('clientId: trac', `clientId: trac, claims: { ${text} }`)
 }
 
-void t.test('fills in what follows from other keys', async (t) => {
+await t.test('fills in what follows from other keys', async (t) => {
   const cognito = minimal.replace(
     'issuer: https://idp.example.edu/realms/trac',
     'cognito: { region: us-east-2, userPoolId: us-east-2_X, domain: learntrac-auth }',
@@ -1235,7 +1235,7 @@ void t.test('fills in what follows from other keys', async (t) => {
   t.same({ ...route?.query }, { action: ['edit'], old: false, format: ['csv', 'tab'] })
 })
 
-void t.test(
+await t.test(
   'takes values from the environment, with defaults, also for numbers and flags',
   async (t) => {
     const text = `${minimal.replace('clientId: trac', () => 'clientId: "${A}-${B:-x}-$${C}"')}
@@ -1257,7 +1257,7 @@ rateLimit: { auth: { max: "\${MAX}" } }
   },
 )
 
-void t.test(
+await t.test(
   'reads secrets, keys and certificates from files beside it, without the last newline',
   async (t) => {
     const { files = {} } = tlsFiles()
@@ -1282,7 +1282,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'a client id or group named like a property of objects finds only what is in the file',
   async (t) => {
     const { config } = loadText(
@@ -1297,7 +1297,7 @@ void t.test(
   },
 )
 
-void t.test('the result is frozen all the way down', async (t) => {
+await t.test('the result is frozen all the way down', async (t) => {
   const frozen = (value: unknown): boolean =>
     typeof value !== 'object' ||
     value === null ||
@@ -1305,7 +1305,7 @@ void t.test('the result is frozen all the way down', async (t) => {
   t.ok(frozen(loadText(base).config))
 })
 
-void t.test('follows aliases, and refuses a file of them that explodes', async (t) => {
+await t.test('follows aliases, and refuses a file of them that explodes', async (t) => {
   const shared = `${base}    timeouts: &limits { firstByte: 5m }
   - { name: b, path: /b, timeouts: *limits }
 `
@@ -1323,7 +1323,7 @@ void t.test('follows aliases, and refuses a file of them that explodes', async (
   t.match(problemsOf('x'.repeat(1024 * 1024 + 1))[0]?.wanted, /at most/)
 })
 
-void t.test('reads a real file, and says when there is none', async (t) => {
+await t.test('reads a real file, and says when there is none', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const file = join(folder, 'gateway.yaml')
@@ -1336,7 +1336,7 @@ void t.test('reads a real file, and says when there is none', async (t) => {
   t.equal(config.server.spoolDirectory, '/tmp')
 })
 
-void t.test('whatever the text, nothing but problems is thrown', async (t) => {
+await t.test('whatever the text, nothing but problems is thrown', async (t) => {
   const pieces = [
     'server publicUrl identity routes session upstreams trac url require secrets fromEnv fromFile',
     'SESSION https://x.example/ ${A ${A} &a *a !!map !x << { } [ ] , | > # ? ~ : - " \'',
@@ -1442,7 +1442,7 @@ rateLimit: { auth: { max: 600, per: 1m }, failures: { max: 20, per: 1m } }
 log: { level: info, audit: true }
 `
 
-void t.test('takes every name of the contract', async (t) => {
+await t.test('takes every name of the contract', async (t) => {
   const { files = {} } = tlsFiles()
   const around = {
     env: { OIDC_CLIENT_SECRET: 'x', REDIS_URL: 'redis://127.0.0.1' },
@@ -1455,7 +1455,7 @@ void t.test('takes every name of the contract', async (t) => {
   t.match(config.identity.keys.cacheFile, /^\/.*keys\.json$/)
 })
 
-void t.test('a directive cannot turn the file into YAML 1.1', async (t) => {
+await t.test('a directive cannot turn the file into YAML 1.1', async (t) => {
   const text = `%YAML 1.1\n---\n${minimal}`
   t.equal(problemsOf(`${text}builtinTracRoutes: no\n`)[0]?.found, '"no"')
   t.match(problemsOf(`${text}<<: { mode: shadow }\n`)[0]?.found, /not known/)

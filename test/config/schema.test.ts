@@ -24,7 +24,7 @@ function everyKey(schema: KeySchema, path = 'file'): readonly (readonly [string,
   ]
 }
 
-void t.test('tells of each key in one line what it means', async (t) => {
+await t.test('tells of each key in one line what it means', async (t) => {
   const untold = everyKey(configKeys).filter(
     ([, { description = '' }]) => description === '' || description.includes('\n'),
   )
@@ -33,7 +33,7 @@ void t.test('tells of each key in one line what it means', async (t) => {
   t.same(unwanted, [], 'and each report can say what was wanted')
 })
 
-void t.test('each row of the table is one key, required or with a default', async (t) => {
+await t.test('each row of the table is one key, required or with a default', async (t) => {
   const rows = listKeys()
   t.ok(rows.length > 100)
   t.equal(new Set(rows.map(({ path }) => path)).size, rows.length)
@@ -58,7 +58,7 @@ void t.test('each row of the table is one key, required or with a default', asyn
   )
 })
 
-void t.test('a file of five lines gets every default of the contract', async (t) => {
+await t.test('a file of five lines gets every default of the contract', async (t) => {
   const { config } = loadText(minimal)
   t.same(config.server.limits, {
     header: 32 * 1024,
@@ -83,16 +83,16 @@ void t.test('a file of five lines gets every default of the contract', async (t)
   t.same(config.upstreams['trac']?.timeouts, { connect: 2000, firstByte: 60_000, idle: 60_000 })
 })
 
-void t.test('grants by default only what Trac knows', async (t) => {
+await t.test('grants by default only what Trac knows', async (t) => {
   for (const action of Object.values(defaultGroups).flat())
     t.ok(Object.hasOwn(tracActions, action), action)
 })
 
-void t.test('the schema for editors is the committed one', async (t) => {
+await t.test('the schema for editors is the committed one', async (t) => {
   t.same(JSON.parse(readFileSync('deploy/gateway.schema.json', 'utf8')), jsonSchema())
 })
 
-void t.test('the schema for editors takes gateway.yaml and each alternative', async (t) => {
+await t.test('the schema for editors takes gateway.yaml and each alternative', async (t) => {
   const schema = jsonSchema()
   t.ok(Check(schema, parse(gatewayYaml)))
   for (const name of alternativeNames(gatewayYaml)) {
@@ -101,7 +101,7 @@ void t.test('the schema for editors takes gateway.yaml and each alternative', as
   t.ok(Check(schema, parse(minimal)))
 })
 
-void t.test('the schema for editors marks mistakes', async (t) => {
+await t.test('the schema for editors marks mistakes', async (t) => {
   const schema = jsonSchema()
   const mistakes = [
     minimal.replace('publicUrl', 'publicURL'),

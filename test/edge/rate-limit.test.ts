@@ -16,12 +16,12 @@ const cases: readonly (readonly [address: string, key: string])[] = [
   ['', ''],
 ]
 for (const [address, key] of cases) {
-  void t.test(`${address || 'nothing'} is counted as ${key || 'nothing'}`, async (t) => {
+  await t.test(`${address || 'nothing'} is counted as ${key || 'nothing'}`, async (t) => {
     t.equal(addressKey(address), key)
   })
 }
 
-void t.test('two addresses of one household are one, of two are two', async (t) => {
+await t.test('two addresses of one household are one, of two are two', async (t) => {
   t.equal(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:2:ffff:ffff:ffff:ffff'))
   t.not(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:3::1'))
 })

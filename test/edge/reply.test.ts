@@ -30,7 +30,7 @@ const cases: readonly (readonly [
 ]
 
 for (const [method, said, navigation, page] of cases) {
-  void t.test(`${method} with ${JSON.stringify(said)}`, async (t) => {
+  await t.test(`${method} with ${JSON.stringify(said)}`, async (t) => {
     const headers = { accept: '', fetchMode: '', requestedWith: false, contentType: '', ...said }
     const exchange = { method, headers } as unknown as RequestContext
     t.equal(isNavigation(exchange), navigation)
@@ -38,13 +38,13 @@ for (const [method, said, navigation, page] of cases) {
   })
 }
 
-void t.test('before the headers were read nobody is a person', async (t) => {
+await t.test('before the headers were read nobody is a person', async (t) => {
   const exchange = { method: 'GET', headers: noHeaders } as unknown as RequestContext
   t.equal(isNavigation(exchange), false)
   t.equal(wantsPage(exchange), false)
 })
 
-void t.test('a foreign error is one 500, its cause for the log alone', async (t) => {
+await t.test('a foreign error is one 500, its cause for the log alone', async (t) => {
   const cause = new TypeError('secret')
   const error = toGatewayError(cause)
   t.equal(error.code, 'ERR_INTERNAL')

@@ -48,7 +48,7 @@ const cases: readonly (readonly [
 ]
 
 for (const [what, bytes, cut, waiting] of cases) {
-  void t.test(`${what}: ${cut === undefined ? 'goes on' : `cut after ${cut} s`}`, async (t) => {
+  await t.test(`${what}: ${cut === undefined ? 'goes on' : `cut after ${cut} s`}`, async (t) => {
     t.equal(cutAt(bytes, waiting), cut)
   })
 }

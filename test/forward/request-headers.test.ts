@@ -28,7 +28,7 @@ function sent(lines: readonly string[], token?: string): string[] {
   return list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
 }
 
-void t.test('names of any spelling that fold to x-trac-* are dropped', async (t) => {
+await t.test('names of any spelling that fold to x-trac-* are dropped', async (t) => {
   const letters = fc.constantFrom('x', 'X')
   const dash = fc.constantFrom('-', '_')
   const rest = fc.array(fc.constantFrom('U', 'u', 's', 'e', 'r', '-', '_', '1'), { maxLength: 8 })
@@ -46,7 +46,7 @@ void t.test('names of any spelling that fold to x-trac-* are dropped', async (t)
   t.equal(isDropped('x-tracking-id'), false)
 })
 
-void t.test('no name with an underscore passes, whatever it is', async (t) => {
+await t.test('no name with an underscore passes, whatever it is', async (t) => {
   fc.assert(
     fc.property(fc.string({ maxLength: 10 }), fc.string({ maxLength: 10 }), (a, b) => {
       if (!isDropped(`${a}_${b}`.toLowerCase())) throw new Error(`${a}_${b}`)
@@ -56,7 +56,7 @@ void t.test('no name with an underscore passes, whatever it is', async (t) => {
   t.pass()
 })
 
-void t.test('whatever a client sends, what we say is said once and by us', async (t) => {
+await t.test('whatever a client sends, what we say is said once and by us', async (t) => {
   const ours = sent([]).map((line) => line.slice(0, line.indexOf(':')).toLowerCase())
   const name = fc.oneof(fc.constantFrom(...ours), fc.constantFrom('Connection', 'accept', 'x-y'))
   const value = fc.oneof(fc.constantFrom(...ours), fc.constantFrom('evil', 'close', 'x-y'))
@@ -81,7 +81,7 @@ void t.test('whatever a client sends, what we say is said once and by us', async
   ])
 })
 
-void t.test('e-mail and name are sent when they are known', async (t) => {
+await t.test('e-mail and name are sent when they are known', async (t) => {
   const context = createContext({ rawHeaders: ['X-Trac-Email', 'evil'] })
   const known = { ...identityHeaders, email: 'a@b', name: 'A%20B' }
   const list = upstreamHeaders(context, rules, { identityHeaders: known, signature: '' })
@@ -91,6 +91,6 @@ void t.test('e-mail and name are sent when they are known', async (t) => {
   t.notOk(list.includes('evil'))
 })
 
-void t.test('a token goes on only where the upstream is to have it', async (t) => {
+await t.test('a token goes on only where the upstream is to have it', async (t) => {
   t.notOk(sent(['Authorization: Bearer t'], 't').some((line) => line.startsWith('Authorization')))
 })

@@ -86,12 +86,12 @@ const cases: readonly (readonly [
 ]
 
 for (const [lines, facts, wanted] of cases) {
-  void t.test(`${lines.join(' | ') || 'nothing'} with ${JSON.stringify(facts)}`, async (t) => {
+  await t.test(`${lines.join(' | ') || 'nothing'} with ${JSON.stringify(facts)}`, async (t) => {
     t.strictSame(heard(lines, facts), wanted)
   })
 }
 
-void t.test('over plain HTTP, on loopback, HSTS is the upstream’s own affair', async (t) => {
+await t.test('over plain HTTP, on loopback, HSTS is the upstream’s own affair', async (t) => {
   t.strictSame(heard(['Strict-Transport-Security: max-age=5'], {}, false), [
     'Strict-Transport-Security: max-age=5',
   ])

@@ -29,7 +29,7 @@ const streamOf = (bytes: Buffer, piece = 60_000) =>
   )
 
 for (const length of [0, 1, mebibyte - 1, mebibyte, mebibyte + 1, 3 * mebibyte]) {
-  void t.test(`${length} bytes come out as they went in, and leave no name`, async (t) => {
+  await t.test(`${length} bytes come out as they went in, and leave no name`, async (t) => {
     const spool = createSpool({ directory, total: 100 * mebibyte })
     const bytes = bodyOf(length)
     const spooled = await spool(streamOf(bytes), 'sam', 10 * mebibyte)
@@ -41,7 +41,7 @@ for (const length of [0, 1, mebibyte - 1, mebibyte, mebibyte + 1, 3 * mebibyte])
   })
 }
 
-void t.test(
+await t.test(
   'a body over the limit is refused with its source left open for the answer',
   async (t) => {
     const spool = createSpool({ directory, total: 100 * mebibyte })
@@ -53,7 +53,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'one owner has a quarter, all together have the whole, and release gives it back',
   async (t) => {
     const spool = createSpool({ directory, total: 400_000 })
@@ -69,7 +69,7 @@ void t.test(
   },
 )
 
-void t.test('refused and broken bodies give their room back, too', async (t) => {
+await t.test('refused and broken bodies give their room back, too', async (t) => {
   const spool = createSpool({ directory, total: 400_000 })
   for (let i = 0; i < 20; i++) {
     await t.rejects(spool(streamOf(bodyOf(90_000)), 'a', 80_000), { code: 'ERR_BODY_TOO_LARGE' })
@@ -82,7 +82,7 @@ void t.test('refused and broken bodies give their room back, too', async (t) => 
   t.equal((await spool(streamOf(bodyOf(100_000)), 'a', mebibyte)).length, 100_000)
 })
 
-void t.test('a directory that cannot be written to is 503, not a crash', async (t) => {
+await t.test('a directory that cannot be written to is 503, not a crash', async (t) => {
   const spool = createSpool({ directory: join(directory, 'missing'), total: 100 * mebibyte })
   await t.rejects(spool(streamOf(bodyOf(2 * mebibyte)), 'sam', 10 * mebibyte), {
     code: 'ERR_SPOOL_FULL',

@@ -28,7 +28,7 @@ const read: readonly (readonly [
   [['Constructor: x', '__proto__: y', 'toString: z'], { host: '' }],
 ]
 for (const [lines, wanted] of read) {
-  void t.test(`reads ${lines.join(' | ') || 'nothing'}`, async (t) => {
+  await t.test(`reads ${lines.join(' | ') || 'nothing'}`, async (t) => {
     t.match(scan(lines), wanted)
   })
 }
@@ -56,11 +56,11 @@ const refused: readonly (readonly [code: string, ...lines: string[]])[] = [
   ['ERR_HEADER_INVALID', 'Expect: everything'],
 ]
 for (const [code, ...lines] of refused) {
-  void t.test(`refuses ${lines.join(' | ')}`, async (t) => {
+  await t.test(`refuses ${lines.join(' | ')}`, async (t) => {
     t.throws(() => scan(lines), { code })
   })
 }
 
-void t.test('an expectation of HTTP/1.0 is passed over (RFC 9110 §10.1.1)', async (t) => {
+await t.test('an expectation of HTTP/1.0 is passed over (RFC 9110 §10.1.1)', async (t) => {
   t.equal(scan(['Expect: 100-continue'], 0).expectContinue, false)
 })

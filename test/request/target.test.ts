@@ -41,7 +41,7 @@ const accepted: readonly (readonly [raw: string, path: string, sent?: string])[]
 ]
 
 for (const [raw, path, sent = raw] of accepted) {
-  void t.test(`judges ${raw} as ${path} and sends ${sent}`, async (t) => {
+  await t.test(`judges ${raw} as ${path} and sends ${sent}`, async (t) => {
     t.strictSame(parseTarget(raw, limit), { path, query: '', sent })
   })
 }
@@ -61,7 +61,7 @@ const queries: readonly (readonly [raw: string, path: string, query: string, sen
 ]
 
 for (const [raw, path, query, sent = raw] of queries) {
-  void t.test(`sends ${sent} for ${raw}`, async (t) => {
+  await t.test(`sends ${sent} for ${raw}`, async (t) => {
     t.strictSame(parseTarget(raw, limit), { path, query, sent })
   })
 }
@@ -128,12 +128,12 @@ const refused: readonly (readonly [raw: string, code: string])[] = [
 ]
 
 for (const [raw, code] of refused) {
-  void t.test(`refuses ${JSON.stringify(raw.slice(0, 40))} with ${code}`, async (t) => {
+  await t.test(`refuses ${JSON.stringify(raw.slice(0, 40))} with ${code}`, async (t) => {
     t.strictSame(parseTarget(raw, limit), { code })
   })
 }
 
-void t.test('measures the target as it is sent, the limit itself included', async (t) => {
+await t.test('measures the target as it is sent, the limit itself included', async (t) => {
   t.hasProp(parseTarget(`/${'%61'.repeat(3999)}`, limit), 'sent')
   t.strictSame(parseTarget(`/${'%61'.repeat(4000)}`, limit), { code: 'ERR_TARGET_TOO_LONG' })
 })
@@ -174,7 +174,7 @@ function asServersRead(sent: string): { path: string; query: string } {
   return { path, query: mark < 0 ? '' : sent.slice(mark + 1) }
 }
 
-void t.test('what is judged is what every server reads out of what is sent', async (t) => {
+await t.test('what is judged is what every server reads out of what is sent', async (t) => {
   let read = 0
   fc.assert(
     fc.property(target, (raw) => {
@@ -190,7 +190,7 @@ void t.test('what is judged is what every server reads out of what is sent', asy
   t.ok(read > runs.numRuns / 5, `${read} targets were let through`)
 })
 
-void t.test('nothing is sent that a second parser could read otherwise', async (t) => {
+await t.test('nothing is sent that a second parser could read otherwise', async (t) => {
   let read = 0
   fc.assert(
     fc.property(target, (raw) => {
@@ -219,7 +219,7 @@ void t.test('nothing is sent that a second parser could read otherwise', async (
   t.ok(read > runs.numRuns / 5)
 })
 
-void t.test(
+await t.test(
   'what is sent is canonical already: it is judged and sent the same again',
   async (t) => {
     let read = 0
@@ -239,7 +239,7 @@ void t.test(
   },
 )
 
-void t.test('two targets that are sent alike are judged alike', async (t) => {
+await t.test('two targets that are sent alike are judged alike', async (t) => {
   const judged = new Map<string, string>()
   fc.assert(
     fc.property(target, (raw) => {
@@ -268,7 +268,7 @@ const below: readonly (readonly [path: string, base: string, rest: string | unde
 ]
 
 for (const [path, base, rest] of below) {
-  void t.test(`${path} is ${rest ?? 'not'} below "${base}"`, async (t) => {
+  await t.test(`${path} is ${rest ?? 'not'} below "${base}"`, async (t) => {
     t.equal(belowBase(path, base), rest)
   })
 }

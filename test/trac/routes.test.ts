@@ -144,12 +144,12 @@ const cases: readonly (readonly [asked: string, actions: string, result: string]
 ]
 
 for (const [asked, actions, result] of cases) {
-  void t.test(`${asked} with ${actions || 'nothing'}: ${result}`, async (t) => {
+  await t.test(`${asked} with ${actions || 'nothing'}: ${result}`, async (t) => {
     t.equal(judged(asked, actions.split(' ').filter(Boolean)), result)
   })
 }
 
-void t.test('every row names actions that Trac has, and XML_RPC', async (t) => {
+await t.test('every row names actions that Trac has, and XML_RPC', async (t) => {
   const named = tracRoutes.flatMap((row) => [
     ...(row.anyPermission ?? []),
     ...(row.allPermissions ?? []),
@@ -158,13 +158,13 @@ void t.test('every row names actions that Trac has, and XML_RPC', async (t) => {
   t.strictSame([...new Set(unknown)], ['XML_RPC'])
 })
 
-void t.test('row names are unique and all begin with trac:', async (t) => {
+await t.test('row names are unique and all begin with trac:', async (t) => {
   const names = tracRoutes.map((row) => row.name)
   t.equal(new Set(names).size, names.length)
   t.ok(names.every((name) => name.startsWith('trac:')))
 })
 
-void t.test(
+await t.test(
   'no row can be reached only by nobody: an admin has every GET of the table',
   async (t) => {
     for (const row of tracRoutes) {
@@ -178,7 +178,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'what no row matched is judged, in shadow mode, as one that asks for nothing',
   async (t) => {
     const route = unmatchedRoute({ mode: 'shadow', bodyLimit: 7 })
