@@ -49,7 +49,14 @@ async function stage(t: Test) {
     redis,
     state,
     begin,
-    hold: () => state.hold(),
+    /** Begins the renewal of a session that is due; the provider's answer is held back until `release`. */
+    async renewSlowly(process: Sessions, value: string) {
+      const release = state.hold()
+      state.now += 50 * minute
+      const renewed = Promise.resolve(process.find(value))
+      await until(() => state.exchanges === 1, 'the provider was asked')
+      return { renewed, release }
+    },
     signIn: (sessions: Sessions, life?: number): Promise<OpenSession> =>
       sessions.begin(state.signIn(life)),
     sessionKey: async () => (await redis.client.keys(`${prefix}session:*`))[0] ?? '',
@@ -61,14 +68,11 @@ const versionOf = ({ session }: FoundSession) => session?.record.version
 await t.test(
   'while another process renews, tokens that live serve and those that ended wait',
   async (t) => {
-    const { state, begin, signIn, hold } = await stage(t)
+    const { state, begin, signIn, renewSlowly } = await stage(t)
     const [a, b] = [begin(), begin()]
     const { value } = await signIn(a)
     await b.find(value)
-    const release = hold()
-    state.now += 50 * minute
-    const slow = Promise.resolve(a.find(value))
-    await until(() => state.exchanges === 1, 'one renews')
+    const { renewed: slow, release } = await renewSlowly(a, value)
     t.equal(versionOf(await b.find(value)), 1, 'the other serves what it has')
     state.now += 11 * minute
     const waiting = Promise.resolve(b.find(value))
@@ -80,13 +84,10 @@ await t.test(
 )
 
 await t.test('signed out during a renewal: what comes late does not bring it back', async (t) => {
-  const { redis, state, begin, signIn, hold } = await stage(t)
+  const { redis, begin, signIn, renewSlowly } = await stage(t)
   const [a, b] = [begin(), begin()]
   const { value } = await signIn(a)
-  const release = hold()
-  state.now += 50 * minute
-  const slow = Promise.resolve(a.find(value))
-  await until(() => state.exchanges === 1, 'one renews')
+  const { renewed: slow, release } = await renewSlowly(a, value)
   const leaving = await b.peek(value)
   await b.end(leaving!, minute)
   release()
@@ -98,13 +99,10 @@ await t.test('signed out during a renewal: what comes late does not bring it bac
 await t.test(
   'a lock that ran out: the loser of the exchange does not end the winner’s session',
   async (t) => {
-    const { redis, state, begin, signIn, hold, lockKey } = await stage(t)
+    const { redis, state, begin, signIn, renewSlowly, lockKey } = await stage(t)
     const [a, b] = [begin(), begin()]
     const { value } = await signIn(a)
-    const release = hold()
-    state.now += 50 * minute
-    const late = Promise.resolve(a.find(value))
-    await until(() => state.exchanges === 1, 'one renews, and stalls')
+    const { renewed: late, release } = await renewSlowly(a, value)
     await redis.client.del(await lockKey())
     state.held = Promise.resolve()
     t.equal(versionOf(await b.find(value)), 2, 'another does it')
@@ -118,13 +116,10 @@ await t.test(
 await t.test(
   'Redis fails between the exchange and the write: the new refresh token is not lost',
   async (t) => {
-    const { redis, state, begin, signIn, hold } = await stage(t)
+    const { redis, state, begin, signIn, renewSlowly } = await stage(t)
     const a = begin()
     const { value } = await signIn(a)
-    const release = hold()
-    state.now += 50 * minute
-    const slow = Promise.resolve(a.find(value))
-    await until(() => state.exchanges === 1, 'one renews')
+    const { renewed: slow, release } = await renewSlowly(a, value)
     await redis.stop()
     release()
     await redis.start()
