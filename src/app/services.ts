@@ -9,7 +9,7 @@ import { createRouter } from '../authorize/router.js'
 import type { Config } from '../config/schema.js'
 import type { Identity, Profile } from '../core/identity.js'
 import { providerFetch } from '../oidc/fetch.js'
-import { createTokenClient } from '../oidc/tokens.js'
+import { TokenClient } from '../oidc/tokens.js'
 import { createVerifier } from '../oidc/verify.js'
 import type { Route } from '../request/route.js'
 import { nameCookies } from '../session/cookies.js'
@@ -80,7 +80,7 @@ function createTokenServices(
     revocations.isRevoked(identifiers, user)
   const { endpoints, issuers } = createIssuers(config, app, previous)
   const verify = createVerifier(issuers.all, { ...identity, publicUrl: address.url, now })
-  const tokens = createTokenClient({
+  const tokens = new TokenClient({
     clientId: identity.clientId,
     clientSecret: identity.clientSecret,
     redirectUri: `${address.url}/auth/callback`,
@@ -95,7 +95,9 @@ function createTokenServices(
     people,
     machines: identity.machines,
     userinfo:
-      identity.username.userinfo === 'never' ? undefined : createUserinfo(tokens.userinfo, now),
+      identity.username.userinfo === 'never'
+        ? undefined
+        : createUserinfo((token, scopes) => tokens.userinfo(token, scopes), now),
     byEmail: identity.username.emailLocalPart !== false,
   })
   const facts = { clientId: identity.clientId, scopes: new Set<string>() }

@@ -33,9 +33,6 @@ export interface TokenClientOptions {
   readonly fetch: ProviderFetch
 }
 
-/** The requests this gateway makes at the provider. */
-export type TokenClient = ReturnType<typeof createTokenClient>
-
 /** Characters that a token or a claim of an answer may have. */
 const maxTextLength = 64 * 1024
 
@@ -93,16 +90,6 @@ function chooseAuth(secret: string | undefined, endpoints: Endpoints): ClientAut
   return post ? ClientSecretPost(secret) : ClientSecretBasic(secret)
 }
 
-/** oauth4webapi throws its own errors for requests it can't make; the faults of the fetch pass through. */
-async function attempt<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause
-    throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
-  }
-}
-
 /** Cognito's GetUser, for access tokens that lack `openid`: attributes by name, as userinfo has them. */
 async function getUser(endpoint: string, accessToken: string, fetch: ProviderFetch) {
   const response = await fetch(endpoint, {
@@ -123,71 +110,89 @@ async function getUser(endpoint: string, accessToken: string, fetch: ProviderFet
   return claims
 }
 
-/** Builds the client. Every method rejects with {@link GatewayError} ERR_PROVIDER_… or ERR_REFRESH_REFUSED. */
-export function createTokenClient(options: TokenClientOptions) {
-  const client: Client = { client_id: options.clientId }
-  const transport = {
-    [customFetch]: (url: string, init: RequestInit) => options.fetch(url, init),
-    [allowInsecureRequests]: options.insecure,
-  } as unknown as TokenEndpointRequestOptions
+/** The requests this gateway makes at the provider. Every method rejects with {@link GatewayError} ERR_PROVIDER_…. */
+export class TokenClient {
+  readonly #options: TokenClientOptions
+  readonly #client: Client
+  readonly #transport: TokenEndpointRequestOptions
 
-  return {
-    /** Redeems a code. `callback` comes from `validateAuthResponse` of oauth4webapi. */
-    redeem: (callback: URLSearchParams, codeVerifier: string) =>
-      attempt(async () => {
-        const endpoints = await options.endpoints()
-        const auth = chooseAuth(options.clientSecret, endpoints)
-        const { redirectUri } = options
-        return readTokens(
-          await authorizationCodeGrantRequest(
-            endpoints.server,
-            client,
-            auth,
-            callback,
-            redirectUri,
-            codeVerifier,
-            transport,
-          ),
-        )
-      }),
-    /** Exchanges a refresh token (RFC 6749 §6). @throws ERR_REFRESH_REFUSED — the provider's final word */
-    refresh: (refreshToken: string) =>
-      attempt(async () => {
-        const endpoints = await options.endpoints()
-        const auth = chooseAuth(options.clientSecret, endpoints)
-        return readTokens(
-          await refreshTokenGrantRequest(endpoints.server, client, auth, refreshToken, transport),
-        )
-      }),
-    /** Revokes a refresh token (RFC 7009); false if the provider can't or did not. */
-    revoke: (refreshToken: string) =>
-      attempt(async () => {
-        const endpoints = await options.endpoints()
-        if (endpoints.revocation === undefined) return false
-        const auth = chooseAuth(options.clientSecret, endpoints)
-        const hint = { additionalParameters: { token_type_hint: 'refresh_token' } }
-        const response = await revocationRequest(endpoints.server, client, auth, refreshToken, {
-          ...transport,
-          ...hint,
-        })
-        return response.status === 200
-      }),
-    /**
-     * Asks who an access token is about.
-     * @throws {@link GatewayError} ERR_NAME_UNKNOWN — the provider does not say
-     */
-    userinfo: (accessToken: string, scopes: ReadonlySet<string>) =>
-      attempt(async () => {
-        const { getUser: userApi, userinfo } = await options.endpoints()
-        if (userApi !== undefined && !scopes.has('openid')) {
-          return getUser(userApi, accessToken, options.fetch)
-        }
-        if (userinfo === undefined) throw new GatewayError('ERR_NAME_UNKNOWN')
-        const response = await options.fetch(userinfo, {
-          headers: { authorization: `Bearer ${accessToken}`, accept: 'application/json' },
-        })
-        if (response.status !== 200) throw new GatewayError('ERR_NAME_UNKNOWN')
-        return readJson(response)
-      }),
+  constructor(options: TokenClientOptions) {
+    this.#options = options
+    this.#client = { client_id: options.clientId }
+    this.#transport = {
+      [customFetch]: (url: string, init: RequestInit) => options.fetch(url, init),
+      [allowInsecureRequests]: options.insecure,
+    } as unknown as TokenEndpointRequestOptions
+  }
+
+  /** Redeems a code. `callback` comes from `validateAuthResponse` of oauth4webapi. */
+  redeem(callback: URLSearchParams, codeVerifier: string): Promise<TokenAnswer> {
+    const { redirectUri } = this.#options
+    return this.#ask(async ({ server }, auth) =>
+      readTokens(
+        await authorizationCodeGrantRequest(
+          server,
+          this.#client,
+          auth,
+          callback,
+          redirectUri,
+          codeVerifier,
+          this.#transport,
+        ),
+      ),
+    )
+  }
+
+  /** Exchanges a refresh token (RFC 6749 §6). @throws ERR_REFRESH_REFUSED — the provider's final word */
+  refresh(refreshToken: string): Promise<TokenAnswer> {
+    return this.#ask(async ({ server }, auth) =>
+      readTokens(
+        await refreshTokenGrantRequest(server, this.#client, auth, refreshToken, this.#transport),
+      ),
+    )
+  }
+
+  /** Revokes a refresh token (RFC 7009); false if the provider can't or did not. */
+  revoke(refreshToken: string): Promise<boolean> {
+    return this.#ask(async ({ server, revocation }, auth) => {
+      if (revocation === undefined) return false
+      const response = await revocationRequest(server, this.#client, auth, refreshToken, {
+        ...this.#transport,
+        additionalParameters: { token_type_hint: 'refresh_token' },
+      })
+      return response.status === 200
+    })
+  }
+
+  /**
+   * Asks who an access token is about.
+   * @throws {@link GatewayError} ERR_NAME_UNKNOWN — the provider does not say
+   */
+  userinfo(
+    accessToken: string,
+    scopes: ReadonlySet<string>,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const { fetch } = this.#options
+    return this.#ask(async ({ getUser: userApi, userinfo }) => {
+      if (userApi !== undefined && !scopes.has('openid'))
+        return getUser(userApi, accessToken, fetch)
+      if (userinfo === undefined) throw new GatewayError('ERR_NAME_UNKNOWN')
+      const response = await fetch(userinfo, {
+        headers: { authorization: `Bearer ${accessToken}`, accept: 'application/json' },
+      })
+      if (response.status !== 200) throw new GatewayError('ERR_NAME_UNKNOWN')
+      return readJson(response)
+    })
+  }
+
+  /** oauth4webapi throws its own errors for requests it can't make; the faults of the fetch pass through. */
+  async #ask<T>(work: (endpoints: Endpoints, auth: ClientAuth) => Promise<T>): Promise<T> {
+    try {
+      const endpoints = await this.#options.endpoints()
+      return await work(endpoints, chooseAuth(this.#options.clientSecret, endpoints))
+    } catch (cause) {
+      if (cause instanceof GatewayError) throw cause
+      throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
+    }
   }
 }
