@@ -93,10 +93,15 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   const app = {
     logger,
     metrics: createMetrics({ version: readVersion() }),
-    storage: openStorage(config, now, {
-      onStore: report('store'),
-      onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
-    }),
+    storage: openStorage(
+      config,
+      now,
+      {
+        onStore: report('store'),
+        onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
+      },
+      timers,
+    ),
     address: config.server.publicUrl,
     now,
     timers,
