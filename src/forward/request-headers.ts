@@ -1,5 +1,6 @@
 /** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
 import type { RequestContext } from '../request/context.js'
+import { connectionNames } from './connection-names.js'
 import type { IdentityProof } from './identity-proof.js'
 
 /**
@@ -62,21 +63,6 @@ function drops(rawName: string): boolean {
     verdicts.set(rawName, verdict)
   }
   return verdict
-}
-
-/** Names in `Connection` fields: hop-by-hop by the client's own word. */
-function connectionNames(raw: readonly string[]): ReadonlySet<string> | undefined {
-  let names: Set<string> | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    if (raw[i]!.length !== 10 || raw[i]!.toLowerCase() !== 'connection') continue
-    for (const token of raw[i + 1]!.split(',')) {
-      const name = token.trim().toLowerCase()
-      if (name === 'keep-alive' || name === 'close' || name === '') continue
-      names ??= new Set()
-      names.add(name)
-    }
-  }
-  return names
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The headers a client receives from an upstream: hop-by-hop and what only the gateway may say are taken out. */
+import { connectionNames } from './connection-names.js'
 
 /** What the filter depends on. */
 export interface ResponseRules {
@@ -45,17 +46,6 @@ function isPersonalAlready(cacheControl: string): boolean {
   return /(?:^|[\s,])(?:private|no-store)(?:$|[\s,=])/i.test(cacheControl)
 }
 
-/** Names in a `Connection` field of the upstream. */
-function connectionNames(raw: readonly Buffer[]): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (let i = 0; i < raw.length; i += 2) {
-    if (raw[i]!.toString('latin1').toLowerCase() !== 'connection') continue
-    for (const token of raw[i + 1]!.toString('latin1').split(','))
-      names.add(token.trim().toLowerCase())
-  }
-  return names
-}
-
 /** Builds the flat list for `writeHead` from the raw one as it came. */
 export function clientHeaders(
   raw: readonly Buffer[],
@@ -70,7 +60,7 @@ export function clientHeaders(
     const name = raw[i]!.toString('latin1')
     const lower = name.toLowerCase()
     let value = raw[i + 1]!.toString('latin1')
-    if (dropped.has(lower) || named.has(lower) || lower.startsWith('x-trac-')) continue
+    if (dropped.has(lower) || named?.has(lower) === true || lower.startsWith('x-trac-')) continue
     if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookiePrefix)) continue
     if (lower === 'strict-transport-security' && rules.hsts !== undefined) continue
     if (facts.byCookie && lower.startsWith('access-control-')) continue
