@@ -26,7 +26,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   fastify: ['app/fastify.ts'],
   jose: [
     'oidc/key-set.ts',
-    'oidc/verify.ts',
+    'oidc/verify-token.ts',
     'oidc/logout-token.ts',
     'session/sealer.ts',
     'sign-in/token-response.ts',
@@ -41,8 +41,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'endpoints/backchannel-logout.ts',
   ],
   oauth4webapi: [
-    'oidc/provider.ts',
-    'oidc/tokens.ts',
+    'oidc/provider-endpoints.ts',
+    'oidc/token-client.ts',
     'sign-in/login-state.ts',
     'endpoints/callback.ts',
   ],

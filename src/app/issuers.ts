@@ -5,12 +5,12 @@ import type { Logger } from 'pino'
 import type { Config } from '../config/schema.js'
 import type { Now } from '../core/clock.js'
 import type { Metrics } from '../observe/metrics.js'
-import { providerFetch } from '../oidc/fetch.js'
-import { IssuerKeys } from '../oidc/keys.js'
-import type { KeySource } from '../oidc/keys.js'
-import { createEndpointFinder } from '../oidc/provider.js'
-import type { FindEndpoints } from '../oidc/provider.js'
-import type { Issuer } from '../oidc/verify.js'
+import { providerFetch } from '../oidc/provider-fetch.js'
+import { IssuerKeys } from '../oidc/issuer-keys.js'
+import type { KeySource } from '../oidc/issuer-keys.js'
+import { createEndpointFinder } from '../oidc/provider-endpoints.js'
+import type { FindEndpoints } from '../oidc/provider-endpoints.js'
+import type { Issuer } from '../oidc/verify-token.js'
 
 /** What issuers share with the process. */
 export interface IssuerContext {

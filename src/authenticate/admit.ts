@@ -2,7 +2,7 @@
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { Principal, Profile } from '../core/identity.js'
-import type { VerifiedToken, VerifyToken } from '../oidc/verify.js'
+import type { VerifiedToken, VerifyToken } from '../oidc/verify-token.js'
 import { identifiersOf } from '../session/token-identifiers.js'
 import type { TokenIdentifiers } from '../session/token-identifiers.js'
 import type { NameSource } from '../trac/user-names.js'

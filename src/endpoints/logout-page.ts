@@ -2,7 +2,7 @@
 import { pageHeaders, renderPage } from '../edge/page.js'
 import type { PageContent } from '../edge/page.js'
 import type { Reply } from '../edge/reply.js'
-import type { FindEndpoints } from '../oidc/provider.js'
+import type { FindEndpoints } from '../oidc/provider-endpoints.js'
 import type { RequestContext } from '../request/context.js'
 import { withinTimeout } from '../sign-in/provider-logout.js'
 

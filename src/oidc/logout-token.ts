@@ -2,7 +2,7 @@
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 import type { Milliseconds } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
-import type { Issuer, TokenRules } from './verify.js'
+import type { Issuer, TokenRules } from './verify-token.js'
 
 /** What a logout token ends: one sign-in by `sid`, or everything of a person. */
 export interface LogoutToken {

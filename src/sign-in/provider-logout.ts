@@ -1,7 +1,7 @@
 /** Ends a sign-in at the provider, as far as the provider lets us, and says where the browser goes for the rest. */
 import type { Milliseconds } from '../core/clock.js'
-import type { Endpoints, FindEndpoints } from '../oidc/provider.js'
-import type { TokenClient } from '../oidc/tokens.js'
+import type { Endpoints, FindEndpoints } from '../oidc/provider-endpoints.js'
+import type { TokenClient } from '../oidc/token-client.js'
 import type { TokenIdentifiers } from '../session/token-identifiers.js'
 import type { TokenChecks } from './token-response.js'
 

@@ -1,9 +1,9 @@
 /** moto: tokens with Amazon's own form of issuer and `origin_jti` hold every rule for Cognito's tokens. */
 import t from 'tap'
 import { person, refreshAt, signInAt, startMoto } from '../fixtures/cognito-servers.js'
-import { providerFetch } from '../../src/oidc/fetch.js'
-import { IssuerKeys } from '../../src/oidc/keys.js'
-import { createVerifier } from '../../src/oidc/verify.js'
+import { providerFetch } from '../../src/oidc/provider-fetch.js'
+import { IssuerKeys } from '../../src/oidc/issuer-keys.js'
+import { createVerifier } from '../../src/oidc/verify-token.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
 
 await t.test('tokens of moto verify, before and after a refresh by its own API', async (t) => {

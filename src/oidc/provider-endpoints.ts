@@ -9,7 +9,7 @@ import type { AuthorizationServer } from 'oauth4webapi'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { SingleFlight } from '../core/single-flight.js'
-import type { ProviderFetch } from './fetch.js'
+import type { ProviderFetch } from './provider-fetch.js'
 
 /** How the provider's own session is ended. */
 export type ProviderLogout =

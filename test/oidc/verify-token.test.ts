@@ -3,8 +3,8 @@ import { importJWK } from 'jose'
 import type { CryptoKey } from 'jose'
 import t from 'tap'
 import type { GatewayError } from '../../src/core/errors.js'
-import { createVerifier } from '../../src/oidc/verify.js'
-import type { Issuer } from '../../src/oidc/verify.js'
+import { createVerifier } from '../../src/oidc/verify-token.js'
+import type { Issuer } from '../../src/oidc/verify-token.js'
 import {
   createScriptedCurveKey,
   createScriptedKey,

@@ -11,8 +11,8 @@ import {
 } from 'oauth4webapi'
 import type { Client, ClientAuth, TokenEndpointRequestOptions } from 'oauth4webapi'
 import { GatewayError } from '../core/errors.js'
-import type { ProviderFetch } from './fetch.js'
-import type { Endpoints, FindEndpoints } from './provider.js'
+import type { ProviderFetch } from './provider-fetch.js'
+import type { Endpoints, FindEndpoints } from './provider-endpoints.js'
 
 /** What a token endpoint gave. Nothing in it is verified yet. */
 export interface TokenAnswer {
@@ -122,7 +122,7 @@ export class TokenClient {
     this.#transport = {
       [customFetch]: (url: string, init: RequestInit) => options.fetch(url, init),
       [allowInsecureRequests]: options.insecure,
-    } as unknown as TokenEndpointRequestOptions
+    }
   }
 
   /** Redeems a code. `callback` comes from `validateAuthResponse` of oauth4webapi. */

@@ -1,8 +1,8 @@
 /** Which keys of a key set verify anything, and when the set is fetched. */
 import t from 'tap'
 import type { GatewayError } from '../../src/core/errors.js'
-import { IssuerKeys } from '../../src/oidc/keys.js'
-import type { KeyOptions } from '../../src/oidc/keys.js'
+import { IssuerKeys } from '../../src/oidc/issuer-keys.js'
+import type { KeyOptions } from '../../src/oidc/issuer-keys.js'
 import {
   createScriptedCurveKey,
   createScriptedKey,

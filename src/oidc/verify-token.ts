@@ -5,7 +5,7 @@ import { isCanonicalCompact } from '../core/base64url.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
-import type { KeySource } from './keys.js'
+import type { KeySource } from './issuer-keys.js'
 
 /** Everything that a token of one issuer is measured by. */
 export interface Issuer {
