@@ -41,7 +41,7 @@ const token = `Authorization: Bearer ${await provider.mint({}, { person: sam })}
 const from = 'Origin: https://app.example'
 const asks = (method: string) => [from, `Access-Control-Request-Method: ${method}`]
 
-void t.test(
+await t.test(
   'a preflight to another upstream goes there without credentials or identity',
   async (t) => {
     const answer = await ask(gateway, 'OPTIONS /trac/api/put', [...asks('PUT'), cookie, token])
@@ -57,7 +57,7 @@ void t.test(
   },
 )
 
-void t.test('a preflight is matched as the method it asks for', async (t) => {
+await t.test('a preflight is matched as the method it asks for', async (t) => {
   const before = api.received.length
   t.equal((await ask(gateway, 'OPTIONS /trac/api/x', asks('DELETE'))).status, 405)
   t.equal(
@@ -70,7 +70,7 @@ void t.test('a preflight is matched as the method it asks for', async (t) => {
   t.equal(api.received.length, before + 1)
 })
 
-void t.test('a preflight needs no credential, not even a good one', async (t) => {
+await t.test('a preflight needs no credential, not even a good one', async (t) => {
   t.equal((await ask(gateway, 'OPTIONS /trac/api/put', asks('PUT'))).status, 200)
   const bad = await ask(gateway, 'OPTIONS /trac/api/put', [
     ...asks('PUT'),
@@ -79,7 +79,7 @@ void t.test('a preflight needs no credential, not even a good one', async (t) =>
   t.equal(bad.status, 200)
 })
 
-void t.test('OPTIONS that is no preflight is a method like any other', async (t) => {
+await t.test('OPTIONS that is no preflight is a method like any other', async (t) => {
   t.equal((await ask(gateway, 'OPTIONS /trac/api/put')).status, 405)
   t.equal((await ask(gateway, 'OPTIONS /trac/api/put', [from])).status, 405)
   const half = ['Access-Control-Request-Method: PUT']
@@ -87,7 +87,7 @@ void t.test('OPTIONS that is no preflight is a method like any other', async (t)
 })
 
 for (const path of ['/wiki', '/ticket/1', '/page', '/auth/session', '/auth/refresh', '/login']) {
-  void t.test(`a preflight to ${path} is 204 without CORS headers and goes nowhere`, async (t) => {
+  await t.test(`a preflight to ${path} is 204 without CORS headers and goes nowhere`, async (t) => {
     const before = trac.received.length
     const answer = await ask(gateway, `OPTIONS /trac${path}`, [...asks('GET'), cookie])
     t.equal(answer.status, 204)
@@ -97,7 +97,7 @@ for (const path of ['/wiki', '/ticket/1', '/page', '/auth/session', '/auth/refre
   })
 }
 
-void t.test('OPTIONS never reaches Trac, by no route', async (t) => {
+await t.test('OPTIONS never reaches Trac, by no route', async (t) => {
   const before = trac.received.length
   t.equal((await ask(gateway, 'OPTIONS /trac/page')).status, 204)
   t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 405)
@@ -105,7 +105,7 @@ void t.test('OPTIONS never reaches Trac, by no route', async (t) => {
   t.equal(trac.received.length, before)
 })
 
-void t.test(
+await t.test(
   'Access-Control headers are dropped on what a cookie opened, kept for a token',
   async (t) => {
     const byCookie = await ask(gateway, 'GET /trac/api/x', [cookie, from])
@@ -117,7 +117,7 @@ void t.test(
   },
 )
 
-void t.test('a refusal has no CORS headers', async (t) => {
+await t.test('a refusal has no CORS headers', async (t) => {
   const answer = await ask(gateway, 'GET /trac/api/x', [from])
   t.equal(codeOf(answer), 'ERR_LOGIN_REQUIRED')
   t.notOk(answer.headers.some(([name]) => name.startsWith('access-control-')))

@@ -57,7 +57,7 @@ const dropped: readonly string[] = [
 ]
 
 for (const name of dropped) {
-  void t.test(`${name} of a client does not arrive`, async (t) => {
+  await t.test(`${name} of a client does not arrive`, async (t) => {
     for (const extra of [
       [],
       [`Connection: close, ${name}`],
@@ -92,7 +92,7 @@ const ours = [
   'x-trac-signature',
 ]
 
-void t.test(
+await t.test(
   'our headers come exactly once, whatever a client sent or named in Connection',
   async (t) => {
     const copies = ours
@@ -119,7 +119,7 @@ void t.test(
   },
 )
 
-void t.test('an anonymous request carries an empty user, always', async (t) => {
+await t.test('an anonymous request carries an empty user, always', async (t) => {
   await ask(untrusting, 'GET /trac/wiki')
   t.equal(upstream.lastHeaders()['x-trac-user'], '')
   t.equal(
@@ -129,7 +129,7 @@ void t.test('an anonymous request carries an empty user, always', async (t) => {
   t.equal(upstream.lastHeaders()['x-trac-email'], undefined)
 })
 
-void t.test('the client’s address is taken from trusted proxies only, and is alone', async (t) => {
+await t.test('the client’s address is taken from trusted proxies only, and is alone', async (t) => {
   const said = 'X-Forwarded-For: 203.0.113.7, 198.51.100.2'
   await ask(untrusting, 'GET /trac/wiki', [said])
   t.equal(upstream.lastHeaders()['x-forwarded-for'], '127.0.0.1')
@@ -141,7 +141,7 @@ void t.test('the client’s address is taken from trusted proxies only, and is a
   t.equal(upstream.lastHeaders()['x-forwarded-for'], '127.0.0.1')
 })
 
-void t.test('other headers arrive as they were sent, in their order', async (t) => {
+await t.test('other headers arrive as they were sent, in their order', async (t) => {
   const sent = [
     'Accept-Language: de, en;q=0.5',
     'X-Custom: 1',
@@ -158,7 +158,7 @@ void t.test('other headers arrive as they were sent, in their order', async (t) 
   t.strictSame(kept, sent)
 })
 
-void t.test('Trac’s own cookies pass; ours, trac_auth and the token stay here', async (t) => {
+await t.test('Trac’s own cookies pass; ours, trac_auth and the token stay here', async (t) => {
   const { names } = untrusting.gateway.services
   const cookies = `trac_session=a; ${session}; trac_auth=x; trac_form_token=b; ${names.attempt}12345678=y; other=c`
   await ask(untrusting, 'GET /trac/wiki', [`Cookie: ${cookies}`])
@@ -180,7 +180,7 @@ void t.test('Trac’s own cookies pass; ours, trac_auth and the token stay here'
   )
 })
 
-void t.test(
+await t.test(
   'an upstream with forwardAccessToken gets the token of a Bearer request, as it came',
   async (t) => {
     await ask(untrusting, 'GET /trac/api/x', [token])
@@ -207,7 +207,7 @@ const bad: readonly (readonly [what: string, header: string, status: number])[] 
 ]
 
 for (const [what, header, status] of bad) {
-  void t.test(`${what} is ${status}`, async (t) => {
+  await t.test(`${what} is ${status}`, async (t) => {
     const before = upstream.received.length
     const answer = await ask(untrusting, 'GET /trac/wiki', [header])
     t.equal(answer.status, status)
@@ -226,7 +226,7 @@ const once = [
   'Sec-Fetch-Mode: cors',
 ]
 for (const header of once) {
-  void t.test(`${header} twice is 400`, async (t) => {
+  await t.test(`${header} twice is 400`, async (t) => {
     const copy = header.replace(/: .*/, ': other')
     const first = header.startsWith('Host') ? `Host: localhost:${untrusting.port}` : header
     for (const pair of [
@@ -261,7 +261,7 @@ const oddCookies = [
   '%s%n=1',
 ]
 for (const cookie of oddCookies) {
-  void t.test(`Cookie: ${cookie.slice(0, 40)} is served`, async (t) => {
+  await t.test(`Cookie: ${cookie.slice(0, 40)} is served`, async (t) => {
     const answer = await ask(untrusting, 'GET /trac/wiki', [`Cookie: ${cookie}`])
     t.equal(answer.status, 200)
     t.equal(upstream.lastHeaders()['x-trac-user'], '')
@@ -269,7 +269,7 @@ for (const cookie of oddCookies) {
 }
 
 for (const name of ['Constructor', 'toString', 'valueOf', 'hasOwnProperty']) {
-  void t.test(`a header called ${name} is a header like any other`, async (t) => {
+  await t.test(`a header called ${name} is a header like any other`, async (t) => {
     t.equal((await ask(untrusting, 'GET /trac/wiki', [`${name}: 1`])).status, 200)
   })
 }

@@ -134,7 +134,7 @@ async function startStage(t: Test, place: Place = write) {
   }
 }
 
-void t.test('new connections get the new certificate, an open one lives on', async (t) => {
+await t.test('new connections get the new certificate, an open one lives on', async (t) => {
   const stage = await startStage(t)
   const { folder, first, port } = stage
   t.equal(await stage.served(), first.certificate.trim())
@@ -151,7 +151,7 @@ void t.test('new connections get the new certificate, an open one lives on', asy
   t.equal(stage.log().match(/a new certificate is served/g)?.length, 1)
 })
 
-void t.test('a session of the old certificate is not resumed with it', async (t) => {
+await t.test('a session of the old certificate is not resumed with it', async (t) => {
   const stage = await startStage(t)
   const socket = await dial(t, stage.port, { maxVersion: 'TLSv1.2' })
   const session = socket.getSession()
@@ -164,7 +164,7 @@ void t.test('a session of the old certificate is not resumed with it', async (t)
   t.equal(again.getPeerX509Certificate()?.toString().trim(), second.certificate.trim())
 })
 
-void t.test(
+await t.test(
   'a certificate that has no key yet is waited for, and said to be nothing',
   async (t) => {
     const { folder, first, timers, served, passUntil, isServed, refusals } = await startStage(t)
@@ -178,7 +178,7 @@ void t.test(
   },
 )
 
-void t.test('the key may come first, and files may be renamed over the old ones', async (t) => {
+await t.test('the key may come first, and files may be renamed over the old ones', async (t) => {
   const { folder, isServed, refusals } = await startStage(t)
   const second = createCertificate()
   for (const part of ['key', 'certificate'] as const) {
@@ -189,7 +189,7 @@ void t.test('the key may come first, and files may be renamed over the old ones'
   t.strictSame(refusals(), [])
 })
 
-void t.test('a link may be turned to another folder, as Kubernetes and certbot do', async (t) => {
+await t.test('a link may be turned to another folder, as Kubernetes and certbot do', async (t) => {
   const version = async (folder: string, name: string, pair: TestCertificate): Promise<void> => {
     await mkdir(join(folder, name))
     await write(join(folder, name), pair)
@@ -227,34 +227,30 @@ const spoiled: Readonly<Record<string, (folder: string) => Promise<void>>> = {
     await mkdir(join(folder, names.certificate))
   },
 }
-void t.test(
-  'what fits no longer is told, and the old certificate serves on',
-  { jobs: 8 },
-  async (t) => {
-    for (const [what, spoil] of Object.entries(spoiled)) {
-      void t.test(what, { buffered: true }, async (t) => {
-        const stage = await startStage(t)
-        const { folder, first, gateway } = stage
-        await spoil(folder)
-        await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
-        t.equal(stage.degraded().length, 1)
-        t.equal(stage.refusals().length, 1)
-        t.match(JSON.parse(stage.refusals()[0] ?? '{}'), { level: 'error', cause: Object })
-        t.notMatch(stage.log(), /BEGIN|PRIVATE/)
-        t.equal(await stage.served(), first.certificate.trim())
+await t.test('what fits no longer is told, and the old certificate serves on', async (t) => {
+  for (const [what, spoil] of Object.entries(spoiled)) {
+    await t.test(what, async (t) => {
+      const stage = await startStage(t)
+      const { folder, first, gateway } = stage
+      await spoil(folder)
+      await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
+      t.equal(stage.degraded().length, 1)
+      t.equal(stage.refusals().length, 1)
+      t.match(JSON.parse(stage.refusals()[0] ?? '{}'), { level: 'error', cause: Object })
+      t.notMatch(stage.log(), /BEGIN|PRIVATE/)
+      t.equal(await stage.served(), first.certificate.trim())
 
-        await rm(join(folder, names.certificate), { recursive: true, force: true })
-        const second = createCertificate()
-        await write(folder, second)
-        await stage.isServed(second)
-        await stage.passUntil(() => stage.degraded().length === 0, 'and is over')
-        t.notOk(gateway.readiness.report().degraded.some((text) => text.includes('certificate')))
-      })
-    }
-  },
-)
+      await rm(join(folder, names.certificate), { recursive: true, force: true })
+      const second = createCertificate()
+      await write(folder, second)
+      await stage.isServed(second)
+      await stage.passUntil(() => stage.degraded().length === 0, 'and is over')
+      t.notOk(gateway.readiness.report().degraded.some((text) => text.includes('certificate')))
+    })
+  }
+})
 
-void t.test('the old pair, put back, ends the trouble', async (t) => {
+await t.test('the old pair, put back, ends the trouble', async (t) => {
   const stage = await startStage(t)
   await writeFile(join(stage.folder, names.key), createCertificate().key)
   await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
@@ -264,7 +260,7 @@ void t.test('the old pair, put back, ends the trouble', async (t) => {
   t.notMatch(stage.log(), 'a new certificate is served')
 })
 
-void t.test('a gateway that has ended looks no more', async (t) => {
+await t.test('a gateway that has ended looks no more', async (t) => {
   const stage = await startStage(t)
   await stage.gateway.close()
   await write(stage.folder, createCertificate())
@@ -278,7 +274,7 @@ void t.test('a gateway that has ended looks no more', async (t) => {
   t.notMatch(stage.log(), /a new certificate is served|ERR_CERTIFICATE_REFUSED/)
 })
 
-void t.test('SIGHUP reads it at once and ends nothing', async (t) => {
+await t.test('SIGHUP reads it at once and ends nothing', async (t) => {
   const [folder] = await makeFolder(t, write)
   const port = await freePort()
   const lines: string[] = []
@@ -297,14 +293,14 @@ void t.test('SIGHUP reads it at once and ends nothing', async (t) => {
   t.equal(gateway.end, '')
 })
 
-void t.test('without a certificate of its own, SIGHUP ends nothing either', async (t) => {
+await t.test('without a certificate of its own, SIGHUP ends nothing either', async (t) => {
   const gateway = await startGatewayProcess(t, { overlay: { identity } })
   process.kill(gateway.pid, 'SIGHUP')
   for (let i = 0; i < 3; i++) t.equal((await fetch(`${gateway.url}/auth/healthz`)).status, 200)
   t.equal(gateway.end, '')
 })
 
-void t.test('old versions and weak ciphers are refused', async (t) => {
+await t.test('old versions and weak ciphers are refused', async (t) => {
   const { port } = await startStage(t)
   const refused: Readonly<Record<string, object>> = {
     'TLS 1.0': { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' },
@@ -402,7 +398,7 @@ for (const { name, listen, at, trusting, untrusting } of stands) {
     [false, untrusting],
   ] as const) {
     if (proxies === undefined) continue
-    void t.test(`${name} that is ${trusts ? 'trusted' : 'not trusted'}`, async (t) => {
+    await t.test(`${name} that is ${trusts ? 'trusted' : 'not trusted'}`, async (t) => {
       const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-unix-'))
       t.teardown(() => rm(folder, { recursive: true }))
       const port = await freePort()
@@ -454,7 +450,7 @@ for (const { name, listen, at, trusting, untrusting } of stands) {
   }
 }
 
-void t.test('behind a certificate of our own every answer carries HSTS', async (t) => {
+await t.test('behind a certificate of our own every answer carries HSTS', async (t) => {
   const { port } = await startStage(t)
   const lines: readonly (readonly [line: string, host: string, status: number])[] = [
     ['GET /trac/wiki', `localhost:${port}`, 200],

@@ -45,7 +45,7 @@ async function pump(wire: Wire, total: number, piece: Buffer): Promise<void> {
   }
 }
 
-void t.test(
+await t.test(
   '64 MiB up stream through: the first byte arrives before the last was sent',
   async (t) => {
     let received = 0
@@ -69,7 +69,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   '64 MiB down stream through to one who reads, and wait for one who does not',
   async (t) => {
     const upstream = { written: 0 }
@@ -113,7 +113,7 @@ void t.test(
   },
 )
 
-void t.test('server-sent events pass one by one', async (t) => {
+await t.test('server-sent events pass one by one', async (t) => {
   let send: ((text: string) => void) | undefined
   const { gateway } = await front(t, (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -138,7 +138,7 @@ const unbuffered: readonly (readonly [what: string, headers: Record<string, stri
   ['with a length', { 'content-type': 'text/csv', 'content-length': '6' }],
 ]
 for (const [what, headers] of unbuffered) {
-  void t.test(`an answer ${what} passes as far as it has come`, async (t) => {
+  await t.test(`an answer ${what} passes as far as it has come`, async (t) => {
     let send: ((text: string) => void) | undefined
     const { gateway } = await front(t, (_request, response) => {
       response.writeHead(200, headers).flushHeaders()
@@ -157,7 +157,7 @@ for (const [what, headers] of unbuffered) {
   })
 }
 
-void t.test('a slow writer holds only its own connection', async (t) => {
+await t.test('a slow writer holds only its own connection', async (t) => {
   const { gateway } = await front(t, (request, response) => {
     request.resume().on('end', () => response.end('ok'))
   })
@@ -175,7 +175,7 @@ const stopping: readonly (readonly [what: string, header: string, begun: string]
 ]
 
 for (const [what, header, begun] of stopping) {
-  void t.test(`a body ${what} that stops coming is cut after bodyIdle`, async (t) => {
+  await t.test(`a body ${what} that stops coming is cut after bodyIdle`, async (t) => {
     const { gateway, open } = await front(t, (request) => request.resume())
     const wire = new Wire(gateway.port)
     wire.send(requestText(gateway, 'POST /trac/x', [header, 'Connection: keep-alive'], begun))

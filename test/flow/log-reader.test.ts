@@ -32,7 +32,7 @@ async function endsWhenTold(t: Test, gateway: GatewayProcess): Promise<void> {
   t.match(gateway.end, /^ended with 0:/)
 }
 
-void t.test('the log’s reader is gone', async (t) => {
+await t.test('the log’s reader is gone', async (t) => {
   const gateway = await stage(t)
   await serves(t, gateway, 'with its reader')
   gateway.closeLog()
@@ -43,7 +43,7 @@ void t.test('the log’s reader is gone', async (t) => {
   await endsWhenTold(t, gateway)
 })
 
-void t.test('nobody hears anything any more', async (t) => {
+await t.test('nobody hears anything any more', async (t) => {
   const gateway = await stage(t)
   gateway.closeLog()
   gateway.closeErrors()
@@ -52,14 +52,14 @@ void t.test('nobody hears anything any more', async (t) => {
   await endsWhenTold(t, gateway)
 })
 
-void t.test('the reader dies together with the signal to stop, as in a terminal', async (t) => {
+await t.test('the reader dies together with the signal to stop, as in a terminal', async (t) => {
   const gateway = await stage(t)
   await serves(t, gateway, 'before')
   gateway.closeLog()
   await endsWhenTold(t, gateway)
 })
 
-void t.test('the disk that holds the log is full', async (t) => {
+await t.test('the disk that holds the log is full', async (t) => {
   const full = openSync('/dev/full', 'w')
   const gateway = await stage(t, { stdout: full })
   closeSync(full)
@@ -69,7 +69,7 @@ void t.test('the disk that holds the log is full', async (t) => {
   await endsWhenTold(t, gateway)
 })
 
-void t.test('all lines are there when the process has ended', async (t) => {
+await t.test('all lines are there when the process has ended', async (t) => {
   const lines: Record<string, unknown>[] = []
   const onLine = (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>)
   const gateway = await stage(t, { onLine })

@@ -127,7 +127,7 @@ const cases: readonly (readonly [
 ]
 
 for (const [line, who, status, code] of cases) {
-  void t.test(`${line} by ${who} is ${status} ${code}`, async (t) => {
+  await t.test(`${line} by ${who} is ${status} ${code}`, async (t) => {
     const before = trac.received.length + api.received.length
     const answer = await ask(gateway, line, [tokens[who]])
     t.equal(answer.status, status)
@@ -137,20 +137,20 @@ for (const [line, who, status, code] of cases) {
   })
 }
 
-void t.test('405 names the methods that the path takes', async (t) => {
+await t.test('405 names the methods that the path takes', async (t) => {
   t.equal((await ask(gateway, 'GET /trac/post', [tokens.sam])).header('allow'), 'POST')
   t.equal((await ask(gateway, 'PUT /trac/wiki')).header('allow'), 'GET, HEAD, POST')
   t.equal((await ask(gateway, 'POST /trac/')).header('allow'), 'GET, HEAD')
   t.equal((await ask(gateway, 'GET /trac/auth/refresh')).header('allow'), 'POST')
 })
 
-void t.test('a public route carries no identity, whoever asks', async (t) => {
+await t.test('a public route carries no identity, whoever asks', async (t) => {
   await ask(gateway, 'GET /trac/open', [tokens.alice])
   t.equal(api.lastHeaders()['x-trac-user'], '')
   t.notMatch(api.lastHeaders()['x-trac-perms'], /TRAC_ADMIN/)
 })
 
-void t.test('a token goes before the cookie, and never falls back to it', async (t) => {
+await t.test('a token goes before the cookie, and never falls back to it', async (t) => {
   await ask(gateway, 'GET /trac/api/x', [tokens.alice, tokens.samCookie])
   t.equal(api.lastHeaders()['x-trac-user'], 'alice')
   const answer = await ask(gateway, 'GET /trac/api/x', [tokens.badToken, tokens.samCookie])
@@ -159,7 +159,7 @@ void t.test('a token goes before the cookie, and never falls back to it', async 
   t.equal(api.lastHeaders()['x-trac-user'], 'sam', 'Basic is no credential here')
 })
 
-void t.test('a scope is that of the access token', async (t) => {
+await t.test('a scope is that of the access token', async (t) => {
   const token = await provider.mint(
     {},
     { person: sam, use: 'access', scope: 'aws.cognito.signin.user.admin trac/write' },
@@ -177,7 +177,7 @@ void t.test('a scope is that of the access token', async (t) => {
   t.match(JSON.parse(refused.body), { error: 'insufficient_scope', code: 'ERR_SCOPE_REQUIRED' })
 })
 
-void t.test('the base path is compared exactly', async (t) => {
+await t.test('the base path is compared exactly', async (t) => {
   for (const line of ['GET /aaaa/admin', 'GET /tracx/wiki', 'GET /TRAC/wiki', 'GET /trac;/wiki']) {
     const answer = await ask(gateway, line, [tokens.alice])
     t.equal(answer.status, 404, line)
@@ -239,7 +239,7 @@ const order: readonly (readonly [
 ]
 
 for (const [what, line, headers, code] of order) {
-  void t.test(`checks ${what}`, async (t) => {
+  await t.test(`checks ${what}`, async (t) => {
     const before = trac.received.length + api.received.length
     t.equal(codeOf(await ask(gateway, line, headers)), code)
     t.equal(trac.received.length + api.received.length, before)

@@ -56,7 +56,7 @@ const kinds: readonly (readonly [
 ]
 
 for (const [what, line, headers, status] of kinds) {
-  void t.test(`${what} without a credential is ${status}`, async (t) => {
+  await t.test(`${what} without a credential is ${status}`, async (t) => {
     const answer = await ask(gateway, line, headers)
     t.equal(answer.status, status)
     t.match(answer.header('cache-control'), /no-store/)
@@ -70,13 +70,13 @@ for (const [what, line, headers, status] of kinds) {
   })
 }
 
-void t.test('the page to come back to keeps its query, as it is sent on', async (t) => {
+await t.test('the page to come back to keeps its query, as it is sent on', async (t) => {
   const answer = await ask(gateway, 'GET /trac/newtick%65t?a=%C3%A9&b=/..//', [html, navigate])
   const location = new URL(answer.header('location'), 'http://x')
   t.equal(location.searchParams.get('return_to'), '/trac/newticket?a=%C3%A9&b=/..//')
 })
 
-void t.test('401 in JSON names code, request and the way to sign in', async (t) => {
+await t.test('401 in JSON names code, request and the way to sign in', async (t) => {
   const answer = await ask(gateway, 'GET /trac/api/x')
   t.match(answer.header('content-type'), /^application\/json/)
   t.strictSame(JSON.parse(answer.body), {
@@ -88,7 +88,7 @@ void t.test('401 in JSON names code, request and the way to sign in', async (t) 
   })
 })
 
-void t.test('a bad token is named in the challenge, and never sent to sign in', async (t) => {
+await t.test('a bad token is named in the challenge, and never sent to sign in', async (t) => {
   for (const headers of [[], [html, navigate]]) {
     const answer = await ask(gateway, 'GET /trac/api/x', ['Authorization: Bearer x', ...headers])
     t.equal(answer.status, 401)
@@ -98,7 +98,7 @@ void t.test('a bad token is named in the challenge, and never sent to sign in', 
   t.equal(dropped.header('www-authenticate'), 'Bearer realm="Trac"', 'another scheme is no token')
 })
 
-void t.test('a malformed Authorization is 400', async (t) => {
+await t.test('a malformed Authorization is 400', async (t) => {
   for (const value of [
     'Bearer',
     'Bearer ',
@@ -113,7 +113,7 @@ void t.test('a malformed Authorization is 400', async (t) => {
   }
 })
 
-void t.test(
+await t.test(
   '403 is a page for a person: what was missing, who is signed in, under a strict policy',
   async (t) => {
     const answer = await ask(gateway, 'GET /trac/admin', [cookie, html, navigate])
@@ -129,7 +129,7 @@ void t.test(
   },
 )
 
-void t.test('403 is JSON for a client', async (t) => {
+await t.test('403 is JSON for a client', async (t) => {
   const answer = await ask(gateway, 'GET /trac/group', [token])
   t.equal(answer.status, 403)
   t.match(JSON.parse(answer.body), {
@@ -139,7 +139,7 @@ void t.test('403 is JSON for a client', async (t) => {
   })
 })
 
-void t.test('403 to a form is a page, to a script JSON', async (t) => {
+await t.test('403 to a form is a page, to a script JSON', async (t) => {
   const base = [cookie, 'Content-Length: 0', `Origin: ${gateway.origin}`]
   const form = await ask(gateway, 'POST /trac/admin', [...base, html, navigate])
   t.match(form.header('content-type'), /^text\/html/)
@@ -151,7 +151,7 @@ void t.test('403 to a form is a page, to a script JSON', async (t) => {
   t.match(script.header('content-type'), /^application\/json/)
 })
 
-void t.test('a cookie that does not open is deleted and counts as none', async (t) => {
+await t.test('a cookie that does not open is deleted and counts as none', async (t) => {
   const { session } = gateway.gateway.services.names
   const bad = `Cookie: ${session}=junk; ${session}1=more; trac_session=keep`
   const open = await ask(gateway, 'GET /trac/wiki', [bad])
@@ -165,7 +165,7 @@ void t.test('a cookie that does not open is deleted and counts as none', async (
   t.match(shut.header('set-cookie'), /Max-Age=0/)
 })
 
-void t.test('a refusal holds not one byte of the upstream, which was not called', async (t) => {
+await t.test('a refusal holds not one byte of the upstream, which was not called', async (t) => {
   const before = upstream.received.length
   for (const line of ['GET /trac/api/x', 'POST /trac/api/x', 'GET /trac/admin', 'GET /trac/../x']) {
     const answer = await ask(gateway, line)
@@ -175,14 +175,14 @@ void t.test('a refusal holds not one byte of the upstream, which was not called'
   t.equal(upstream.received.length, before)
 })
 
-void t.test('404 and 405 of any method end, by HEAD without a body', async (t) => {
+await t.test('404 and 405 of any method end, by HEAD without a body', async (t) => {
   t.equal((await ask(gateway, 'HEAD /trac/nowhere')).status, 404)
   t.equal((await ask(gateway, 'PROPFIND /trac/nowhere')).status, 404)
   t.equal((await ask(gateway, 'TRACE /trac/wiki')).status, 405)
   t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 405)
 })
 
-void t.test('the type of a body that is not sent on stays here, too', async (t) => {
+await t.test('the type of a body that is not sent on stays here, too', async (t) => {
   await ask(gateway, 'GET /trac/api/typed', [token, 'Content-Type: application/json'])
   t.equal(upstream.received.at(-1)?.url, '/trac/api/typed')
   t.equal(upstream.lastHeaders()['content-type'], undefined)

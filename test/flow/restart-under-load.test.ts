@@ -7,7 +7,7 @@ import { startFixture, testKey } from '../fixtures/tracs.js'
 import { ask } from '../fixtures/wire.js'
 import type { WireAnswer } from '../fixtures/wire.js'
 
-void t.test('tracd stops and starts again while eight clients go on asking', async (t) => {
+await t.test('tracd stops and starts again while eight clients go on asking', async (t) => {
   const fixture = await startFixture(t, 'tracd 1.6', { basePath: '/trac' })
   const port = await freePort()
   const start = () =>

@@ -94,7 +94,7 @@ const found = (findings: readonly Finding[], id: string): string =>
     .map(({ finding }) => finding)
     .join()
 
-void t.test('the whole run, on a page of our own', async (t) => {
+await t.test('the whole run, on a page of our own', async (t) => {
   const findings = await testssl('whole', '/trac/auth/signed-out')
   t.ok(findings.length > 100, 'it looked at everything')
   t.match(found(findings, 'TLS1_3'), /^offered/)
@@ -106,7 +106,7 @@ void t.test('the whole run, on a page of our own', async (t) => {
   }
 })
 
-void t.test('the headers of the redirect at the root', async (t) => {
+await t.test('the headers of the redirect at the root', async (t) => {
   const findings = await testssl('root', '/', '--headers')
   t.match(found(findings, 'HTTP_status_code'), /^302/)
   t.match(found(findings, 'HSTS_time'), /days/)
@@ -118,7 +118,7 @@ for (const [what, path, status] of [
   ['a script of Trac', '/trac/chrome/common/js/trac.js', 200],
   ['what Trac does not have', '/trac/wiki/NoSuchPage', 404],
 ] as const) {
-  void t.test(`the headers of ${what}`, async (t) => {
+  await t.test(`the headers of ${what}`, async (t) => {
     const findings = await testssl(
       `trac-${path.slice(path.lastIndexOf('/') + 1)}`,
       path,

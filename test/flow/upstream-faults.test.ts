@@ -41,7 +41,7 @@ async function front(t: Test, onData: (arrived: Arrived) => void, overlay?: Over
 
 const html = 'Accept: text/html'
 
-void t.test(
+await t.test(
   'an upstream that refuses is 502 with code and request id, as page and as JSON',
   async (t) => {
     const gateway = await gatewayFor(t, `http://127.0.0.1:${await freePort()}`)
@@ -61,7 +61,7 @@ void t.test(
   },
 )
 
-void t.test('an upstream that is slow to connect is 504', async (t) => {
+await t.test('an upstream that is slow to connect is 504', async (t) => {
   // It takes the connection and never speaks TLS.
   const upstream = await startRawUpstream(() => undefined)
   t.teardown(() => upstream.close())
@@ -73,7 +73,7 @@ void t.test('an upstream that is slow to connect is 504', async (t) => {
   t.equal(codeOf(answer), 'ERR_UPSTREAM_TIMEOUT')
 })
 
-void t.test(
+await t.test(
   'an upstream whose certificate nobody vouches for is 502 and gets no request',
   async (t) => {
     const { certificate, key } = createCertificate(['localhost'])
@@ -95,7 +95,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'an upstream that does not answer in time is 504, and its connection is closed',
   async (t) => {
     const { upstream, gateway } = await front(t, () => undefined)
@@ -111,7 +111,7 @@ void t.test(
 
 const bodyOf = (length: number) => [`Content-Length: ${length}`, 'Content-Type: text/plain']
 
-void t.test('an upstream that closes without an answer is 502, whatever was sent', async (t) => {
+await t.test('an upstream that closes without an answer is 502, whatever was sent', async (t) => {
   const { upstream, gateway } = await front(t, (arrived) => {
     const end = arrived.text.indexOf('\r\n\r\n')
     const length = Number(/^content-length: *(\d+)/im.exec(arrived.text)?.[1] ?? 0)
@@ -172,7 +172,7 @@ const wrongAnswers: readonly (readonly [what: string, bytes: string, code: strin
 ]
 
 for (const [what, bytes, code] of wrongAnswers) {
-  void t.test(`an upstream that answers with ${what} is 502`, async (t) => {
+  await t.test(`an upstream that answers with ${what} is 502`, async (t) => {
     const { upstream, gateway } = await front(t, ({ socket, text }) => {
       if (text.includes('\r\n\r\n')) socket.write(bytes, 'latin1')
     })
@@ -198,7 +198,7 @@ const truncated: readonly (readonly [what: string, bytes: string])[] = [
 ]
 
 for (const [what, bytes] of truncated) {
-  void t.test(`an answer with ${what} is visibly truncated`, async (t) => {
+  await t.test(`an answer with ${what} is visibly truncated`, async (t) => {
     const { gateway } = await front(t, ({ socket, text }) => {
       if (text.includes('\r\n\r\n')) socket.end(bytes, 'latin1')
     })
@@ -209,7 +209,7 @@ for (const [what, bytes] of truncated) {
   })
 }
 
-void t.test('an answer that stalls is cut and visibly truncated', async (t) => {
+await t.test('an answer that stalls is cut and visibly truncated', async (t) => {
   const { gateway } = await front(t, ({ socket, text }) => {
     if (text.includes('\r\n\r\n'))
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin')
@@ -219,7 +219,7 @@ void t.test('an answer that stalls is cut and visibly truncated', async (t) => {
   t.equal(answer.complete, false)
 })
 
-void t.test('an answer without a length ends with its connection and is complete', async (t) => {
+await t.test('an answer without a length ends with its connection and is complete', async (t) => {
   const { gateway } = await front(t, ({ socket, text }) => {
     if (text.includes('\r\n\r\n')) socket.end('HTTP/1.0 200 OK\r\n\r\nold')
   })
@@ -229,7 +229,7 @@ void t.test('an answer without a length ends with its connection and is complete
   t.equal(answer.complete, true)
 })
 
-void t.test(
+await t.test(
   'an answer that comes before the body was read goes out, and the connection ends',
   async (t) => {
     const { gateway } = await front(t, ({ socket, text }) => {
@@ -254,7 +254,7 @@ void t.test(
   },
 )
 
-void t.test(
+await t.test(
   'a GET whose kept connection had ended is sent once more, on a fresh one',
   async (t) => {
     let hangUp = false
@@ -275,7 +275,7 @@ void t.test(
   },
 )
 
-void t.test('a GET is sent once more only once', async (t) => {
+await t.test('a GET is sent once more only once', async (t) => {
   let hangUp = false
   const { upstream, gateway } = await front(t, (arrived) => {
     if (hangUp) arrived.socket.destroy()
@@ -289,7 +289,7 @@ void t.test('a GET is sent once more only once', async (t) => {
   t.equal(upstream.connections.length, 2)
 })
 
-void t.test('a GET of which a byte came back is not sent again', async (t) => {
+await t.test('a GET of which a byte came back is not sent again', async (t) => {
   let hangUp = false
   const { upstream, gateway } = await front(t, (arrived) => {
     if (hangUp) arrived.socket.end('HT')
@@ -302,7 +302,7 @@ void t.test('a GET of which a byte came back is not sent again', async (t) => {
   t.equal(upstream.connections.length, 1)
 })
 
-void t.test('a GET that timed out on a kept connection is not sent again', async (t) => {
+await t.test('a GET that timed out on a kept connection is not sent again', async (t) => {
   let silent = false
   const { upstream, gateway } = await front(t, (arrived) => {
     if (!silent) answering(() => answerText('page'))(arrived)
@@ -313,7 +313,7 @@ void t.test('a GET that timed out on a kept connection is not sent again', async
   t.equal(upstream.connections.length, 1)
 })
 
-void t.test(
+await t.test(
   'one that is cut off by its client reaches the upstream as a closed connection',
   async (t) => {
     const { upstream, gateway } = await front(t, () => undefined, {

@@ -1,0 +1,17 @@
+/** How tests are written: each is awaited, so that they come one after the other and none is left behind. */
+import t from 'tap'
+import { readdirSync, readFileSync } from 'node:fs'
+import { root } from './fixtures/root.js'
+
+const files = readdirSync(`${root}test`, { recursive: true, encoding: 'utf8' }).filter((name) =>
+  /\.(?:test|long)\.ts$|^fixtures\/.*\.ts$/.test(name),
+)
+
+await t.test('every test is awaited', async (t) => {
+  t.ok(files.length > 150)
+  for (const name of files) {
+    const text = readFileSync(`${root}test/${name}`, 'utf8')
+    const loose = text.split('\n').filter((line) => /(?<!\bawait |\breturn )\bt\.test\(/.test(line))
+    t.strictSame(loose, [], name)
+  }
+})
