@@ -66,9 +66,13 @@ await t.test(
 await t.test('every span and size that can be written is its number times its unit', async (t) => {
   const units = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }
   fc.assert(
-    fc.property(fc.nat(999_999), fc.constantFrom(...Object.entries(units)), (count, [unit, factor]) => {
-      return parseSpan(`${count}${unit}`) === count * factor
-    }),
+    fc.property(
+      fc.nat(999_999),
+      fc.constantFrom(...Object.entries(units)),
+      (count, [unit, factor]) => {
+        return parseSpan(`${count}${unit}`) === count * factor
+      },
+    ),
   )
   const sizes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }
   fc.assert(
