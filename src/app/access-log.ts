@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
 import type { GatewayError } from '../core/errors.js'
+import { commonMethods } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
 import type { LogLine, decisionFields, requestFields } from '../observe/log-fields.js'
 import type { Metrics } from '../observe/metrics.js'
@@ -9,9 +10,7 @@ import type { Metrics } from '../observe/metrics.js'
 /** Status texts, made once: a metric's label is text. */
 const statusTexts = Array.from({ length: 600 }, (_, status) => String(status))
 /** Methods with a label of their own; clients may send any. */
-const methodLabels: ReadonlySet<string> = new Set(
-  'GET HEAD POST PUT PATCH DELETE OPTIONS'.split(' '),
-)
+const methodLabels: ReadonlySet<string> = new Set(commonMethods)
 
 /** Writes down each request when it is over. */
 export type AccessLog = ReturnType<typeof createAccessLog>

@@ -49,7 +49,7 @@ function toRow(schema: KeySchema, path: string): KeyRow {
 
 function typeOf(schema: KeySchema): string {
   if (schema.secret !== undefined) return 'secret'
-  if (schema.kind?.name === 'duration' || schema.kind?.name === 'size') return schema.kind.name
+  if (schema.kind !== undefined) return schema.kind.name
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ')
   if (schema.anyOf !== undefined) {
     const forms = new Set(schema.anyOf.map(typeOf))

@@ -47,7 +47,7 @@ const isBlank = ({ text, isAlternative }: Line): boolean => !isAlternative && te
 /** Comments that are no key's: the heads of alternatives, and the head of the file. */
 const isKept = ({ text }: Line): boolean => /^ *# alternative: /.test(text)
 
-/** The lines without the comments of keys: those that stand directly above a line that is none. */
+/** The lines without the comments of keys, which stand directly above a key. */
 function withoutComments(lines: readonly Line[]): readonly Line[] {
   const bare: Line[] = []
   let pending: Line[] = []

@@ -8,7 +8,7 @@ const guides = 'deploy/docs/guides'
 const pages = ['README.md', ...readdirSync(guides).map((name) => `${guides}/${name}`)]
 
 /** Secrets that the examples name. */
-const around = {
+const sources = {
   env: { REDIS_URL: 'rediss://redis.example.edu:6380' },
   files: { '/run/secrets/session': 'a'.repeat(48), '/run/secrets/signing': 'b'.repeat(48) },
 }
@@ -43,6 +43,6 @@ for (const [page, text] of examples) {
     const api = { upstreams: { api: { url: 'http://127.0.0.1:8002' } } }
     const whole =
       page === 'README.md' ? text : stringify(over(over(parse(minimal), api), parse(text)))
-    t.doesNotThrow(() => loadText(whole, around))
+    t.doesNotThrow(() => loadText(whole, sources))
   })
 }

@@ -12,7 +12,7 @@ import { alternativeNames, gatewayYaml, takeAlternative } from '../fixtures/gate
 const { certificate, key } = createCertificate()
 
 /** What the file and its alternatives name; the demo gives the first two. */
-const around = {
+const sources = {
   env: {
     TRAC_GATEWAY_SESSION_SECRET: 'a'.repeat(48),
     TRAC_GATEWAY_SIGNING_SECRET: 'b'.repeat(48),
@@ -29,7 +29,7 @@ const around = {
 
 const alternatives = alternativeNames(gatewayYaml)
 
-const load = (text: string): Config => loadText(text, around).config
+const load = (text: string): Config => loadText(text, sources).config
 
 await t.test('runs as it stands, with two secrets and nothing else', async (t) => {
   const config = load(gatewayYaml)
@@ -48,7 +48,7 @@ await t.test('runs as it stands, with two secrets and nothing else', async (t) =
 
 await t.test('takes its addresses from the environment', async (t) => {
   const env = {
-    ...around.env,
+    ...sources.env,
     TRAC_GATEWAY_PUBLIC_URL: 'http://localhost:1/x',
     TRAC_GATEWAY_LISTEN: '127.0.0.1:2',
     TRAC_GATEWAY_ADMIN_LISTEN: '127.0.0.1:3',

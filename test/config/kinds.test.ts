@@ -8,6 +8,9 @@ import { publicUrl } from '../../src/core/public-url.js'
 import { redisAddress } from '../../src/core/redis-address.js'
 import type { TextKind } from '../../src/core/text-kind.js'
 import { upstreamAddress } from '../../src/core/upstream-address.js'
+import { jsonSchema } from '../../src/config/json-schema.js'
+import type { KeySchema } from '../../src/config/key.js'
+import { configKeys } from '../../src/config/schema.js'
 import { durationKind } from '../../src/config/kinds/duration.js'
 import { filePath } from '../../src/config/kinds/file-path.js'
 import { issuerKind } from '../../src/config/kinds/issuer.js'
@@ -37,6 +40,34 @@ const kinds: readonly (readonly [name: string, TextKind<unknown>, readonly strin
     ],
   ],
 ]
+
+/** The kinds that the schema has anywhere. */
+function kindsOf(schema: KeySchema): readonly TextKind<unknown>[] {
+  const { kind, items, anyOf = [], properties = {}, additionalProperties: item } = schema
+  const below = [...anyOf, ...Object.values(properties), items, item]
+  return [
+    ...(kind === undefined ? [] : [kind]),
+    ...below.flatMap((one) => (typeof one === 'object' ? kindsOf(one) : [])),
+  ]
+}
+
+await t.test(
+  'every kind of the schema is tried here, and its pattern is the schema’s',
+  async (t) => {
+    const tried = new Set(kinds.map(([, kind]) => kind))
+    const used = new Set(kindsOf(configKeys))
+    t.same(
+      [...used].filter((kind) => !tried.has(kind)).map(({ wanted }) => wanted),
+      [],
+    )
+    t.ok(used.size >= 10)
+    const editors = JSON.stringify(jsonSchema())
+    for (const kind of used) {
+      // An address that is a secret never stands in the file.
+      if (kind !== redisAddress) t.ok(editors.includes(JSON.stringify(kind.pattern)), kind.wanted)
+    }
+  },
+)
 
 /** Texts near those that a kind accepts: a piece is cut out, and pieces of others are put in. */
 function near(accepted: readonly string[]): fc.Arbitrary<string> {

@@ -10,7 +10,7 @@ import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { scaled } from '../fixtures/scale.js'
 import { loadText, minimal, problemsOf, secrets } from '../fixtures/config.js'
-import type { Around } from '../fixtures/config.js'
+import type { Sources } from '../fixtures/config.js'
 
 /** A mistake: what stands in the file instead, and the report it must lead to. */
 interface Mistake {
@@ -23,7 +23,7 @@ interface Mistake {
   readonly path: string
   readonly found: RegExp
   readonly wanted: RegExp
-  readonly around?: Around
+  readonly sources?: Sources
 }
 
 /** A file with one of each thing, to put mistakes into. Lines are counted from 1. */
@@ -395,7 +395,7 @@ const mistakes: readonly Mistake[] = [
     path: 'session.secrets[0].fromFile',
     found: /0 bytes/,
     wanted: /a secret/,
-    around: { files: { 'session.key': '\n' } },
+    sources: { files: { 'session.key': '\n' } },
   },
   {
     name: 'a session secret that is too short',
@@ -405,7 +405,7 @@ const mistakes: readonly Mistake[] = [
     path: 'session.secrets[0].fromEnv',
     found: /31 bytes/,
     wanted: /at least 32 bytes/,
-    around: { env: { SHORT: 'x'.repeat(31) } },
+    sources: { env: { SHORT: 'x'.repeat(31) } },
   },
   {
     name: 'a signing key that is too short',
@@ -415,7 +415,7 @@ const mistakes: readonly Mistake[] = [
     path: 'upstreams.trac.signingKeys[0].secret.fromEnv',
     found: /31 bytes/,
     wanted: /at least 32 bytes/,
-    around: { env: { SHORT: 'x'.repeat(31) } },
+    sources: { env: { SHORT: 'x'.repeat(31) } },
   },
   {
     name: 'no session secret',
@@ -498,7 +498,7 @@ const mistakes: readonly Mistake[] = [
     path: 'server.forwardAuth',
     found: /nginx without trustedProxies/,
     wanted: /trustedProxies/,
-    around: tlsFiles(),
+    sources: tlsFiles(),
   },
   {
     name: 'both listeners at one address',
@@ -516,7 +516,7 @@ const mistakes: readonly Mistake[] = [
     path: 'server.tls.certificate',
     found: /no certificate/,
     wanted: /PEM/,
-    around: tlsFiles(),
+    sources: tlsFiles(),
   },
   {
     name: 'the key of another certificate',
@@ -526,7 +526,7 @@ const mistakes: readonly Mistake[] = [
     path: 'server.tls.key',
     found: /another certificate/,
     wanted: /key of certificate/,
-    around: tlsFiles(),
+    sources: tlsFiles(),
   },
   // identity
   {
@@ -848,7 +848,7 @@ const mistakes: readonly Mistake[] = [
     path: 'upstreams.trac.signingKeys[1].id',
     found: /second time/,
     wanted: /of its own/,
-    around: { env: { NEW: 'n'.repeat(32) } },
+    sources: { env: { NEW: 'n'.repeat(32) } },
   },
   {
     name: 'three keys',
@@ -858,7 +858,7 @@ const mistakes: readonly Mistake[] = [
     path: 'upstreams.trac.signingKeys',
     found: /3 entries/,
     wanted: /at most 2/,
-    around: { env: { A: 'a'.repeat(32), B: 'b'.repeat(32), C: 'c'.repeat(32) } },
+    sources: { env: { A: 'a'.repeat(32), B: 'b'.repeat(32), C: 'c'.repeat(32) } },
   },
   {
     name: 'one key for two upstreams',
@@ -970,7 +970,7 @@ const mistakes: readonly Mistake[] = [
   })),
 ]
 
-function tlsFiles(): Around {
+function tlsFiles(): Sources {
   const { certificate, key } = createCertificate()
   return { files: { 'c.pem': certificate, 'k.pem': key, 'other.pem': createCertificate().key } }
 }
@@ -990,7 +990,7 @@ await t.test(
   'reports each mistake with its place, what was found and what was wanted',
   async (t) => {
     for (const mistake of mistakes) {
-      const problems = problemsOf(withMistake(mistake), mistake.around)
+      const problems = problemsOf(withMistake(mistake), mistake.sources)
       const at = problems.find(
         ({ path, found, wanted }) =>
           path === mistake.path && mistake.found.test(found) && mistake.wanted.test(wanted),
@@ -1195,11 +1195,11 @@ await t.test('says what to think about, and loads all the same', async (t) => {
     t.match(warning?.wanted, wanted, name)
     t.ok(warning && warning.line >= 1 && warning.column >= 1)
   }
-  const around = { env: { REDIS: 'redis://127.0.0.1' } }
+  const sources = { env: { REDIS: 'redis://127.0.0.1' } }
   const withRedis = (more: string) =>
     loadText(
       minimal.replace('session: { ', `session: { redis: { url: { fromEnv: REDIS } }, ${more} `),
-      around,
+      sources,
     )
       .warnings.map(({ path }) => path)
       .filter((path) => path.startsWith('session'))
@@ -1267,14 +1267,14 @@ await t.test(
         'server: { ',
         'server: { tls: { certificate: { fromFile: c.pem }, key: { fromFile: k.pem } }, ',
       )
-    const around = {
+    const sources = {
       files: {
         ...files,
         'session.key': 'a'.repeat(40) + '\r\n',
         '/run/secrets/old': 'b'.repeat(32),
       },
     }
-    const { config, files: read } = loadText(text, around)
+    const { config, files: read } = loadText(text, sources)
     t.same(config.session.secrets, ['a'.repeat(40), 'b'.repeat(32)])
     t.match(config.server.tls?.certificate.path, /c\.pem$/)
     t.match(config.server.tls?.key.value, /^-----BEGIN PRIVATE KEY-----/)
@@ -1444,12 +1444,12 @@ log: { level: info, audit: true }
 
 await t.test('takes every name of the contract', async (t) => {
   const { files = {} } = tlsFiles()
-  const around = {
+  const sources = {
     env: { OIDC_CLIENT_SECRET: 'x', REDIS_URL: 'redis://127.0.0.1' },
     files: { ...files, '/run/secrets/session': 's'.repeat(32), k1: 'k'.repeat(32) },
   }
-  t.same(problemsOf(contract, around), [])
-  const { config } = loadText(contract, around)
+  t.same(problemsOf(contract, sources), [])
+  const { config } = loadText(contract, sources)
   t.equal(config.identity.issuer, 'https://idp.example.edu/realms/trac', 'the issuer says where')
   t.equal(config.routes[0]?.bodyLimit, 50 * 1024 ** 2)
   t.match(config.identity.keys.cacheFile, /^\/.*keys\.json$/)

@@ -150,7 +150,7 @@ await t.test('a change that needs a restart is refused as a whole', async (t) =>
     ['server.listen', { server: { listen: '127.0.0.1:1' } }],
     ['server.limits.header', { server: { limits: { header: '16KiB' } } }],
     ['server.timeouts.keepAlive', { server: { timeouts: { keepAlive: '10s' } } }],
-    ['admin', { admin: { listen: '127.0.0.1:1' } }],
+    ['admin.listen', { admin: { listen: '127.0.0.1:1' } }],
     ['identity.clientId', { identity: { clientId: 'other' } }],
     ['identity.maxTokenLife', { identity: { maxTokenLife: '1h' } }],
     ['session.revocationFile', { session: { revocationFile: '/tmp/x' } }],

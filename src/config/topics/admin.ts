@@ -7,19 +7,21 @@ import { secret } from '../kinds/secret.js'
 import type { Rule, Topic } from '../topic.js'
 import type { ServerPart } from './server.js'
 
-const admin = fixed(
-  shape('The listener for probes and Prometheus. It must never be public.', {
-    listen: value(
+const admin = shape('The listener for probes and Prometheus. It must never be public.', {
+  listen: fixed(
+    value(
       listenAddress,
       'Where `/metrics`, `/healthz`, `/readyz` and `/revoke` answer. Loopback, since it asks nobody who they are.',
       { default: '127.0.0.1:9464', examples: ['127.0.0.1:9464'] },
     ),
-    token: optional(
+  ),
+  token: optional(
+    fixed(
       secret('The Bearer token for `trac-gateway revoke` (`POST /revoke`), at least 16 bytes.', 16),
-      '`POST /revoke` is off',
     ),
-  }),
-)
+    '`POST /revoke` is off',
+  ),
+})
 
 /** `admin` of the configuration. */
 export type AdminConfig = Resolved<typeof admin>

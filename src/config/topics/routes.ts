@@ -1,4 +1,5 @@
 /** `routes`, `mode` and `builtinTracRoutes`: the policy. */
+import { commonMethods, davMethods } from '../../core/methods.js'
 import { itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
 import {
@@ -25,27 +26,7 @@ import type { Rule, Topic } from '../topic.js'
 import type { ServerPart } from './server.js'
 import type { UpstreamsPart } from './upstreams.js'
 
-const methods = [
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'PROPFIND',
-  'PROPPATCH',
-  'MKCOL',
-  'COPY',
-  'MOVE',
-  'LOCK',
-  'UNLOCK',
-  'REPORT',
-  'SEARCH',
-] as const
-
-/** A method that a route can name. */
-export type Method = (typeof methods)[number]
+const methods = [...commonMethods, ...davMethods] as const
 
 const parameter = leaf<boolean | readonly string[]>({
   anyOf: [

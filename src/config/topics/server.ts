@@ -151,12 +151,13 @@ const checkForwardAuth: Rule<ServerPart> = ({ server }, report) => {
   }
 }
 
-/** The parsed text; undefined when it is something else, or there is no text. */
-function readPem<T>(pem: Draft<Pem> | undefined, read: (text: string) => T): T | undefined {
+/** The parsed text; null when it is something else, undefined when there is no text. */
+function readPem<T>(pem: Draft<Pem> | undefined, read: (text: string) => T): T | null | undefined {
+  if (pem?.value === undefined) return undefined
   try {
-    return read(pem?.value ?? '')
+    return read(pem.value)
   } catch {
-    return undefined
+    return null
   }
 }
 
@@ -164,13 +165,13 @@ const checkCertificate: Rule<ServerPart> = ({ server }, report) => {
   const { certificate, key } = server?.tls ?? {}
   const chain = readPem(certificate, (text) => new X509Certificate(text))
   const secret = readPem(key, createPrivateKey)
-  if (certificate?.value !== undefined && chain === undefined) {
+  if (chain === null) {
     report(['server', 'tls', 'certificate'], 'no certificate', 'a certificate chain as PEM')
   }
-  if (key?.value !== undefined && secret === undefined) {
+  if (secret === null) {
     report(['server', 'tls', 'key'], 'no private key', 'a private key as PEM, without passphrase')
   }
-  if (chain !== undefined && secret !== undefined && !chain.checkPrivateKey(secret)) {
+  if (chain && secret && !chain.checkPrivateKey(secret)) {
     report(['server', 'tls', 'key'], 'the key of another certificate', 'the key of certificate')
   }
 }

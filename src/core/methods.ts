@@ -1,0 +1,17 @@
+/** Names of HTTP methods. */
+
+/** Those of RFC 9110 §9 that a client sends, and PATCH (RFC 5789). */
+export const commonMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+/** Those of WebDAV (RFC 4918, RFC 3253, RFC 5323). */
+export const davMethods = [
+  'PROPFIND',
+  'PROPPATCH',
+  'MKCOL',
+  'COPY',
+  'MOVE',
+  'LOCK',
+  'UNLOCK',
+  'REPORT',
+  'SEARCH',
+] as const
