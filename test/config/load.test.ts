@@ -525,7 +525,7 @@ const mistakes: readonly Mistake[] = [
     at: [3, 44],
     path: 'server.tls.key',
     found: /another certificate/,
-    wanted: /key of certificate/,
+    wanted: /belongs to server\.tls\.certificate/,
     sources: tlsFiles(),
   },
   // identity
@@ -725,7 +725,7 @@ const mistakes: readonly Mistake[] = [
     at: [8, 33],
     path: 'identity.additionalIssuers[0].issuer',
     found: /named already/,
-    wanted: /another issuer/,
+    wanted: /each issuer once/,
   },
   {
     name: 'two prefixes that meet',
@@ -737,7 +737,7 @@ const mistakes: readonly Mistake[] = [
     at: [10, 58],
     path: 'identity.additionalIssuers[1].prefix',
     found: /like another/,
-    wanted: /no name shares/,
+    wanted: /begins like no other/,
   },
   {
     name: 'groups asked for and no claim that has them',

@@ -206,7 +206,7 @@ const checkQuery = forEachRoute<object>(({ query, methods }, at, report) => {
   report(
     [...at, 'query'],
     `query with ${methods?.join(', ')}`,
-    'GET or HEAD among the methods, since no other method is judged by its query',
+    'GET or HEAD among the methods: no other method is judged by its query',
   )
 })
 

@@ -117,7 +117,11 @@ const checkScheme: Rule<ServerPart> = ({ server }, report) => {
     const wanted = 'https://, since only a loopback host may go without'
     report(['server', 'publicUrl'], `http:// on ${hostname}`, wanted)
   } else if (server?.tls !== undefined) {
-    report(['server', 'tls'], 'a certificate with an http:// publicUrl', 'https:// in publicUrl')
+    report(
+      ['server', 'tls'],
+      'a certificate with an http:// publicUrl',
+      'https:// in publicUrl, or no server.tls',
+    )
   }
 }
 
@@ -127,8 +131,8 @@ const checkTls: Rule<ServerPart> = ({ server }, report, given) => {
   if (proxies?.length === 0) {
     report(
       ['server'],
-      'https:// in publicUrl and nobody who does TLS',
-      'server.tls (a certificate of our own), or server.trustedProxies (who does TLS in front)',
+      'https:// in publicUrl, but nobody who does TLS',
+      'server.tls (a certificate of our own), or server.trustedProxies (the proxy that does TLS)',
     )
   }
   const onSocket = server.listen !== undefined && 'path' in server.listen
@@ -172,7 +176,11 @@ const checkCertificate: Rule<ServerPart> = ({ server }, report) => {
     report(['server', 'tls', 'key'], 'no private key', 'a private key as PEM, without passphrase')
   }
   if (chain && secret && !chain.checkPrivateKey(secret)) {
-    report(['server', 'tls', 'key'], 'the key of another certificate', 'the key of certificate')
+    report(
+      ['server', 'tls', 'key'],
+      'the key of another certificate',
+      'the key that belongs to server.tls.certificate',
+    )
   }
 }
 

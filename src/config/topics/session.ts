@@ -83,8 +83,8 @@ const checkStore: Rule<SessionPart> = ({ session }, report, given) => {
   if (session?.replicas === 'many' && session.store !== 'redis') {
     report(
       ['session', 'replicas'],
-      'many with sessions in the cookie',
-      'session.store: redis, since replicas would end each other’s sessions at a renewal',
+      'many, while sessions are in the cookie',
+      'session.store: redis, since a renewal in one replica would end the session in another',
     )
   }
 }
@@ -112,7 +112,7 @@ const warnOfCookieStore: Rule<SessionPart> = ({ session }, warn, given) => {
   warn(
     ['session', 'store'],
     'cookie: right for one process',
-    'redis for more: else renewals of a provider that rotates refresh tokens end each other’s sessions, and each process counts its own rate limits',
+    'redis for more than one: where the provider rotates refresh tokens, a renewal in one process ends the session in another, and each counts its own rate limits',
   )
   if (given(['session', 'redis'])) {
     warn(['session', 'redis'], 'a Redis that nothing uses', 'session.store: redis beside it')

@@ -60,7 +60,7 @@ const checkIssuers: Rule<IssuersPart> = ({ identity }, report) => {
     const path = [...pathOf(index), 'issuer']
     checkIsPrivate(issuer, path, identity, report)
     if (issuer !== undefined && issuers.has(issuer)) {
-      report(path, 'an issuer that is named already', 'another issuer')
+      report(path, 'an issuer that is named already', 'each issuer once')
     }
     issuers.add(issuer)
   }
@@ -74,7 +74,7 @@ const checkPrefixes: Rule<IssuersPart> = ({ identity }, report) => {
     const other = prefixes.find((one) => one.startsWith(folded) || folded.startsWith(one))
     if (other !== undefined) {
       const found = 'a prefix that begins like another'
-      report([...pathOf(index), 'prefix'], found, 'one that no name shares')
+      report([...pathOf(index), 'prefix'], found, 'a prefix that begins like no other')
     }
     prefixes.push(folded)
   }

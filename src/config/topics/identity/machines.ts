@@ -45,7 +45,7 @@ const checkClients: Rule<MachinesPart> = ({ identity }, report) => {
     report(
       ['identity', 'machines', client],
       'a client that people sign in with (clientId or acceptClients)',
-      'a client in one of the two, since the client decides whether a token is a machine’s',
+      'a client in one of the two: a token is a machine’s if its client is',
     )
   }
 }

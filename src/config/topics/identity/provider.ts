@@ -219,7 +219,11 @@ const checkRegion: Rule<ProviderPart> = ({ identity }, report) => {
 
 const checkScopes: Rule<ProviderPart> = ({ identity }, report) => {
   if (identity?.scopes && !identity.scopes.includes('openid')) {
-    report(['identity', 'scopes'], 'no openid', 'openid among the scopes, else no ID token comes')
+    report(
+      ['identity', 'scopes'],
+      'no openid',
+      'openid among the scopes: without it no ID token comes',
+    )
   }
 }
 
@@ -234,7 +238,11 @@ const warnOfDialect: Rule<ProviderPart> = ({ identity }, warn) => {
 
 const warnOfPublicRefresh: Rule<ProviderPart> = ({ identity }, warn) => {
   if (identity?.publicRefresh === true && identity.clientSecret === undefined) {
-    warn(['identity', 'publicRefresh'], 'true for a public client', 'no such key: it is on anyway')
+    warn(
+      ['identity', 'publicRefresh'],
+      'true for a public client',
+      'no such key: for a public client it is on anyway',
+    )
   }
 }
 
