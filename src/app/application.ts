@@ -41,8 +41,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const { server } = config
   const adapter = await FastifyAdapter.create(app.storage.redis)
   const reply = new Reply({
-    publicUrl: address.url,
-    base: address.base,
+    address,
     formTargets: services.formTargets,
   })
   const accessLog = createAccessLog(app.logger, app.metrics, config.log.audit, app.onUpstream)

@@ -3,15 +3,13 @@ import type { PageAction, PageContent, PageFact } from './page.js'
 import { pageHeaders, renderPage } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
+import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
 import type { RequestHeaders } from '../request/headers.js'
 
 /** What every answer depends on. */
 export interface ReplyOptions {
-  /** Origin and base path, as browsers see them. */
-  readonly publicUrl: string
-  /** The base path, empty text for none. */
-  readonly base: string
+  readonly address: PublicUrl
   /** Origins that the logout form may be redirected to. */
   readonly formTargets: readonly string[]
 }
@@ -105,15 +103,11 @@ export type Audience = 'asker' | 'program'
 
 /** Writes the answers of one gateway. */
 export class Reply {
-  readonly #publicUrl: string
-  readonly #base: string
-  readonly #secure: boolean
+  readonly #address: PublicUrl
   readonly #pageHeaders: HeaderList
 
   constructor(options: ReplyOptions) {
-    this.#publicUrl = options.publicUrl
-    this.#base = options.base
-    this.#secure = options.publicUrl.startsWith('https:')
+    this.#address = options.address
     this.#pageHeaders = pageHeaders(options.formTargets)
   }
 
@@ -128,7 +122,7 @@ export class Reply {
     const list = ['Cache-Control', 'no-store', 'X-Request-Id', context.id, ...headers]
     // RFC 9110 §8.6: no Content-Length in a 204.
     if (status !== 204) list.push('Content-Length', String(payload.length))
-    if (this.#secure) list.push('Strict-Transport-Security', hsts)
+    if (this.#address.secure) list.push('Strict-Transport-Security', hsts)
     for (const cookie of context.setCookies) list.push('Set-Cookie', cookie)
     if (isLast(context, status)) list.push('Connection', 'close')
     response.writeHead(status, list)
@@ -178,7 +172,7 @@ export class Reply {
   }
 
   #loginUrl(returnTo: string): string {
-    return `${this.#base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
+    return `${this.#address.base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
   }
 
   #errorJson(context: RequestContext, error: GatewayError): void {
@@ -187,7 +181,7 @@ export class Reply {
       code: error.code,
       message: error.message,
       request_id: context.id,
-      ...(error.status === 401 ? { auth_url: `${this.#publicUrl}/auth/login` } : {}),
+      ...(error.status === 401 ? { auth_url: `${this.#address.url}/auth/login` } : {}),
     }
     this.json(context, error.status, value, errorHeaders(error))
   }
@@ -213,11 +207,11 @@ export class Reply {
   }
 
   #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
-    const start = { label: 'Go to the start page', href: `${this.#base}/` }
+    const start = { label: 'Go to the start page', href: `${this.#address.base}/` }
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {
-      const ownUrl = `${this.#base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
+      const ownUrl = `${this.#address.base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
       return [{ label: 'Sign in', href: own ? ownUrl : this.#loginUrl(sent) }, start]
     }
     return error.status >= 500 && context.method === 'GET'
