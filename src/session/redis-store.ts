@@ -27,6 +27,8 @@ type KeyKind = 'session' | 'lock' | 'begun' | 'beginning'
 /** How often one who waits for another replica looks, at first and at last. */
 const minPollDelay: Milliseconds = 40
 const maxPollDelay: Milliseconds = 400
+/** A lock whose owner was killed runs out, and the one who has it next needs time for its own exchange. */
+const nextOwnerTime: Milliseconds = 10_000
 /** For so long a callback that is sent again gets the same session. */
 const beginningLife: Milliseconds = 60_000
 /** For so long a write is retried that can't be had again: its lock lasts a little longer. */
@@ -92,7 +94,7 @@ export class RedisStore implements SessionStore {
     work: () => Promise<T>,
   ): Promise<T | 'changed' | 'busy'> {
     const { link, timers } = this.#options
-    const until = timers.monotonic() + lockLife + maxPollDelay
+    const until = timers.monotonic() + lockLife + nextOwnerTime
     let delay = minPollDelay
     for (;;) {
       const release = await acquireLock(link, this.#key('lock', id))
