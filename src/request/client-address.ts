@@ -1,4 +1,8 @@
-/** Who is on the other end of the connection: its address and scheme, believed from trusted proxies only (deploy/docs/guides/front-proxy.md). */
+/**
+ * Who is on the other end of the connection: its address and scheme, believed from trusted proxies only
+ * (deploy/docs/guides/front-proxy.md). By hand: Fastify's `trustProxy` and `proxy-addr` know no Unix sockets, no
+ * `Forwarded` (RFC 7239), and take the scheme from a list whoever wrote it.
+ */
 import { BlockList, isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { plainAddress } from '../core/network.js'
