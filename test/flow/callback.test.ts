@@ -1,38 +1,27 @@
 /** The way back from the provider: whatever comes, it ends in a session or in a page with a way forward. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { badAnswers, hugeAnswer, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
 import type { ScriptedAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
-const provider = await startScriptedProvider()
+const { provider, upstream, clock, url, names } = await stage(t, {
+  provider: 'scripted',
+  upstream: true,
+})
 const stranger = await createScriptedKey('key-1')
-const upstream = await startUpstream()
-const clock = createClock()
-const gateway = await startTestGateway({
-  clock,
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
-})
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
-const { session: sessionName, attempt: attemptStem } = gateway.gateway.services.names
-const callback = `${gateway.url}/auth/callback`
-const isCallback = (url: URL) => url.href.startsWith(callback)
-const hasSession = (visitor: Visitor) => visitor.cookies(gateway.url).has(sessionName)
+const { session: sessionName, attempt: attemptStem } = names
+const callback = `${url}/auth/callback`
+const isCallback = (to: URL) => to.href.startsWith(callback)
+const hasSession = (visitor: Visitor) => visitor.cookies(url).has(sessionName)
 
 /** A browser that stands before the callback. */
 async function begin(returnTo = '/trac/wiki/Start') {
   const visitor = new Visitor()
-  const start = `${gateway.url}/auth/login?return_to=${encodeURIComponent(returnTo)}`
+  const start = `${url}/auth/login?return_to=${encodeURIComponent(returnTo)}`
   const back = await visitor.follow(start, isCallback)
   return { visitor, back: new URL(back.location) }
 }
@@ -50,18 +39,18 @@ function checkPage(t: Test, page: Answer, status: number, code: string) {
   t.equal(page.headers['cache-control'], 'no-store')
 }
 
-await t.test('ends in a session, and at the page that asked', async (t) => {
+await t.test('a callback ends in a session and at the page that asked', async (t) => {
   const { visitor, back } = await begin('/trac/ticket/42?x=1')
   const answer = await visitor.open(back)
   t.equal(answer.status, 303)
-  t.equal(answer.location, `${gateway.url}/ticket/42?x=1`)
+  t.equal(answer.location, `${url}/ticket/42?x=1`)
   t.ok(hasSession(visitor))
   const form = provider.received.token.at(-1)!.form
   t.match(form.get('code_verifier'), /^[A-Za-z0-9_-]{43}$/)
   t.equal(form.get('redirect_uri'), callback)
 })
 
-await t.test('sent twice it gets the same answer, with one exchange', async (t) => {
+await t.test('a callback that is sent twice gets the same answer, with one exchange', async (t) => {
   const { visitor, back } = await begin()
   const before = provider.counts.token
   const twice = await Promise.all([visitor.copy().open(back), visitor.copy().open(back)])
@@ -70,7 +59,7 @@ await t.test('sent twice it gets the same answer, with one exchange', async (t) 
   t.equal(provider.counts.token, before + 1)
   const values = [...twice, third, fourth].map((answer) => {
     t.equal(answer.status, 303)
-    t.equal(answer.location, `${gateway.url}/wiki/Start`)
+    t.equal(answer.location, `${url}/wiki/Start`)
     return answer.setCookies.find((line) => line.startsWith(`${sessionName}=`))?.split(';')[0]
   })
   t.equal(new Set(values).size, 1, 'the very same session')
@@ -81,15 +70,18 @@ function stateOf(url: URL): string {
   return url.searchParams.get('state')!.slice(0, 8)
 }
 
-await t.test('a failure sent twice is the same failure, with one exchange', async (t) => {
-  const { visitor, back } = await begin()
-  provider.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
-  const before = provider.counts.token
-  checkPage(t, await visitor.open(back), 400, 'ERR_LOGIN_UNKNOWN')
-  checkPage(t, await visitor.open(back), 400, 'ERR_LOGIN_UNKNOWN')
-  t.equal(provider.counts.token, before + 1)
-  provider.restore()
-})
+await t.test(
+  'a callback that failed fails the same when it is sent twice, with one exchange',
+  async (t) => {
+    const { visitor, back } = await begin()
+    provider.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
+    const before = provider.counts.token
+    checkPage(t, await visitor.open(back), 400, 'ERR_LOGIN_UNKNOWN')
+    checkPage(t, await visitor.open(back), 400, 'ERR_LOGIN_UNKNOWN')
+    t.equal(provider.counts.token, before + 1)
+    provider.restore()
+  },
+)
 
 await t.test('a code that was used before, or is made up, gives nothing', async (t) => {
   const { visitor, back } = await begin()
@@ -104,30 +96,33 @@ await t.test('a code that was used before, or is made up, gives nothing', async 
   checkPage(t, await third.visitor.open(third.back), 400, 'ERR_LOGIN_UNKNOWN')
 })
 
-await t.test('a bookmark of it: the start page for who is signed in, else a page', async (t) => {
-  const { visitor, back } = await begin()
-  checkPage(t, await new Visitor().open(back), 400, 'ERR_LOGIN_UNKNOWN')
-  await visitor.open(back)
-  for (const name of visitor.cookies(gateway.url).keys()) {
-    if (name.startsWith(attemptStem)) visitor.cookies(gateway.url).delete(name)
-  }
-  const answer = await visitor.open(back)
-  t.equal(answer.status, 303)
-  t.equal(answer.location, `${gateway.url}/`)
-})
+await t.test(
+  'a bookmarked callback leads who is signed in to the start page, and others to a page',
+  async (t) => {
+    const { visitor, back } = await begin()
+    checkPage(t, await new Visitor().open(back), 400, 'ERR_LOGIN_UNKNOWN')
+    await visitor.open(back)
+    for (const name of visitor.cookies(url).keys()) {
+      if (name.startsWith(attemptStem)) visitor.cookies(url).delete(name)
+    }
+    const answer = await visitor.open(back)
+    t.equal(answer.status, 303)
+    t.equal(answer.location, `${url}/`)
+  },
+)
 
 await t.test('a sign-in ends after ten minutes', async (t) => {
   clock.stop()
   const late = await begin()
-  gateway.clock.advance(10 * 60_000 + 1)
+  clock.advance(10 * 60_000 + 1)
   checkPage(t, await late.visitor.open(late.back), 400, 'ERR_LOGIN_UNKNOWN')
   t.notOk(hasSession(late.visitor))
   const intime = await begin()
-  gateway.clock.advance(10 * 60_000 - 1000)
+  clock.advance(10 * 60_000 - 1000)
   t.equal((await intime.visitor.open(intime.back)).status, 303)
 })
 
-await t.test('an answer that is none is 400', async (t) => {
+await t.test('a callback that is no answer of a provider is 400', async (t) => {
   const { visitor, back } = await begin()
   const { searchParams } = back
   const [code, own] = [searchParams.get('code')!, searchParams.get('state')!]
@@ -168,27 +163,30 @@ await t.test('an attempt without code, or with an empty one, is 400', async (t) 
   }
 })
 
-await t.test('a consent that was denied is said so, escaped', async (t) => {
-  const cases: readonly (readonly [string, number, string])[] = [
-    ['access_denied', 403, 'ERR_LOGIN_DENIED'],
-    ['interaction_required', 403, 'ERR_LOGIN_DENIED'],
-    ['<img src=x onerror=alert(1)>', 403, 'ERR_LOGIN_DENIED'],
-    ['temporarily_unavailable', 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['server_error', 503, 'ERR_PROVIDER_UNAVAILABLE'],
-  ]
-  for (const [error, status, code] of cases) {
-    const { visitor, back } = await begin()
-    const query = new URLSearchParams({
-      state: back.searchParams.get('state')!,
-      error,
-      error_description: '<script>alert(1)</script>',
-    })
-    const page = await visitor.open(`${callback}?${query.toString()}`)
-    checkPage(t, page, status, code)
-    t.notMatch(page.text, 'onerror')
-    t.equal(page.headers['retry-after'] !== undefined, status === 503)
-  }
-})
+await t.test(
+  'a consent that was denied is told as that, with the provider’s words escaped',
+  async (t) => {
+    const cases: readonly (readonly [string, number, string])[] = [
+      ['access_denied', 403, 'ERR_LOGIN_DENIED'],
+      ['interaction_required', 403, 'ERR_LOGIN_DENIED'],
+      ['<img src=x onerror=alert(1)>', 403, 'ERR_LOGIN_DENIED'],
+      ['temporarily_unavailable', 503, 'ERR_PROVIDER_UNAVAILABLE'],
+      ['server_error', 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ]
+    for (const [error, status, code] of cases) {
+      const { visitor, back } = await begin()
+      const query = new URLSearchParams({
+        state: back.searchParams.get('state')!,
+        error,
+        error_description: '<script>alert(1)</script>',
+      })
+      const page = await visitor.open(`${callback}?${query.toString()}`)
+      checkPage(t, page, status, code)
+      t.notMatch(page.text, 'onerror')
+      t.equal(page.headers['retry-after'] !== undefined, status === 503)
+    }
+  },
+)
 
 await t.test('iss of RFC 9207 must be the issuer when it comes', async (t) => {
   for (const iss of ['https://evil.example', `${provider.issuer}/`, provider.origin]) {
@@ -203,23 +201,24 @@ await t.test('iss of RFC 9207 must be the issuer when it comes', async (t) => {
 })
 
 await t.test('iss of RFC 9207 must come when the provider says it does', async (t) => {
-  const other = await startScriptedProvider({ dialect: 'standard', path: '' })
+  const strict = await stage(t, {
+    provider: 'scripted',
+    providerOptions: { dialect: 'standard', path: '' },
+    upstream,
+    gateway: false,
+  })
+  const other = strict.provider
   other.replace('discovery', (request) => ({
     body: {
       ...(other.usual('discovery', request).body as object),
       authorization_response_iss_parameter_supported: true,
     },
   }))
-  const { issuer, clientId } = other
-  const strict = await startTestGateway({ issuer, clientId, tracUrl: upstream.url })
-  t.teardown(async () => {
-    await strict.close()
-    await other.stop()
-  })
-  for (const iss of [undefined, issuer]) {
+  const { url: strictUrl } = await stage(t, { provider: other, upstream })
+  for (const iss of [undefined, other.issuer]) {
     const visitor = new Visitor()
-    const answer = await visitor.follow(`${strict.url}/auth/login`, (url) =>
-      url.pathname.endsWith('/callback'),
+    const answer = await visitor.follow(`${strictUrl}/auth/login`, (to) =>
+      to.pathname.endsWith('/callback'),
     )
     const back = new URL(answer.location)
     if (iss !== undefined) back.searchParams.set('iss', iss)
@@ -298,7 +297,7 @@ await t.test('nonsense from the token endpoint ends in a page and no session', a
     ],
   ]
   for (const [what, answer, status, code] of cases) {
-    await t.test(what, async (t) => {
+    await t.test(`${what} from the token endpoint ends in a page and no session`, async (t) => {
       const { visitor, back } = await begin()
       provider.replace('token', answer)
       const page = await visitor.open(back)
@@ -306,7 +305,7 @@ await t.test('nonsense from the token endpoint ends in a page and no session', a
       checkPage(t, page, status, code)
       t.notOk(hasSession(visitor))
       t.equal(page.headers['retry-after'] !== undefined, status === 503)
-      t.equal((await visitor.follow(`${gateway.url}/newticket`)).status, 200, 'a new try works')
+      t.equal((await visitor.follow(`${url}/newticket`)).status, 200, 'a new try works')
     })
   }
 })
@@ -319,8 +318,8 @@ await t.test('a provider that was down while somebody signed in is no dead end',
   await provider.stop()
   checkPage(t, await visitor.open(back), 503, 'ERR_PROVIDER_UNAVAILABLE')
   await provider.restart()
-  const page = await visitor.follow(`${gateway.url}/auth/login`)
-  t.equal(page.url.href, `${gateway.url}/`)
+  const page = await visitor.follow(`${url}/auth/login`)
+  t.equal(page.url.href, `${url}/`)
   t.ok(hasSession(visitor))
 })
 
@@ -338,7 +337,7 @@ await t.test(
     const controller = new AbortController()
     const aborted = fetch(back, {
       redirect: 'manual',
-      headers: { cookie: visitor.cookieHeader(gateway.url) },
+      headers: { cookie: visitor.cookieHeader(url) },
       signal: controller.signal,
     }).catch((error: Error) => error.name)
     await asked
@@ -377,5 +376,5 @@ await t.test('a thousand random queries do no harm', async (t) => {
     const { status } = await visitor.open(`${callback}?${pairs.join('&')}`, { keep: false })
     if (status >= 500 && status !== 503) t.fail(`${status} for ${pairs.join('&')}`)
   }
-  t.equal((await visitor.open(`${gateway.url}/wiki/Start`)).status, 200)
+  t.equal((await visitor.open(`${url}/wiki/Start`)).status, 200)
 })

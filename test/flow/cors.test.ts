@@ -1,26 +1,19 @@
 /** CORS: a preflight is judged as what it asks for; no other origin reads what a cookie opened. */
 import t from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { ask, codeOf, sessionCookie } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { ask, codeOf } from '../fixtures/wire.js'
 
-const provider = await startProvider()
-const sam = provider.people[2]!
-const trac = await startUpstream()
 const allowing = {
   'Access-Control-Allow-Origin': 'https://app.example',
   'Access-Control-Allow-Credentials': 'true',
   'access-control-allow-methods': 'PUT',
 }
-const api = await startUpstream((_request, response) => {
-  response.writeHead(200, allowing).end('{}')
-})
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: trac.url,
-  apiUrl: api.url,
+const { sam, upstream, api, gateway, bearerOf, cookieOf } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  api: 'own',
+  apiAnswer: (_request, response) => void response.writeHead(200, allowing).end('{}'),
   overlay: {
-    identity: { username: { emailLocalPart: 'example.edu' } },
     routes: [
       { name: 'shut', path: '/api/shut', upstream: 'api', access: 'deny' },
       { name: 'put', path: '/api/put', upstream: 'api', methods: ['PUT'] },
@@ -29,15 +22,8 @@ const gateway = await startTestGateway({
     ],
   },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await trac.close()
-  await api.close()
-  await provider.stop()
-})
-
-const cookie = `Cookie: ${await sessionCookie(gateway, sam)}`
-const token = `Authorization: Bearer ${await provider.mint({}, { person: sam })}`
+const cookie = await cookieOf(sam)
+const token = await bearerOf(sam)
 const from = 'Origin: https://app.example'
 const asks = (method: string) => [from, `Access-Control-Request-Method: ${method}`]
 
@@ -88,21 +74,21 @@ await t.test('OPTIONS that is no preflight is a method like any other', async (t
 
 for (const path of ['/wiki', '/ticket/1', '/page', '/auth/session', '/auth/refresh', '/login']) {
   await t.test(`a preflight to ${path} is 204 without CORS headers and goes nowhere`, async (t) => {
-    const before = trac.received.length
+    const before = upstream.received.length
     const answer = await ask(gateway, `OPTIONS /trac${path}`, [...asks('GET'), cookie])
     t.equal(answer.status, 204)
     t.notOk(answer.headers.some(([name]) => name.startsWith('access-control-')))
     t.equal(answer.header('set-cookie'), '')
-    t.equal(trac.received.length, before)
+    t.equal(upstream.received.length, before)
   })
 }
 
 await t.test('OPTIONS never reaches Trac, by no route', async (t) => {
-  const before = trac.received.length
+  const before = upstream.received.length
   t.equal((await ask(gateway, 'OPTIONS /trac/page')).status, 204)
   t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 405)
   t.equal((await ask(gateway, 'OPTIONS *')).status, 400)
-  t.equal(trac.received.length, before)
+  t.equal(upstream.received.length, before)
 })
 
 await t.test(

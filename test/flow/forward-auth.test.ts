@@ -1,33 +1,33 @@
 /** `/auth/verify` judges the original request for a trusted proxy, in one dialect, and says in whose name it may pass. */
 import t from 'tap'
 import { request } from 'node:http'
-import { startProvider } from '../../src/demo/provider.js'
-import { startTestGateway } from '../fixtures/gateway.js'
+import type { Test } from 'tap'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { sessionCookie } from '../fixtures/wire.js'
 
-const provider = await startProvider()
-t.teardown(() => provider.stop())
-const ivan = provider.people[1]!
+const { provider, ivan } = await stage(t, { provider: 'cognito', gateway: false })
 const token = await provider.mint({}, { use: 'id', person: ivan })
 /** What a browser sends to show a page. */
 const browser = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 
 /** A gateway that answers one dialect; `peers` are its trusted proxies. */
 async function start(
+  t: Test,
   dialect: string,
   peers = ['127.0.0.0/8'],
   overlay: Overlay = {},
 ): Promise<TestGateway> {
-  return startTestGateway({
-    provider,
-    apiUrl: 'http://127.0.0.1:9',
-    overlay: {
-      server: { forwardAuth: dialect, trustedProxies: peers },
-      identity: { username: { emailLocalPart: 'example.edu' } },
-      ...overlay,
-    },
-  })
+  const server = { forwardAuth: dialect, trustedProxies: peers }
+  const api = { url: 'http://127.0.0.1:9' }
+  const { gateway } = await stage(t, { provider, api, overlay: { server, ...overlay } })
+  return gateway
+}
+
+/** One that answers no proxy. */
+async function startWithout(t: Test): Promise<TestGateway> {
+  const { gateway } = await stage(t, { provider })
+  return gateway
 }
 
 /** Asks as a proxy does: its own Host, the original in headers. */
@@ -65,8 +65,7 @@ function original(gateway: TestGateway, uri: string, method = 'GET', more = {}) 
 }
 
 await t.test('the original request is judged and signed for', async (t) => {
-  const gateway = await start('nginx')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'nginx')
   const authorization = `Bearer ${token}`
   const answer = await ask(gateway, original(gateway, '/trac/wiki?a=1', 'GET', { authorization }))
   t.equal(answer.status, 200)
@@ -80,9 +79,8 @@ await t.test('the original request is judged and signed for', async (t) => {
   t.match(visitor, { status: 200, headers: { 'x-trac-user': '', 'x-trac-perms': /WIKI_VIEW/ } })
 })
 
-await t.test('what it may not do is 401 or 403', async (t) => {
-  const gateway = await start('nginx')
-  t.teardown(() => gateway.close())
+await t.test('what the original request may not do is 401 or 403', async (t) => {
+  const gateway = await start(t, 'nginx')
   const authorization = `Bearer ${token}`
   const host = 'X-Forwarded-Host'
   const cases: [string, Record<string, string>, number][] = [
@@ -104,9 +102,8 @@ await t.test('what it may not do is 401 or 403', async (t) => {
   }
 })
 
-await t.test('a navigation is sent to sign in where it is asked for', async (t) => {
-  const gateway = await start('caddy')
-  t.teardown(() => gateway.close())
+await t.test('a navigation is sent to sign in where the proxy asks for it', async (t) => {
+  const gateway = await start(t, 'caddy')
   const headers = original(gateway, '/trac/newticket', 'GET', browser)
   t.equal((await ask(gateway, headers)).status, 401)
   const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
@@ -115,8 +112,7 @@ await t.test('a navigation is sent to sign in where it is asked for', async (t) 
 })
 
 await t.test('Envoy puts the original target behind the path, with its method', async (t) => {
-  const gateway = await start('envoy')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'envoy')
   const authorization = `Bearer ${token}`
   const headers = { authorization, 'X-Forwarded-Proto': 'http' }
   const path = '/trac/auth/verify/trac/wiki/A%20B?x=1'
@@ -129,8 +125,7 @@ await t.test('Envoy puts the original target behind the path, with its method', 
 })
 
 await t.test('Envoy hands the answer to the browser, so a page is sent to sign in', async (t) => {
-  const gateway = await start('envoy')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'envoy')
   const path = '/trac/auth/verify/trac/%6Eewticket?a=1&login=later'
   const answer = await ask(gateway, browser, path)
   t.equal(answer.status, 302)
@@ -141,8 +136,7 @@ await t.test('Envoy hands the answer to the browser, so a page is sent to sign i
 })
 
 await t.test('a form that was sent is not redirected, whichever method asks', async (t) => {
-  const gateway = await start('traefik')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'traefik')
   const headers = original(gateway, '/trac/newticket', 'POST', browser)
   const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
   t.equal(answer.status, 401)
@@ -151,8 +145,7 @@ await t.test('a form that was sent is not redirected, whichever method asks', as
 
 await t.test('where only tokens count, a page is not sent to sign in', async (t) => {
   const routes = [{ name: 'feed', path: '/feed', credentials: ['bearer'] }]
-  const gateway = await start('caddy', ['127.0.0.0/8'], { routes })
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'caddy', ['127.0.0.0/8'], { routes })
   for (const cookie of ['', await sessionCookie(gateway, ivan)]) {
     const headers = original(gateway, '/trac/feed', 'GET', { ...browser, cookie })
     const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
@@ -161,8 +154,7 @@ await t.test('where only tokens count, a page is not sent to sign in', async (t)
 })
 
 await t.test('a refusal names what is missing, as a page where a person reads it', async (t) => {
-  const gateway = await start('traefik')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'traefik')
   const cookie = await sessionCookie(gateway, ivan)
   const headers = original(gateway, '/trac/admin', 'GET', { ...browser, cookie })
   const page = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
@@ -180,8 +172,7 @@ await t.test('a refusal names what is missing, as a page where a person reads it
 })
 
 await t.test('the answer says which cookies are for Trac', async (t) => {
-  const gateway = await start('traefik')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'traefik')
   const session = await sessionCookie(gateway, ivan)
   const cookie = `trac_auth=x; a=b; ${session}; trac_session=y; trac_auth =z`
   const answer = await ask(gateway, original(gateway, '/trac/wiki', 'GET', { cookie }))
@@ -193,8 +184,7 @@ await t.test('the answer says which cookies are for Trac', async (t) => {
 
 await t.test('a session in chunks comes by headers that nginx and Caddy can read', async (t) => {
   for (const dialect of ['nginx', 'caddy', 'traefik']) {
-    const gateway = await start(dialect)
-    t.teardown(() => gateway.close())
+    const gateway = await start(t, dialect)
     const name = gateway.gateway.services.names.session
     const cookie = `${name}1=gone; ${name}2=gone`
     const answer = await ask(gateway, original(gateway, '/trac/wiki', 'GET', { cookie }))
@@ -208,8 +198,7 @@ await t.test('a session in chunks comes by headers that nginx and Caddy can read
 })
 
 await t.test('a preflight is judged, not waved through', async (t) => {
-  const gateway = await start('envoy')
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'envoy')
   const preflight = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
   const verify = '/trac/auth/verify/trac'
   const toTrac = await ask(gateway, preflight, `${verify}/newticket`, 'OPTIONS')
@@ -220,8 +209,7 @@ await t.test('a preflight is judged, not waved through', async (t) => {
   t.match(toApi, { status: 200, headers: { 'x-trac-user': '' } }, 'in nobody’s name')
   t.equal((await ask(gateway, preflight, `${verify}/nothing`, 'OPTIONS')).status, 403)
   for (const dialect of ['nginx', 'traefik', 'caddy']) {
-    const named = await start(dialect)
-    t.teardown(() => named.close())
+    const named = await start(t, dialect)
     const asked = (uri: string, method: string) => original(named, uri, method, headers)
     const allowed = await ask(named, asked('/trac/api/x', 'OPTIONS'))
     t.match(allowed, { status: 200, headers: { 'x-trac-user': '' } }, dialect)
@@ -232,8 +220,7 @@ await t.test('a preflight is judged, not waved through', async (t) => {
     t.match(own, { status: 200, headers: { 'x-trac-user': 'ivan' } }, dialect)
     t.equal((await ask(named, preflight, undefined, 'OPTIONS')).status, 403, 'no original')
   }
-  const off = await startTestGateway({ provider })
-  t.teardown(() => off.close())
+  const off = await startWithout(t)
   const host = { ...preflight, host: `localhost:${off.port}` }
   t.equal((await ask(off, host, '/trac/auth/verify', 'OPTIONS')).status, 404)
 })
@@ -243,24 +230,22 @@ await t.test('a route’s rate limit counts the original requests', async (t) =>
   const routes = [{ name: 'few', path: '/few', rateLimit }]
   const headers = { authorization: `Bearer ${token}`, 'X-Forwarded-Proto': 'http' }
   const third = async (gateway: TestGateway, more: Record<string, string>, path: string) => {
-    t.teardown(() => gateway.close())
     for (const time of [1, 2]) {
       t.equal((await ask(gateway, { ...headers, ...more }, path)).status, 200, `${time}`)
     }
     return ask(gateway, { ...headers, ...more }, path)
   }
-  const envoy = await start('envoy', ['127.0.0.0/8'], { routes })
+  const envoy = await start(t, 'envoy', ['127.0.0.0/8'], { routes })
   const answer = await third(envoy, {}, '/trac/auth/verify/trac/few')
   t.match(answer, { status: 429, headers: { 'retry-after': /^\d+$/ } })
-  const nginx = await start('nginx', ['127.0.0.0/8'], { routes })
+  const nginx = await start(t, 'nginx', ['127.0.0.0/8'], { routes })
   const refused = await third(nginx, original(nginx, '/trac/few'), '/trac/auth/verify')
   t.equal(refused.status, 403, 'nginx knows no other no')
 })
 
 await t.test('a handshake is one by Upgrade alone, and only our pages may make it', async (t) => {
   const routes = [{ name: 'live', path: '/live', websocket: true }]
-  const gateway = await start('nginx', ['127.0.0.0/8'], { routes })
-  t.teardown(() => gateway.close())
+  const gateway = await start(t, 'nginx', ['127.0.0.0/8'], { routes })
   const cookie = await sessionCookie(gateway, ivan)
   const status = async (uri: string, origin: string, more = {}) => {
     const headers = { cookie, origin, upgrade: 'websocket', ...more }
@@ -274,10 +259,9 @@ await t.test('a handshake is one by Upgrade alone, and only our pages may make i
   t.equal(await status('/trac/wiki', gateway.origin), 403, 'a route that takes none')
 })
 
-await t.test('nobody else finds it', async (t) => {
-  const stranger = await start('nginx', ['10.0.0.0/8'])
-  const off = await startTestGateway({ provider })
-  t.teardown(() => Promise.all([stranger.close(), off.close()]))
+await t.test('nobody but a trusted proxy finds /auth/verify', async (t) => {
+  const stranger = await start(t, 'nginx', ['10.0.0.0/8'])
+  const off = await startWithout(t)
   const host = { Host: `localhost:${stranger.port}` }
   t.equal((await ask(stranger, { ...original(stranger, '/trac/wiki'), ...host })).status, 404)
   t.equal(

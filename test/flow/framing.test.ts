@@ -1,7 +1,6 @@
 /** Where one message ends and the next begins: towards the upstream one reading only, towards the client a clean connection. */
 import t from 'tap'
 import { startAttacked } from '../fixtures/attacked.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import {
   Wire,
@@ -12,12 +11,11 @@ import {
   requestText,
   sendBytes,
   splitAnswers,
-  startRawUpstream,
 } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 
 const overlay: Overlay = {
-  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
   server: { limits: { body: '3MiB' } },
   routes: [
     { name: 'small', path: '/small', access: 'public', bodyLimit: '100B' },
@@ -26,21 +24,15 @@ const overlay: Overlay = {
   ],
 }
 const heads: string[] = []
-const raw = await startRawUpstream(
-  answering((head) => {
+const { upstream: raw, gateway } = await stage(t, {
+  upstream: 'raw',
+  answer: answering((head) => {
     heads.push(head)
     return answerText(head.startsWith('HEAD') ? '' : 'page')
   }),
-)
-const gateway = await startTestGateway({ tracUrl: raw.url, overlay })
-const upstream = await startUpstream()
-const whole = await startTestGateway({ tracUrl: upstream.url, overlay })
-t.teardown(async () => {
-  await gateway.close()
-  await whole.close()
-  await raw.close()
-  await upstream.close()
+  overlay,
 })
+const { upstream, gateway: whole } = await stage(t, { upstream: true, overlay })
 
 const field = (head: string, name: string) =>
   head
@@ -49,7 +41,7 @@ const field = (head: string, name: string) =>
     .map((line) => line.slice(name.length + 1).trim())
 
 // These look at the connections of one upstream: one after the other.
-await t.test('GETs without a body share a connection', async (t) => {
+await t.test('GETs without a body share a connection to the upstream', async (t) => {
   const before = raw.connections.length
   for (let i = 0; i < 5; i++) t.equal((await ask(gateway, 'GET /trac/all/x')).status, 200)
   t.ok(raw.connections.length - before <= 1)
@@ -112,13 +104,10 @@ await t.test('a body of GET and HEAD never reaches the upstream', async (t) => {
 })
 
 await t.test('bytes after the end of an answer end the connection and reach nobody', async (t) => {
-  const chatty = await startRawUpstream(
-    answering(() => answerText('page') + answerText('SMUGGLED')),
-  )
-  const front = await startTestGateway({ tracUrl: chatty.url, overlay })
-  t.teardown(async () => {
-    await front.close()
-    await chatty.close()
+  const { upstream: chatty, gateway: front } = await stage(t, {
+    upstream: 'raw',
+    answer: answering(() => answerText('page') + answerText('SMUGGLED')),
+    overlay,
   })
   for (let i = 0; i < 10; i++) {
     const answer = await ask(front, 'GET /trac/all/x')
@@ -129,14 +118,13 @@ await t.test('bytes after the end of an answer end the connection and reach nobo
 })
 
 await t.test('bytes on an idle connection end it', async (t) => {
-  const idle = await startRawUpstream((arrived) => {
-    answering(() => answerText('page'))(arrived)
-    setImmediate(() => arrived.socket.write(answerText('SMUGGLED')))
-  })
-  const front = await startTestGateway({ tracUrl: idle.url, overlay })
-  t.teardown(async () => {
-    await front.close()
-    await idle.close()
+  const { gateway: front } = await stage(t, {
+    upstream: 'raw',
+    answer: (arrived) => {
+      answering(() => answerText('page'))(arrived)
+      setImmediate(() => arrived.socket.write(answerText('SMUGGLED')))
+    },
+    overlay,
   })
   for (let i = 0; i < 20; i++) {
     const answer = await ask(front, 'GET /trac/all/x')
@@ -169,27 +157,30 @@ const ambiguous: readonly (readonly [what: string, headers: readonly string[], b
   ['identity', ['Transfer-Encoding: identity', 'Content-Length: 5'], 'hello'],
 ]
 for (const [what, headers, body] of ambiguous) {
-  await t.test(`${what}: 400, nothing is forwarded, the connection ends`, async (t) => {
-    const before = heads.length
-    const hidden = 'GET /trac/all/hidden HTTP/1.1\r\nHost: x\r\n\r\n'
-    const answers = await sendBytes(
-      gateway.port,
-      requestText(
-        gateway,
-        'POST /trac/all/x',
-        [...headers, 'Connection: keep-alive'],
-        body + hidden,
-      ),
-      ['POST'],
-    )
-    t.equal(answers[0]?.status, 400)
-    t.equal(codeOf(answers[0]!), 'ERR_FRAMING_AMBIGUOUS')
-    t.ok(
-      answers.every((answer) => answer.status === 400),
-      'what stood behind it was not answered',
-    )
-    t.equal(heads.length, before)
-  })
+  await t.test(
+    `a request with ${what} is 400, is not forwarded and ends the connection`,
+    async (t) => {
+      const before = heads.length
+      const hidden = 'GET /trac/all/hidden HTTP/1.1\r\nHost: x\r\n\r\n'
+      const answers = await sendBytes(
+        gateway.port,
+        requestText(
+          gateway,
+          'POST /trac/all/x',
+          [...headers, 'Connection: keep-alive'],
+          body + hidden,
+        ),
+        ['POST'],
+      )
+      t.equal(answers[0]?.status, 400)
+      t.equal(codeOf(answers[0]!), 'ERR_FRAMING_AMBIGUOUS')
+      t.ok(
+        answers.every((answer) => answer.status === 400),
+        'what stood behind it was not answered',
+      )
+      t.equal(heads.length, before)
+    },
+  )
 }
 
 /** Headers that are refused before anything else of the request is known. */
@@ -304,7 +295,7 @@ const refusedWithBody: readonly (readonly [
   ],
 ]
 for (const [what, line, headers, body, status] of refusedWithBody) {
-  await t.test(`${what}: the connection is clean or closed`, async (t) => {
+  await t.test(`after ${what} the connection is clean or closed`, async (t) => {
     const wire = new Wire(whole.port)
     wire.send(requestText(whole, line, [...headers, 'Connection: keep-alive'], body))
     const first = await wire.answer(line.split(' ', 1)[0])
@@ -438,13 +429,12 @@ for (const [what, bytes] of behind) {
     `Connection: close with ${what} behind it gets its answer, and the end`,
     async (t) => {
       let answerNow: (() => void) | undefined
-      const slow = await startRawUpstream(({ socket }) => {
-        answerNow = () => void socket.write(answerText('page'))
-      })
-      const front = await startTestGateway({ tracUrl: slow.url, overlay })
-      t.teardown(async () => {
-        await front.close()
-        await slow.close()
+      const { upstream: slow, gateway: front } = await stage(t, {
+        upstream: 'raw',
+        answer: ({ socket }) => {
+          answerNow = () => void socket.write(answerText('page'))
+        },
+        overlay,
       })
       for (const line of ['GET /trac/all/x', 'HEAD /trac/all/x', 'POST /trac/all/x']) {
         const wire = new Wire(front.port)

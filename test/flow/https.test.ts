@@ -13,23 +13,18 @@ import { startGateway } from '../../src/app/gateway.js'
 import { createLogger } from '../../src/observe/logger.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { TestCertificate } from '../fixtures/certificate.js'
-import {
-  configurationOf,
-  environmentOf,
-  startTestGateway,
-  startUpstream,
-} from '../fixtures/gateway.js'
+import { configurationOf, environmentOf } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { startGatewayProcess } from '../fixtures/process.js'
+import { stage } from '../fixtures/stage.js'
 import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 import { requestText, splitAnswers } from '../fixtures/wire.js'
 import type { WireAnswer } from '../fixtures/wire.js'
 
 const identity = { issuer: 'http://127.0.0.1:9', clientId: 'trac' }
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 
 // ── A certificate of our own, while it changes ───────────────────────────────────────────────────────
 
@@ -134,7 +129,7 @@ async function startStage(t: Test, place: Place = write) {
   }
 }
 
-await t.test('new connections get the new certificate, an open one lives on', async (t) => {
+await t.test('new connections get the new certificate, and an open one lives on', async (t) => {
   const stage = await startStage(t)
   const { folder, first, port } = stage
   t.equal(await stage.served(), first.certificate.trim())
@@ -227,30 +222,33 @@ const spoiled: Readonly<Record<string, (folder: string) => Promise<void>>> = {
     await mkdir(join(folder, names.certificate))
   },
 }
-await t.test('what fits no longer is told, and the old certificate serves on', async (t) => {
-  for (const [what, spoil] of Object.entries(spoiled)) {
-    await t.test(what, async (t) => {
-      const stage = await startStage(t)
-      const { folder, first, gateway } = stage
-      await spoil(folder)
-      await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
-      t.equal(stage.degraded().length, 1)
-      t.equal(stage.refusals().length, 1)
-      t.match(JSON.parse(stage.refusals()[0] ?? '{}'), { level: 'error', cause: Object })
-      t.notMatch(stage.log(), /BEGIN|PRIVATE/)
-      t.equal(await stage.served(), first.certificate.trim())
+await t.test(
+  'files that no longer fit are logged, and the old certificate is served on',
+  async (t) => {
+    for (const [what, spoil] of Object.entries(spoiled)) {
+      await t.test(`${what} is logged, and the old certificate is served on`, async (t) => {
+        const stage = await startStage(t)
+        const { folder, first, gateway } = stage
+        await spoil(folder)
+        await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
+        t.equal(stage.degraded().length, 1)
+        t.equal(stage.refusals().length, 1)
+        t.match(JSON.parse(stage.refusals()[0] ?? '{}'), { level: 'error', cause: Object })
+        t.notMatch(stage.log(), /BEGIN|PRIVATE/)
+        t.equal(await stage.served(), first.certificate.trim())
 
-      await rm(join(folder, names.certificate), { recursive: true, force: true })
-      const second = createCertificate()
-      await write(folder, second)
-      await stage.isServed(second)
-      await stage.passUntil(() => stage.degraded().length === 0, 'and is over')
-      t.notOk(gateway.readiness.report().degraded.some((text) => text.includes('certificate')))
-    })
-  }
-})
+        await rm(join(folder, names.certificate), { recursive: true, force: true })
+        const second = createCertificate()
+        await write(folder, second)
+        await stage.isServed(second)
+        await stage.passUntil(() => stage.degraded().length === 0, 'and is over')
+        t.notOk(gateway.readiness.report().degraded.some((text) => text.includes('certificate')))
+      })
+    }
+  },
+)
 
-await t.test('the old pair, put back, ends the trouble', async (t) => {
+await t.test('the old pair ends the trouble when it is put back', async (t) => {
   const stage = await startStage(t)
   await writeFile(join(stage.folder, names.key), createCertificate().key)
   await stage.passUntil(() => stage.degraded().length > 0, 'it is told')
@@ -260,7 +258,7 @@ await t.test('the old pair, put back, ends the trouble', async (t) => {
   t.notMatch(stage.log(), 'a new certificate is served')
 })
 
-await t.test('a gateway that has ended looks no more', async (t) => {
+await t.test('a gateway that has ended no longer looks at its certificate', async (t) => {
   const stage = await startStage(t)
   await stage.gateway.close()
   await write(stage.folder, createCertificate())
@@ -274,7 +272,7 @@ await t.test('a gateway that has ended looks no more', async (t) => {
   t.notMatch(stage.log(), /a new certificate is served|ERR_CERTIFICATE_REFUSED/)
 })
 
-await t.test('SIGHUP reads it at once and ends nothing', async (t) => {
+await t.test('SIGHUP reads the certificate at once and ends nothing', async (t) => {
   const [folder] = await makeFolder(t, write)
   const port = await freePort()
   const lines: string[] = []
@@ -300,7 +298,7 @@ await t.test('without a certificate of its own, SIGHUP ends nothing either', asy
   t.equal(gateway.end, '')
 })
 
-await t.test('old versions and weak ciphers are refused', async (t) => {
+await t.test('old versions of TLS and weak ciphers are refused', async (t) => {
   const { port } = await startStage(t)
   const refused: Readonly<Record<string, object>> = {
     'TLS 1.0': { minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' },
@@ -398,55 +396,56 @@ for (const { name, listen, at, trusting, untrusting } of stands) {
     [false, untrusting],
   ] as const) {
     if (proxies === undefined) continue
-    await t.test(`${name} that is ${trusts ? 'trusted' : 'not trusted'}`, async (t) => {
-      const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-unix-'))
-      t.teardown(() => rm(folder, { recursive: true }))
-      const port = await freePort()
-      const gateway = await startTestGateway({
-        port,
-        tracUrl: upstream.url,
-        overlay: {
-          identity,
-          server: {
-            publicUrl: 'https://trac.example.edu/trac',
-            listen: listen(port, folder),
-            trustedProxies: proxies,
+    await t.test(
+      `${name} that is ${trusts ? 'trusted' : 'not trusted'} ${trusts ? 'says' : 'can’t say'} that a request came by HTTPS`,
+      async (t) => {
+        const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-unix-'))
+        t.teardown(() => rm(folder, { recursive: true }))
+        const port = await freePort()
+        await stage(t, {
+          port,
+          upstream,
+          overlay: {
+            server: {
+              publicUrl: 'https://trac.example.edu/trac',
+              listen: listen(port, folder),
+              trustedProxies: proxies,
+            },
           },
-        },
-      })
-      t.teardown(() => gateway.close())
-      const where = at(port, folder)
-      const before = upstream.received.length
+        })
+        const where = at(port, folder)
+        const before = upstream.received.length
 
-      for (const said of saysHttps) {
-        const answer = await askAt(where, 'GET /trac/wiki', [host, ...said])
-        t.equal(answer?.status, trusts ? 200 : 421, said.join())
-        t.match(answer?.header('strict-transport-security'), /^max-age=/)
-        if (!trusts) t.match(answer?.body, /server\.trustedProxies/)
-      }
-      t.equal(upstream.received.length - before, trusts ? saysHttps.length : 0)
+        for (const said of saysHttps) {
+          const answer = await askAt(where, 'GET /trac/wiki', [host, ...said])
+          t.equal(answer?.status, trusts ? 200 : 421, said.join())
+          t.match(answer?.header('strict-transport-security'), /^max-age=/)
+          if (!trusts) t.match(answer?.body, /server\.trustedProxies/)
+        }
+        t.equal(upstream.received.length - before, trusts ? saysHttps.length : 0)
 
-      const plain = await askAt(where, 'GET /trac/wiki?a=b', [host, ...credentials])
-      isRefusedPlainly(t, plain, 308, 'a plain GET')
-      t.equal(plain?.header('location'), 'https://trac.example.edu/trac/wiki?a=b')
-      isRefusedPlainly(t, await askAt(where, 'HEAD /trac/wiki', [host]), 308, 'a plain HEAD')
-      for (const line of ['POST /trac/wiki', 'PUT /trac/api/x', 'POST /trac/auth/refresh']) {
-        const answer = await askAt(where, line, [host, 'Content-Length: 0', ...credentials])
-        isRefusedPlainly(t, answer, 403, line)
-      }
-      const partly = ['X-Forwarded-Proto: https, http']
-      const mixed = await askAt(where, 'GET /trac/wiki', [host, ...partly])
-      isRefusedPlainly(t, mixed, trusts ? 308 : 421, 'one hop of several was plain')
+        const plain = await askAt(where, 'GET /trac/wiki?a=b', [host, ...credentials])
+        isRefusedPlainly(t, plain, 308, 'a plain GET')
+        t.equal(plain?.header('location'), 'https://trac.example.edu/trac/wiki?a=b')
+        isRefusedPlainly(t, await askAt(where, 'HEAD /trac/wiki', [host]), 308, 'a plain HEAD')
+        for (const line of ['POST /trac/wiki', 'PUT /trac/api/x', 'POST /trac/auth/refresh']) {
+          const answer = await askAt(where, line, [host, 'Content-Length: 0', ...credentials])
+          isRefusedPlainly(t, answer, 403, line)
+        }
+        const partly = ['X-Forwarded-Proto: https, http']
+        const mixed = await askAt(where, 'GET /trac/wiki', [host, ...partly])
+        isRefusedPlainly(t, mixed, trusts ? 308 : 421, 'one hop of several was plain')
 
-      for (const headers of [[spoof], [spoof, 'X-Forwarded-Host: trac.example.edu']]) {
-        const answer = await askAt(where, 'GET /trac/wiki', [...headers, ...saysHttps[0]!])
-        isRefusedPlainly(t, answer, 421, 'a foreign host')
-        t.match(answer?.body, 'ERR_HOST_UNKNOWN')
-      }
-      const health = await askAt(where, 'GET /trac/auth/healthz', [spoof, ...credentials])
-      t.match(health, { status: 200, body: 'ok\n' })
-      t.equal(upstream.received.length - before, trusts ? saysHttps.length : 0)
-    })
+        for (const headers of [[spoof], [spoof, 'X-Forwarded-Host: trac.example.edu']]) {
+          const answer = await askAt(where, 'GET /trac/wiki', [...headers, ...saysHttps[0]!])
+          isRefusedPlainly(t, answer, 421, 'a foreign host')
+          t.match(answer?.body, 'ERR_HOST_UNKNOWN')
+        }
+        const health = await askAt(where, 'GET /trac/auth/healthz', [spoof, ...credentials])
+        t.match(health, { status: 200, body: 'ok\n' })
+        t.equal(upstream.received.length - before, trusts ? saysHttps.length : 0)
+      },
+    )
   }
 }
 

@@ -3,14 +3,13 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { Wire, ask, codeOf, requestText } from '../fixtures/wire.js'
 
 const mebibyte = 1024 * 1024
 const size = 64 * mebibyte
 const overlay: Overlay = {
-  identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
   server: { limits: { body: '1GiB' } },
   routes: [{ name: 'all', path: '/**', access: 'public' }],
   log: { level: 'info', audit: false },
@@ -24,17 +23,16 @@ async function front(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0
-  const gateway = await startTestGateway({ tracUrl: `http://127.0.0.1:${port}`, overlay })
   t.teardown(async () => {
-    await gateway.close()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
+  const { gateway } = await stage(t, { upstream: { url: `http://127.0.0.1:${port}` }, overlay })
   const open = async () => {
     const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
     return Number(/^trac_gateway_upstream_connections\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 0)
   }
-  return { gateway, server, open }
+  return { gateway, open }
 }
 
 /** Sends a body as fast as it is taken. */
@@ -45,32 +43,29 @@ async function pump(wire: Wire, total: number, piece: Buffer): Promise<void> {
   }
 }
 
-await t.test(
-  '64 MiB up stream through: the first byte arrives before the last was sent',
-  async (t) => {
-    let received = 0
-    let firstAt = 0
-    const { gateway } = await front(t, (request, response) => {
-      request.on('data', (chunk: Buffer) => {
-        firstAt ||= performance.now()
-        received += chunk.length
-      })
-      request.on('end', () => response.end(String(received)))
+await t.test('64 MiB stream up: the first byte arrives before the last one is sent', async (t) => {
+  let received = 0
+  let firstAt = 0
+  const { gateway } = await front(t, (request, response) => {
+    request.on('data', (chunk: Buffer) => {
+      firstAt ||= performance.now()
+      received += chunk.length
     })
-    let sentAt = 0
-    const wire = new Wire(gateway.port)
-    wire.send(requestText(gateway, 'PUT /trac/x', [`Content-Length: ${size}`]))
-    await pump(wire, size, Buffer.alloc(mebibyte / 4, 'x'))
-    sentAt = performance.now()
-    const answer = await wire.answer()
-    t.equal(answer?.status, 200)
-    t.equal(answer?.body, String(size))
-    t.ok(firstAt < sentAt)
-  },
-)
+    request.on('end', () => response.end(String(received)))
+  })
+  let sentAt = 0
+  const wire = new Wire(gateway.port)
+  wire.send(requestText(gateway, 'PUT /trac/x', [`Content-Length: ${size}`]))
+  await pump(wire, size, Buffer.alloc(mebibyte / 4, 'x'))
+  sentAt = performance.now()
+  const answer = await wire.answer()
+  t.equal(answer?.status, 200)
+  t.equal(answer?.body, String(size))
+  t.ok(firstAt < sentAt)
+})
 
 await t.test(
-  '64 MiB down stream through to one who reads, and wait for one who does not',
+  '64 MiB stream down to a client that reads, and wait for one that does not',
   async (t) => {
     const upstream = { written: 0 }
     const piece = Buffer.alloc(mebibyte / 4, 'y')
@@ -132,7 +127,7 @@ await t.test('server-sent events pass one by one', async (t) => {
   wire.destroy()
 })
 
-/** Answers that come by and by, by the headers that tell of their end. */
+/** Answers that come in parts, by the headers that tell of their end. */
 const unbuffered: readonly (readonly [what: string, headers: Record<string, string>])[] = [
   ['in chunks', { 'content-type': 'text/csv' }],
   ['with a length', { 'content-type': 'text/csv', 'content-length': '6' }],

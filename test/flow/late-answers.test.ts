@@ -1,46 +1,23 @@
 /** An answer that comes late leaves its browser alone if that has signed in anew meanwhile (deploy/docs/sessions.md#renewal). */
 import t from 'tap'
-import { createClock, startTestGateway } from '../fixtures/gateway.js'
-import { startHeldUpstream } from '../fixtures/held-upstream.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
 
 const minute = 60_000
 const day = 24 * 60 * minute
-const clock = createClock()
-const provider = await startScriptedProvider()
-provider.replace('token', tokensBy(provider, clock))
-const upstream = await startHeldUpstream()
-const gateway = await startTestGateway({
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
-  clock,
+const { upstream, clock, gateway, url, names, signIn } = await stage(t, {
+  provider: 'scripted',
+  tokens: {},
+  upstream: 'held',
+  api: true,
   overlay: { routes: [{ name: 'api', path: '/api/**', upstream: 'api', access: 'optional' }] },
 })
-t.teardown(async () => {
-  await gateway.close()
-  upstream.close()
-  await provider.stop()
-})
-const { url } = gateway
-const names = gateway.gateway.services.names
 const isCallback = (to: URL) => to.pathname.endsWith('/auth/callback')
 const value = (visitor: Visitor) => visitor.cookies(url).get(names.session)
 /** Whatever the answer says of the session cookie. */
 const says = (answer: Answer) =>
   answer.setCookies.filter((line) => line.startsWith(`${names.session}=`))
-
-/** A browser that is signed in; every case has one of its own. */
-async function signedIn(): Promise<Visitor> {
-  const visitor = new Visitor()
-  await visitor.follow(`${url}/auth/login`)
-  return visitor
-}
 
 /** Sends a request that the upstream holds back; its answer is looked at, not kept. */
 let number = 0
@@ -55,44 +32,50 @@ async function hold(visitor: Visitor) {
 }
 
 for (const wait of [0, 5000]) {
-  await t.test(`another answer deleted the dead cookie first, ${wait} ms before`, async (t) => {
-    const visitor = await signedIn()
-    clock.advance(8 * day)
-    const release = await hold(visitor)
-    const other = await visitor.fetch(`${url}/api/quick`)
-    t.match(says(other), [/Max-Age=0/])
-    t.equal(value(visitor), undefined)
-    await visitor.follow(`${url}/auth/login`)
-    t.ok(value(visitor))
-    clock.advance(wait)
-    const late = await release()
-    t.equal(late.status, 200)
-    t.strictSame(says(late), [])
-  })
+  await t.test(
+    `a late answer leaves the browser alone if another one deleted the dead cookie ${wait} ms before`,
+    async (t) => {
+      const visitor = await signIn()
+      clock.advance(8 * day)
+      const release = await hold(visitor)
+      const other = await visitor.fetch(`${url}/api/quick`)
+      t.match(says(other), [/Max-Age=0/])
+      t.equal(value(visitor), undefined)
+      await visitor.follow(`${url}/auth/login`)
+      t.ok(value(visitor))
+      clock.advance(wait)
+      const late = await release()
+      t.equal(late.status, 200)
+      t.strictSame(says(late), [])
+    },
+  )
 }
 
-await t.test('the browser brought the dead cookie to its new sign-in', async (t) => {
-  const visitor = await signedIn()
-  const back = await visitor.follow(`${url}/auth/login?prompt=login`, isCallback)
-  const { sessions } = gateway.gateway.services
-  await sessions.end((await sessions.peek(value(visitor)!))!, minute)
-  // A sign-in of the same second would be ended with it.
-  clock.advance(1000)
-  const release = await hold(visitor)
-  const dead = value(visitor)
-  const landed = await visitor.open(back.location)
-  t.equal(landed.status, 303)
-  t.not(value(visitor), dead)
-  const late = await release()
-  t.strictSame(says(late), [])
-})
+await t.test(
+  'a late answer leaves the browser alone if it brought the dead cookie to its new sign-in',
+  async (t) => {
+    const visitor = await signIn()
+    const back = await visitor.follow(`${url}/auth/login?prompt=login`, isCallback)
+    const { sessions } = gateway.gateway.services
+    await sessions.end((await sessions.peek(value(visitor)!))!, minute)
+    // A sign-in of the same second would be ended with it.
+    clock.advance(1000)
+    const release = await hold(visitor)
+    const dead = value(visitor)
+    const landed = await visitor.open(back.location)
+    t.equal(landed.status, 303)
+    t.not(value(visitor), dead)
+    const late = await release()
+    t.strictSame(says(late), [])
+  },
+)
 
-await t.test('nothing else deletes a dead cookie that a slow answer found', async (t) => {
-  const visitor = await signedIn()
+await t.test('a slow answer that finds a dead cookie leaves it to the next answer', async (t) => {
+  const visitor = await signIn()
   clock.advance(8 * day)
   const quick = await hold(visitor)
   t.match(says(await quick()), [/Max-Age=0/], 'a quick one does')
-  const other = await signedIn()
+  const other = await signIn()
   clock.advance(8 * day)
   const release = await hold(other)
   clock.advance(1001)
@@ -100,8 +83,8 @@ await t.test('nothing else deletes a dead cookie that a slow answer found', asyn
   t.match(says(await other.fetch(`${url}/api/quick`)), [/Max-Age=0/])
 })
 
-await t.test('a session that another sign-in replaced is not written again', async (t) => {
-  const visitor = await signedIn()
+await t.test('a session that another sign-in has superseded is not written again', async (t) => {
+  const visitor = await signIn()
   clock.advance(50 * minute)
   const release = await hold(visitor)
   await visitor.follow(`${url}/auth/login?prompt=login`)
@@ -113,7 +96,7 @@ await t.test('a session that another sign-in replaced is not written again', asy
   t.equal(value(visitor), fresh)
 })
 
-await t.test('a callback that is sent twice replaces nothing', async (t) => {
+await t.test('a callback that is sent twice supersedes no session', async (t) => {
   const visitor = new Visitor()
   const back = await visitor.follow(`${url}/auth/login`, isCallback)
   await visitor.open(back.location)

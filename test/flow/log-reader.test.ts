@@ -2,21 +2,16 @@
 import { closeSync, openSync } from 'node:fs'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startUpstream } from '../fixtures/gateway.js'
 import { startGatewayProcess } from '../fixtures/process.js'
 import type { GatewayProcess } from '../fixtures/process.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { ask } from '../fixtures/wire.js'
 
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { settings } = await stage(t, { upstream: true, gateway: false })
 
-const stage = (t: Test, more: { stdout?: number; onLine?: (line: string) => void } = {}) =>
-  startGatewayProcess(t, {
-    tracUrl: upstream.url,
-    overlay: { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } },
-    ...more,
-  })
+const start = (t: Test, more: { stdout?: number; onLine?: (line: string) => void } = {}) =>
+  startGatewayProcess(t, { ...settings, ...more })
 
 /** More lines than are kept back. */
 async function serves(t: Test, gateway: GatewayProcess, what: string): Promise<void> {
@@ -32,8 +27,8 @@ async function endsWhenTold(t: Test, gateway: GatewayProcess): Promise<void> {
   t.match(gateway.end, /^ended with 0:/)
 }
 
-await t.test('the log’s reader is gone', async (t) => {
-  const gateway = await stage(t)
+await t.test('a gateway whose log’s reader is gone serves on and says so once', async (t) => {
+  const gateway = await start(t)
   await serves(t, gateway, 'with its reader')
   gateway.closeLog()
   await serves(t, gateway, 'without it')
@@ -43,8 +38,8 @@ await t.test('the log’s reader is gone', async (t) => {
   await endsWhenTold(t, gateway)
 })
 
-await t.test('nobody hears anything any more', async (t) => {
-  const gateway = await stage(t)
+await t.test('a gateway that nobody hears any more serves on', async (t) => {
+  const gateway = await start(t)
   gateway.closeLog()
   gateway.closeErrors()
   await serves(t, gateway, 'unheard')
@@ -52,16 +47,19 @@ await t.test('nobody hears anything any more', async (t) => {
   await endsWhenTold(t, gateway)
 })
 
-await t.test('the reader dies together with the signal to stop, as in a terminal', async (t) => {
-  const gateway = await stage(t)
-  await serves(t, gateway, 'before')
-  gateway.closeLog()
-  await endsWhenTold(t, gateway)
-})
+await t.test(
+  'a gateway whose log’s reader dies with the signal to stop ends in order, as in a terminal',
+  async (t) => {
+    const gateway = await start(t)
+    await serves(t, gateway, 'before')
+    gateway.closeLog()
+    await endsWhenTold(t, gateway)
+  },
+)
 
-await t.test('the disk that holds the log is full', async (t) => {
+await t.test('a gateway whose log’s disk is full serves on and says so once', async (t) => {
   const full = openSync('/dev/full', 'w')
-  const gateway = await stage(t, { stdout: full })
+  const gateway = await start(t, { stdout: full })
   closeSync(full)
   await until(() => gateway.said() !== '', 'it is said')
   await serves(t, gateway, 'all the same')
@@ -69,10 +67,10 @@ await t.test('the disk that holds the log is full', async (t) => {
   await endsWhenTold(t, gateway)
 })
 
-await t.test('all lines are there when the process has ended', async (t) => {
+await t.test('all lines of the log are there when the process has ended', async (t) => {
   const lines: Record<string, unknown>[] = []
   const onLine = (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>)
-  const gateway = await stage(t, { onLine })
+  const gateway = await start(t, { onLine })
   await serves(t, gateway, 'as ever')
   await endsWhenTold(t, gateway)
   await until(() => lines.filter(({ msg }) => msg === 'request').length === 50, 'fifty lines')

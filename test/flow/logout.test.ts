@@ -4,61 +4,37 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
 import type { DemoProvider } from '../../src/demo/provider.js'
-import { badAnswers, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 
 const stranger = await createScriptedKey('key-1')
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 
 /** A gateway at the look-alike of Cognito, both by one clock. */
 async function demo(t: Test, overlay: Overlay = {}) {
-  const clock = createClock()
-  const provider = await startProvider({ now: clock })
-  const options = { provider, clock, tracUrl: upstream.url, apiUrl: upstream.url, overlay }
-  let gateway = await startTestGateway(options)
-  t.teardown(async () => {
-    await gateway.close()
-    await provider.stop()
-  })
-  const { url, port } = gateway
+  const s = await stage(t, { provider: 'cognito', upstream, api: upstream, overlay })
+  let { gateway } = s
   return {
-    provider,
-    clock,
-    url,
-    person: provider.people[0]!,
-    name: gateway.gateway.services.names.session,
-    gateway: () => gateway,
+    ...s,
+    name: s.names.session,
     async restart() {
       await gateway.close()
-      gateway = await startTestGateway({ ...options, port })
+      gateway = await startTestGateway({ ...s.settings, port: s.port })
+      t.teardown(() => gateway.close())
     },
   }
 }
 
 /** A gateway at a scripted provider. */
-async function scripted(t: Test, options: ScriptedProviderOptions = {}) {
-  const provider = await startScriptedProvider(options)
-  const cognito = options.dialect === 'standard' ? {} : { cognitoDomain: provider.origin }
-  const { issuer, clientId } = provider
-  const gateway = await startTestGateway({
-    ...cognito,
-    issuer,
-    clientId,
-    tracUrl: upstream.url,
-    apiUrl: upstream.url,
-  })
-  t.teardown(async () => {
-    await gateway.close()
-    await provider.stop()
-  })
-  return { provider, gateway, url: gateway.url, name: gateway.gateway.services.names.session }
+async function scripted(t: Test, providerOptions: ScriptedProviderOptions = {}) {
+  const s = await stage(t, { provider: 'scripted', providerOptions, upstream, api: upstream })
+  return { ...s, name: s.names.session }
 }
 
 /** Answers the two tokens that the provider gave last, signed anew. */
@@ -92,11 +68,11 @@ const bearer = async (url: string, token: string) =>
     .status
 
 await t.test(
-  'ends the session here and at Cognito, so that the next sign-in asks again',
+  'a sign-out ends the session here and at Cognito, so that the next sign-in asks again',
   async (t) => {
-    const { provider, url, name, person, clock } = await demo(t)
+    const { provider, url, name, alice, clock } = await demo(t)
     const visitor = new Visitor()
-    await visitor.signIn(`${url}/auth/login`, person)
+    await visitor.signIn(`${url}/auth/login`, alice)
     const copy = visitor.copy()
     const answer = await leave(visitor, url)
     t.equal(answer.status, 303)
@@ -123,49 +99,55 @@ await t.test(
   },
 )
 
-await t.test('every token of that sign-in is refused at once, and nobody else’s', async (t) => {
-  const { provider, url, person, clock } = await demo(t)
-  const given = watchTokens(provider)
-  const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
-  const own = await given()
-  clock.advance(5000)
-  const other = new Visitor()
-  await other.signIn(`${url}/auth/login`, person)
-  const others = await given()
-  for (const token of [...own, ...others]) t.equal(await bearer(url, token), 200)
-  await leave(visitor, url)
-  for (const token of own) t.equal(await bearer(url, token), 401)
-  for (const token of others) t.equal(await bearer(url, token), 200)
-  t.equal(await statusOf(other, url), 200, 'the same person elsewhere goes on')
-})
+await t.test(
+  'after a sign-out every token of that sign-in is refused at once, and nobody else’s',
+  async (t) => {
+    const { provider, url, alice, clock } = await demo(t)
+    const given = watchTokens(provider)
+    const visitor = new Visitor()
+    await visitor.signIn(`${url}/auth/login`, alice)
+    const own = await given()
+    clock.advance(5000)
+    const other = new Visitor()
+    await other.signIn(`${url}/auth/login`, alice)
+    const others = await given()
+    for (const token of [...own, ...others]) t.equal(await bearer(url, token), 200)
+    await leave(visitor, url)
+    for (const token of own) t.equal(await bearer(url, token), 401)
+    for (const token of others) t.equal(await bearer(url, token), 200)
+    t.equal(await statusOf(other, url), 200, 'the same person elsewhere goes on')
+  },
+)
 
-await t.test('a token without trace of a sign-in is refused if it was made before', async (t) => {
-  const { provider, url, person, clock } = await demo(t)
-  const nameless = () =>
-    provider.mint(
-      { origin_jti: undefined, auth_time: undefined, jti: undefined },
-      { person, use: 'access' },
-    )
-  const before = await nameless()
-  const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
-  t.equal(await bearer(url, before), 200)
-  await leave(visitor, url)
-  t.equal(await bearer(url, before), 401)
-  clock.advance(2000)
-  t.equal(await bearer(url, await nameless()), 200)
-})
+await t.test(
+  'a token that names no sign-in is refused if it was made before the sign-out',
+  async (t) => {
+    const { provider, url, alice, clock } = await demo(t)
+    const nameless = () =>
+      provider.mint(
+        { origin_jti: undefined, auth_time: undefined, jti: undefined },
+        { person: alice, use: 'access' },
+      )
+    const before = await nameless()
+    const visitor = new Visitor()
+    await visitor.signIn(`${url}/auth/login`, alice)
+    t.equal(await bearer(url, before), 200)
+    await leave(visitor, url)
+    t.equal(await bearer(url, before), 401)
+    clock.advance(2000)
+    t.equal(await bearer(url, await nameless()), 200)
+  },
+)
 
 await t.test('Trac’s own button signs out in one click; a link or image only asks', async (t) => {
-  const { url, person, name, clock } = await demo(t)
+  const { url, alice, name, clock } = await demo(t)
   for (const path of ['/logout', '/logout/', '/auth/logout']) {
     clock.advance(2000)
     const visitor = new Visitor()
-    await visitor.signIn(`${url}/auth/login`, person)
+    await visitor.signIn(`${url}/auth/login`, alice)
     const ask = await visitor.open(url + path)
     t.equal(ask.status, 200)
-    t.match(ask.text, `You are signed in as ${person.username}`)
+    t.match(ask.text, 'You are signed in as alice')
     t.match(ask.text, '<form method="post" action="/trac/auth/logout"><button>Sign out</button>')
     t.match(ask.headers['content-security-policy'], /form-action 'self' http:\/\/127\.0\.0\.1:/)
     t.ok(visitor.cookies(url).has(name), path)
@@ -180,9 +162,9 @@ await t.test('Trac’s own button signs out in one click; a link or image only a
 })
 
 await t.test('only our own pages may sign out', async (t) => {
-  const { url, person, name } = await demo(t)
+  const { url, alice, name } = await demo(t)
   const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
+  await visitor.signIn(`${url}/auth/login`, alice)
   const cases: readonly Record<string, string>[] = [
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
@@ -202,12 +184,12 @@ await t.test('only our own pages may sign out', async (t) => {
 })
 
 await t.test(
-  'a session that renewed since is ended all the same, by its oldest copy',
+  'a session that has renewed since is ended all the same by its oldest copy',
   async (t) => {
-    const { provider, url, person, clock } = await demo(t)
+    const { provider, url, alice, clock } = await demo(t)
     provider.settings.rotateRefreshTokens = true
     const visitor = new Visitor()
-    await visitor.signIn(`${url}/auth/login`, person)
+    await visitor.signIn(`${url}/auth/login`, alice)
     const old = visitor.copy()
     clock.advance(50 * 60_000)
     await visitor.fetch(`${url}/api/x`)
@@ -218,14 +200,14 @@ await t.test(
   },
 )
 
-await t.test('every chunk of a large session goes', async (t) => {
+await t.test('a sign-out deletes every chunk of a large session', async (t) => {
   const groups = Array.from({ length: 152 }, (_, i) => `group-${i}`)
-  const { url, person, name } = await demo(t, {
+  const { url, alice, name } = await demo(t, {
     permissions: { groups: Object.fromEntries(groups.map((group) => [group, ['WIKI_VIEW']])) },
   })
-  person.groups = groups
+  alice.groups = groups
   const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
+  await visitor.signIn(`${url}/auth/login`, alice)
   const names = [...visitor.cookies(url).keys()].filter((cookie) => cookie.startsWith(name))
   t.same(names, [`${name}1`, `${name}2`])
   const copy = visitor.copy()
@@ -262,14 +244,17 @@ await t.test('end_session_endpoint gets a fresh ID token as hint', async (t) => 
   t.equal(await bearer(url, asked['id_token_hint']!), 401, 'the hint is of no use here')
 })
 
-await t.test('a provider without a logout of its own leads to the page', async (t) => {
-  const { url } = await scripted(t, { dialect: 'standard', path: '' })
-  const visitor = new Visitor()
-  await visitor.follow(`${url}/auth/login`)
-  const { headers } = await visitor.open(`${url}/auth/logout`)
-  t.match(headers['content-security-policy'], "form-action 'self';")
-  t.equal((await leave(visitor, url)).location, `${url}/auth/signed-out`)
-})
+await t.test(
+  'with a provider that has no logout of its own, sign-out leads to our page',
+  async (t) => {
+    const { url } = await scripted(t, { dialect: 'standard', path: '' })
+    const visitor = new Visitor()
+    await visitor.follow(`${url}/auth/login`)
+    const { headers } = await visitor.open(`${url}/auth/logout`)
+    t.match(headers['content-security-policy'], "form-action 'self';")
+    t.equal((await leave(visitor, url)).location, `${url}/auth/signed-out`)
+  },
+)
 
 await t.test('a provider that fails never keeps the session', async (t) => {
   for (const failing of [badAnswers.unavailable, badAnswers.broken, { status: 400, body: {} }]) {
@@ -295,7 +280,7 @@ await t.test('a provider that fails never keeps the session', async (t) => {
   t.equal(await statusOf(copy, url), 401)
 })
 
-await t.test('nor does one that takes too long', async (t) => {
+await t.test('a provider that takes too long to revoke never keeps the session', async (t) => {
   const { provider, url } = await scripted(t)
   const visitor = new Visitor()
   await visitor.follow(`${url}/auth/login`)
@@ -314,30 +299,33 @@ await t.test('nor does one that takes too long', async (t) => {
   release()
 })
 
-await t.test('without revocationFile a restart forgets, as it is said', async (t) => {
-  const { url, person, restart } = await demo(t)
-  const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
-  const copy = visitor.copy()
-  await leave(visitor, url)
-  await restart()
-  t.equal(await statusOf(copy, url), 200)
-})
+await t.test(
+  'without revocationFile a restart forgets sign-outs, as the documentation says',
+  async (t) => {
+    const { url, alice, restart } = await demo(t)
+    const visitor = new Visitor()
+    await visitor.signIn(`${url}/auth/login`, alice)
+    const copy = visitor.copy()
+    await leave(visitor, url)
+    await restart()
+    t.equal(await statusOf(copy, url), 200)
+  },
+)
 
 await t.test('with revocationFile a sign-out outlives a restart', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const revocationFile = join(folder, 'revocations')
-  const { provider, url, person, clock, restart } = await demo(t, { session: { revocationFile } })
+  const { provider, url, alice, clock, restart } = await demo(t, { session: { revocationFile } })
   const given = watchTokens(provider)
   const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
+  await visitor.signIn(`${url}/auth/login`, alice)
   const tokens = await given()
   const copy = visitor.copy()
   await leave(visitor, url)
   clock.advance(2000)
   const stays = new Visitor()
-  await stays.signIn(`${url}/auth/login?prompt=login`, person)
+  await stays.signIn(`${url}/auth/login?prompt=login`, alice)
   t.ok(readFileSync(revocationFile, 'utf8').endsWith('\n'))
   // What a crash in the middle of a line leaves behind.
   writeFileSync(revocationFile, '["id cut', { flag: 'a' })
@@ -351,20 +339,20 @@ await t.test('with revocationFile a sign-out outlives a restart', async (t) => {
 })
 
 await t.test('POST /revoke ends everything of a user at once', async (t) => {
-  const { provider, url, person, clock, gateway, name } = await demo(t, {
+  const { provider, url, alice, ivan, clock, gateway, name } = await demo(t, {
     admin: { token: { fromEnv: 'SESSION' } },
   })
   const revoke = (body: string, token = 's'.repeat(32)) =>
-    fetch(`${gateway().adminUrl}/revoke`, {
+    fetch(`${gateway.adminUrl}/revoke`, {
       method: 'POST',
       body,
       headers: { authorization: `Bearer ${token}` },
     })
   const browsers = [new Visitor(), new Visitor()]
-  for (const visitor of browsers) await visitor.signIn(`${url}/auth/login`, person)
+  for (const visitor of browsers) await visitor.signIn(`${url}/auth/login`, alice)
   const other = new Visitor()
-  await other.signIn(`${url}/auth/login`, provider.people[1]!)
-  const token = await provider.mint({}, { person })
+  await other.signIn(`${url}/auth/login`, ivan)
+  const token = await provider.mint({}, { person: alice })
   t.equal(await bearer(url, token), 200)
   for (const [body, admin, status] of [
     ['{"user":"x"}', 'wrong', 401],
@@ -377,21 +365,21 @@ await t.test('POST /revoke ends everything of a user at once', async (t) => {
   ] as const) {
     t.equal((await revoke(body, admin)).status, status, body.slice(0, 20))
   }
-  const answer = await revoke(JSON.stringify({ user: person.username.toUpperCase() }))
+  const answer = await revoke(JSON.stringify({ user: 'ALICE' }))
   t.match(await answer.json(), { durable: false })
   for (const visitor of browsers) t.equal(await statusOf(visitor, url), 401)
   t.equal(await bearer(url, token), 401)
   t.equal(await statusOf(other, url), 200)
   clock.advance(2000)
   const visitor = new Visitor()
-  await visitor.signIn(`${url}/auth/login`, person)
+  await visitor.signIn(`${url}/auth/login`, alice)
   t.ok(visitor.cookies(url).has(name), 'a later sign-in works')
   t.equal((await fetch(`${url}/revoke`, { method: 'POST' })).status, 404, 'not on the public port')
 })
 
 await t.test('without admin.token there is no POST /revoke', async (t) => {
   const { gateway } = await demo(t)
-  const answer = await fetch(`${gateway().adminUrl}/revoke`, {
+  const answer = await fetch(`${gateway.adminUrl}/revoke`, {
     method: 'POST',
     body: '{"user":"x"}',
     headers: { authorization: 'Bearer ' },

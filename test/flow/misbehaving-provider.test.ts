@@ -8,10 +8,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { errors } from '../../src/core/errors.js'
 import type { ErrorCode } from '../../src/core/errors.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import type { ScriptedKey, SignOptions } from '../fixtures/scripted-keys.js'
-import { badAnswers, hugeAnswer, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
 import type {
   Answer as Play,
   ScriptedAnswer,
@@ -20,7 +19,7 @@ import type {
   ScriptedProviderOptions,
   ScriptedRequest,
 } from '../fixtures/scripted-provider.js'
-import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
@@ -30,12 +29,8 @@ t.setTimeout(600_000)
 const minute = 60_000
 const hour = 60 * minute
 /** Never asked for anything, whoever points there. */
-const elsewhere = await startUpstream()
-const upstream = await startUpstream()
-t.teardown(async () => {
-  await elsewhere.close()
-  await upstream.close()
-})
+const { upstream: elsewhere } = await stage(t, { upstream: true, gateway: false })
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 const stranger = await createScriptedKey('key-1')
 const weak = await createScriptedKey('key-1', 1024)
 
@@ -121,16 +116,21 @@ type Row = readonly [
   session?: Left,
 ]
 
+/** What is no answer at any endpoint; each row says what it is for who signs in. */
+const useless: readonly Row[] = [
+  ['an HTML page', html, 502, 'ERR_PROVIDER_ANSWER'],
+  ['half of JSON', half, 502, 'ERR_PROVIDER_ANSWER'],
+  ['nothing', nothing, 502, 'ERR_PROVIDER_ANSWER'],
+  ['10 MB', huge, 502, 'ERR_PROVIDER_ANSWER'],
+  ['64 MiB as 64 KB of gzip', bomb, 502, 'ERR_PROVIDER_ANSWER'],
+  ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+  ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+]
+
 const table: Readonly<Record<Place, readonly Row[]>> = {
   /** Found when somebody signs in; a page, and the next try works. */
   discovery: [
-    ['an HTML page', html, 502, 'ERR_PROVIDER_ANSWER'],
-    ['half of JSON', half, 502, 'ERR_PROVIDER_ANSWER'],
-    ['nothing', nothing, 502, 'ERR_PROVIDER_ANSWER'],
-    ['10 MB', huge, 502, 'ERR_PROVIDER_ANSWER'],
-    ['64 MiB as 64 KB of gzip', bomb, 502, 'ERR_PROVIDER_ANSWER'],
-    ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ...useless,
     ['a redirect elsewhere', redirect, 502, 'ERR_PROVIDER_ANSWER'],
     ['another issuer', json(() => ({ issuer: elsewhere.url })), 502, 'ERR_PROVIDER_ANSWER'],
     ['no token_endpoint', without('token_endpoint'), 502, 'ERR_PROVIDER_ANSWER'],
@@ -143,13 +143,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
 
   /** Needed for the first sign-in; a page, and the next try works. */
   keys: [
-    ['an HTML page', html, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['half of JSON', half, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['nothing', nothing, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['10 MB', huge, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['64 MiB as 64 KB of gzip', bomb, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ...useless.map(([what, play]): Row => [what, play, 503, 'ERR_PROVIDER_UNAVAILABLE']),
     ['a redirect elsewhere', redirect, 503, 'ERR_PROVIDER_UNAVAILABLE'],
     ['no keys', shows(), 503, 'ERR_PROVIDER_UNAVAILABLE'],
     ['a weak key alone', shows(weak), 503, 'ERR_PROVIDER_UNAVAILABLE'],
@@ -184,13 +178,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
 
   /** What a code is redeemed for; a page, and the next try works. */
   'sign-in': [
-    ['an HTML page', html, 502, 'ERR_PROVIDER_ANSWER'],
-    ['half of JSON', half, 502, 'ERR_PROVIDER_ANSWER'],
-    ['nothing', nothing, 502, 'ERR_PROVIDER_ANSWER'],
-    ['10 MB', huge, 502, 'ERR_PROVIDER_ANSWER'],
-    ['64 MiB as 64 KB of gzip', bomb, 502, 'ERR_PROVIDER_ANSWER'],
-    ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ...useless,
     ['a redirect elsewhere', redirect, 502, 'ERR_PROVIDER_ANSWER'],
     ['no', refusal, 400, 'ERR_LOGIN_UNKNOWN'],
     ['no ID token', without('id_token'), 502, 'ERR_PROVIDER_ANSWER'],
@@ -214,13 +202,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
 
   /** What a session's refresh token is exchanged for; status and code are those when its tokens have ended. */
   renewal: [
-    ['an HTML page', html, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
-    ['half of JSON', half, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
-    ['nothing', nothing, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
-    ['10 MB', huge, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
-    ['64 MiB as 64 KB of gzip', bomb, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
-    ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
-    ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
+    ...useless.map(([what, play]): Row => [what, play, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits']),
     ['a redirect elsewhere', redirect, 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
     ['no access token', without('access_token'), 503, 'ERR_PROVIDER_UNAVAILABLE', 'waits'],
     ['no', refusal, 401, 'ERR_LOGIN_REQUIRED', 'ends'],
@@ -239,13 +221,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
 
   /** What a program's refresh token is exchanged for; no token that failed a check is passed on. */
   'JSON refresh': [
-    ['an HTML page', html, 502, 'ERR_PROVIDER_ANSWER'],
-    ['half of JSON', half, 502, 'ERR_PROVIDER_ANSWER'],
-    ['nothing', nothing, 502, 'ERR_PROVIDER_ANSWER'],
-    ['10 MB', huge, 502, 'ERR_PROVIDER_ANSWER'],
-    ['64 MiB as 64 KB of gzip', bomb, 502, 'ERR_PROVIDER_ANSWER'],
-    ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ...useless,
     ['a redirect elsewhere', redirect, 502, 'ERR_PROVIDER_ANSWER'],
     ['no', refusal, 401, 'ERR_REFRESH_REFUSED'],
     ['no access token', without('access_token'), 502, 'ERR_PROVIDER_ANSWER'],
@@ -263,13 +239,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
 
   /** What an access token does not say is asked for; nobody gets a second-best name. */
   userinfo: [
-    ['an HTML page', html, 502, 'ERR_PROVIDER_ANSWER'],
-    ['half of JSON', half, 502, 'ERR_PROVIDER_ANSWER'],
-    ['nothing', nothing, 502, 'ERR_PROVIDER_ANSWER'],
-    ['10 MB', huge, 502, 'ERR_PROVIDER_ANSWER'],
-    ['64 MiB as 64 KB of gzip', bomb, 502, 'ERR_PROVIDER_ANSWER'],
-    ['503', unavailable, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['a broken connection', broken, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ...useless,
     ['a redirect elsewhere', redirect, 401, 'ERR_NAME_UNKNOWN'],
     ['no', says({ status: 401, body: {} }), 401, 'ERR_NAME_UNKNOWN'],
     ['somebody else', json(() => ({ sub: 'other' })), 401, 'ERR_TOKEN_SUBJECT'],
@@ -337,28 +307,18 @@ function twoOfAName({ provider }: Right): ScriptedAnswer {
 // ── How each place is played ────────────────────────────────────────────────────────────────────
 
 /** A gateway with a provider of its own. */
-async function stage(t: Test, options: ScriptedProviderOptions & { readonly byEmail?: boolean }) {
-  const clock = createClock()
-  const provider = await startScriptedProvider(options)
-  const usually = tokensBy(provider, clock)
-  provider.replace('token', usually)
-  const { issuer, clientId, origin } = provider
+async function prepare(t: Test, options: ScriptedProviderOptions & { readonly byEmail?: boolean }) {
   const username = options.byEmail === true ? { emailLocalPart: 'example.edu' } : {}
-  const start = () =>
-    startTestGateway({
-      issuer,
-      clientId,
-      ...(options.dialect === 'standard' ? {} : { cognitoDomain: origin }),
-      tracUrl: upstream.url,
-      apiUrl: upstream.url,
-      clock,
-      overlay: { identity: { username } },
-    })
-  t.teardown(() => provider.stop())
+  const { provider, tokens, clock } = await stage(t, {
+    provider: 'scripted',
+    providerOptions: options,
+    tokens: {},
+    gateway: false,
+  })
   return {
     clock,
     provider,
-    tokens: usually,
+    tokens,
     /** Lets an endpoint misbehave until what is returned is called. */
     play(endpoint: ScriptedEndpoint, plays: Misbehaviour, before?: Play): () => void {
       const right = before ?? ((request) => provider.usual(endpoint, request))
@@ -371,9 +331,15 @@ async function stage(t: Test, options: ScriptedProviderOptions & { readonly byEm
       }
     },
     async start() {
-      const gateway = await start()
-      t.teardown(() => gateway.close())
-      const { session } = gateway.gateway.services.names
+      const overlay = { identity: { username } }
+      const { gateway, names } = await stage(t, {
+        provider,
+        upstream,
+        api: upstream,
+        clock,
+        overlay,
+      })
+      const { session } = names
       return {
         gateway,
         url: gateway.url,
@@ -388,7 +354,7 @@ async function stage(t: Test, options: ScriptedProviderOptions & { readonly byEm
     },
   }
 }
-type Started = Awaited<ReturnType<Awaited<ReturnType<typeof stage>>['start']>>
+type Started = Awaited<ReturnType<Awaited<ReturnType<typeof prepare>>['start']>>
 
 /** What a person sees of a failure: a page of ours with the cause, the request and a way on, and nothing of the provider's. */
 function checkPage(t: Test, page: Answer, status: number, code: ErrorCode): void {
@@ -454,8 +420,8 @@ async function checkSignOut(t: Test, on: Started, location: RegExp, isFault = tr
 const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise<void>>> = {
   async discovery(t, rows) {
     for (const row of rows) {
-      await t.test(row[0], async (t) => {
-        const { play, start } = await stage(t, { dialect: 'standard', path: '' })
+      await t.test(`${row[0]} does no harm`, async (t) => {
+        const { play, start } = await prepare(t, { dialect: 'standard', path: '' })
         const restore = play('discovery', row[1])
         const on = await start()
         await checkSignIn(t, on, row, restore)
@@ -467,8 +433,8 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
 
   async keys(t, rows) {
     for (const row of rows) {
-      await t.test(row[0], async (t) => {
-        const { play, start } = await stage(t, {})
+      await t.test(`${row[0]} does no harm`, async (t) => {
+        const { play, start } = await prepare(t, {})
         const restore = play('jwks', row[1])
         await checkSignIn(t, await start(), row, restore)
       })
@@ -476,7 +442,7 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async callback(t, rows) {
-    const { play, start, provider } = await stage(t, { dialect: 'standard', path: '' })
+    const { play, start, provider } = await prepare(t, { dialect: 'standard', path: '' })
     play(
       'discovery',
       json(() => ({ authorization_response_iss_parameter_supported: true })),
@@ -488,17 +454,17 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
     provider.replace('authorize', usually)
     const on = await start()
     for (const row of rows) {
-      await t.test(row[0], async (t) => {
+      await t.test(`${row[0]} does no harm`, async (t) => {
         await checkSignIn(t, on, row, play('authorize', row[1], usually))
       })
     }
   },
 
   async 'sign-in'(t, rows) {
-    const { play, start, tokens } = await stage(t, {})
+    const { play, start, tokens } = await prepare(t, {})
     const on = await start()
     for (const row of rows) {
-      await t.test(row[0], async (t) => {
+      await t.test(`${row[0]} does no harm`, async (t) => {
         await checkSignIn(t, on, row, play('token', row[1], tokens))
       })
     }
@@ -507,8 +473,8 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   async renewal(t, rows) {
     for (const row of rows) {
       const [what, plays, status, code, left] = row
-      await t.test(what, async (t) => {
-        const { play, start, tokens, clock, provider } = await stage(t, {})
+      await t.test(`${what} does no harm`, async (t) => {
+        const { play, start, tokens, clock, provider } = await prepare(t, {})
         const on = await start()
         const visitor = await on.signIn()
         const page = `${on.url}/auth/session`
@@ -533,11 +499,11 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async 'JSON refresh'(t, rows) {
-    const { play, start, tokens } = await stage(t, {})
+    const { play, start, tokens } = await prepare(t, {})
     const on = await start()
     for (const row of rows) {
       const [what, plays, status, code] = row
-      await t.test(what, async (t) => {
+      await t.test(`${what} does no harm`, async (t) => {
         const ask = () =>
           new Visitor().fetch(`${on.url}/auth/refresh`, {
             method: 'POST',
@@ -557,11 +523,11 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async userinfo(t, rows) {
-    const { play, start, provider } = await stage(t, { byEmail: true })
+    const { play, start, provider } = await prepare(t, { byEmail: true })
     const on = await start()
     for (const row of rows) {
       const [what, plays, status, code] = row
-      await t.test(what, async (t) => {
+      await t.test(`${what} does no harm`, async (t) => {
         const sub = `sub of ${what}`
         provider.person = { ...provider.person, sub }
         const authorization = `Bearer ${provider.sign('access')}`
@@ -583,10 +549,10 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async revocation(t, rows) {
-    const { play, start, provider } = await stage(t, {})
+    const { play, start, provider } = await prepare(t, {})
     const on = await start()
     for (const [what, plays] of rows) {
-      await t.test(what, async (t) => {
+      await t.test(`${what} does no harm`, async (t) => {
         const restore = play('revoke', plays)
         await checkSignOut(t, on, new RegExp(`^${provider.origin}/logout\\?`))
         restore()
@@ -595,14 +561,14 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async 'hint at sign-out'(t, rows) {
-    const { play, start, provider, tokens } = await stage(t, { dialect: 'standard', path: '' })
+    const { play, start, provider, tokens } = await prepare(t, { dialect: 'standard', path: '' })
     play(
       'discovery',
       json(() => ({ end_session_endpoint: `${provider.origin}/end` })),
     )
     const on = await start()
     for (const [what, plays] of rows) {
-      await t.test(what, async (t) => {
+      await t.test(`${what} does no harm`, async (t) => {
         const signIn = async (right: Right) =>
           right.request.form.get('grant_type') === 'refresh_token' ? plays(right) : right.usual
         const restore = play('token', signIn, tokens)
@@ -620,7 +586,7 @@ for (const [place, rows] of Object.entries(table) as [Place, readonly Row[]][]) 
 }
 
 await t.test('a revocation that fails does not take the hint from the sign-out', async (t) => {
-  const { play, start, provider } = await stage(t, { dialect: 'standard', path: '' })
+  const { play, start, provider } = await prepare(t, { dialect: 'standard', path: '' })
   play(
     'discovery',
     json(() => ({ end_session_endpoint: `${provider.origin}/end` })),
@@ -636,9 +602,9 @@ await t.test('slow, at every endpoint at once: ten seconds, three at sign-out', 
     await released
     return {}
   }
-  const unfound = await stage(t, { dialect: 'standard', path: '' })
-  const keyless = await stage(t, {})
-  const one = await stage(t, { byEmail: true })
+  const unfound = await prepare(t, { dialect: 'standard', path: '' })
+  const keyless = await prepare(t, {})
+  const one = await prepare(t, { byEmail: true })
   unfound.play('discovery', slow)
   keyless.play('jwks', slow)
   const [withoutEndpoints, withoutKeys, on] = [

@@ -1,39 +1,31 @@
 /** One person, one name, whichever token comes; and nobody has somebody else's. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
 import type { DemoProvider } from '../../src/demo/provider.js'
 import { userAdminScope } from '../../src/demo/provider-pool.js'
 import { signIn } from '../../src/demo/sign-in.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import type { ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
+import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'
 
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 const visitor = new Visitor()
 
-async function scripted(t: Test, options?: ScriptedProviderOptions) {
-  const provider = await startScriptedProvider(options)
-  t.teardown(() => provider.stop())
+async function scripted(t: Test, providerOptions?: ScriptedProviderOptions) {
+  const more = providerOptions === undefined ? {} : { providerOptions }
+  const { provider } = await stage(t, { provider: 'scripted', gateway: false, ...more })
   return provider
 }
 
-async function start(
-  t: Test,
-  provider: DemoProvider | { issuer: string; clientId: string; origin: string },
-  overlay: Overlay = {},
-) {
-  const { issuer, clientId, origin } = provider
-  const gateway = await startTestGateway({
-    ...('mint' in provider ? { provider } : { issuer, clientId, cognitoDomain: origin }),
-    tracUrl: upstream.url,
-    overlay,
-  })
-  t.teardown(() => gateway.close())
+async function cognito(t: Test) {
+  const { provider } = await stage(t, { provider: 'cognito', gateway: false })
+  return provider
+}
+
+async function start(t: Test, provider: DemoProvider | ScriptedProvider, overlay: Overlay = {}) {
+  const { gateway } = await stage(t, { provider, upstream, overlay })
   return gateway
 }
 
@@ -59,9 +51,8 @@ function checkRefused(t: Test, answer: Answer, status: number, code: string, wha
 }
 
 await t.test('a UUID is a name like any other, the same by every token', async (t) => {
-  const provider = await startProvider()
-  t.teardown(() => provider.stop())
-  const gateway = await start(t, provider)
+  const provider = await cognito(t)
+  const gateway = await start(t, provider, { identity: { username: {} } })
   const person = provider.people[0]!
   const { idToken, accessToken } = await signIn(provider, person)
   t.match(await toldOf(t, gateway, idToken), { user: person.sub, email: 'alice@example.edu' })
@@ -85,7 +76,7 @@ await t.test('an alias names without a question, and its name is nobody else’s
   }
 })
 
-await t.test('names that are refused are refused by token and at sign-in', async (t) => {
+await t.test('a name that nobody may have is refused by token and at sign-in', async (t) => {
   const provider = await scripted(t)
   const gateway = await start(t, provider, {
     permissions: { groups: { students: ['WIKI_VIEW'], Teachers: ['PLUGIN_USE'] } },
@@ -146,9 +137,8 @@ await t.test('local parts come from a verified address in that domain alone', as
   }
 })
 
-await t.test('the provider is asked for what an access token does not say, once', async (t) => {
-  const provider = await startProvider()
-  t.teardown(() => provider.stop())
+await t.test('the provider is asked once for what an access token does not say', async (t) => {
+  const provider = await cognito(t)
   const gateway = await start(t, provider, {
     identity: { username: { emailLocalPart: 'example.edu' } },
   })
@@ -170,39 +160,42 @@ await t.test('the provider is asked for what an access token does not say, once'
   checkRefused(t, await ask(gateway, unverified.accessToken), 401, 'ERR_NAME_REFUSED')
 })
 
-await t.test('a question that is not answered is 401 or 503, never another name', async (t) => {
-  const provider = await scripted(t)
-  const gateway = await start(t, provider, {
-    identity: { claims: { username: ['preferred_username', 'cognito:username'] } },
-  })
-  const token = () => provider.sign('access', { sub: `sub-${provider.counts.userinfo}` })
-  const answers: readonly (readonly [string, object, number, string])[] = [
-    [
-      'somebody else',
-      { body: { sub: 'other', preferred_username: 'x' } },
-      401,
-      'ERR_TOKEN_SUBJECT',
-    ],
-    ['nobody', { body: { preferred_username: 'x' } }, 401, 'ERR_TOKEN_SUBJECT'],
-    ['no', { status: 401, body: { error: 'invalid_token' } }, 401, 'ERR_NAME_UNKNOWN'],
-    ['a page', { body: '<h1>' }, 502, 'ERR_PROVIDER_ANSWER'],
-    ['down', { status: 503 }, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-    ['broken', { destroy: true }, 503, 'ERR_PROVIDER_UNAVAILABLE'],
-  ]
-  for (const [what, answer, status, code] of answers) {
-    provider.replace('userinfo', () => answer)
-    checkRefused(t, await ask(gateway, token()), status, code, what)
-  }
-  provider.replace('userinfo', () => ({ body: { sub: 'sub-silent' } }))
-  const silent = provider.sign('access', { sub: 'sub-silent' })
-  checkRefused(t, await ask(gateway, silent), 401, 'ERR_NAME_UNKNOWN', 'never a lower entry')
-  provider.replace('userinfo', () => ({ body: { sub: 'sub-x', preferred_username: 'xenia' } }))
-  const known = provider.sign('access', { sub: 'sub-x' })
-  t.equal((await toldOf(t, gateway, known)).user, 'xenia')
-  t.equal((await toldOf(t, gateway, provider.sign('id'))).user, provider.person['username'])
-})
+await t.test(
+  'a question that the provider does not answer is 401 or 503, never another name',
+  async (t) => {
+    const provider = await scripted(t)
+    const gateway = await start(t, provider, {
+      identity: { claims: { username: ['preferred_username', 'cognito:username'] } },
+    })
+    const token = () => provider.sign('access', { sub: `sub-${provider.counts.userinfo}` })
+    const answers: readonly (readonly [string, object, number, string])[] = [
+      [
+        'somebody else',
+        { body: { sub: 'other', preferred_username: 'x' } },
+        401,
+        'ERR_TOKEN_SUBJECT',
+      ],
+      ['nobody', { body: { preferred_username: 'x' } }, 401, 'ERR_TOKEN_SUBJECT'],
+      ['no', { status: 401, body: { error: 'invalid_token' } }, 401, 'ERR_NAME_UNKNOWN'],
+      ['a page', { body: '<h1>' }, 502, 'ERR_PROVIDER_ANSWER'],
+      ['down', { status: 503 }, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+      ['broken', { destroy: true }, 503, 'ERR_PROVIDER_UNAVAILABLE'],
+    ]
+    for (const [what, answer, status, code] of answers) {
+      provider.replace('userinfo', () => answer)
+      checkRefused(t, await ask(gateway, token()), status, code, what)
+    }
+    provider.replace('userinfo', () => ({ body: { sub: 'sub-silent' } }))
+    const silent = provider.sign('access', { sub: 'sub-silent' })
+    checkRefused(t, await ask(gateway, silent), 401, 'ERR_NAME_UNKNOWN', 'never a lower entry')
+    provider.replace('userinfo', () => ({ body: { sub: 'sub-x', preferred_username: 'xenia' } }))
+    const known = provider.sign('access', { sub: 'sub-x' })
+    t.equal((await toldOf(t, gateway, known)).user, 'xenia')
+    t.equal((await toldOf(t, gateway, provider.sign('id'))).user, provider.person['username'])
+  },
+)
 
-await t.test('userinfo: never means that an access token must say it', async (t) => {
+await t.test('with userinfo never, an access token must say the name itself', async (t) => {
   const provider = await scripted(t)
   const gateway = await start(t, provider, {
     identity: { username: { emailLocalPart: 'example.edu', userinfo: 'never' } },
@@ -211,7 +204,7 @@ await t.test('userinfo: never means that an access token must say it', async (t)
   t.equal(provider.counts.userinfo + provider.counts.getUser, 0)
 })
 
-await t.test('one person’s tokens cause ten questions a minute', async (t) => {
+await t.test('one person’s tokens cause at most ten questions a minute', async (t) => {
   const provider = await scripted(t)
   const gateway = await start(t, provider, {
     identity: { username: { emailLocalPart: 'example.edu' } },
@@ -231,31 +224,34 @@ await t.test('one person’s tokens cause ten questions a minute', async (t) => 
   t.equal((await ask(gateway, token())).status, 200)
 })
 
-await t.test('e-mail and full name are told as they are allowed to be', async (t) => {
-  const provider = await scripted(t)
-  const gateway = await start(t, provider)
-  const cases: readonly (readonly [
-    Record<string, unknown>,
-    string | undefined,
-    string | undefined,
-  ])[] = [
-    [{}, 'pat@example.edu', 'Pat%20Person'],
-    [{ email_verified: false }, undefined, 'Pat%20Person'],
-    [{ email_verified: 'true' }, 'pat@example.edu', 'Pat%20Person'],
-    [{ email_verified: 'yes' }, undefined, 'Pat%20Person'],
-    [{ email_verified: 1 }, undefined, 'Pat%20Person'],
-    [{ email: 'a@b, c@d' }, undefined, 'Pat%20Person'],
-    [{ name: 'a\r\nX-Trac-User: admin' }, 'pat@example.edu', undefined],
-    [{ name: 'Jose\u0301' }, 'pat@example.edu', 'Jos%C3%A9'],
-    [{ name: 7, email: ['x@y'] }, undefined, undefined],
-  ]
-  for (const [claims, email, name] of cases) {
-    const told = await toldOf(t, gateway, provider.sign('id', claims))
-    t.match(told, { email, name }, JSON.stringify(claims))
-    t.equal(told.email, email)
-    t.equal(told.name, name)
-  }
-})
+await t.test(
+  'an upstream is told verified e-mail addresses and well-formed names alone',
+  async (t) => {
+    const provider = await scripted(t)
+    const gateway = await start(t, provider)
+    const cases: readonly (readonly [
+      Record<string, unknown>,
+      string | undefined,
+      string | undefined,
+    ])[] = [
+      [{}, 'pat@example.edu', 'Pat%20Person'],
+      [{ email_verified: false }, undefined, 'Pat%20Person'],
+      [{ email_verified: 'true' }, 'pat@example.edu', 'Pat%20Person'],
+      [{ email_verified: 'yes' }, undefined, 'Pat%20Person'],
+      [{ email_verified: 1 }, undefined, 'Pat%20Person'],
+      [{ email: 'a@b, c@d' }, undefined, 'Pat%20Person'],
+      [{ name: 'a\r\nX-Trac-User: admin' }, 'pat@example.edu', undefined],
+      [{ name: 'Jose\u0301' }, 'pat@example.edu', 'Jos%C3%A9'],
+      [{ name: 7, email: ['x@y'] }, undefined, undefined],
+    ]
+    for (const [claims, email, name] of cases) {
+      const told = await toldOf(t, gateway, provider.sign('id', claims))
+      t.match(told, { email, name }, JSON.stringify(claims))
+      t.equal(told.email, email)
+      t.equal(told.name, name)
+    }
+  },
+)
 
 await t.test('groups are the union of the named claims, and nothing else grants', async (t) => {
   const provider = await scripted(t)
@@ -312,7 +308,6 @@ await t.test('fromClaims widens or closes what a claim may add', async (t) => {
     const { perms } = await toldOf(t, gateway, provider.sign('id', claims))
     t.equal(perms.includes('TICKET_ADMIN'), ticketAdmin, JSON.stringify(fromClaims))
     t.equal(perms.includes('WIKI_DELETE'), wikiDelete, JSON.stringify(fromClaims))
-    await gateway.close()
   }
 })
 

@@ -1,21 +1,12 @@
 /** The route policy of gateway.yaml on the wire: who reaches which upstream as whom, and what each refusal says. */
 import t from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { ask, codeOf, sessionCookie } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { ask, codeOf } from '../fixtures/wire.js'
 
-const provider = await startProvider()
-const [alice, ivan, sam] = provider.people as [
-  (typeof provider.people)[0],
-  (typeof provider.people)[0],
-  (typeof provider.people)[0],
-]
-const trac = await startUpstream()
-const api = await startUpstream()
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: trac.url,
-  apiUrl: api.url,
+const { alice, ivan, sam, upstream, api, gateway, bearerOf, cookieOf } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  api: 'own',
   overlay: {
     identity: { username: { emailLocalPart: 'example.edu', userinfo: 'auto' } },
     routes: [
@@ -53,23 +44,15 @@ const gateway = await startTestGateway({
     ],
   },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await trac.close()
-  await api.close()
-  await provider.stop()
-})
-
-const bearer = async (person = sam, options: { use?: 'id' | 'access'; scope?: string } = {}) =>
-  `Authorization: Bearer ${await provider.mint({}, { person, ...options })}`
-const cookie = async (person = sam) => `Cookie: ${await sessionCookie(gateway, person)}`
+/** How many requests both upstreams have got. */
+const received = () => upstream.received.length + api.received.length
 
 const tokens = {
-  alice: await bearer(alice),
-  ivan: await bearer(ivan),
-  sam: await bearer(sam),
-  samCookie: await cookie(sam),
-  ivanCookie: await cookie(ivan),
+  alice: await bearerOf(alice),
+  ivan: await bearerOf(ivan),
+  sam: await bearerOf(sam),
+  samCookie: await cookieOf(sam),
+  ivanCookie: await cookieOf(ivan),
   nobody: 'X-Nothing: 1',
   badToken: 'Authorization: Bearer x',
   basic: 'Authorization: Basic YTpi',
@@ -128,11 +111,11 @@ const cases: readonly (readonly [
 
 for (const [line, who, status, code] of cases) {
   await t.test(`${line} by ${who} is ${status} ${code}`, async (t) => {
-    const before = trac.received.length + api.received.length
+    const before = received()
     const answer = await ask(gateway, line, [tokens[who]])
     t.equal(answer.status, status)
     if (code !== '') t.equal(codeOf(answer), code)
-    const reached = trac.received.length + api.received.length - before
+    const reached = received() - before
     t.equal(reached, status === 200 ? 1 : 0, 'an upstream is reached by what is let through only')
   })
 }
@@ -160,18 +143,18 @@ await t.test('a token goes before the cookie, and never falls back to it', async
 })
 
 await t.test('a scope is that of the access token', async (t) => {
-  const token = await provider.mint(
-    {},
-    { person: sam, use: 'access', scope: 'aws.cognito.signin.user.admin trac/write' },
-  )
+  const token = await bearerOf(sam, {
+    use: 'access',
+    scope: 'aws.cognito.signin.user.admin trac/write',
+  })
   const path = 'GET /trac/scoped'
-  const answer = await ask(gateway, path, [`Authorization: Bearer ${token}`])
+  const answer = await ask(gateway, path, [token])
   t.equal(answer.status, 200)
-  const less = await provider.mint(
-    {},
-    { person: sam, use: 'access', scope: 'aws.cognito.signin.user.admin trac/writer' },
-  )
-  const refused = await ask(gateway, path, [`Authorization: Bearer ${less}`])
+  const less = await bearerOf(sam, {
+    use: 'access',
+    scope: 'aws.cognito.signin.user.admin trac/writer',
+  })
+  const refused = await ask(gateway, path, [less])
   t.equal(refused.status, 403)
   t.match(refused.header('www-authenticate'), /error="insufficient_scope", scope="trac\/write"/)
   t.match(JSON.parse(refused.body), { error: 'insufficient_scope', code: 'ERR_SCOPE_REQUIRED' })
@@ -239,9 +222,9 @@ const order: readonly (readonly [
 ]
 
 for (const [what, line, headers, code] of order) {
-  await t.test(`checks ${what}`, async (t) => {
-    const before = trac.received.length + api.received.length
+  await t.test(`the gateway checks ${what}`, async (t) => {
+    const before = received()
     t.equal(codeOf(await ask(gateway, line, headers)), code)
-    t.equal(trac.received.length + api.received.length, before)
+    t.equal(received(), before)
   })
 }

@@ -4,38 +4,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { badAnswers, hugeAnswer, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
 import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
+import { stage } from '../fixtures/stage.js'
 import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'
 
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 const visitor = new Visitor()
 
-async function startProvider(t: Test, options?: ScriptedProviderOptions) {
-  const provider = await startScriptedProvider(options)
-  t.teardown(() => provider.stop())
+async function startProvider(t: Test, providerOptions: ScriptedProviderOptions = {}) {
+  const { provider } = await stage(t, { provider: 'scripted', providerOptions, gateway: false })
   return provider
 }
 
 async function startGateway(t: Test, provider: ScriptedProvider, overlay: Overlay = {}) {
-  const cognito = provider.issuer.includes('us-east-1') ? { cognitoDomain: provider.origin } : {}
-  const { issuer, clientId } = provider
   const timers = createTimers()
-  const gateway = await startTestGateway({
-    ...cognito,
-    timers,
-    issuer,
-    clientId,
-    tracUrl: upstream.url,
-    apiUrl: upstream.url,
-    overlay,
-  })
-  t.teardown(() => gateway.close())
+  const { gateway } = await stage(t, { provider, upstream, api: upstream, timers, overlay })
   /** Lets the gateway try again, again and again until it is so. */
   const passUntil = (isSo: () => boolean | Promise<boolean>, what: string) =>
     until(() => {
@@ -58,45 +45,51 @@ async function untilReady(gateway: Awaited<ReturnType<typeof startGateway>>) {
 const ask = (gateway: TestGateway, token: string) =>
   visitor.fetch(`${gateway.url}/api/x`, { headers: { authorization: `Bearer ${token}` } })
 
-await t.test('starts with the provider down and becomes ready when it comes up', async (t) => {
-  const provider = await startProvider(t)
-  await provider.stop()
-  const gateway = await startGateway(t, provider)
-  t.match(await readyz(gateway), { status: 503, ready: false, waiting: ['keys'] })
-  t.match(await (await fetch(`${gateway.adminUrl}/healthz`)).json(), { status: 'ok' })
-  t.equal((await visitor.open(`${gateway.url}/auth/healthz`)).status, 200)
-  t.equal((await visitor.open(`${gateway.url}/wiki/Start`)).status, 200, 'who may read reads')
+await t.test(
+  'a gateway starts with the provider down and becomes ready when it comes up',
+  async (t) => {
+    const provider = await startProvider(t)
+    await provider.stop()
+    const gateway = await startGateway(t, provider)
+    t.match(await readyz(gateway), { status: 503, ready: false, waiting: ['keys'] })
+    t.match(await (await fetch(`${gateway.adminUrl}/healthz`)).json(), { status: 'ok' })
+    t.equal((await visitor.open(`${gateway.url}/auth/healthz`)).status, 200)
+    t.equal((await visitor.open(`${gateway.url}/wiki/Start`)).status, 200, 'who may read reads')
 
-  const early = await ask(gateway, provider.sign('id'))
-  t.equal(early.status, 503)
-  t.match(early.json(), { error: 'unavailable', code: 'ERR_PROVIDER_UNAVAILABLE' })
-  t.match(early.headers['retry-after'], /^[0-9]+$/)
-  t.equal(early.headers['www-authenticate'], undefined, 'nothing is said against the token')
+    const early = await ask(gateway, provider.sign('id'))
+    t.equal(early.status, 503)
+    t.match(early.json(), { error: 'unavailable', code: 'ERR_PROVIDER_UNAVAILABLE' })
+    t.match(early.headers['retry-after'], /^[0-9]+$/)
+    t.equal(early.headers['www-authenticate'], undefined, 'nothing is said against the token')
 
-  await provider.restart()
-  t.match(await untilReady(gateway), { status: 200, ready: true, waiting: [], degraded: [] })
-  t.equal((await ask(gateway, provider.sign('id'))).status, 200)
-  t.match(gateway.log(), '"keys could not be fetched"')
-  t.match(gateway.log(), '"keys are known"')
-})
+    await provider.restart()
+    t.match(await untilReady(gateway), { status: 200, ready: true, waiting: [], degraded: [] })
+    t.equal((await ask(gateway, provider.sign('id'))).status, 200)
+    t.match(gateway.log(), '"keys could not be fetched"')
+    t.match(gateway.log(), '"keys are known"')
+  },
+)
 
-await t.test('a provider with discovery that is down gives a page, then a sign-in', async (t) => {
-  const provider = await startProvider(t, { dialect: 'standard', path: '' })
-  await provider.stop()
-  const gateway = await startGateway(t, provider)
-  const page = await visitor.open(`${gateway.url}/auth/login`)
-  t.equal(page.status, 503)
-  t.match(page.text, 'ERR_PROVIDER_UNAVAILABLE')
-  t.match(page.text, `href="/trac/auth/login"`)
-  t.match(page.headers['retry-after'], /^[0-9]+$/)
-  t.equal(page.location, '', 'no loop')
-  await provider.restart()
-  const answer = await visitor.open(`${gateway.url}/auth/login`)
-  t.match(answer.location, `${provider.origin}/oauth2/authorize?`)
-  await untilReady(gateway)
-})
+await t.test(
+  'a provider with discovery that is down gives a page, and a sign-in once it is up',
+  async (t) => {
+    const provider = await startProvider(t, { dialect: 'standard', path: '' })
+    await provider.stop()
+    const gateway = await startGateway(t, provider)
+    const page = await visitor.open(`${gateway.url}/auth/login`)
+    t.equal(page.status, 503)
+    t.match(page.text, 'ERR_PROVIDER_UNAVAILABLE')
+    t.match(page.text, `href="/trac/auth/login"`)
+    t.match(page.headers['retry-after'], /^[0-9]+$/)
+    t.equal(page.location, '', 'no loop')
+    await provider.restart()
+    const answer = await visitor.open(`${gateway.url}/auth/login`)
+    t.match(answer.location, `${provider.origin}/oauth2/authorize?`)
+    await untilReady(gateway)
+  },
+)
 
-await t.test('whatever the key set is answered with, the gateway goes on', async (t) => {
+await t.test('the gateway goes on, whatever the key set is answered with', async (t) => {
   const answers = {
     ...badAnswers,
     huge: hugeAnswer(),
@@ -155,7 +148,7 @@ await t.test('a slow key set keeps waiting those who need it, and nobody else', 
   t.equal(provider.counts.jwks, 1)
 })
 
-await t.test('keys kept in cacheFile serve from the first request on', async (t) => {
+await t.test('keys kept in cacheFile are used from the first request on', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const cacheFile = join(folder, 'keys.json')
@@ -180,7 +173,7 @@ await t.test('keys kept in cacheFile serve from the first request on', async (t)
   t.match(await readyz(second), { ready: true, degraded: [] }, 'and the provider is waited for')
 })
 
-await t.test('a cacheFile that cannot be written is told, and nothing else', async (t) => {
+await t.test('a cacheFile that cannot be written is logged and does no other harm', async (t) => {
   const provider = await startProvider(t)
   const cacheFile = '/nonexistent/keys.json'
   const gateway = await startGateway(t, provider, { identity: { keys: { cacheFile } } })

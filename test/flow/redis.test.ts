@@ -3,39 +3,41 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startBalancer } from '../fixtures/balancer.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { startCluster, startRedis, startSentinels } from '../fixtures/redis.js'
 import type { RedisServer } from '../fixtures/redis.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 
 t.setTimeout(600_000)
 
 const minute = 60_000
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 
 /** Replicas behind a balancer, with a provider that rotates refresh tokens and forgives nothing. */
-async function stage(t: Test, url: string, more: { overlay?: Overlay; authority?: string } = {}) {
-  const clock = createClock()
-  const provider = await startScriptedProvider()
-  t.teardown(() => provider.stop())
+async function startReplicas(
+  t: Test,
+  url: string,
+  more: { overlay?: Overlay; authority?: string } = {},
+) {
+  const { provider, clock, settings } = await stage(t, {
+    provider: 'scripted',
+    tokens: { rotates: true },
+    upstream,
+    api: upstream,
+    gateway: false,
+  })
   const { authority } = more
   const balancer = await startBalancer(t)
   const env = { REDIS_URL: url, ...(authority === undefined ? {} : { REDIS_CA: authority }) }
   const start = async (): Promise<TestGateway> => {
     const port = await freePort()
     const gateway = await startTestGateway({
-      issuer: provider.issuer,
-      clientId: provider.clientId,
-      cognitoDomain: provider.origin,
-      tracUrl: upstream.url,
-      apiUrl: upstream.url,
-      clock,
+      ...settings,
       port,
       env,
       overlay: {
@@ -59,7 +61,6 @@ async function stage(t: Test, url: string, more: { overlay?: Overlay; authority?
   const a = await start()
   const b = await start()
   balancer.targets = [a.port, b.port]
-  provider.replace('token', tokensBy(provider, clock, { rotates: true }))
   const base = `http://localhost:${balancer.port}/trac`
   return {
     clock,
@@ -93,50 +94,53 @@ const passMostLag = async (): Promise<void> => {
 const handleOf = (visitor: Visitor, base: string, name: string) =>
   visitor.cookies(base).get(name) ?? ''
 
-await t.test('every form of address: one server, TLS with ACL, a cluster, sentinels', async (t) => {
-  const tls = createCertificate(['localhost'])
-  const user = {
-    name: 'trac-gateway',
-    password: 'p@ss:w/rd',
-    rules: '~trac-gateway:* &trac-gateway:* +@all -@dangerous -@admin +info',
-  }
-  const forms: [string, () => Promise<{ url: string; authority?: string }>][] = [
-    ['one server', async () => startRedis(t)],
-    ['another database', async () => ({ url: `${(await startRedis(t)).url}/3` })],
-    [
-      'TLS and ACL',
-      async () => ({ url: (await startRedis(t, { tls, user })).url, authority: tls.certificate }),
-    ],
-    ['a cluster', async () => startCluster(t)],
-    ['sentinels', async () => startSentinels(t)],
-  ]
-  for (const [form, begin] of forms) {
-    const { url, authority } = await begin()
-    await t.test(form, async (t) => {
-      const set = await stage(t, url, authority === undefined ? {} : { authority })
-      const visitor = await set.signIn()
-      for (const gateway of [set.a, set.b]) {
-        set.use(gateway)
-        t.equal(await set.statusOf(visitor), 200)
-      }
-      set.clock.advance(50 * minute)
-      set.use(set.a, set.b)
-      const answers = await Promise.all(
-        Array.from({ length: 8 }, () => visitor.copy().fetch(`${set.base}/api/x`)),
-      )
-      t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
-      t.equal(set.exchanges(), 1)
-      set.use(set.a)
-      await visitor.submit(`${set.base}/auth/logout`)
-      set.use(set.b)
-      t.not(await set.statusOf(visitor.copy()), 200)
-    })
-  }
-})
+await t.test(
+  'every form of address works: one server, TLS with ACL, a cluster, sentinels',
+  async (t) => {
+    const tls = createCertificate(['localhost'])
+    const user = {
+      name: 'trac-gateway',
+      password: 'p@ss:w/rd',
+      rules: '~trac-gateway:* &trac-gateway:* +@all -@dangerous -@admin +info',
+    }
+    const forms: [string, () => Promise<{ url: string; authority?: string }>][] = [
+      ['one server', async () => startRedis(t)],
+      ['another database', async () => ({ url: `${(await startRedis(t)).url}/3` })],
+      [
+        'TLS and ACL',
+        async () => ({ url: (await startRedis(t, { tls, user })).url, authority: tls.certificate }),
+      ],
+      ['a cluster', async () => startCluster(t)],
+      ['sentinels', async () => startSentinels(t)],
+    ]
+    for (const [form, begin] of forms) {
+      const { url, authority } = await begin()
+      await t.test(form, async (t) => {
+        const set = await startReplicas(t, url, authority === undefined ? {} : { authority })
+        const visitor = await set.signIn()
+        for (const gateway of [set.a, set.b]) {
+          set.use(gateway)
+          t.equal(await set.statusOf(visitor), 200)
+        }
+        set.clock.advance(50 * minute)
+        set.use(set.a, set.b)
+        const answers = await Promise.all(
+          Array.from({ length: 8 }, () => visitor.copy().fetch(`${set.base}/api/x`)),
+        )
+        t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
+        t.equal(set.exchanges(), 1)
+        set.use(set.a)
+        await visitor.submit(`${set.base}/auth/logout`)
+        set.use(set.b)
+        t.not(await set.statusOf(visitor.copy()), 200)
+      })
+    }
+  },
+)
 
 await t.test('what stands in Redis gives nobody a session, and ends by itself', async (t) => {
   const redis = await startRedis(t)
-  const { base, name, signIn, statusOf, clock } = await stage(t, redis.url)
+  const { base, name, signIn, statusOf, clock } = await startReplicas(t, redis.url)
   const visitor = await signIn()
   const other = await signIn()
   const handle = handleOf(visitor, base, name)
@@ -168,7 +172,7 @@ await t.test('what stands in Redis gives nobody a session, and ends by itself', 
 
 await t.test('a handle of another form is not even looked for', async (t) => {
   const redis = await startRedis(t)
-  const { base, name } = await stage(t, redis.url)
+  const { base, name } = await startReplicas(t, redis.url)
   const before = Number(
     /cmdstat_hget:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0,
   )
@@ -198,7 +202,7 @@ await t.test(
   'signed out on one replica is signed out on all, without a look into the past',
   async (t) => {
     const redis = await startRedis(t)
-    const { base, a, b, use, signIn, statusOf, provider, clock } = await stage(t, redis.url)
+    const { base, a, b, use, signIn, statusOf, provider, clock } = await startReplicas(t, redis.url)
     const visitor = await signIn()
     const access = provider.sign('access', { origin_jti: 'origin-1' })
     const bearer = async () =>
@@ -226,7 +230,7 @@ await t.test(
 await t.test('revoke reaches every replica, and says that it lasts', async (t) => {
   const redis = await startRedis(t)
   const overlay = { admin: { token: { fromEnv: 'SIGNING' } } }
-  const { a, b, use, signIn, statusOf, clock } = await stage(t, redis.url, { overlay })
+  const { a, b, use, signIn, statusOf, clock } = await startReplicas(t, redis.url, { overlay })
   const visitor = await signIn()
   use(b)
   t.equal(await statusOf(visitor), 200)
@@ -245,7 +249,7 @@ await t.test(
   'a renewal that the provider refuses for good ends the session everywhere',
   async (t) => {
     const redis = await startRedis(t)
-    const { a, b, use, signIn, statusOf, provider, clock } = await stage(t, redis.url)
+    const { a, b, use, signIn, statusOf, provider, clock } = await startReplicas(t, redis.url)
     const visitor = await signIn()
     use(b)
     t.equal(await statusOf(visitor), 200)
@@ -261,7 +265,7 @@ await t.test(
 
 await t.test('a callback that comes twice, to two replicas, is one sign-in', async (t) => {
   const redis = await startRedis(t)
-  const { base, a, b, use, provider, name, statusOf } = await stage(t, redis.url)
+  const { base, a, b, use, provider, name, statusOf } = await startReplicas(t, redis.url)
   const visitor = new Visitor()
   const there = await visitor.open(`${base}/auth/login?return_to=/trac/wiki`)
   const back = await visitor.open(there.location)
@@ -303,7 +307,7 @@ await t.test('a callback that comes twice, to two replicas, is one sign-in', asy
 
 await t.test('idleness is counted over all replicas', async (t) => {
   const redis = await startRedis(t)
-  const { a, b, use, signIn, statusOf, clock } = await stage(t, redis.url)
+  const { a, b, use, signIn, statusOf, clock } = await startReplicas(t, redis.url)
   const visitor = await signIn()
   for (let i = 0; i < 3; i++) {
     use(i % 2 === 0 ? a : b)
@@ -323,39 +327,42 @@ const outages: [
   ['frozen', (redis) => redis.freeze(), (redis) => redis.thaw()],
 ]
 for (const [how, lose, restore] of outages) {
-  await t.test(`Redis ${how}: cookie users wait, Bearer users don’t, nobody is lost`, async (t) => {
-    const redis = await startRedis(t)
-    const { base, a, signIn, statusOf, provider, name } = await stage(t, redis.url)
-    const visitor = await signIn()
-    t.equal(await statusOf(visitor), 200)
-    await lose(redis)
-    const statuses = () => Promise.all([1, 2, 3, 4].map(() => statusOf(visitor)))
-    await until(async () => (await statuses()).every((status) => status === 503), 'both say 503')
-    const page = await visitor.open(`${base}/wiki`)
-    t.equal(page.status, 503)
-    t.match(page.headers['retry-after'], /^\d+$/)
-    t.match(page.headers['content-type'], 'text/html')
-    t.same(page.setCookies, [], 'the cookie stays')
-    t.ok(handleOf(visitor, base, name))
-    const headers = { authorization: `Bearer ${provider.sign('access', {})}` }
-    t.equal((await new Visitor().fetch(`${base}/api/x`, { headers })).status, 200)
-    t.equal((await new Visitor().open(`${base}/wiki`)).status, 200, 'anonymous visitors, too')
-    const signing = await new Visitor().follow(`${base}/auth/login`)
-    t.equal(signing.status, 503, 'a sign-in ends in a page that says so')
-    const ready = await fetch(`${a.adminUrl}/readyz`)
-    t.equal(ready.status, 200)
-    t.match(await ready.json(), { degraded: [/store/] })
-    await restore(redis)
-    await until(async () => (await statuses()).every((status) => status === 200), 'both recover')
-    // One that still has the session in memory answers before it has looked at the list of sign-outs.
-    const isWhole = () => a.gateway.readiness.report().degraded.length === 0
-    await until(isWhole, 'and say that nothing is missing')
-  })
+  await t.test(
+    `while Redis is ${how}, cookie users wait, Bearer users don’t, nobody is lost`,
+    async (t) => {
+      const redis = await startRedis(t)
+      const { base, a, signIn, statusOf, provider, name } = await startReplicas(t, redis.url)
+      const visitor = await signIn()
+      t.equal(await statusOf(visitor), 200)
+      await lose(redis)
+      const statuses = () => Promise.all([1, 2, 3, 4].map(() => statusOf(visitor)))
+      await until(async () => (await statuses()).every((status) => status === 503), 'both say 503')
+      const page = await visitor.open(`${base}/wiki`)
+      t.equal(page.status, 503)
+      t.match(page.headers['retry-after'], /^\d+$/)
+      t.match(page.headers['content-type'], 'text/html')
+      t.same(page.setCookies, [], 'the cookie stays')
+      t.ok(handleOf(visitor, base, name))
+      const headers = { authorization: `Bearer ${provider.sign('access', {})}` }
+      t.equal((await new Visitor().fetch(`${base}/api/x`, { headers })).status, 200)
+      t.equal((await new Visitor().open(`${base}/wiki`)).status, 200, 'anonymous visitors, too')
+      const signing = await new Visitor().follow(`${base}/auth/login`)
+      t.equal(signing.status, 503, 'a sign-in ends in a page that says so')
+      const ready = await fetch(`${a.adminUrl}/readyz`)
+      t.equal(ready.status, 200)
+      t.match(await ready.json(), { degraded: [/store/] })
+      await restore(redis)
+      await until(async () => (await statuses()).every((status) => status === 200), 'both recover')
+      // One that still has the session in memory answers before it has looked at the list of sign-outs.
+      const isWhole = () => a.gateway.readiness.report().degraded.length === 0
+      await until(isWhole, 'and say that nothing is missing')
+    },
+  )
 }
 
 await t.test('a connection that was closed for idleness is no missing session', async (t) => {
   const redis = await startRedis(t)
-  const { base, signIn, statusOf, clock, name } = await stage(t, redis.url)
+  const { base, signIn, statusOf, clock, name } = await startReplicas(t, redis.url)
   const visitor = await signIn()
   for (let i = 0; i < 5; i++) {
     await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
@@ -366,21 +373,16 @@ await t.test('a connection that was closed for idleness is no missing session', 
 })
 
 await t.test(
-  'Redis absent at the start: the process runs, and is ready when it came',
+  'a process whose Redis is absent at the start runs, and is ready when Redis comes',
   async (t) => {
     const redis = await startRedis(t)
     await redis.stop()
-    const provider = await startScriptedProvider()
-    t.teardown(() => provider.stop())
-    const gateway = await startTestGateway({
-      issuer: provider.issuer,
-      clientId: provider.clientId,
-      cognitoDomain: provider.origin,
-      tracUrl: upstream.url,
+    const { gateway } = await stage(t, {
+      provider: 'scripted',
+      upstream,
       env: { REDIS_URL: redis.url },
       overlay: { session: { store: 'redis', redis: { url: { fromEnv: 'REDIS_URL' } } } },
     })
-    t.teardown(() => gateway.close())
     const { readiness } = gateway.gateway
     await until(() => readiness.report().waiting.join() === 'store', 'all but the store is there')
     t.equal((await fetch(`${gateway.adminUrl}/readyz`)).status, 503)
@@ -392,7 +394,7 @@ await t.test(
 
 await t.test('a failover keeps sessions and what was ended', async (t) => {
   const { url, master, failOver } = await startSentinels(t)
-  const { base, signIn, statusOf } = await stage(t, url)
+  const { base, signIn, statusOf } = await startReplicas(t, url)
   const stays = await signIn()
   const leaves = await signIn()
   const old = leaves.copy()
@@ -423,7 +425,7 @@ await t.test('limits are counted for all replicas together', async (t) => {
     ],
     rateLimit: { auth: { max: 30, per: '1h' } },
   }
-  const { base, provider, clock } = await stage(t, redis.url, { overlay })
+  const { base, provider, clock } = await startReplicas(t, redis.url, { overlay })
   t.ok(clock())
   const headers = { authorization: `Bearer ${provider.sign('access', {})}` }
   const statuses: number[] = []

@@ -1,37 +1,23 @@
 /** `POST /auth/refresh`: new tokens for a program, a renewed session for a browser, and every way to be refused. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
 import { createDemoClient } from '../../src/demo/provider-pool.js'
 import { signIn } from '../../src/demo/sign-in.js'
-import { badAnswers, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer, Sent } from '../fixtures/visitor.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
-const clock = createClock()
-const provider = await startProvider({ now: clock })
-const scripted = await startScriptedProvider()
+const { provider, ivan, upstream, clock, origin, names, ...demo } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+})
+const { provider: scripted, ...odd } = await stage(t, { provider: 'scripted', upstream })
 const stranger = await createScriptedKey('key-1')
-const upstream = await startUpstream()
-const gateway = await startTestGateway({ provider, clock, tracUrl: upstream.url })
-const odd = await startTestGateway({
-  issuer: scripted.issuer,
-  clientId: scripted.clientId,
-  cognitoDomain: scripted.origin,
-  tracUrl: upstream.url,
-})
-t.teardown(async () => {
-  await gateway.close()
-  await odd.close()
-  await upstream.close()
-  await provider.stop()
-  await scripted.stop()
-})
-const person = provider.people[1]!
-const url = `${gateway.url}/auth/refresh`
-const sessionName = gateway.gateway.services.names.session
+const sessionName = names.session
+const base = demo.url
+const url = `${base}/auth/refresh`
 
 /** Asks as a program does: no cookie, no origin. */
 const post = (body: string, sent: Sent = {}, at = url) =>
@@ -53,11 +39,11 @@ const redeem = (refreshToken: unknown, sent: Sent = {}, at = url) =>
 async function signedIn(): Promise<Visitor> {
   clock.advance(1000)
   const visitor = new Visitor()
-  await visitor.signIn(`${gateway.url}/auth/login`, person)
+  await visitor.signIn(`${base}/auth/login`, ivan)
   return visitor
 }
 const renew = (visitor: Visitor, headers: Record<string, string> = {}, sent: Sent = {}) =>
-  visitor.fetch(url, { method: 'POST', ...sent, headers: { origin: gateway.origin, ...headers } })
+  visitor.fetch(url, { method: 'POST', ...sent, headers: { origin: origin, ...headers } })
 
 function check(t: Test, answer: Answer, status: number, code: string, what = code) {
   t.equal(answer.status, status, what)
@@ -66,36 +52,42 @@ function check(t: Test, answer: Answer, status: number, code: string, what = cod
   t.match(answer.headers['content-type'], 'application/json')
 }
 
-await t.test('gives a program new tokens, verified and not kept by anybody', async (t) => {
-  const { refreshToken } = await signIn(provider, person)
-  const answer = await redeem(refreshToken)
-  t.equal(answer.status, 200)
-  t.equal(answer.headers['cache-control'], 'no-store')
-  t.same(answer.setCookies, [])
-  const tokens = answer.json()
-  t.same(Object.keys(tokens).toSorted(), ['access_token', 'expires_in', 'id_token', 'token_type'])
-  t.match(tokens, { expires_in: 3600, token_type: 'Bearer' })
-  for (const name of ['access_token', 'id_token']) {
-    const headers = { authorization: `Bearer ${String(tokens[name])}` }
-    t.equal((await new Visitor().fetch(`${gateway.url}/auth/session`, { headers })).status, 200)
-  }
-  t.equal((await redeem(refreshToken)).status, 200, 'without rotation it can be used again')
-})
+await t.test(
+  'POST /auth/refresh gives a program new tokens, verified and kept by nobody',
+  async (t) => {
+    const { refreshToken } = await signIn(provider, ivan)
+    const answer = await redeem(refreshToken)
+    t.equal(answer.status, 200)
+    t.equal(answer.headers['cache-control'], 'no-store')
+    t.same(answer.setCookies, [])
+    const tokens = answer.json()
+    t.same(Object.keys(tokens).toSorted(), ['access_token', 'expires_in', 'id_token', 'token_type'])
+    t.match(tokens, { expires_in: 3600, token_type: 'Bearer' })
+    for (const name of ['access_token', 'id_token']) {
+      const headers = { authorization: `Bearer ${String(tokens[name])}` }
+      t.equal((await new Visitor().fetch(`${base}/auth/session`, { headers })).status, 200)
+    }
+    t.equal((await redeem(refreshToken)).status, 200, 'without rotation it can be used again')
+  },
+)
 
-await t.test('passes a rotated refresh token on, and refuses the old one', async (t) => {
-  const { refreshToken } = await signIn(provider, person)
-  provider.settings.rotateRefreshTokens = true
-  const first = (await redeem(refreshToken)).json()
-  t.type(first['refresh_token'], 'string')
-  t.not(first['refresh_token'], refreshToken)
-  check(t, await redeem(refreshToken), 401, 'ERR_REFRESH_REFUSED')
-  provider.settings.rotateRefreshTokens = false
-})
+await t.test(
+  'POST /auth/refresh passes a rotated refresh token on and refuses the old one',
+  async (t) => {
+    const { refreshToken } = await signIn(provider, ivan)
+    provider.settings.rotateRefreshTokens = true
+    const first = (await redeem(refreshToken)).json()
+    t.type(first['refresh_token'], 'string')
+    t.not(first['refresh_token'], refreshToken)
+    check(t, await redeem(refreshToken), 401, 'ERR_REFRESH_REFUSED')
+    provider.settings.rotateRefreshTokens = false
+  },
+)
 
-await t.test('leaves the cookies of a JSON request unread and untouched', async (t) => {
+await t.test('the cookies of a JSON request are left unread and untouched', async (t) => {
   const visitor = await signedIn()
-  const { refreshToken } = await signIn(provider, person)
-  for (const cookie of [visitor.cookieHeader(gateway.url), `${sessionName}=junk`, ';;=;', 'a=b']) {
+  const { refreshToken } = await signIn(provider, ivan)
+  for (const cookie of [visitor.cookieHeader(base), `${sessionName}=junk`, ';;=;', 'a=b']) {
     for (const headers of [
       {},
       { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
@@ -108,11 +100,11 @@ await t.test('leaves the cookies of a JSON request unread and untouched', async 
       t.same(refused.setCookies, [])
     }
   }
-  t.equal((await visitor.fetch(`${gateway.url}/auth/session`)).json()['user'], person.username)
+  t.equal((await visitor.fetch(`${base}/auth/session`)).json()['user'], 'ivan')
 })
 
-await t.test('shares an exchange in flight, and nothing that is finished', async (t) => {
-  const { refreshToken } = await signIn(provider, person)
+await t.test('requests share an exchange in flight, and nothing that is finished', async (t) => {
+  const { refreshToken } = await signIn(provider, ivan)
   const before = provider.counts.token
   const answers = await Promise.all(Array.from({ length: 10 }, () => redeem(refreshToken)))
   const texts = new Set(answers.map(({ text }) => text))
@@ -122,7 +114,7 @@ await t.test('shares an exchange in flight, and nothing that is finished', async
   t.equal(provider.counts.token, before + texts.size + 1, 'a later one asks again')
 })
 
-await t.test('other methods are told which one it is', async (t) => {
+await t.test('other methods than POST are 405 and told so', async (t) => {
   for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']) {
     const answer = await new Visitor().fetch(url, { method })
     t.equal(answer.status, 405, method)
@@ -130,7 +122,7 @@ await t.test('other methods are told which one it is', async (t) => {
   }
 })
 
-await t.test('what cannot be read is refused with its reason', async (t) => {
+await t.test('a body that cannot be read is refused with its reason', async (t) => {
   const cases: readonly (readonly [string, string, number, string])[] = [
     ['{', 'application/json', 400, 'ERR_BODY_MALFORMED'],
     ['null', 'application/json', 400, 'ERR_BODY_MALFORMED'],
@@ -157,7 +149,7 @@ await t.test('what cannot be read is refused with its reason', async (t) => {
   t.equal(provider.counts.token, before, 'the provider was not asked')
 })
 
-await t.test('what the provider says no to is 401, what it can’t answer 502 or 503', async (t) => {
+await t.test('what the provider refuses is 401, what it can’t answer 502 or 503', async (t) => {
   const at = `${odd.url}/auth/refresh`
   const sign = (claims: object, options = {}) => scripted.sign('id', { ...claims }, options)
   const tokens = (more: object) => ({
@@ -237,33 +229,39 @@ await t.test('tokens of a sign-in that ended here are not handed out', async (t)
   scripted.restore()
 })
 
-await t.test('with a clientSecret the JSON form is off, unless it is said', async (t) => {
-  const own = createDemoClient({ redirectUris: ['http://localhost:1/'] })
-  Object.assign(own, { clientId: 'confidential', clientSecret: 'the-secret-of-the-client' })
-  provider.clients.push(own)
-  const { refreshToken } = await signIn(provider, person, { clientId: 'confidential' })
-  for (const publicRefresh of [false, true]) {
-    const closed = await startTestGateway({
-      provider,
-      clientId: 'confidential',
-      overlay: {
-        identity: { clientId: 'confidential', clientSecret: { fromEnv: 'SESSION' }, publicRefresh },
-      },
-    })
-    const before = provider.counts.token
-    const answer = await redeem(refreshToken, {}, `${closed.url}/auth/refresh`)
-    if (publicRefresh) t.equal(provider.counts.token, before + 1, 'the provider is asked')
-    else {
-      check(t, answer, 403, 'ERR_REFRESH_DISABLED')
-      t.equal(provider.counts.token, before)
+await t.test(
+  'with a clientSecret the JSON form is off unless publicRefresh turns it on',
+  async (t) => {
+    const own = createDemoClient({ redirectUris: ['http://localhost:1/'] })
+    Object.assign(own, { clientId: 'confidential', clientSecret: 'the-secret-of-the-client' })
+    provider.clients.push(own)
+    const { refreshToken } = await signIn(provider, ivan, { clientId: 'confidential' })
+    for (const publicRefresh of [false, true]) {
+      const closed = await stage(t, {
+        provider,
+        clientId: 'confidential',
+        overlay: {
+          identity: {
+            clientId: 'confidential',
+            clientSecret: { fromEnv: 'SESSION' },
+            publicRefresh,
+          },
+        },
+      })
+      const before = provider.counts.token
+      const answer = await redeem(refreshToken, {}, `${closed.url}/auth/refresh`)
+      if (publicRefresh) t.equal(provider.counts.token, before + 1, 'the provider is asked')
+      else {
+        check(t, answer, 403, 'ERR_REFRESH_DISABLED')
+        t.equal(provider.counts.token, before)
+      }
     }
-    await closed.close()
-  }
-})
+  },
+)
 
-await t.test('renews a browser’s session and hands out no token', async (t) => {
+await t.test('POST /auth/refresh renews a browser’s session and hands out no token', async (t) => {
   const visitor = await signedIn()
-  const old = visitor.cookies(gateway.url).get(sessionName)!
+  const old = visitor.cookies(base).get(sessionName)!
   const before = provider.counts.token
   const answer = await renew(visitor)
   t.equal(answer.status, 200, answer.text)
@@ -272,8 +270,8 @@ await t.test('renews a browser’s session and hands out no token', async (t) =>
   t.ok(Number(answer.json()['expires_in']) > 3590)
   t.equal(answer.headers['cache-control'], 'no-store')
   t.equal(provider.counts.token, before + 1)
-  t.not(visitor.cookies(gateway.url).get(sessionName), old)
-  t.equal((await visitor.fetch(`${gateway.url}/auth/session`)).json()['user'], person.username)
+  t.not(visitor.cookies(base).get(sessionName), old)
+  t.equal((await visitor.fetch(`${base}/auth/session`)).json()['user'], 'ivan')
 })
 
 await t.test('a browser’s renewal must come from our own pages', async (t) => {
@@ -282,7 +280,7 @@ await t.test('a browser’s renewal must come from our own pages', async (t) => 
     [{ 'sec-fetch-site': 'same-origin' }, 200],
     [{ 'sec-fetch-site': 'same-origin', origin: '' }, 200],
     [{ 'sec-fetch-site': '' }, 200],
-    [{ 'sec-fetch-site': '', origin: '', referer: `${gateway.url}/wiki` }, 200],
+    [{ 'sec-fetch-site': '', origin: '', referer: `${base}/wiki` }, 200],
     [{ 'sec-fetch-site': 'same-site' }, 403],
     [{ 'sec-fetch-site': 'cross-site' }, 403],
     [{ 'sec-fetch-site': 'none' }, 403],
@@ -290,7 +288,7 @@ await t.test('a browser’s renewal must come from our own pages', async (t) => 
     [{ 'sec-fetch-site': '', origin: 'null' }, 403],
     [{ 'sec-fetch-site': '', origin: '' }, 403],
     [{ 'sec-fetch-site': '', origin: '', referer: 'https://evil.example/' }, 403],
-    [{ 'sec-fetch-site': '', origin: `${gateway.origin}.evil.example` }, 403],
+    [{ 'sec-fetch-site': '', origin: `${origin}.evil.example` }, 403],
   ]
   for (const [headers, status] of cases) {
     const before = provider.counts.token
@@ -303,11 +301,11 @@ await t.test('a browser’s renewal must come from our own pages', async (t) => 
   }
 })
 
-await t.test('a session that is none is 401, and its cookie goes', async (t) => {
+await t.test('a renewal without a living session is 401, and its cookie is deleted', async (t) => {
   const visitor = await signedIn()
   const copy = visitor.copy()
-  await visitor.submit(`${gateway.url}/auth/logout`)
-  for (const cookie of [copy.cookieHeader(gateway.url), `${sessionName}=junk`]) {
+  await visitor.submit(`${base}/auth/logout`)
+  for (const cookie of [copy.cookieHeader(base), `${sessionName}=junk`]) {
     const answer = await renew(new Visitor(), {}, { cookie })
     check(t, answer, 401, 'ERR_SESSION_ENDED')
     t.match(answer.setCookies.join(), `${sessionName}=; Path=/; Max-Age=0`)
@@ -315,7 +313,7 @@ await t.test('a session that is none is 401, and its cookie goes', async (t) => 
 })
 
 await t.test(
-  'a provider that is down keeps the session; its last word ends renewal only',
+  'a provider that is down keeps the session; its final refusal ends renewal only',
   async (t) => {
     scripted.person = { ...scripted.person, sub: 'somebody-else' }
     const visitor = new Visitor()
@@ -344,17 +342,12 @@ await t.test(
 await t.test(
   'a refresh token that keeps failing is stopped before the provider is asked',
   async (t) => {
-    const provider = await startProvider()
-    const gateway = await startTestGateway({
-      provider,
+    const { provider, url } = await stage(t, {
+      provider: 'cognito',
       overlay: { rateLimit: { failures: { max: 3, per: '1m' } } },
     })
-    t.teardown(async () => {
-      await gateway.close()
-      await provider.stop()
-    })
     const ask = (token: string) =>
-      fetch(`${gateway.url}/auth/refresh`, {
+      fetch(`${url}/auth/refresh`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ refresh_token: token }),

@@ -1,18 +1,13 @@
 /** How a refusal is told: a way to sign in for a navigation, JSON with a challenge for everything else, a page for people. */
 import t from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { ask, codeOf, sessionCookie } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { ask, codeOf } from '../fixtures/wire.js'
 
-const provider = await startProvider()
-const sam = provider.people[2]!
-const upstream = await startUpstream()
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
+const { sam, upstream, gateway, url, origin, names, bearerOf, cookieOf } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  api: true,
   overlay: {
-    identity: { username: { emailLocalPart: 'example.edu' } },
     routes: [
       { name: 'clients', path: '/clients', upstream: 'api', credentials: ['bearer'] },
       { name: 'group', path: '/group', upstream: 'api', require: { anyGroup: ['admins'] } },
@@ -20,14 +15,8 @@ const gateway = await startTestGateway({
     ],
   },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
-
-const token = `Authorization: Bearer ${await provider.mint({}, { person: sam })}`
-const cookie = `Cookie: ${await sessionCookie(gateway, sam)}`
+const token = await bearerOf(sam)
+const cookie = await cookieOf(sam)
 const html = 'Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8'
 const navigate = 'Sec-Fetch-Mode: navigate'
 
@@ -84,7 +73,7 @@ await t.test('401 in JSON names code, request and the way to sign in', async (t)
     code: 'ERR_LOGIN_REQUIRED',
     message: 'Please sign in.',
     request_id: answer.header('x-request-id'),
-    auth_url: `${gateway.url}/auth/login`,
+    auth_url: `${url}/auth/login`,
   })
 })
 
@@ -114,7 +103,7 @@ await t.test('a malformed Authorization is 400', async (t) => {
 })
 
 await t.test(
-  '403 is a page for a person: what was missing, who is signed in, under a strict policy',
+  '403 is a page for a person, under a strict policy, with what is missing and who is signed in',
   async (t) => {
     const answer = await ask(gateway, 'GET /trac/admin', [cookie, html, navigate])
     t.equal(answer.status, 403)
@@ -139,8 +128,8 @@ await t.test('403 is JSON for a client', async (t) => {
   })
 })
 
-await t.test('403 to a form is a page, to a script JSON', async (t) => {
-  const base = [cookie, 'Content-Length: 0', `Origin: ${gateway.origin}`]
+await t.test('403 is a page for a form and JSON for a script', async (t) => {
+  const base = [cookie, 'Content-Length: 0', `Origin: ${origin}`]
   const form = await ask(gateway, 'POST /trac/admin', [...base, html, navigate])
   t.match(form.header('content-type'), /^text\/html/)
   const script = await ask(gateway, 'POST /trac/admin', [
@@ -151,19 +140,22 @@ await t.test('403 to a form is a page, to a script JSON', async (t) => {
   t.match(script.header('content-type'), /^application\/json/)
 })
 
-await t.test('a cookie that does not open is deleted and counts as none', async (t) => {
-  const { session } = gateway.gateway.services.names
-  const bad = `Cookie: ${session}=junk; ${session}1=more; trac_session=keep`
-  const open = await ask(gateway, 'GET /trac/wiki', [bad])
-  t.equal(open.status, 200)
-  t.match(open.header('set-cookie'), new RegExp(`${session}=; .*Max-Age=0`))
-  t.match(open.header('set-cookie'), new RegExp(`${session}1=; .*Max-Age=0`))
-  t.equal(upstream.lastHeaders()['cookie'], 'trac_session=keep')
-  const shut = await ask(gateway, 'GET /trac/api/x', [bad])
-  t.equal(shut.status, 401)
-  t.equal(codeOf(shut), 'ERR_LOGIN_REQUIRED')
-  t.match(shut.header('set-cookie'), /Max-Age=0/)
-})
+await t.test(
+  'a session cookie that can’t be opened is deleted, and the page is served to nobody',
+  async (t) => {
+    const { session } = names
+    const bad = `Cookie: ${session}=junk; ${session}1=more; trac_session=keep`
+    const open = await ask(gateway, 'GET /trac/wiki', [bad])
+    t.equal(open.status, 200)
+    t.match(open.header('set-cookie'), new RegExp(`${session}=; .*Max-Age=0`))
+    t.match(open.header('set-cookie'), new RegExp(`${session}1=; .*Max-Age=0`))
+    t.equal(upstream.lastHeaders()['cookie'], 'trac_session=keep')
+    const shut = await ask(gateway, 'GET /trac/api/x', [bad])
+    t.equal(shut.status, 401)
+    t.equal(codeOf(shut), 'ERR_LOGIN_REQUIRED')
+    t.match(shut.header('set-cookie'), /Max-Age=0/)
+  },
+)
 
 await t.test('a refusal holds not one byte of the upstream, which was not called', async (t) => {
   const before = upstream.received.length
@@ -175,14 +167,14 @@ await t.test('a refusal holds not one byte of the upstream, which was not called
   t.equal(upstream.received.length, before)
 })
 
-await t.test('404 and 405 of any method end, by HEAD without a body', async (t) => {
+await t.test('404 and 405 end for every method, by HEAD without a body', async (t) => {
   t.equal((await ask(gateway, 'HEAD /trac/nowhere')).status, 404)
   t.equal((await ask(gateway, 'PROPFIND /trac/nowhere')).status, 404)
   t.equal((await ask(gateway, 'TRACE /trac/wiki')).status, 405)
   t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 405)
 })
 
-await t.test('the type of a body that is not sent on stays here, too', async (t) => {
+await t.test('the type of a body that is not sent on is not sent on either', async (t) => {
   await ask(gateway, 'GET /trac/api/typed', [token, 'Content-Type: application/json'])
   t.equal(upstream.received.at(-1)?.url, '/trac/api/typed')
   t.equal(upstream.lastHeaders()['content-type'], undefined)

@@ -1,59 +1,47 @@
 /** A configuration that changes while it serves: all of it or nothing, and nobody who is served notices (deploy/docs/guides/operations.md#changing-the-configuration). */
 import t from 'tap'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createClock, rawExchange, startTestGateway } from '../fixtures/gateway.js'
+import type { Test } from 'tap'
+import { rawExchange } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { startHeldUpstream } from '../fixtures/held-upstream.js'
 import { startGatewayProcess } from '../fixtures/process.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
 
 const minute = 60_000
-const clock = createClock()
-const provider = await startScriptedProvider()
-/** Answers with what it was told of the person. */
-const upstream = await startHeldUpstream(({ headers }) => String(headers['x-trac-perms']))
-const options = {
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
-  clock,
+const { provider, upstream, clock, settings } = await stage(t, {
+  provider: 'scripted',
+  upstream: 'held',
+  /** What it was told of the person. */
+  answer: ({ headers }) => String(headers['x-trac-perms']),
+  api: true,
   env: { SECOND: 'z'.repeat(32) },
-}
-t.teardown(async () => {
-  upstream.close()
-  await provider.stop()
+  gateway: false,
 })
 
 /** One route to the API, of which cases change the rest. */
 const api = (more: Overlay = {}): Overlay => ({
   routes: [{ name: 'api', path: '/api/**', upstream: 'api', ...more }],
 })
-async function stage(overlay: Overlay = api()) {
-  const gateway = await startTestGateway({ ...options, overlay })
+async function start(t: Test, overlay: Overlay = api()) {
+  const { env } = settings
+  const s = await stage(t, { provider, upstream, api: upstream, clock, env: env!, overlay })
+  const { gateway } = s
   const metric = async (name: string) => {
     const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
     return Number(new RegExp(`^trac_gateway_${name} (\\S+)$`, 'm').exec(text)?.[1])
   }
-  const signedIn = async () => {
-    const visitor = new Visitor()
-    await visitor.follow(`${gateway.url}/auth/login`)
-    return visitor
-  }
   const get = (visitor: Visitor, path: string) => visitor.fetch(`${gateway.url}${path}`)
-  return { gateway, metric, signedIn, get }
+  return { ...s, metric, get }
 }
 
 await t.test('policy, permissions and secrets change at once for who is signed in', async (t) => {
-  const { gateway, metric, signedIn, get } = await stage()
-  t.teardown(() => gateway.close())
+  const { gateway, names, metric, signIn, get } = await start(t)
   provider.replace('token', tokensBy(provider, clock))
-  const visitor = await signedIn()
+  const visitor = await signIn()
   t.match((await get(visitor, '/api/x')).text, 'TICKET_VIEW')
   t.equal(await metric('config_generation'), 1)
 
@@ -63,21 +51,19 @@ await t.test('policy, permissions and secrets change at once for who is signed i
   t.equal(await gateway.reload({ ...api(), permissions }), true)
   t.equal((await get(visitor, '/api/x')).text, 'WIKI_DELETE')
 
-  const name = gateway.gateway.services.names.session
-  const sealed = visitor.cookies(gateway.url).get(name)
+  const sealed = visitor.cookies(gateway.url).get(names.session)
   const secrets = [{ fromEnv: 'SECOND' }, { fromEnv: 'SESSION' }]
   t.equal(await gateway.reload({ ...api(), session: { secrets } }), true)
   t.equal((await get(visitor, '/api/x')).status, 200)
-  t.not(visitor.cookies(gateway.url).get(name), sealed, 'sealed again with the new secret')
+  t.not(visitor.cookies(gateway.url).get(names.session), sealed, 'sealed again with the new secret')
   t.equal(await metric('config_generation'), 4)
 
   t.equal(await gateway.reload({ ...api(), session: { secrets } }), false)
   t.equal(await metric('config_generation'), 4, 'the same one is no change')
 })
 
-await t.test('a Bearer token is judged by the new permissions', async (t) => {
-  const { gateway } = await stage()
-  t.teardown(() => gateway.close())
+await t.test('after a reload a Bearer token is judged by the new permissions', async (t) => {
+  const { gateway } = await start(t)
   const token = provider.sign('id')
   const get = async () => {
     const headers = { authorization: `Bearer ${token}` }
@@ -88,29 +74,30 @@ await t.test('a Bearer token is judged by the new permissions', async (t) => {
   t.notMatch(await get(), 'TICKET_VIEW')
 })
 
-await t.test('what runs ends as it began, and its connection goes on', async (t) => {
-  const { gateway, signedIn, get } = await stage()
-  t.teardown(() => gateway.close())
-  provider.replace('token', tokensBy(provider, clock))
-  const visitor = await signedIn()
-  const running = get(visitor, '/api/held/1')
-  const letGo = await upstream.arrived('/trac/api/held/1')
-  await gateway.reload(api({ access: 'deny' }))
-  letGo()
-  t.equal((await running).status, 200)
-  const bytes = 'GET /trac/api/x HTTP/1.1\r\nHost: localhost\r\n\r\n'.replace(
-    'localhost',
-    `localhost:${gateway.port}`,
-  )
-  t.match(await rawExchange(gateway.port, bytes + bytes, '403'), /HTTP\/1\.1 403/)
-})
+await t.test(
+  'a request that runs at a reload ends as it began, and its connection goes on',
+  async (t) => {
+    const { gateway, signIn, get } = await start(t)
+    provider.replace('token', tokensBy(provider, clock))
+    const visitor = await signIn()
+    const running = get(visitor, '/api/held/1')
+    const letGo = await upstream.arrived('/trac/api/held/1')
+    await gateway.reload(api({ access: 'deny' }))
+    letGo()
+    t.equal((await running).status, 200)
+    const bytes = 'GET /trac/api/x HTTP/1.1\r\nHost: localhost\r\n\r\n'.replace(
+      'localhost',
+      `localhost:${gateway.port}`,
+    )
+    t.match(await rawExchange(gateway.port, bytes + bytes, '403'), /HTTP\/1\.1 403/)
+  },
+)
 
-await t.test('a renewal under way is nobody’s twice', async (t) => {
-  const { gateway, signedIn, get } = await stage()
-  t.teardown(() => gateway.close())
+await t.test('a renewal that is under way at a reload is made once', async (t) => {
+  const { gateway, signIn, get } = await start(t)
   const tokens = tokensBy(provider, clock, { rotates: true })
   provider.replace('token', tokens)
-  const visitor = await signedIn()
+  const visitor = await signIn()
   const before = provider.received.token.length
   clock.advance(50 * minute)
   let release = (): void => undefined
@@ -143,8 +130,7 @@ await t.test('a renewal under way is nobody’s twice', async (t) => {
 })
 
 await t.test('a change that needs a restart is refused as a whole', async (t) => {
-  const { gateway, get } = await stage(api({ access: 'public' }))
-  t.teardown(() => gateway.close())
+  const { gateway, get } = await start(t, api({ access: 'public' }))
   const refused: readonly (readonly [string, Overlay])[] = [
     ['server.publicUrl', { server: { publicUrl: 'http://localhost:1/trac' } }],
     ['server.listen', { server: { listen: '127.0.0.1:1' } }],
@@ -162,9 +148,8 @@ await t.test('a change that needs a restart is refused as a whole', async (t) =>
   }
 })
 
-await t.test('keys that can’t be fetched are a reason to stay', async (t) => {
-  const { gateway, get } = await stage(api({ access: 'public' }))
-  t.teardown(() => gateway.close())
+await t.test('a configuration whose keys can’t be fetched is refused', async (t) => {
+  const { gateway, get } = await start(t, api({ access: 'public' }))
   provider.replace('jwks', () => ({ status: 500, body: '' }))
   t.teardown(() => provider.restore('jwks'))
   const algorithms = ['RS256', 'ES256']
@@ -177,10 +162,9 @@ await t.test('keys that can’t be fetched are a reason to stay', async (t) => {
 })
 
 await t.test('nobody notices twenty reloads under load', async (t) => {
-  const { gateway, metric, signedIn, get } = await stage()
-  t.teardown(() => gateway.close())
+  const { gateway, metric, signIn, get } = await start(t)
   provider.replace('token', tokensBy(provider, clock))
-  const visitor = await signedIn()
+  const visitor = await signIn()
   const stop = new AbortController()
   const statuses = new Map<number, number>()
   const client = async () => {
@@ -210,7 +194,7 @@ await t.test(
     const lines: Record<string, unknown>[] = []
     const overlay = api({ access: 'public' })
     const process = await startGatewayProcess(t, {
-      ...options,
+      ...settings,
       overlay,
       onLine: (line) => lines.push(JSON.parse(line) as Record<string, unknown>),
     })

@@ -1,13 +1,14 @@
 /** A session renews itself unseen: once, in time, for everybody who asks; and ends no sooner than it must. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { badAnswers, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { Answer as ProviderAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'
-import { scaled } from '../fixtures/scale.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { scaled } from '../fixtures/scale.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 
 t.setTimeout(600_000)
@@ -15,29 +16,14 @@ t.setTimeout(600_000)
 const minute = 60_000
 const hour = 60 * minute
 const stranger = await createScriptedKey('key-1')
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 
 /** A gateway with a provider of its own whose tokens live an hour by the gateway's clock. */
-async function stage(t: Test, overlay: Overlay = {}) {
-  const clock = createClock()
-  const provider = await startScriptedProvider()
-  const options = {
-    issuer: provider.issuer,
-    clientId: provider.clientId,
-    cognitoDomain: provider.origin,
-    tracUrl: upstream.url,
-    apiUrl: upstream.url,
-    clock,
-    overlay,
-  }
-  let gateway = await startTestGateway(options)
-  t.teardown(async () => {
-    await gateway.close()
-    await provider.stop()
-  })
-  const { url, port } = gateway
-  const name = gateway.gateway.services.names.session
+async function start(t: Test, overlay: Overlay = {}) {
+  const s = await stage(t, { provider: 'scripted', upstream, api: upstream, overlay })
+  const { clock, provider, url, port } = s
+  let { gateway } = s
+  const name = s.names.session
   const began = Math.floor(clock() / 1000)
 
   /** The usual tokens by the gateway's clock, with `claims` in the ID token and `more` beside it. */
@@ -72,7 +58,8 @@ async function stage(t: Test, overlay: Overlay = {}) {
     usually: () => provider.replace('token', usually),
     async restart(more: Overlay = overlay) {
       await gateway.close()
-      gateway = await startTestGateway({ ...options, overlay: more, port })
+      gateway = await startTestGateway({ ...s.settings, overlay: more, port })
+      t.teardown(() => gateway.close())
     },
     /** A browser that has signed in. */
     async signIn() {
@@ -128,9 +115,9 @@ function sessionOf(answer: Answer, name: string): string | undefined {
 }
 
 await t.test(
-  'renews when three quarters of the tokens’ life are over, and not before',
+  'a session renews when three quarters of its tokens’ life are over, and not before',
   async (t) => {
-    const { clock, url, name, signIn, exchanges, provider } = await stage(t)
+    const { clock, url, name, signIn, exchanges, provider } = await start(t)
     const visitor = await signIn()
     clock.advance(44 * minute)
     const early = await visitor.fetch(`${url}/api/x`)
@@ -152,8 +139,8 @@ await t.test(
   },
 )
 
-await t.test('the shorter-lived of the two tokens counts', async (t) => {
-  const { clock, url, signIn, exchanges, provider, tokens } = await stage(t)
+await t.test('the shorter-lived of the two tokens decides when a session renews', async (t) => {
+  const { clock, url, signIn, exchanges, provider, tokens } = await start(t)
   provider.replace('token', (request) => tokens(request, {}, { expires_in: 600 }))
   const visitor = await signIn()
   clock.advance(8 * minute)
@@ -162,7 +149,7 @@ await t.test('the shorter-lived of the two tokens counts', async (t) => {
 })
 
 await t.test('forty requests at once make one exchange, and all get the same bytes', async (t) => {
-  const { clock, url, name, signIn, exchanges } = await stage(t)
+  const { clock, url, name, signIn, exchanges } = await start(t)
   const visitor = await signIn()
   const old = visitor.copy()
   clock.advance(50 * minute)
@@ -185,8 +172,8 @@ await t.test('forty requests at once make one exchange, and all get the same byt
   t.equal(exchanges().length, 1)
 })
 
-await t.test('forty requests right after a restart make one exchange too', async (t) => {
-  const { clock, url, name, signIn, exchanges, restart, provider, usually } = await stage(t)
+await t.test('forty requests right after a restart make one exchange, too', async (t) => {
+  const { clock, url, name, signIn, exchanges, restart, provider, usually } = await start(t)
   const visitor = await signIn()
   clock.advance(50 * minute)
   await restart()
@@ -205,7 +192,7 @@ await t.test('forty requests right after a restart make one exchange too', async
 await t.test(
   'a rotated refresh token replaces the old one; without rotation that stays',
   async (t) => {
-    const { clock, url, signIn, exchanges, provider, tokens, usually } = await stage(t)
+    const { clock, url, signIn, exchanges, provider, tokens, usually } = await start(t)
     const visitor = await signIn()
     const renew = async () => {
       clock.advance(50 * minute)
@@ -227,7 +214,7 @@ await t.test(
   'a temporary error keeps the session while its tokens last, then it is 503',
   async (t) => {
     for (const failing of [badAnswers.unavailable, badAnswers.broken, badAnswers.html]) {
-      const { clock, url, name, signIn, exchanges, provider, userOf, usually } = await stage(t)
+      const { clock, url, name, signIn, exchanges, provider, userOf, usually } = await start(t)
       const visitor = await signIn()
       const [value] = [visitor.cookies(url).get(name)]
       provider.replace('token', () => failing)
@@ -258,7 +245,7 @@ await t.test(
 )
 
 await t.test('a final error lets the session serve until its tokens end', async (t) => {
-  const { clock, url, name, signIn, exchanges, provider } = await stage(t)
+  const { clock, url, name, signIn, exchanges, provider } = await start(t)
   const visitor = await signIn()
   provider.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
   clock.advance(50 * minute)
@@ -285,7 +272,7 @@ await t.test('a final error lets the session serve until its tokens end', async 
 })
 
 await t.test('a session without refresh token serves until its tokens end', async (t) => {
-  const { clock, url, signIn, exchanges, provider, tokens } = await stage(t)
+  const { clock, url, signIn, exchanges, provider, tokens } = await start(t)
   provider.replace('token', (request) => tokens(request, {}, { refresh_token: undefined }))
   const visitor = await signIn()
   clock.advance(59 * minute)
@@ -295,8 +282,8 @@ await t.test('a session without refresh token serves until its tokens end', asyn
   t.equal(exchanges().length, 0)
 })
 
-await t.test('new tokens that do not hold change nobody', async (t) => {
-  const cases: readonly (readonly [string, (provider: Stage) => ProviderAnswer])[] = [
+await t.test('new tokens that cannot be verified change nobody', async (t) => {
+  const cases: readonly (readonly [string, (started: Started) => ProviderAnswer])[] = [
     [
       'of somebody else',
       ({ tokens }) =>
@@ -305,16 +292,16 @@ await t.test('new tokens that do not hold change nobody', async (t) => {
     ],
     [
       'with a bad signature',
-      (stage) => (request) => {
-        const id = stage.provider.sign('id', stage.times(), { key: stranger })
-        return stage.tokens(request, {}, { id_token: id })
+      (started) => (request) => {
+        const id = started.provider.sign('id', started.times(), { key: stranger })
+        return started.tokens(request, {}, { id_token: id })
       },
     ],
     [
       'without signature',
-      (stage) => (request) => {
-        const id = stage.provider.sign('id', stage.times(), { alg: 'none' })
-        return stage.tokens(request, {}, { id_token: id })
+      (started) => (request) => {
+        const id = started.provider.sign('id', started.times(), { alg: 'none' })
+        return started.tokens(request, {}, { id_token: id })
       },
     ],
     [
@@ -343,7 +330,7 @@ await t.test('new tokens that do not hold change nobody', async (t) => {
     ],
   ]
   for (const [what, answer] of cases) {
-    const now = await stage(t)
+    const now = await start(t)
     const { clock, url, signIn, provider, userOf, exchanges } = now
     const visitor = await signIn()
     const times = () => {
@@ -359,10 +346,10 @@ await t.test('new tokens that do not hold change nobody', async (t) => {
     t.equal(exchanges().length, 1, 'it is final')
   }
 })
-type Stage = Awaited<ReturnType<typeof stage>> & { times: () => Record<string, unknown> }
+type Started = Awaited<ReturnType<typeof start>> & { times: () => Record<string, unknown> }
 
 await t.test('an answer without ID token keeps what is known of the person', async (t) => {
-  const { clock, url, signIn, provider, tokens, userOf, exchanges } = await stage(t)
+  const { clock, url, signIn, provider, tokens, userOf, exchanges } = await start(t)
   const visitor = await signIn()
   provider.replace('token', (request) => tokens(request, {}, { id_token: undefined }))
   for (let i = 1; i <= 3; i++) {
@@ -375,7 +362,7 @@ await t.test('an answer without ID token keeps what is known of the person', asy
 })
 
 await t.test('changed groups, e-mail and name count from the next renewal on', async (t) => {
-  const { clock, url, signIn, provider, userOf } = await stage(t)
+  const { clock, url, signIn, provider, userOf } = await start(t)
   provider.person = { ...provider.person, groups: ['instructors'] }
   const visitor = await signIn()
   t.equal((await visitor.fetch(`${url}/wiki/Start?action=edit`)).status, 200)
@@ -398,8 +385,8 @@ await t.test('changed groups, e-mail and name count from the next renewal on', a
   t.equal(await userOf(visitor), 'renamed')
 })
 
-await t.test('ends after the idle limit, and not while it is used', async (t) => {
-  const { clock, url, name, signIn } = await stage(t, { session: { idleTimeout: '2h' } })
+await t.test('a session ends after the idle limit, and not while it is used', async (t) => {
+  const { clock, url, name, signIn } = await start(t, { session: { idleTimeout: '2h' } })
   const visitor = await signIn()
   for (let i = 0; i < 6; i++) {
     clock.advance(100 * minute)
@@ -415,20 +402,25 @@ await t.test('ends after the idle limit, and not while it is used', async (t) =>
   t.equal((await copy.copy().open(`${url}/api/x`)).status, 302)
 })
 
-await t.test('is sealed anew for idleness a tenth of the limit apart at most', async (t) => {
-  const { clock, url, name, signIn, exchanges } = await stage(t, { session: { idleTimeout: '2h' } })
-  const visitor = await signIn()
-  let written = 0
-  for (let i = 0; i < 40; i++) {
-    clock.advance(minute)
-    if (sessionOf(await visitor.fetch(`${url}/api/x`), name)) written++
-  }
-  t.equal(written, 3)
-  t.equal(exchanges().length, 0)
-})
+await t.test(
+  'a session is sealed anew for idleness a tenth of the limit apart at most',
+  async (t) => {
+    const { clock, url, name, signIn, exchanges } = await start(t, {
+      session: { idleTimeout: '2h' },
+    })
+    const visitor = await signIn()
+    let written = 0
+    for (let i = 0; i < 40; i++) {
+      clock.advance(minute)
+      if (sessionOf(await visitor.fetch(`${url}/api/x`), name)) written++
+    }
+    t.equal(written, 3)
+    t.equal(exchanges().length, 0)
+  },
+)
 
-await t.test('ends after the absolute limit, however much it is used', async (t) => {
-  const { clock, url, name, signIn } = await stage(t, { session: { maxAge: '1d' } })
+await t.test('a session ends after the absolute limit, however much it is used', async (t) => {
+  const { clock, url, name, signIn } = await start(t, { session: { maxAge: '1d' } })
   const visitor = await signIn()
   let last = 24 * 3600
   for (let i = 1; i < 24; i++) {
@@ -445,8 +437,8 @@ await t.test('ends after the absolute limit, however much it is used', async (t)
   t.equal(sessionOf(answer, name), '')
 })
 
-await t.test('a browser that goes away in the middle leaves nothing stuck', async (t) => {
-  const { clock, url, name, signIn, provider, tokens, exchanges } = await stage(t)
+await t.test('a browser that goes away during its renewal leaves nothing stuck', async (t) => {
+  const { clock, url, name, signIn, provider, tokens, exchanges } = await start(t)
   const visitor = await signIn()
   clock.advance(50 * minute)
   let release = (): void => undefined
@@ -470,24 +462,27 @@ await t.test('a browser that goes away in the middle leaves nothing stuck', asyn
   t.equal(exchanges().length, 1)
 })
 
-await t.test('a storm: one exchange a session, nobody lost', async (t) => {
-  const { clock, url, name, exchanges, signedIn, adminUrl } = await stage(t)
-  const visitors = await signedIn(scaled(100, 1000))
-  clock.advance(61 * minute)
-  const answers: Answer[][] = []
-  // As many connections at once as a listener's queue holds.
-  for (let i = 0; i < visitors.length; i += 50) {
-    const wave = visitors
-      .slice(i, i + 50)
-      .map((visitor) =>
-        Promise.all(Array.from({ length: 8 }, () => visitor.copy().fetch(`${url}/api/x`))),
-      )
-    answers.push(...(await Promise.all(wave)))
-  }
-  const all = answers.flat()
-  t.same(new Set(all.map(({ status }) => status)), new Set([200]))
-  t.equal(exchanges().length, visitors.length)
-  for (const group of answers) t.equal(new Set(group.map((a) => sessionOf(a, name))).size, 1)
-  const metrics = await (await fetch(`${adminUrl}/metrics`)).text()
-  t.match(metrics, `trac_gateway_refreshes_total{for="session",result="ok"} ${visitors.length}`)
-})
+await t.test(
+  'sessions that all renew at once make one exchange each, and nobody is lost',
+  async (t) => {
+    const { clock, url, name, exchanges, signedIn, adminUrl } = await start(t)
+    const visitors = await signedIn(scaled(100, 1000))
+    clock.advance(61 * minute)
+    const answers: Answer[][] = []
+    // As many connections at once as a listener's queue holds.
+    for (let i = 0; i < visitors.length; i += 50) {
+      const wave = visitors
+        .slice(i, i + 50)
+        .map((visitor) =>
+          Promise.all(Array.from({ length: 8 }, () => visitor.copy().fetch(`${url}/api/x`))),
+        )
+      answers.push(...(await Promise.all(wave)))
+    }
+    const all = answers.flat()
+    t.same(new Set(all.map(({ status }) => status)), new Set([200]))
+    t.equal(exchanges().length, visitors.length)
+    for (const group of answers) t.equal(new Set(group.map((a) => sessionOf(a, name))).size, 1)
+    const metrics = await (await fetch(`${adminUrl}/metrics`)).text()
+    t.match(metrics, `trac_gateway_refreshes_total{for="session",result="ok"} ${visitors.length}`)
+  },
+)

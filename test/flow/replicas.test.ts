@@ -3,16 +3,15 @@ import { Agent, request } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startBalancer } from '../fixtures/balancer.js'
-import { configurationOf, environmentOf, startUpstream } from '../fixtures/gateway.js'
+import { configurationOf, environmentOf } from '../fixtures/gateway.js'
 import type { TestGatewayOptions } from '../fixtures/gateway.js'
 import { loadText } from '../fixtures/config.js'
 import { freePort } from '../fixtures/ports.js'
 import { startGatewayProcess } from '../fixtures/process.js'
 import { startRedis } from '../fixtures/redis.js'
-import { scaled } from '../fixtures/scale.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
-import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { scaled } from '../fixtures/scale.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { openStorage } from '../../src/session/storage.js'
 import { nameCookies } from '../../src/session/cookies.js'
@@ -22,24 +21,23 @@ import type { Principal } from '../../src/core/identity.js'
 
 t.setTimeout(600_000)
 
-const upstream = await startUpstream()
-t.teardown(() => upstream.close())
+const { upstream } = await stage(t, { upstream: true, gateway: false })
 
 /** Three processes behind a balancer; the provider's refresh tokens work once. */
-async function stage(t: Test) {
+async function start(t: Test) {
   const redis = await startRedis(t)
-  const provider = await startScriptedProvider()
-  t.teardown(() => provider.stop())
-  const tokens = tokensBy(provider, Date.now, { rotates: true })
-  provider.replace('token', tokens)
+  // The processes keep the machine's time, and so does the clock of this stage.
+  const { provider, tokens, settings } = await stage(t, {
+    provider: 'scripted',
+    tokens: { rotates: true },
+    upstream,
+    api: upstream,
+    gateway: false,
+  })
   const balancer = await startBalancer(t)
   const origin = `http://localhost:${balancer.port}`
   const options: TestGatewayOptions = {
-    issuer: provider.issuer,
-    clientId: provider.clientId,
-    cognitoDomain: provider.origin,
-    tracUrl: upstream.url,
-    apiUrl: upstream.url,
+    ...settings,
     env: { REDIS_URL: redis.url },
     logLevel: 'warn',
     overlay: {
@@ -138,9 +136,9 @@ async function stage(t: Test) {
 }
 
 await t.test(
-  'a storm: all sessions end in one second, one exchange each, nobody lost',
+  'sessions that all end in one second make one exchange each, and nobody is lost',
   async (t) => {
-    const { signIn, ask, exchanges, processes, redis } = await stage(t)
+    const { signIn, ask, exchanges, processes, redis } = await start(t)
     const count = scaled(100, 1000)
     const end = Date.now() + scaled(2000, 5000)
     const cookies = await signIn(count, end)
@@ -164,7 +162,7 @@ await t.test(
 await t.test(
   'one of three is killed in the middle of its exchanges: the others finish',
   async (t) => {
-    const { signIn, ask, exchanges, processes, provider, tokens } = await stage(t)
+    const { signIn, ask, exchanges, processes, provider, tokens } = await start(t)
     const people = 30
     const end = Date.now() + 1000
     const cookies = await signIn(people, end)

@@ -1,8 +1,8 @@
 /** Trac restarted under load: only what was in flight may fail, each failure says what it is, and all that comes later works. */
 import t from 'tap'
 import { startServer } from '../../src/demo/trac.js'
-import { startTestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
+import { stage } from '../fixtures/stage.js'
 import { startFixture, testKey } from '../fixtures/tracs.js'
 import { ask } from '../fixtures/wire.js'
 import type { WireAnswer } from '../fixtures/wire.js'
@@ -21,12 +21,8 @@ await t.test('tracd stops and starts again while eight clients go on asking', as
     )
   let stop = await start()
   t.teardown(() => stop())
-  const gateway = await startTestGateway({
-    tracUrl: `http://127.0.0.1:${port}`,
-    signingKey: testKey,
-    overlay: { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } },
-  })
-  t.teardown(() => gateway.close())
+  const url = `http://127.0.0.1:${port}`
+  const { gateway } = await stage(t, { upstream: { url }, signingKey: testKey })
 
   const load = { running: true }
   /** Which phase a request was begun in, so that what overlaps a restart can be told. */

@@ -1,120 +1,122 @@
 /** `/auth/session` tells who one is; probes and metrics tell how the gateway is, and nothing about people. */
 import t from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
+import { createClock } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
-import { createClock, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
 const clock = createClock()
 clock.stop()
-const provider = await startProvider({ now: clock })
-const upstream = await startUpstream()
-const gateway = await startTestGateway({
-  provider,
+const { provider, ivan, gateway, visitor, ...s } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  api: true,
+  person: 'ivan',
   clock,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
+  // Names that an access token says, too.
+  overlay: { identity: { username: {} } },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
-const person = provider.people[1]!
-const url = `${gateway.url}/auth/session`
-const visitor = new Visitor()
-await visitor.signIn(`${gateway.url}/auth/login`, person)
+const url = `${s.url}/auth/session`
 
-await t.test('is JSON for a client: who, by what, until when, and why', async (t) => {
-  const answer = await visitor.fetch(url)
-  t.equal(answer.status, 200)
-  t.match(answer.headers['content-type'], 'application/json')
-  t.equal(answer.headers['cache-control'], 'no-store')
-  const told = answer.json()
-  t.same(Object.keys(told).toSorted(), [
-    'email',
-    'expires_at',
-    'groups',
-    'name',
-    'permissions',
-    'user',
-    'via',
-  ])
-  t.match(told, {
-    user: person.username,
-    email: 'ivan@example.edu',
-    name: 'Ivan Instructor',
-    groups: ['instructors'],
-    via: 'session',
-  })
-  const left = Number(told['expires_at']) - clock() / 1000
-  t.ok(left > 3590 && left <= 3600, `${left} s`)
-  const permissions = told['permissions'] as { action: string; from: string[] }[]
-  const fromOf = (action: string) => permissions.find((entry) => entry.action === action)?.from
-  t.same(fromOf('WIKI_VIEW'), ['anonymous', 'group:instructors'])
-  t.same(fromOf('TICKET_APPEND'), ['group:instructors'], 'what a meta action implies')
-  t.same(fromOf('LEARNING_PARTICIPATE'), ['claim'])
-  t.equal(fromOf('TRAC_ADMIN'), undefined)
-})
+await t.test(
+  '/auth/session is JSON for a client and says who one is, by what, until when, and why',
+  async (t) => {
+    const answer = await visitor.fetch(url)
+    t.equal(answer.status, 200)
+    t.match(answer.headers['content-type'], 'application/json')
+    t.equal(answer.headers['cache-control'], 'no-store')
+    const told = answer.json()
+    t.same(Object.keys(told).toSorted(), [
+      'email',
+      'expires_at',
+      'groups',
+      'name',
+      'permissions',
+      'user',
+      'via',
+    ])
+    t.match(told, {
+      user: ivan.username,
+      email: 'ivan@example.edu',
+      name: 'Ivan Instructor',
+      groups: ['instructors'],
+      via: 'session',
+    })
+    const left = Number(told['expires_at']) - clock() / 1000
+    t.ok(left > 3590 && left <= 3600, `${left} s`)
+    const permissions = told['permissions'] as { action: string; from: string[] }[]
+    const fromOf = (action: string) => permissions.find((entry) => entry.action === action)?.from
+    t.same(fromOf('WIKI_VIEW'), ['anonymous', 'group:instructors'])
+    t.same(fromOf('TICKET_APPEND'), ['group:instructors'], 'what a meta action implies')
+    t.same(fromOf('LEARNING_PARTICIPATE'), ['claim'])
+    t.equal(fromOf('TRAC_ADMIN'), undefined)
+  },
+)
 
-await t.test('is a page for a person, without script', async (t) => {
+await t.test('/auth/session is a page without script for a person', async (t) => {
   const page = await visitor.open(url)
   t.equal(page.status, 200)
   t.match(page.headers['content-type'], 'text/html')
   t.match(page.headers['content-security-policy'], "default-src 'none'")
-  t.match(page.text, `<h1>Signed in as ${person.username}</h1>`)
+  t.match(page.text, `<h1>Signed in as ${ivan.username}</h1>`)
   t.match(page.text, '<dt>LEARNING_PARTICIPATE</dt><dd>by claim</dd>')
   t.match(page.text, 'action="/trac/auth/logout"')
   t.notMatch(page.text, '<script')
 })
 
-await t.test('shows no token, whatever it is asked with (CVE-2024-39315)', async (t) => {
-  const token = await provider.mint({}, { person })
-  const headers = { authorization: `Bearer ${token}` }
-  for (const answer of [
-    await visitor.fetch(url),
-    await visitor.open(url),
-    await visitor.fetch(url, { headers }),
-    await visitor.open(url, { headers }),
-  ]) {
-    t.equal(answer.status, 200)
-    t.notMatch(answer.text, /eyJ[A-Za-z0-9_-]{10}/)
-    for (const [name, value] of visitor.cookies(gateway.url)) {
-      if (!name.endsWith('again')) t.notMatch(answer.text, value)
+await t.test(
+  '/auth/session shows no token, whatever it is asked with (CVE-2024-39315)',
+  async (t) => {
+    const token = await provider.mint({}, { person: ivan })
+    const headers = { authorization: `Bearer ${token}` }
+    for (const answer of [
+      await visitor.fetch(url),
+      await visitor.open(url),
+      await visitor.fetch(url, { headers }),
+      await visitor.open(url, { headers }),
+    ]) {
+      t.equal(answer.status, 200)
+      t.notMatch(answer.text, /eyJ[A-Za-z0-9_-]{10}/)
+      for (const [name, value] of visitor.cookies(s.url)) {
+        if (!name.endsWith('again')) t.notMatch(answer.text, value)
+      }
     }
-  }
-})
+  },
+)
 
-await t.test('tells a Bearer what its token carries', async (t) => {
+await t.test('/auth/session tells a Bearer client what its token carries', async (t) => {
   const ask = async (use: 'id' | 'access') => {
-    const token = await provider.mint({}, { person, use })
+    const token = await provider.mint({}, { person: ivan, use })
     const answer = await new Visitor().fetch(url, { headers: { authorization: `Bearer ${token}` } })
     return answer.json()
   }
   const actionsOf = (told: Record<string, unknown>) =>
     (told['permissions'] as { action: string }[]).map(({ action }) => action)
   const [id, access] = [await ask('id'), await ask('access')]
-  t.match(id, { user: person.username, via: 'bearer', groups: ['instructors'] })
-  t.match(access, { user: person.username, via: 'bearer', groups: ['instructors'], email: null })
+  t.match(id, { user: ivan.username, via: 'bearer', groups: ['instructors'] })
+  t.match(access, { user: ivan.username, via: 'bearer', groups: ['instructors'], email: null })
   t.ok(actionsOf(id).includes('LEARNING_PARTICIPATE'))
   t.notOk(actionsOf(access).includes('LEARNING_PARTICIPATE'), 'an access token lacks that claim')
 })
 
-await t.test('is 401 JSON for nobody, and a page that leads on for a person', async (t) => {
-  const nobody = new Visitor()
-  const answer = await nobody.fetch(url)
-  t.equal(answer.status, 401)
-  t.match(answer.json(), { code: 'ERR_LOGIN_REQUIRED', auth_url: `${gateway.url}/auth/login` })
-  t.equal(answer.headers['www-authenticate'], 'Bearer realm="Trac"')
-  const page = await nobody.open(url)
-  t.equal(page.status, 401)
-  t.match(page.text, 'href="/trac/auth/login"')
-  const post = await visitor.submit(url)
-  t.equal(post.status, 405)
-  t.equal(post.headers['allow'], 'GET, HEAD')
-})
+await t.test(
+  '/auth/session without a credential is 401, as a page that leads on for a person',
+  async (t) => {
+    const nobody = new Visitor()
+    const answer = await nobody.fetch(url)
+    t.equal(answer.status, 401)
+    t.match(answer.json(), { code: 'ERR_LOGIN_REQUIRED', auth_url: `${s.url}/auth/login` })
+    t.equal(answer.headers['www-authenticate'], 'Bearer realm="Trac"')
+    const page = await nobody.open(url)
+    t.equal(page.status, 401)
+    t.match(page.text, 'href="/trac/auth/login"')
+    const post = await visitor.submit(url)
+    t.equal(post.status, 405)
+    t.equal(post.headers['allow'], 'GET, HEAD')
+  },
+)
 
 await t.test('/auth/healthz says ok and reads no credential', async (t) => {
-  const health = `${gateway.url}/auth/healthz`
+  const health = `${s.url}/auth/healthz`
   for (const headers of [{}, { authorization: 'Bearer x' }, { host: 'another.example' }]) {
     const answer = await visitor.fetch(health, { headers })
     t.equal(answer.status, 200)
@@ -140,19 +142,19 @@ await t.test('probes and metrics are on the admin listener alone', async (t) => 
     t.equal((await admin(path, method)).status, 404, path)
   }
   for (const path of ['/metrics', '/readyz', '/debug/pprof']) {
-    const answer = await visitor.fetch(gateway.url + path)
+    const answer = await visitor.fetch(s.url + path)
     t.equal(answer.status, 404, `${path} is a path of Trac on the public port (CVE-2022-24797)`)
     t.notMatch(answer.text, 'trac_gateway_')
   }
 })
 
-await t.test('histograms reach from 50 µs to 10 s, and labels are ours', async (t) => {
+await t.test('histograms reach from 50 µs to 10 s, and all labels are ours', async (t) => {
   for (let i = 0; i < 30; i++) {
-    await visitor.fetch(`${gateway.url}/wiki/Page${i}?x=${i}`, {
+    await visitor.fetch(`${s.url}/wiki/Page${i}?x=${i}`, {
       method: i % 2 === 0 ? 'GET' : 'PROPFIND',
       headers: { 'user-agent': `agent-${i}`, authorization: i > 20 ? `Bearer x${i}` : '' },
     })
-    await visitor.fetch(`${gateway.url}/no-such-place-${i}`)
+    await visitor.fetch(`${s.url}/no-such-place-${i}`)
   }
   const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
   for (const name of ['request', 'authentication', 'upstream']) {
@@ -180,14 +182,7 @@ await t.test('histograms reach from 50 µs to 10 s, and labels are ours', async 
   t.match(text, /trac_gateway_jwks_age_seconds [0-9.]+/)
   t.match(text, /trac_gateway_build_info\{version="[0-9.]+",node="v/)
   t.match(text, /process_cpu_seconds_total|nodejs_heap/)
-  for (const word of [
-    'Page1',
-    'no-such-place',
-    'agent-',
-    person.username,
-    'PROPFIND',
-    '127.0.0.1',
-  ]) {
+  for (const word of ['Page1', 'no-such-place', 'agent-', ivan.username, 'PROPFIND', '127.0.0.1']) {
     t.notMatch(text, word, `${word} is in no label`)
   }
 })

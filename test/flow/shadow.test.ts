@@ -1,33 +1,20 @@
 /** Shadow mode: what would have been refused is counted and let through, authentication is never weaker. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { ask, codeOf, sessionCookie } from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { ask, codeOf } from '../fixtures/wire.js'
 
-const provider = await startProvider()
-t.teardown(() => provider.stop())
-const sam = provider.people[2]!
-const token = `Authorization: Bearer ${await provider.mint({}, { person: sam })}`
+const { provider, sam, bearerOf } = await stage(t, { provider: 'cognito', gateway: false })
+const token = await bearerOf(sam)
 
 async function start(t: Test, overlay: Overlay) {
-  const upstream = await startUpstream()
-  const gateway = await startTestGateway({
-    provider,
-    tracUrl: upstream.url,
-    apiUrl: upstream.url,
-    overlay: { identity: { username: { emailLocalPart: 'example.edu' } }, ...overlay },
-  })
-  t.teardown(async () => {
-    await gateway.close()
-    await upstream.close()
-  })
+  const s = await stage(t, { provider, upstream: true, api: true, overlay })
   const decisions = () =>
-    gateway.lines
+    s.gateway.lines
       .filter((line) => line['msg'] === 'decision')
       .map((line) => `${String(line['route'])} ${String(line['result'])} ${String(line['mode'])}`)
-  return { gateway, upstream, decisions }
+  return { ...s, decisions }
 }
 
 const routes = [
@@ -43,50 +30,50 @@ const routes = [
   { name: 'strict', path: '/strict', upstream: 'api' },
 ]
 
-await t.test('a route in shadow mode', async (t) => {
-  const { gateway, upstream, decisions } = await start(t, { routes })
-  const cookie = `Cookie: ${await sessionCookie(gateway, sam)}`
+await t.test('a route in shadow mode lets through what it would have refused', async (t) => {
+  const { gateway, upstream, decisions, cookieOf } = await start(t, { routes })
+  const cookie = await cookieOf(sam)
 
-  await t.test('lets an anonymous visitor through as anonymous', async (t) => {
+  await t.test('the route lets an anonymous visitor through as anonymous', async (t) => {
     const answer = await ask(gateway, 'GET /trac/api/x')
     t.equal(answer.status, 200)
     t.equal(upstream.lastHeaders()['x-trac-user'], '')
     t.ok(decisions().includes('api ERR_LOGIN_REQUIRED shadow'))
   })
-  await t.test('lets somebody without the group through as themselves', async (t) => {
+  await t.test('the route lets somebody without the group through as themselves', async (t) => {
     const answer = await ask(gateway, 'GET /trac/api/x', [token])
     t.equal(answer.status, 200)
     t.equal(upstream.lastHeaders()['x-trac-user'], 'sam')
     t.notMatch(upstream.lastHeaders()['x-trac-perms'], /TRAC_ADMIN/)
     t.ok(decisions().includes('api ERR_GROUP_REQUIRED shadow'))
   })
-  await t.test('counts each in trac_gateway_decisions_total', async (t) => {
+  await t.test('the route counts each decision in trac_gateway_decisions_total', async (t) => {
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
     t.match(
       metrics,
       /trac_gateway_decisions_total\{[^}]*route="api",result="ERR_GROUP_REQUIRED",mode="shadow"[^}]*\} 1/,
     )
   })
-  await t.test('says in its request line what it let pass', async (t) => {
+  await t.test('the request line says what the route let pass', async (t) => {
     const lines = gateway.lines.filter((line) => line['msg'] === 'request')
     t.ok(lines.some((line) => line['shadow'] === 'ERR_GROUP_REQUIRED' && line['status'] === 200))
   })
-  await t.test('lets the wrong kind of credential through', async (t) => {
+  await t.test('the route lets the wrong kind of credential through', async (t) => {
     t.equal((await ask(gateway, 'GET /trac/clients', [cookie])).status, 200)
     t.ok(decisions().includes('clients ERR_CREDENTIAL_NOT_ACCEPTED shadow'))
   })
-  await t.test('lets a cross-site request through', async (t) => {
+  await t.test('the route lets a cross-site request through', async (t) => {
     const answer = await ask(gateway, 'POST /trac/api/x', [cookie, 'Origin: http://evil.example'])
     t.equal(answer.status, 200)
     t.ok(decisions().includes('api ERR_CROSS_SITE shadow'))
   })
-  await t.test('still refuses a bad token', async (t) => {
+  await t.test('the route still refuses a bad token', async (t) => {
     const answer = await ask(gateway, 'GET /trac/api/x', ['Authorization: Bearer x'])
     t.equal(answer.status, 401)
     t.equal(codeOf(answer), 'ERR_TOKEN_MALFORMED')
   })
   await t.test(
-    'still refuses what is denied, what no row matches, and what is too large',
+    'the gateway still refuses what is denied, what no row matches, and what is too large',
     async (t) => {
       t.equal((await ask(gateway, 'GET /trac/shut', [token])).status, 403)
       t.equal((await ask(gateway, 'GET /trac/nowhere', [token])).status, 404)
@@ -98,18 +85,18 @@ await t.test('a route in shadow mode', async (t) => {
       t.equal((await ask(gateway, 'GET /trac/api/../x', [token])).status, 400)
     },
   )
-  await t.test('leaves the other routes as they are', async (t) => {
+  await t.test('the other routes stay as they are', async (t) => {
     t.equal((await ask(gateway, 'GET /trac/strict')).status, 401)
     t.equal((await ask(gateway, 'GET /trac/admin', [token])).status, 403)
   })
 })
 
-await t.test('a gateway in shadow mode', async (t) => {
+await t.test('a gateway in shadow mode lets through what it would have refused', async (t) => {
   const { gateway, upstream, decisions } = await start(t, {
     mode: 'shadow',
     routes,
   })
-  await t.test('lets denied and unmatched requests through to Trac', async (t) => {
+  await t.test('the gateway lets denied and unmatched requests through to Trac', async (t) => {
     for (const line of ['GET /trac/shut', 'GET /trac/nowhere', 'PUT /trac/wiki', 'POST /trac/']) {
       t.equal((await ask(gateway, line, [token])).status, 200, line)
       t.equal(upstream.lastHeaders()['x-trac-user'], 'sam')
@@ -118,24 +105,24 @@ await t.test('a gateway in shadow mode', async (t) => {
     t.ok(decisions().includes('none ERR_METHOD_NOT_ALLOWED shadow'))
     t.ok(decisions().includes('shut ERR_ROUTE_DENIED shadow'))
   })
-  await t.test('lets the GET that writes through, counted', async (t) => {
+  await t.test('the gateway lets the GET that writes through and counts it', async (t) => {
     t.equal((await ask(gateway, 'GET /trac/ticket/1?edit_comment=1', [token])).status, 200)
     t.ok(decisions().includes('trac:ticket ERR_UNSAFE_GET shadow'))
   })
-  await t.test('still refuses a bad token everywhere', async (t) => {
+  await t.test('the gateway still refuses a bad token everywhere', async (t) => {
     for (const path of ['/wiki', '/nowhere', '/shut', '/api/x', '/chrome/x']) {
       const answer = await ask(gateway, `GET /trac${path}`, ['Authorization: Bearer x'])
       t.equal(answer.status, 401, path)
     }
   })
-  await t.test('never hands an identity to who has none', async (t) => {
+  await t.test('the gateway never hands an identity to who has none', async (t) => {
     const before = upstream.received.length
     await ask(gateway, 'GET /trac/admin', ['X-Trac-User: alice', 'X-Trac-Perms: TRAC_ADMIN'])
     t.equal(upstream.received.length, before + 1)
     t.equal(upstream.lastHeaders()['x-trac-user'], '')
     t.notMatch(upstream.lastHeaders()['x-trac-perms'], /ADMIN/)
   })
-  await t.test('never forwards OPTIONS to Trac', async (t) => {
+  await t.test('the gateway never forwards OPTIONS to Trac', async (t) => {
     const before = upstream.received.length
     t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 204)
     t.equal(upstream.received.length, before)

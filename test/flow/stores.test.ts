@@ -1,31 +1,32 @@
 /** The cookie store: secrets that rotate or change, chunks, odd and tampered cookies, neighbours on one host. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
-import { Visitor } from '../fixtures/visitor.js'
-import { rawExchange, startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { rawExchange, startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
+import { Visitor } from '../fixtures/visitor.js'
 import { secrets } from '../fixtures/config.js'
 
-const provider = await startProvider()
-const upstream = await startUpstream()
-t.teardown(async () => {
-  await upstream.close()
-  await provider.stop()
+const { provider, sam, upstream } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
+  gateway: false,
 })
-const person = provider.people[2]!
 const first = { fromEnv: 'SESSION' }
 const second = { fromEnv: 'SIGNING' }
 
 /** A gateway that can be started again at the same address with another configuration. */
-async function stage(t: Test, overlay: Overlay = {}) {
+async function start(t: Test, overlay: Overlay = {}) {
   // Unsigned, so that the other secret of the fixture is free to be a session's.
   const unsigned = { upstreams: { trac: { signingKeys: [] } } }
-  const options = { provider, tracUrl: upstream.url, apiUrl: upstream.url }
-  let gateway = await startTestGateway({ ...options, overlay: { ...unsigned, ...overlay } })
-  t.teardown(() => gateway.close())
-  const { url, port } = gateway
-  const { names } = gateway.gateway.services
+  const s = await stage(t, {
+    provider,
+    upstream,
+    api: upstream,
+    overlay: { ...unsigned, ...overlay },
+  })
+  const { url, port, names } = s
+  let { gateway } = s
   return {
     url,
     port,
@@ -34,12 +35,14 @@ async function stage(t: Test, overlay: Overlay = {}) {
     gateway: () => gateway,
     async restart(more: Overlay) {
       await gateway.close()
-      gateway = await startTestGateway({ ...options, overlay: { ...unsigned, ...more }, port })
+      const { identity } = s.settings.overlay!
+      const changed = { identity, ...unsigned, ...more }
+      gateway = await startTestGateway({ ...s.settings, overlay: changed, port })
+      t.teardown(() => gateway.close())
     },
     async signIn() {
-      const visitor = new Visitor()
-      await visitor.signIn(`${url}/auth/login`, person)
-      t.equal(await userOf(url, visitor), person.username)
+      const visitor = await s.signIn(sam)
+      t.equal(await userOf(url, visitor), 'sam')
       return visitor
     },
   }
@@ -50,7 +53,7 @@ async function userOf(url: string, visitor: Visitor): Promise<unknown> {
 }
 
 await t.test('secrets rotate without logging anybody out', async (t) => {
-  const { url, name, signIn, restart } = await stage(t, { session: { secrets: [first] } })
+  const { url, name, signIn, restart } = await start(t, { session: { secrets: [first] } })
   const visitor = await signIn()
   const old = visitor.cookies(url).get(name)
   await restart({ session: { secrets: [second, first] } })
@@ -58,7 +61,7 @@ await t.test('secrets rotate without logging anybody out', async (t) => {
   const values = await Promise.all(
     Array.from({ length: 8 }, async () => {
       const copy = visitor.copy()
-      t.equal(await userOf(url, copy), person.username)
+      t.equal(await userOf(url, copy), 'sam')
       return copy.cookies(url).get(name)
     }),
   )
@@ -67,12 +70,12 @@ await t.test('secrets rotate without logging anybody out', async (t) => {
   t.equal(fresh.size, 1, 'sealed anew once')
   visitor.cookies(url).set(name, [...fresh][0]!)
   await restart({ session: { secrets: [second] } })
-  t.equal(await userOf(url, visitor), person.username, 'the new one opens without the old secret')
+  t.equal(await userOf(url, visitor), 'sam', 'the new one opens without the old secret')
   t.equal(await userOf(url, idle), 401, 'who was away too long signs in again')
 })
 
 await t.test('a changed secret gives a clean new sign-in, never a loop', async (t) => {
-  const { url, name, attempt, signIn, restart } = await stage(t, { session: { secrets: [first] } })
+  const { url, name, attempt, signIn, restart } = await start(t, { session: { secrets: [first] } })
   const visitor = await signIn()
   const begun = await visitor.open(`${url}/auth/login?prompt=login`)
   t.ok([...visitor.cookies(url).keys()].some((cookie) => cookie.startsWith(attempt)))
@@ -80,49 +83,47 @@ await t.test('a changed secret gives a clean new sign-in, never a loop', async (
   const script = await visitor.copy().fetch(`${url}/api/x`)
   t.equal(script.status, 401)
   t.match(script.setCookies.join(), `${name}=; Path=/; Max-Age=0`)
-  const back = await visitor.signIn(begun.location, person, (at) =>
-    at.pathname.endsWith('/callback'),
-  )
+  const back = await visitor.signIn(begun.location, sam, (at) => at.pathname.endsWith('/callback'))
   t.equal(
     (await visitor.copy().open(back.location)).status,
     400,
     'the sign-in that was open is gone',
   )
-  const page = await visitor.signIn(`${url}/newticket`, person)
+  const page = await visitor.signIn(`${url}/newticket`, sam)
   t.equal(page.status, 200)
-  t.equal(await userOf(url, visitor), person.username)
+  t.equal(await userOf(url, visitor), 'sam')
 })
 
 await t.test('a session grows into chunks and shrinks again, leaving none behind', async (t) => {
   const groups = Array.from({ length: 152 }, (_, i) => `group-${i}`)
-  const { url, name, attempt } = await stage(t, {
+  const { url, name, attempt } = await start(t, {
     permissions: { groups: Object.fromEntries(groups.map((group) => [group, ['WIKI_VIEW']])) },
   })
   const visitor = new Visitor()
   const names = () => [...visitor.cookies(url).keys()].filter((key) => key.startsWith(name))
   const signIn = () => {
     visitor.cookies(url).delete(`${attempt}again`) // it is no loop
-    return visitor.signIn(`${url}/auth/login?prompt=login`, person)
+    return visitor.signIn(`${url}/auth/login?prompt=login`, sam)
   }
-  const usual = person.groups
-  person.groups = groups
-  t.teardown(() => (person.groups = usual))
+  const usual = sam.groups
+  sam.groups = groups
+  t.teardown(() => (sam.groups = usual))
   await signIn()
   t.same(names(), [`${name}1`, `${name}2`])
-  t.equal(await userOf(url, visitor), person.username)
+  t.equal(await userOf(url, visitor), 'sam')
   const session = await visitor.fetch(`${url}/auth/session`)
   t.equal((session.json()['groups'] as string[]).length, 152)
   for (const [key, value] of visitor.cookies(url)) t.ok(key.length + value.length < 4000, key)
   await visitor.fetch(`${url}/api/x`)
   t.equal(upstream.lastHeaders()['cookie'], undefined, 'no chunk goes on')
-  person.groups = ['group-1']
+  sam.groups = ['group-1']
   await signIn()
   t.same(names(), [name])
-  t.equal(await userOf(url, visitor), person.username)
-  person.groups = groups
+  t.equal(await userOf(url, visitor), 'sam')
+  sam.groups = groups
   await signIn()
   t.same(names(), [`${name}1`, `${name}2`])
-  t.equal(await userOf(url, visitor), person.username)
+  t.equal(await userOf(url, visitor), 'sam')
   const half = visitor.copy()
   half.cookies(url).delete(`${name}2`)
   const answer = await half.fetch(`${url}/api/x`)
@@ -131,7 +132,7 @@ await t.test('a session grows into chunks and shrinks again, leaving none behind
 })
 
 await t.test('an odd Cookie header does no harm', async (t) => {
-  const { port, name, attempt } = await stage(t)
+  const { port, name, attempt } = await start(t)
   const chunk = 'A'.repeat(300)
   const odd = [
     '',
@@ -177,7 +178,7 @@ await t.test('an odd Cookie header does no harm', async (t) => {
 })
 
 await t.test('two Cookie headers are read as one', async (t) => {
-  const { url, port, signIn } = await stage(t)
+  const { url, port, signIn } = await start(t)
   const visitor = await signIn()
   const [, ...rest] = visitor.cookieHeader(url).split('; ')
   const [head] = visitor.cookieHeader(url).split('; ')
@@ -185,11 +186,11 @@ await t.test('two Cookie headers are read as one', async (t) => {
     port,
     `GET /trac/auth/session HTTP/1.1\r\nHost: localhost:${port}\r\nCookie: a=b\r\nCookie: ${head}\r\nCookie: ${rest.join('; ')}\r\nConnection: close\r\n\r\n`,
   )
-  t.match(text, `"user":"${person.username}"`)
+  t.match(text, '"user":"sam"')
 })
 
 await t.test('a change of any character gives the same answer as no session', async (t) => {
-  const { url, name, signIn } = await stage(t)
+  const { url, name, signIn } = await start(t)
   const visitor = await signIn()
   const value = visitor.cookies(url).get(name)!
   const reference = await visitor.fetch(`${url}/api/x`, { cookie: `${name}=junk`, keep: false })
@@ -210,12 +211,12 @@ await t.test('a change of any character gives the same answer as no session', as
     }
   }
   t.ok(positions.size > 200)
-  t.equal(await userOf(url, visitor), person.username)
+  t.equal(await userOf(url, visitor), 'sam')
 })
 
 await t.test('a sealed value opens for its own purpose and place only', async (t) => {
-  const here = await stage(t)
-  const there = await stage(t)
+  const here = await start(t)
+  const there = await start(t)
   const visitor = await here.signIn()
   const stranger = await there.signIn()
   await visitor.open(`${here.url}/auth/login?prompt=login`)
@@ -239,9 +240,9 @@ await t.test('a sealed value opens for its own purpose and place only', async (t
   t.match(page.text, 'ERR_LOGIN_UNKNOWN', 'a session as a sign-in')
 })
 
-await t.test('two gateways on one host don’t meet', async (t) => {
-  const one = await stage(t)
-  const two = await stage(t)
+await t.test('two gateways on one host don’t read each other’s cookies', async (t) => {
+  const one = await start(t)
+  const two = await start(t)
   t.not(one.name, two.name)
   const visitor = await one.signIn()
   // A browser's cookies ignore ports: both get all of them.
@@ -252,16 +253,16 @@ await t.test('two gateways on one host don’t meet', async (t) => {
   const both = [visitor.cookieHeader(one.url), other.cookieHeader(two.url)].join('; ')
   const ask = async (url: string) =>
     (await visitor.fetch(`${url}/auth/session`, { cookie: both })).json()['user']
-  t.equal(await ask(one.url), person.username)
+  t.equal(await ask(one.url), 'sam')
   t.equal(await ask(two.url), provider.people[0]!.username)
   const out = await visitor.submit(`${two.url}/auth/logout`, '', { cookie: both })
   for (const line of out.setCookies) t.notMatch(line, one.name)
-  t.equal(await ask(one.url), person.username)
+  t.equal(await ask(one.url), 'sam')
 })
 
 await t.test('the same secret at another address opens nothing', async (t) => {
   t.not(secrets.SESSION, secrets.SIGNING)
-  const { url, name, signIn, restart } = await stage(t)
+  const { url, name, signIn, restart } = await start(t)
   const visitor = await signIn()
   const value = visitor.cookies(url).get(name)!
   await restart({ identity: { clientId: 'another-client' } })

@@ -6,9 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
-import { startTestGateway } from '../fixtures/gateway.js'
-import { freePort } from '../fixtures/ports.js'
-import { startFixture, testKey } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
 
 const run = promisify(execFile)
 
@@ -40,19 +38,11 @@ const ofThisMachine: Readonly<Record<string, string>> = {
 
 // As README asks for: what Trac sets itself is its own affair.
 const base_url = 'https://localhost/trac'
-const trac = await startFixture(t, 'tracd 1.6', {
-  basePath: '/trac',
-  ini: { trac: { base_url, secure_cookies: 'true' } },
-})
-const port = await freePort()
 const { certificate, key } = createCertificate()
-const gateway = await startTestGateway({
-  port,
-  tracUrl: `http://127.0.0.1:${trac.port}`,
-  signingKey: testKey,
+const { port } = await stage(t, {
+  trac: { server: 'tracd 1.6', ini: { trac: { base_url, secure_cookies: 'true' } } },
   env: { CERTIFICATE: certificate, KEY: key },
   overlay: {
-    identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
     server: {
       // testssl names no port in its Host.
       publicUrl: base_url,
@@ -61,10 +51,7 @@ const gateway = await startTestGateway({
   },
 })
 const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-testssl-'))
-t.teardown(async () => {
-  await gateway.close()
-  await rm(folder, { recursive: true })
-})
+t.teardown(() => rm(folder, { recursive: true }))
 
 async function testssl(name: string, path: string, ...checks: string[]): Promise<Finding[]> {
   const report = join(folder, `${name}.json`)
@@ -94,7 +81,7 @@ const found = (findings: readonly Finding[], id: string): string =>
     .map(({ finding }) => finding)
     .join()
 
-await t.test('the whole run, on a page of our own', async (t) => {
+await t.test('testssl finds nothing serious in a whole run on a page of our own', async (t) => {
   const findings = await testssl('whole', '/trac/auth/signed-out')
   t.ok(findings.length > 100, 'it looked at everything')
   t.match(found(findings, 'TLS1_3'), /^offered/)
@@ -106,19 +93,22 @@ await t.test('the whole run, on a page of our own', async (t) => {
   }
 })
 
-await t.test('the headers of the redirect at the root', async (t) => {
-  const findings = await testssl('root', '/', '--headers')
-  t.match(found(findings, 'HTTP_status_code'), /^302/)
-  t.match(found(findings, 'HSTS_time'), /days/)
-  t.strictSame(seriousOf(findings), [])
-})
+await t.test(
+  'testssl finds nothing serious in the headers of the redirect at the root',
+  async (t) => {
+    const findings = await testssl('root', '/', '--headers')
+    t.match(found(findings, 'HTTP_status_code'), /^302/)
+    t.match(found(findings, 'HSTS_time'), /days/)
+    t.strictSame(seriousOf(findings), [])
+  },
+)
 
 for (const [what, path, status] of [
   ['a page of Trac', '/trac/wiki/WikiStart', 200],
   ['a script of Trac', '/trac/chrome/common/js/trac.js', 200],
   ['what Trac does not have', '/trac/wiki/NoSuchPage', 404],
 ] as const) {
-  await t.test(`the headers of ${what}`, async (t) => {
+  await t.test(`testssl finds nothing serious in the headers of ${what}`, async (t) => {
     const findings = await testssl(
       `trac-${path.slice(path.lastIndexOf('/') + 1)}`,
       path,

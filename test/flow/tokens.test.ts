@@ -2,27 +2,20 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
+import { rawExchange } from '../fixtures/gateway.js'
 import {
   createScriptedCurveKey,
   createScriptedKey,
   signScripted,
 } from '../fixtures/scripted-keys.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Sent } from '../fixtures/visitor.js'
-import { createClock, rawExchange, startTestGateway, startUpstream } from '../fixtures/gateway.js'
 
-const provider = await startScriptedProvider()
-const otherPool = await startScriptedProvider({ path: '/us-east-1_Other' })
-const upstream = await startUpstream()
-const clock = createClock()
-const gateway = await startTestGateway({
-  clock,
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-  cognitoDomain: provider.origin,
-  tracUrl: upstream.url,
-  apiUrl: upstream.url,
+const { provider, upstream, clock, gateway, url, names } = await stage(t, {
+  provider: 'scripted',
+  upstream: true,
+  api: true,
   overlay: {
     identity: {
       acceptClients: ['second-client'],
@@ -36,21 +29,20 @@ const gateway = await startTestGateway({
     ],
   },
 })
-t.teardown(async () => {
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-  await otherPool.stop()
+const { provider: otherPool } = await stage(t, {
+  provider: 'scripted',
+  providerOptions: { path: '/us-east-1_Other' },
+  gateway: false,
 })
 
-const seconds = () => Math.floor(gateway.clock() / 1000)
+const seconds = () => Math.floor(clock() / 1000)
 const stranger = await createScriptedKey('key-1')
 const curveKey = await createScriptedCurveKey('key-1')
 const client = new Visitor()
 
 /** Asks with a Bearer token, without cookies. */
 const ask = (path: string, token: string, sent: Sent = {}) =>
-  client.fetch(gateway.url + path, {
+  client.fetch(url + path, {
     cookie: '',
     ...sent,
     headers: { authorization: `Bearer ${token}`, ...sent.headers },
@@ -75,10 +67,10 @@ function swapPayload(other: string): string {
 /** The sealed values that a sign-in leaves in a browser. */
 async function sealedValues(): Promise<{ readonly attempt: string; readonly session: string }> {
   const visitor = new Visitor()
-  await visitor.open(`${gateway.url}/auth/login`)
-  const attempt = [...visitor.cookies(gateway.url).values()][0]!
-  await visitor.signIn(`${gateway.url}/auth/login`, { email: '', password: '' })
-  const session = [...visitor.cookies(gateway.url)].find(([name]) => name.endsWith('-s'))![1]
+  await visitor.open(`${url}/auth/login`)
+  const attempt = [...visitor.cookies(url).values()][0]!
+  await visitor.signIn(`${url}/auth/login`, { email: '', password: '' })
+  const session = [...visitor.cookies(url)].find(([name]) => name.endsWith('-s'))![1]
   return { attempt, session }
 }
 const sealed = await sealedValues()
@@ -229,7 +221,7 @@ async function checkRefusal(t: Test, token: string, code: string, path: string, 
     code,
     message: /./,
     request_id: /./,
-    auth_url: `${gateway.url}/auth/login`,
+    auth_url: `${url}/auth/login`,
   })
   t.equal(answer.headers['www-authenticate'], 'Bearer realm="Trac", error="invalid_token"')
   t.equal(answer.headers['cache-control'], 'no-store')
@@ -254,16 +246,13 @@ function claimsText(claims: object): string {
 }
 
 for (const [what, given, code] of refused) {
-  await t.test(`refuses a token ${what}`, async (t) => {
+  await t.test(`a token ${what} is refused`, async (t) => {
     const token = typeof given === 'string' ? given : given()
     await checkRefusal(t, token, code, '/api/x')
     await checkRefusal(t, token, code, '/open/x')
     await checkRefusal(t, token, code, '/auth/session')
-    await checkRefusal(t, token, code, '/wiki/Start', `${sessionName()}=${sealed.session}`)
+    await checkRefusal(t, token, code, '/wiki/Start', `${names.session}=${sealed.session}`)
   })
-}
-function sessionName(): string {
-  return gateway.gateway.services.names.session
 }
 
 await t.test('nothing that a token names is fetched', (t) => {
@@ -314,26 +303,29 @@ await t.test('a credential that can be read in two ways is 400', async (t) => {
   t.equal(upstream.received.length, before)
   for (const scheme of ['bearer', 'BEARER', 'Bearer ']) {
     const headers = { authorization: `${scheme} ${good}` }
-    t.equal((await client.fetch(`${gateway.url}/api/x`, { cookie: '', headers })).status, 200)
+    t.equal((await client.fetch(`${url}/api/x`, { cookie: '', headers })).status, 200)
   }
 })
 
-await t.test('Basic and other schemes are no credential: dropped and counted', async (t) => {
-  for (const [scheme, authorization] of [
-    ['basic', 'Basic YWxpY2U6c2VjcmV0'],
-    ['other', 'Digest username="alice"'],
-  ] as const) {
-    const sent = { cookie: '', headers: { authorization } }
-    t.equal((await client.fetch(`${gateway.url}/wiki/Start`, sent)).status, 200)
-    t.equal(upstream.lastHeaders()['authorization'], undefined)
-    t.equal(upstream.lastHeaders()['x-trac-user'], '')
-    const refusal = await client.fetch(`${gateway.url}/api/x`, sent)
-    t.equal(refusal.status, 401)
-    t.equal(refusal.headers['www-authenticate'], 'Bearer realm="Trac"', 'no error of a token')
-    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    t.match(metrics, `trac_gateway_dropped_credentials_total{scheme="${scheme}"} 2`)
-  }
-})
+await t.test(
+  'Basic and other schemes are no credential; they are dropped and counted',
+  async (t) => {
+    for (const [scheme, authorization] of [
+      ['basic', 'Basic YWxpY2U6c2VjcmV0'],
+      ['other', 'Digest username="alice"'],
+    ] as const) {
+      const sent = { cookie: '', headers: { authorization } }
+      t.equal((await client.fetch(`${url}/wiki/Start`, sent)).status, 200)
+      t.equal(upstream.lastHeaders()['authorization'], undefined)
+      t.equal(upstream.lastHeaders()['x-trac-user'], '')
+      const refusal = await client.fetch(`${url}/api/x`, sent)
+      t.equal(refusal.status, 401)
+      t.equal(refusal.headers['www-authenticate'], 'Bearer realm="Trac"', 'no error of a token')
+      const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+      t.match(metrics, `trac_gateway_dropped_credentials_total{scheme="${scheme}"} 2`)
+    }
+  },
+)
 
 await t.test('a known token is judged by the policy each time', async (t) => {
   const weak = access({ scope: 'openid' })
@@ -371,24 +363,24 @@ await t.test('a known token ends when it says, and is not forgotten before', asy
   clock.stop()
   const token = id({ exp: seconds() + 600 })
   t.equal((await ask('/api/x', token)).status, 200)
-  gateway.clock.advance(590_000)
+  clock.advance(590_000)
   t.equal((await ask('/api/x', token)).status, 200)
-  gateway.clock.advance(39_000)
+  clock.advance(39_000)
   t.equal((await ask('/api/x', token)).status, 200, 'within the tolerance')
-  gateway.clock.advance(2_000)
+  clock.advance(2_000)
   await checkRefusal(t, token, 'ERR_TOKEN_EXPIRED', '/api/x')
 })
 
 await t.test('an unknown kid causes one fetch of keys a cool-down, however many ask', async (t) => {
   const flood = (n: number) =>
     Promise.all(Array.from({ length: n }, (_, i) => ask('/api/x', id({}, { kid: `made-up-${i}` }))))
-  gateway.clock.advance(31_000)
+  clock.advance(31_000)
   const before = provider.counts.jwks
   for (const { status } of await flood(60)) t.equal(status, 401)
   t.equal(provider.counts.jwks, before + 1)
   await flood(20)
   t.equal(provider.counts.jwks, before + 1, 'none within the cool-down')
-  gateway.clock.advance(31_000)
+  clock.advance(31_000)
   await flood(20)
   t.equal(provider.counts.jwks, before + 2)
 })
@@ -400,18 +392,18 @@ await t.test(
     const before = id()
     t.equal((await ask('/api/x', before)).status, 200)
     provider.keys = [await createScriptedKey('key-2')]
-    gateway.clock.advance(31_000)
+    clock.advance(31_000)
     t.equal((await ask('/api/x', id())).status, 200, 'the new key is looked for')
     await checkRefusal(t, before, 'ERR_TOKEN_KEY_UNKNOWN', '/api/x')
     provider.keys = [old!]
-    gateway.clock.advance(31_000)
+    clock.advance(31_000)
     t.equal((await ask('/api/x', id())).status, 200)
   },
 )
 
 await t.test('while the provider is down the known keys go on serving', async (t) => {
   await provider.stop()
-  gateway.clock.advance(2 * 3_600_000)
+  clock.advance(2 * 3_600_000)
   const fresh = () => id({ iat: seconds(), exp: seconds() + 600 })
   for (let i = 0; i < 3; i++) t.equal((await ask('/api/x', fresh())).status, 200)
   const unknown = await ask(

@@ -3,41 +3,27 @@ import { createServer } from 'node:https'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
-import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
-import {
-  Wire,
-  answerText,
-  answering,
-  ask,
-  codeOf,
-  requestText,
-  startRawUpstream,
-} from '../fixtures/wire.js'
+import { stage } from '../fixtures/stage.js'
+import { Wire, answerText, answering, ask, codeOf, requestText } from '../fixtures/wire.js'
 import type { Arrived } from '../fixtures/wire.js'
 
-const identity: Overlay = { identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' } }
 /** Every method goes to Trac here, anonymous or not. */
 const open: Overlay = {
-  ...identity,
   routes: [
     { name: 'all', path: '/**', access: 'public', timeouts: { firstByte: '1s', idle: '1s' } },
   ],
 }
 
-async function gatewayFor(t: Test, tracUrl: string, overlay: Overlay = {}) {
-  const gateway = await startTestGateway({ tracUrl, overlay: { ...open, ...overlay } })
-  t.teardown(() => gateway.close())
+async function gatewayFor(t: Test, url: string, overlay: Overlay = {}) {
+  const { gateway } = await stage(t, { upstream: { url }, overlay: { ...open, ...overlay } })
   return gateway
 }
 
 /** A gateway in front of an upstream of plain sockets. */
-async function front(t: Test, onData: (arrived: Arrived) => void, overlay?: Overlay) {
-  const upstream = await startRawUpstream(onData)
-  t.teardown(() => upstream.close())
-  return { upstream, gateway: await gatewayFor(t, upstream.url, overlay) }
-}
+const front = (t: Test, answer: (arrived: Arrived) => void, overlay: Overlay = {}) =>
+  stage(t, { upstream: 'raw', answer, overlay: { ...open, ...overlay } })
 
 const html = 'Accept: text/html'
 
@@ -63,8 +49,11 @@ await t.test(
 
 await t.test('an upstream that is slow to connect is 504', async (t) => {
   // It takes the connection and never speaks TLS.
-  const upstream = await startRawUpstream(() => undefined)
-  t.teardown(() => upstream.close())
+  const { upstream } = await stage(t, {
+    upstream: 'raw',
+    answer: () => undefined,
+    gateway: false,
+  })
   const gateway = await gatewayFor(t, `https://127.0.0.1:${upstream.port}`, {
     upstreams: { trac: { timeouts: { connect: '1s' } } },
   })
@@ -314,7 +303,7 @@ await t.test('a GET that timed out on a kept connection is not sent again', asyn
 })
 
 await t.test(
-  'one that is cut off by its client reaches the upstream as a closed connection',
+  'a request that its client cuts off reaches the upstream as a closed connection',
   async (t) => {
     const { upstream, gateway } = await front(t, () => undefined, {
       routes: [{ name: 'all', path: '/**', access: 'public' }],

@@ -5,8 +5,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { ClientOptions } from 'ws'
-import { startProvider } from '../../src/demo/provider.js'
-import { rawExchange, startTestGateway } from '../fixtures/gateway.js'
+import { rawExchange } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 
 const seen: Record<string, string | string[] | undefined>[] = []
 const upstream = createServer((request, response) => {
@@ -29,13 +29,17 @@ upstream.on('upgrade', (request, socket, head) => {
   })
 })
 await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+t.teardown(() => {
+  upstream.closeAllConnections()
+  upstream.close()
+  sockets.close()
+})
 const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
 
-const provider = await startProvider()
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: url,
-  apiUrl: url,
+const { ivan, gateway, bearerOf } = await stage(t, {
+  provider: 'cognito',
+  upstream: { url },
+  api: { url },
   overlay: {
     routes: [
       { name: 'live', path: '/live/**', upstream: 'api', websocket: true },
@@ -43,15 +47,6 @@ const gateway = await startTestGateway({
     ],
   },
 })
-t.teardown(async () => {
-  await gateway.close()
-  upstream.closeAllConnections()
-  upstream.close()
-  sockets.close()
-  await provider.stop()
-})
-
-const token = await provider.mint({}, { use: 'id', person: provider.people[1]! })
 const address = gateway.url.replace('http:', 'ws:')
 
 /** Opens a WebSocket; resolves with it, or with the status of the refusal. */
@@ -67,7 +62,7 @@ async function open(path: string, options: ClientOptions): Promise<WebSocket | n
   })
 }
 
-const authorization = `Bearer ${token}`
+const authorization = (await bearerOf(ivan)).replace('Authorization: ', '')
 
 await t.test('a WebSocket carries messages both ways under the principal’s name', async (t) => {
   const socket = await open('/live/a', { headers: { authorization }, origin: gateway.origin })
@@ -82,7 +77,7 @@ await t.test('a WebSocket carries messages both ways under the principal’s nam
 })
 
 await t.test(
-  'it is refused where no route lets it, to visitors and to foreign origins',
+  'a WebSocket is refused where no route lets it, to visitors and to foreign origins',
   async (t) => {
     const before = seen.length
     const cases: [string, ClientOptions, number][] = [
@@ -103,18 +98,21 @@ await t.test('an upstream that does not upgrade answers like any other', async (
   t.equal(await open('/live/plain', { headers, origin: gateway.origin }), 200)
 })
 
-await t.test('an upgrade to something else is served as if it had not asked', async (t) => {
-  const answer = await rawExchange(
-    gateway.port,
-    `GET /trac/api/x HTTP/1.1\r\nHost: localhost:${gateway.port}\r\nAuthorization: ${authorization}\r\n` +
-      'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
-  )
-  t.match(answer, /^HTTP\/1\.1 200 /)
-  t.match(answer, /plain/)
-  t.equal(seen.at(-1)?.['upgrade'], undefined)
-})
+await t.test(
+  'an upgrade to something else is answered as if it had not been asked for',
+  async (t) => {
+    const answer = await rawExchange(
+      gateway.port,
+      `GET /trac/api/x HTTP/1.1\r\nHost: localhost:${gateway.port}\r\nAuthorization: ${authorization}\r\n` +
+        'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
+    )
+    t.match(answer, /^HTTP\/1\.1 200 /)
+    t.match(answer, /plain/)
+    t.equal(seen.at(-1)?.['upgrade'], undefined)
+  },
+)
 
-await t.test('the tunnel ends when the token does', async (t) => {
+await t.test('a WebSocket ends with its token', async (t) => {
   const socket = await open('/live/a', { headers: { authorization } })
   if (typeof socket === 'number') throw new Error(`refused with ${socket}`)
   gateway.clock.advance(2 * 3_600_000)
