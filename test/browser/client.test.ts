@@ -65,6 +65,12 @@ class Gateway {
     this.origin = `http://127.0.0.1:${Object(this.server.address()).port}`
   }
 
+  /** Somebody signs in, and no page is told. */
+  signIn(user: string, life = hour): void {
+    this.user = user
+    this.expiresAt = this.now + life
+  }
+
   plan(path: string, ...answers: Answer[]): void {
     this.planned.set(path, answers)
   }
@@ -214,20 +220,23 @@ async function settle(page: Page): Promise<void> {
   await page.evaluate('fetch("/trac/api/settled").then((answer) => answer.text())')
 }
 
-await t.test('is a small classic script that leaves one name behind', async (t) => {
-  t.ok(gzipSync(script).length < 4096, `${gzipSync(script).length} bytes gzipped`)
-  t.notMatch(script, /^\s*(?:export|import)\b/m)
-  const stage = await Stage.create(t)
-  const page = await stage.context.newPage()
-  await page.goto(`${stage.gateway.origin}/trac/`)
-  const names = 'Object.getOwnPropertyNames(window).length'
-  const before = await page.evaluate<number>(`delete window.tracTokenManager; ${names}`)
-  await page.addScriptTag({ url: '/trac/auth/client.js' })
-  t.equal(await page.evaluate<number>(names), before + 1)
-  t.equal(await page.evaluate('typeof tracTokenManager.authenticatedFetch'), 'function')
-})
+await t.test(
+  'the client script is a small classic script that leaves one name behind',
+  async (t) => {
+    t.ok(gzipSync(script).length < 4096, `${gzipSync(script).length} bytes gzipped`)
+    t.notMatch(script, /^\s*(?:export|import)\b/m)
+    const stage = await Stage.create(t)
+    const page = await stage.context.newPage()
+    await page.goto(`${stage.gateway.origin}/trac/`)
+    const names = 'Object.getOwnPropertyNames(window).length'
+    const before = await page.evaluate<number>(`delete window.tracTokenManager; ${names}`)
+    await page.addScriptTag({ url: '/trac/auth/client.js' })
+    t.equal(await page.evaluate<number>(names), before + 1)
+    t.equal(await page.evaluate('typeof tracTokenManager.authenticatedFetch'), 'function')
+  },
+)
 
-await t.test('is quiet when nobody is signed in', async (t) => {
+await t.test('the client script is quiet when nobody is signed in', async (t) => {
   const stage = await Stage.create(t)
   stage.gateway.user = undefined
   const page = await stage.open()
@@ -243,7 +252,7 @@ await t.test('is quiet when nobody is signed in', async (t) => {
   t.equal(stage.gateway.saved.length, 1)
 })
 
-await t.test('renews in silence before the tokens end', async (t) => {
+await t.test('the client script renews in silence before the tokens end', async (t) => {
   const stage = await Stage.create(t)
   const page = await stage.open()
   const first = (await expiresAt(page)) ?? 0
@@ -259,17 +268,20 @@ await t.test('renews in silence before the tokens end', async (t) => {
   t.equal(await alert(page).count(), 0)
 })
 
-await t.test('counts by the gateway’s clock when the browser’s is wrong', async (t) => {
-  const stage = await Stage.create(t, -3 * hour)
-  const page = await stage.open()
-  t.equal(await page.evaluate<number>('tracTokenManager.expiresAt - Date.now()'), hour)
-  await stage.passToRenewal()
-  await knows(page, `tracTokenManager.expiresAt - Date.now() > ${0.9 * hour}`)
-  t.equal(stage.gateway.count('POST /trac/auth/refresh'), 1)
-})
+await t.test(
+  'the client script counts by the gateway’s clock when the browser’s is wrong',
+  async (t) => {
+    const stage = await Stage.create(t, -3 * hour)
+    const page = await stage.open()
+    t.equal(await page.evaluate<number>('tracTokenManager.expiresAt - Date.now()'), hour)
+    await stage.passToRenewal()
+    await knows(page, `tracTokenManager.expiresAt - Date.now() > ${0.9 * hour}`)
+    t.equal(stage.gateway.count('POST /trac/auth/refresh'), 1)
+  },
+)
 
 for (const without of ['nothing', 'Web Locks', 'BroadcastChannel'] as const) {
-  await t.test(`renews once for all tabs, without ${without}`, async (t) => {
+  await t.test(`the client script renews once for all tabs, without ${without}`, async (t) => {
     const stage = await Stage.create(t)
     const remove = {
       nothing: '',
@@ -294,39 +306,45 @@ for (const without of ['nothing', 'Web Locks', 'BroadcastChannel'] as const) {
   })
 }
 
-await t.test('tries again after a temporary failure, less and less often', async (t) => {
-  const stage = await Stage.create(t)
-  const page = await stage.open()
-  const first = (await expiresAt(page)) ?? 0
-  stage.gateway.plan('/trac/auth/refresh', busy, hangUp)
-  // The waiting time doubles, 10 s at first, and is shortened by half at most.
-  const waits: readonly (readonly [number, number])[] = [
-    [0.86 * hour, 1],
-    [20_000, 2],
-    [5_000, 2],
-    [20_000, 3],
-  ]
-  for (const [span, count] of waits) {
-    await stage.pass(span)
-    await stage.gateway.reach('POST /trac/auth/refresh', count)
-    await settle(page)
-    t.equal(stage.gateway.count('POST /trac/auth/refresh'), count)
-  }
-  await knows(page, `tracTokenManager.expiresAt > ${first}`)
-  t.equal(await alert(page).count(), 0)
-})
+await t.test(
+  'the client script tries again after a temporary failure, less and less often',
+  async (t) => {
+    const stage = await Stage.create(t)
+    const page = await stage.open()
+    const first = (await expiresAt(page)) ?? 0
+    stage.gateway.plan('/trac/auth/refresh', busy, hangUp)
+    // The waiting time doubles, 10 s at first, and is shortened by half at most.
+    const waits: readonly (readonly [number, number])[] = [
+      [0.86 * hour, 1],
+      [20_000, 2],
+      [5_000, 2],
+      [20_000, 3],
+    ]
+    for (const [span, count] of waits) {
+      await stage.pass(span)
+      await stage.gateway.reach('POST /trac/auth/refresh', count)
+      await settle(page)
+      t.equal(stage.gateway.count('POST /trac/auth/refresh'), count)
+    }
+    await knows(page, `tracTokenManager.expiresAt > ${first}`)
+    t.equal(await alert(page).count(), 0)
+  },
+)
 
-await t.test('asks again who is signed in when the first answer was none', async (t) => {
-  const stage = await Stage.create(t)
-  stage.gateway.plan('/trac/auth/session', busy)
-  const page = await stage.open()
-  // The time for a second question is counted from the first answer.
-  await settle(page)
-  t.equal(await expiresAt(page), null)
-  await stage.pass(minute)
-  await knows(page, 'tracTokenManager.expiresAt !== null')
-  t.equal(stage.gateway.count('GET /trac/auth/session'), 2)
-})
+await t.test(
+  'the client script asks again who is signed in when the first answer was none',
+  async (t) => {
+    const stage = await Stage.create(t)
+    stage.gateway.plan('/trac/auth/session', busy)
+    const page = await stage.open()
+    // The time for a second question is counted from the first answer.
+    await settle(page)
+    t.equal(await expiresAt(page), null)
+    await stage.pass(minute)
+    await knows(page, 'tracTokenManager.expiresAt !== null')
+    t.equal(stage.gateway.count('GET /trac/auth/session'), 2)
+  },
+)
 
 await t.test('authenticatedFetch renews once after a 401 and sends the same again', async (t) => {
   const stage = await Stage.create(t)
@@ -419,68 +437,84 @@ async function openEditor(stage: Stage): Promise<Page> {
   return page
 }
 
-await t.test('warns an editor when the provider refuses to renew, and takes it back', async (t) => {
+/** One whose session has ended, of which it has told. */
+async function openEndedEditor(t: Test) {
   const stage = await Stage.create(t)
   const page = await openEditor(stage)
-  await page.evaluate(
-    'window.left = []; window.off = tracTokenManager.onExpiring((ms) => left.push(ms))',
-  )
-  stage.gateway.plan('/trac/auth/refresh', refuse)
+  stage.gateway.user = undefined
   await stage.passToRenewal()
   await alert(page).waitFor()
-  t.match(await alert(page).textContent(), /ends in 9 min, at /)
-  t.strictSame(await page.evaluate('left'), [hour - 0.86 * hour])
+  return { stage, page }
+}
 
-  const link = alert(page).getByRole('link', { name: /Sign in again/ })
-  t.equal(
-    await link.getAttribute('href'),
-    `${stage.gateway.origin}/trac/auth/login?return_to=%2Ftrac%2F&prompt=login`,
-  )
-  t.equal(await link.getAttribute('target'), '_blank')
-  t.equal(await link.getAttribute('rel'), 'noopener')
+await t.test(
+  'an editor is warned when the provider refuses to renew, and the warning goes when it renews',
+  async (t) => {
+    const stage = await Stage.create(t)
+    const page = await openEditor(stage)
+    await page.evaluate(
+      'window.left = []; window.off = tracTokenManager.onExpiring((ms) => left.push(ms))',
+    )
+    stage.gateway.plan('/trac/auth/refresh', refuse)
+    await stage.passToRenewal()
+    await alert(page).waitFor()
+    t.match(await alert(page).textContent(), /ends in 9 min, at /)
+    t.strictSame(await page.evaluate('left'), [hour - 0.86 * hour])
 
-  await alert(page).getByRole('button', { name: 'Dismiss' }).press('Enter')
-  t.equal(await alert(page).count(), 0)
-  await stage.pass(minute)
-  await settle(page)
-  t.equal(await alert(page).count(), 0, 'stays away')
+    const link = alert(page).getByRole('link', { name: /Sign in again/ })
+    t.equal(
+      await link.getAttribute('href'),
+      `${stage.gateway.origin}/trac/auth/login?return_to=%2Ftrac%2F&prompt=login`,
+    )
+    t.equal(await link.getAttribute('target'), '_blank')
+    t.equal(await link.getAttribute('rel'), 'noopener')
 
-  // Signed in again in another tab: the tokens are new, nothing is left to say.
-  stage.gateway.expiresAt = stage.gateway.now + hour
-  const other = await stage.open()
-  await knows(page, `tracTokenManager.expiresAt - Date.now() > ${0.9 * hour}`)
-  await other.close()
-  await page.evaluate('off()')
-  t.equal(await page.locator('textarea').inputValue(), 'hours of work')
+    await alert(page).getByRole('button', { name: 'Dismiss' }).press('Enter')
+    t.equal(await alert(page).count(), 0)
+    await stage.pass(minute)
+    await settle(page)
+    t.equal(await alert(page).count(), 0, 'stays away')
 
-  await stage.pass(0.5 * hour)
-  stage.gateway.plan('/trac/auth/refresh', missing)
-  await stage.pass(0.36 * hour)
-  await alert(page).waitFor()
-  t.equal((await page.evaluate<number[]>('left')).length, 1, 'unsubscribed')
-})
+    // Signed in again in another tab: the tokens are new, nothing is left to say.
+    stage.gateway.expiresAt = stage.gateway.now + hour
+    const other = await stage.open()
+    await knows(page, `tracTokenManager.expiresAt - Date.now() > ${0.9 * hour}`)
+    await other.close()
+    await page.evaluate('off()')
+    t.equal(await page.locator('textarea').inputValue(), 'hours of work')
 
-await t.test('says nothing while nothing was typed, and speaks up when something is', async (t) => {
-  const stage = await Stage.create(t)
-  const page = await stage.open()
-  stage.gateway.plan('/trac/auth/refresh', refuse)
-  await page.evaluate('tracTokenManager.onExpiring(() => (window.isExpiring = true))')
-  await stage.passToRenewal()
-  await knows(page, 'window.isExpiring')
-  t.equal(await alert(page).count(), 0)
-  await page.locator('input[name=q]').fill('a search is no loss')
-  t.equal(await alert(page).count(), 0)
-  await page.locator('select[name=kind]').selectOption('task')
-  await page.locator('input[name=summary]').press('End')
-  await alert(page).waitFor()
-  await page.locator('select[name=kind]').selectOption('defect')
-  await page.locator('input[name=close]').uncheck()
-  await alert(page).waitFor()
-  await page.locator('input[name=close]').check()
-  await alert(page).waitFor({ state: 'detached' })
-})
+    await stage.pass(0.5 * hour)
+    stage.gateway.plan('/trac/auth/refresh', missing)
+    await stage.pass(0.36 * hour)
+    await alert(page).waitFor()
+    t.equal((await page.evaluate<number[]>('left')).length, 1, 'unsubscribed')
+  },
+)
 
-await t.test('takes an end that no longer moves for the session’s', async (t) => {
+await t.test(
+  'a page says nothing while nothing was typed, and warns when something is',
+  async (t) => {
+    const stage = await Stage.create(t)
+    const page = await stage.open()
+    stage.gateway.plan('/trac/auth/refresh', refuse)
+    await page.evaluate('tracTokenManager.onExpiring(() => (window.isExpiring = true))')
+    await stage.passToRenewal()
+    await knows(page, 'window.isExpiring')
+    t.equal(await alert(page).count(), 0)
+    await page.locator('input[name=q]').fill('a search is no loss')
+    t.equal(await alert(page).count(), 0)
+    await page.locator('select[name=kind]').selectOption('task')
+    await page.locator('input[name=summary]').press('End')
+    await alert(page).waitFor()
+    await page.locator('select[name=kind]').selectOption('defect')
+    await page.locator('input[name=close]').uncheck()
+    await alert(page).waitFor()
+    await page.locator('input[name=close]').check()
+    await alert(page).waitFor({ state: 'detached' })
+  },
+)
+
+await t.test('an end that no longer moves is taken for the session’s', async (t) => {
   const stage = await Stage.create(t)
   const page = await openEditor(stage)
   stage.gateway.life = 0.14 * hour
@@ -492,13 +526,9 @@ await t.test('takes an end that no longer moves for the session’s', async (t) 
   t.equal(stage.gateway.count('POST /trac/auth/refresh'), 1)
 })
 
-await t.test('loses nothing that was typed when the session has ended', async (t) => {
-  const stage = await Stage.create(t)
+await t.test('nothing that was typed is lost when the session has ended', async (t) => {
+  const { stage, page } = await openEndedEditor(t)
   const { gateway } = stage
-  const page = await openEditor(stage)
-  gateway.user = undefined
-  await stage.passToRenewal()
-  await alert(page).waitFor()
   t.match(await alert(page).textContent(), /has ended/)
 
   await page.getByRole('button', { name: 'Save' }).click()
@@ -511,8 +541,7 @@ await t.test('loses nothing that was typed when the session has ended', async (t
   // In the new tab the sign-in leads to a page of Trac, which tells the others.
   const opened = stage.context.waitForEvent('page')
   gateway.plan('/trac/auth/login', (_, response) => {
-    gateway.user = 'alice'
-    gateway.expiresAt = gateway.now + hour
+    gateway.signIn('alice')
     response.writeHead(303, { Location: '/trac/' }).end()
   })
   await page.keyboard.press('Enter')
@@ -525,23 +554,18 @@ await t.test('loses nothing that was typed when the session has ended', async (t
   t.match(gateway.saved, [/text=hours\+of\+work.*&save=Save/])
 })
 
-await t.test('sends a held form by itself when the session turns out to live', async (t) => {
-  const stage = await Stage.create(t)
+await t.test('a held form is sent by itself when the session turns out to live', async (t) => {
+  const { stage, page } = await openEndedEditor(t)
   const { gateway } = stage
-  const page = await openEditor(stage)
-  gateway.user = undefined
-  await stage.passToRenewal()
-  await alert(page).waitFor()
   // Signed in again, and no tab has told.
-  gateway.user = 'alice'
-  gateway.expiresAt = gateway.now + hour
+  gateway.signIn('alice')
   await page.getByRole('button', { name: 'Save' }).click()
   await page.waitForURL('**/save')
   t.match(gateway.saved, [/text=hours\+of\+work.*&save=Save/])
 })
 
 await t.test(
-  'holds a form back while the gateway can’t say whether the session lives',
+  'a form is held back while the gateway can’t say whether the session lives',
   async (t) => {
     const stage = await Stage.create(t)
     const { gateway } = stage
@@ -563,7 +587,7 @@ await t.test(
 )
 
 await t.test(
-  'sends nothing while it can’t ask whether the session lives, and then does',
+  'a form is held back while a page can’t ask whether the session lives, and is then sent',
   async (t) => {
     const stage = await Stage.create(t)
     const { gateway } = stage
@@ -580,25 +604,19 @@ await t.test(
   },
 )
 
-await t.test('comes back by itself when the page gets the focus', async (t) => {
-  const stage = await Stage.create(t)
+await t.test('a session comes back by itself when the page gets the focus', async (t) => {
+  const { stage, page } = await openEndedEditor(t)
   const { gateway } = stage
-  const page = await openEditor(stage)
-  gateway.user = undefined
-  await stage.passToRenewal()
-  await alert(page).waitFor()
-  gateway.user = 'alice'
-  gateway.expiresAt = gateway.now + hour
+  gateway.signIn('alice')
   await page.evaluate(`window.dispatchEvent(new Event('focus'))`)
   await alert(page).waitFor({ state: 'detached' })
 })
 
-await t.test('warns when somebody else signed in meanwhile', async (t) => {
+await t.test('a page warns when somebody else has signed in meanwhile', async (t) => {
   const stage = await Stage.create(t)
   const { gateway } = stage
   const page = await openEditor(stage)
-  gateway.user = 'bob'
-  gateway.expiresAt = gateway.now + 2 * hour
+  gateway.signIn('bob', 2 * hour)
   await stage.open()
   await alert(page).waitFor()
   t.match(await alert(page).textContent(), /signed in as bob.*alice/)

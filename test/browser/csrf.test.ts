@@ -4,10 +4,9 @@ import { createServer } from 'node:http'
 import { connect, createServer as createRelay } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { BrowserContext, Page } from 'playwright-core'
-import { startProvider } from '../../src/demo/provider.js'
 import { startBrowser } from '../fixtures/browser.js'
-import { startTestGateway } from '../fixtures/gateway.js'
 import { send } from '../fixtures/signed.js'
+import { stage } from '../fixtures/stage.js'
 import { startFixture, testKey } from '../fixtures/tracs.js'
 import { until } from '../fixtures/until.js'
 
@@ -32,14 +31,16 @@ const relay = createRelay((near) => {
   near.on('data', (chunk) => (asked += chunk.toString('latin1')))
   near.pipe(far).pipe(near)
 })
-const provider = await startProvider()
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: `http://127.0.0.1:${await listen(relay)}`,
-  signingKey: testKey,
-  overlay: { identity: { username: { emailLocalPart: 'example.edu' } } },
+const relayUrl = `http://127.0.0.1:${await listen(relay)}`
+t.teardown(() => {
+  for (const socket of sockets) socket.destroy()
+  relay.close()
 })
-const { url } = gateway
+const { gateway, url } = await stage(t, {
+  provider: 'cognito',
+  upstream: { url: relayUrl },
+  signingKey: testKey,
+})
 
 /** Requests that reached Trac under somebody's name and say that they write. */
 function writesSeen(): string[] {
@@ -66,10 +67,6 @@ t.teardown(async () => {
   await browser.close()
   attacker.closeAllConnections()
   attacker.close()
-  await gateway.close()
-  for (const socket of sockets) socket.destroy()
-  relay.close()
-  await provider.stop()
 })
 
 /** Where an attack comes from, and when the victim's cookie rides along. */
@@ -362,7 +359,7 @@ const defacing = `${ticket}?edit_comment=1&cnum_edit=1&edited_comment=Defaced.`
 const targets: string[] = []
 
 for (const place of places) {
-  await t.test(`from ${place.name}`, async (t) => {
+  await t.test(`nothing that needs nobody’s leave writes from ${place.name}`, async (t) => {
     const context = await signIn(place)
     t.teardown(() => context.close())
     const token = await formToken(context)
@@ -435,7 +432,7 @@ for (const place of places) {
 /** Somebody to whom Trac says that a page does not exist. */
 const reader = { user: 'reader', perms: ['WIKI_VIEW', 'TICKET_VIEW'] }
 
-await t.test('none of it has written, and our own form does', async (t) => {
+await t.test('no attack has written, and our own form does', async (t) => {
   t.equal(targets.length, places.length * attempts.length)
   for (const target of targets) {
     t.equal((await send(trac, { from: reader, target })).status, 404, target)

@@ -2,9 +2,9 @@
 import t from 'tap'
 import type { Response } from 'playwright-core'
 import { startBrowser } from '../fixtures/browser.js'
-import { startTestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
-import { both, startFixture, testKey } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
+import { both } from '../fixtures/tracs.js'
 
 t.setTimeout(300_000)
 
@@ -31,20 +31,15 @@ for (const server of both) {
   await t.test(server, async (t) => {
     const port = await freePort()
     const url = `http://localhost:${port}/trac`
-    const trac = await startFixture(t, server, {
-      basePath: '/trac',
-      ini: { trac: { base_url: url }, header_logo: { src: 'common/trac_logo_mini.png' } },
-    })
-    const gateway = await startTestGateway({
+    const ini = {
+      trac: { base_url: url },
+      header_logo: { src: 'common/trac_logo_mini.png' },
+    }
+    await stage(t, {
+      trac: { server, ini },
       port,
-      tracUrl: `http://127.0.0.1:${trac.port}`,
-      signingKey: testKey,
-      overlay: {
-        identity: { issuer: 'http://127.0.0.1:9', clientId: 'trac' },
-        permissions: { anonymous: ['TRAC_ADMIN'] },
-      },
+      overlay: { permissions: { anonymous: ['TRAC_ADMIN'] } },
     })
-    t.teardown(() => gateway.close())
     const context = await browser.newContext()
     t.teardown(() => context.close())
     const page = await context.newPage()

@@ -3,29 +3,19 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startProvider } from '../../src/demo/provider.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { createCertificate } from '../fixtures/certificate.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
+import { startTestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { stage } from '../fixtures/stage.js'
 
-const provider = await startProvider()
-const upstream = await startUpstream()
-const browser = await startBrowser()
 const groups = Array.from({ length: 152 }, (_, i) => `group-${i}`)
-const person = provider.people[2]!
-person.groups = groups
-
 const { certificate, key } = createCertificate()
 const port = await freePort()
 const url = `https://localhost:${port}/trac`
-const client = provider.clients[0]!
-client.redirectUris.push(`${url}/auth/callback`)
-client.logoutUris.push(`${url}/auth/signed-out`)
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: upstream.url,
+const { provider, sam, upstream, gateway } = await stage(t, {
+  provider: 'cognito',
+  upstream: true,
   port,
   env: { CERTIFICATE: certificate, KEY: key },
   overlay: {
@@ -36,71 +26,75 @@ const gateway = await startTestGateway({
     permissions: { groups: Object.fromEntries(groups.map((group) => [group, ['WIKI_VIEW']])) },
   },
 })
-t.teardown(async () => {
-  await browser.close()
-  await gateway.close()
-  await upstream.close()
-  await provider.stop()
-})
+sam.groups = groups
+const client = provider.clients[0]!
+client.redirectUris.push(`${url}/auth/callback`)
+client.logoutUris.push(`${url}/auth/signed-out`)
 const stem = gateway.gateway.services.names.prefix
+const browser = await startBrowser()
+t.teardown(() => browser.close())
 
-await t.test('nothing of a large session is left, and a copy of it opens nothing', async (t) => {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true })
-  const page = await context.newPage()
-  const ours = async () => (await context.cookies(url)).filter(({ name }) => name.startsWith(stem))
-  await page.goto(`${url}/auth/login?return_to=/trac/auth/session`)
-  await page.fill('input[name=email]', person.email)
-  await page.fill('input[type=password]', person.password)
-  await page.click('button')
-  await page.waitForURL(`${url}/`)
-  const kept = await ours()
-  t.match(stem, /^__Host-tg-[0-9a-f]{8}-$/)
-  const sessions = kept.filter(({ name }) => /-s\d?$/.test(name))
-  t.same(
-    sessions.map(({ name }) => name).toSorted((a, b) => a.localeCompare(b)),
-    [`${stem}s1`, `${stem}s2`],
-  )
-  for (const { secure, httpOnly, sameSite, path, domain } of sessions) {
-    t.match(
-      { secure, httpOnly, sameSite, path, domain },
-      {
-        secure: true,
-        httpOnly: true,
-        sameSite: 'Lax',
-        path: '/',
-        domain: 'localhost',
-      },
+await t.test(
+  'a sign-out leaves nothing of a large session, and a copy of it opens nothing',
+  async (t) => {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true })
+    const page = await context.newPage()
+    const ours = async () =>
+      (await context.cookies(url)).filter(({ name }) => name.startsWith(stem))
+    await page.goto(`${url}/auth/login?return_to=/trac/auth/session`)
+    await page.fill('input[name=email]', sam.email)
+    await page.fill('input[type=password]', sam.password)
+    await page.click('button')
+    await page.waitForURL(`${url}/`)
+    const kept = await ours()
+    t.match(stem, /^__Host-tg-[0-9a-f]{8}-$/)
+    const sessions = kept.filter(({ name }) => /-s\d?$/.test(name))
+    t.same(
+      sessions.map(({ name }) => name).toSorted((a, b) => a.localeCompare(b)),
+      [`${stem}s1`, `${stem}s2`],
     )
-  }
-  await page.goto(`${url}/auth/session`)
-  t.match(await page.textContent('body'), person.username)
+    for (const { secure, httpOnly, sameSite, path, domain } of sessions) {
+      t.match(
+        { secure, httpOnly, sameSite, path, domain },
+        {
+          secure: true,
+          httpOnly: true,
+          sameSite: 'Lax',
+          path: '/',
+          domain: 'localhost',
+        },
+      )
+    }
+    await page.goto(`${url}/auth/session`)
+    t.match(await page.textContent('body'), 'Signed in as sam')
 
-  await page.goto(`${url}/auth/logout`)
-  await page.click('button:text-is("Sign out")')
-  await page.waitForURL(`${url}/auth/signed-out`)
-  t.match(await page.textContent('h1'), 'Signed out')
-  t.same(
-    (await ours()).filter(({ name }) => /-s\d?$/.test(name)),
-    [],
-    'every chunk is gone',
-  )
-  await page.goto(`${url}/auth/login`)
-  t.equal(new URL(page.url()).origin, provider.origin)
-  t.ok(await page.isVisible('input[type=password]'), 'the provider asks again')
+    await page.goto(`${url}/auth/logout`)
+    await page.click('button:text-is("Sign out")')
+    await page.waitForURL(`${url}/auth/signed-out`)
+    t.match(await page.textContent('h1'), 'Signed out')
+    t.same(
+      (await ours()).filter(({ name }) => /-s\d?$/.test(name)),
+      [],
+      'every chunk is gone',
+    )
+    await page.goto(`${url}/auth/login`)
+    t.equal(new URL(page.url()).origin, provider.origin)
+    t.ok(await page.isVisible('input[type=password]'), 'the provider asks again')
 
-  const thief = await browser.newContext({ ignoreHTTPSErrors: true })
-  await thief.addCookies(kept)
-  const replay = await thief.newPage()
-  const answer = await replay.request.get(`${url}/auth/session`, {
-    headers: { accept: 'application/json' },
-  })
-  t.equal(answer.status(), 401)
-  t.same(
-    (await thief.cookies(url)).filter(({ name }) => /-s\d?$/.test(name)),
-    [],
-    'and they are taken from whoever replays them',
-  )
-})
+    const thief = await browser.newContext({ ignoreHTTPSErrors: true })
+    await thief.addCookies(kept)
+    const replay = await thief.newPage()
+    const answer = await replay.request.get(`${url}/auth/session`, {
+      headers: { accept: 'application/json' },
+    })
+    t.equal(answer.status(), 401)
+    t.same(
+      (await thief.cookies(url)).filter(({ name }) => /-s\d?$/.test(name)),
+      [],
+      'and they are taken from whoever replays them',
+    )
+  },
+)
 
 /** An origin of its own that sends every visitor on. */
 async function startSignpost(t: Test, to: (asked: URL) => string) {
@@ -122,21 +116,24 @@ const afterSignOut = (asked: URL) => asked.searchParams.get('post_logout_redirec
 
 /** Somebody signed in by a provider whose discovery names this address to sign out at. */
 async function signedInAt(t: Test, endSession: string) {
-  const own = await startScriptedProvider({ dialect: 'standard', path: '' })
+  const { provider: own, settings } = await stage(t, {
+    provider: 'scripted',
+    providerOptions: { dialect: 'standard', path: '' },
+    upstream,
+    gateway: false,
+  })
   own.replace('discovery', (request) => ({
     body: {
       ...(own.usual('discovery', request).body as object),
       end_session_endpoint: endSession,
     },
   }))
-  const { issuer, clientId } = own
-  const options = { issuer, clientId, tracUrl: upstream.url, port: await freePort() }
+  const options = { ...settings, port: await freePort() }
   let started = await startTestGateway(options)
   const context = await browser.newContext()
   t.teardown(async () => {
     await context.close()
     await started.close()
-    await own.stop()
   })
   const page = await context.newPage()
   page.setDefaultTimeout(20_000)

@@ -2,39 +2,36 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { BrowserContext, Page, Response } from 'playwright-core'
-import { startProvider } from '../../src/demo/provider.js'
 import { violations } from '../fixtures/axe.js'
 import { startBrowser } from '../fixtures/browser.js'
-import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
-import { badAnswers, startScriptedProvider } from '../fixtures/scripted-provider.js'
+import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
+import { stage } from '../fixtures/stage.js'
 import { authenticate } from '../fixtures/trac-stage.js'
 import { until } from '../fixtures/until.js'
 
 t.setTimeout(900_000)
 const browser = await startBrowser()
-const provider = await startScriptedProvider()
+t.teardown(() => browser.close())
 // Takes a request and never answers.
-const silent = await startUpstream(() => undefined)
-const { issuer, clientId, origin: cognitoDomain } = provider
-const common = { issuer, clientId, cognitoDomain, apiUrl: silent.url }
+const { upstream: silent } = await stage(t, {
+  upstream: true,
+  answer: () => undefined,
+  gateway: false,
+})
 const impatient = { timeouts: { firstByte: '100ms' } }
-const gateway = await startTestGateway({ ...common, overlay: { upstreams: { api: impatient } } })
-const strict = await startTestGateway({
-  ...common,
+const { provider, gateway, url, origin } = await stage(t, {
+  provider: 'scripted',
+  api: silent,
+  overlay: { upstreams: { api: impatient } },
+})
+const strict = await stage(t, {
+  provider,
+  api: silent,
   overlay: { rateLimit: { auth: { max: 1, per: '1h' } } },
 })
 // The scripted one has no page to sign out at.
-const pool = await startProvider()
-const whole = await startTestGateway({ provider: pool })
-t.teardown(async () => {
-  await browser.close()
-  for (const one of [gateway, strict, whole]) await one.close()
-  await silent.close()
-  await provider.stop()
-  await pool.stop()
-})
-const { url, origin } = gateway
+const whole = await stage(t, { provider: 'cognito' })
 
 /** An administrator whose names are as long as they may be, so that the pages have something to hold. */
 provider.person = {
@@ -313,7 +310,7 @@ for (const cause of causes) {
   })
 
   for (const [label, path] of cause.actions) {
-    await t.test(`${cause.page}: “${label}” by keyboard`, async (t) => {
+    await t.test(`the page “${cause.page}” leads to “${label}” by keyboard`, async (t) => {
       const { context, page } = await open(t, 'without script')
       await cause.reach(page, context)
       await tabTo(page, label)
@@ -324,20 +321,25 @@ for (const cause of causes) {
     })
   }
 
-  await t.test(`${cause.page}: readable narrow and dark, and axe finds nothing`, async (t) => {
-    const { context, page } = await open(t, 'with script')
-    await cause.reach(page, context)
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
-      const ground = await page.evaluate<string>('getComputedStyle(document.body).backgroundColor')
-      t.equal(ground === 'rgb(255, 255, 255)', colorScheme === 'light')
-      for (const width of [1280, 320]) {
-        await page.setViewportSize({ width, height: 640 })
-        const how = `${colorScheme}, ${width} px`
-        t.strictSame(await violations(page), [], how)
-        const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
-        t.equal(wide, width, `${how}: nothing to scroll sideways`)
+  await t.test(
+    `the page “${cause.page}” is readable narrow and dark, and axe finds nothing`,
+    async (t) => {
+      const { context, page } = await open(t, 'with script')
+      await cause.reach(page, context)
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        const ground = await page.evaluate<string>(
+          'getComputedStyle(document.body).backgroundColor',
+        )
+        t.equal(ground === 'rgb(255, 255, 255)', colorScheme === 'light')
+        for (const width of [1280, 320]) {
+          await page.setViewportSize({ width, height: 640 })
+          const how = `${colorScheme}, ${width} px`
+          t.strictSame(await violations(page), [], how)
+          const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
+          t.equal(wide, width, `${how}: nothing to scroll sideways`)
+        }
       }
-    }
-  })
+    },
+  )
 }

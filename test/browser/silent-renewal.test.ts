@@ -5,10 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Test } from 'tap'
 import type { BrowserContext, Page } from 'playwright-core'
 import { startBrowser } from '../fixtures/browser.js'
-import { createClock, startUpstream } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
-import { startScriptedProvider } from '../fixtures/scripted-provider.js'
-import { tokensBy } from '../fixtures/scripted-tokens.js'
+import { stage } from '../fixtures/stage.js'
 import { TracStage, expiresAt, knowsSession } from '../fixtures/trac-stage.js'
 import { both } from '../fixtures/tracs.js'
 import type { ServerName } from '../fixtures/tracs.js'
@@ -22,35 +20,28 @@ t.teardown(() => browser.close())
 
 /** A Trac whose provider gives each refresh token once, so that two exchanges for one session would end it. */
 async function setStage(t: Test, server: ServerName, apiUrl?: string, overlay: Overlay = {}) {
-  const clock = createClock()
-  const provider = await startScriptedProvider()
-  t.teardown(() => provider.stop())
-  provider.person = { ...provider.person, groups: ['instructors'] }
-  const tokens = tokensBy(provider, clock, { rotates: true })
-  provider.replace('token', tokens)
-  const { issuer, clientId, origin: cognitoDomain } = provider
-  const stage = await TracStage.create(t, {
-    server,
-    clock,
-    issuer,
-    clientId,
-    cognitoDomain,
+  const { provider, tokens, clock, settings } = await stage(t, {
+    provider: 'scripted',
+    tokens: { rotates: true },
+    gateway: false,
     overlay,
-    ...(apiUrl === undefined ? {} : { apiUrl }),
   })
-  const context = await stage.person(t, browser)
+  provider.person = { ...provider.person, groups: ['instructors'] }
+  const api = apiUrl === undefined ? {} : { apiUrl }
+  const trac = await TracStage.create(t, { server, ...settings, clock, ...api })
+  const context = await trac.person(t, browser)
   // Each page renews as late as it may, so that it is known who does.
   await context.addInitScript('Math.random = () => 0.999')
   const exchanges = () =>
     provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token').length
-  return { stage, clock, provider, tokens, context, exchanges }
+  return { trac, clock, provider, tokens, context, exchanges }
 }
 
 /** A page of Trac on which somebody is signed in. */
-async function open(stage: TracStage, context: BrowserContext, path: string): Promise<Page> {
+async function open(trac: TracStage, context: BrowserContext, path: string): Promise<Page> {
   const page = await context.newPage()
-  await page.goto(`${stage.url}/login?referer=${encodeURIComponent(`/trac${path}`)}`)
-  await page.waitForURL(stage.url + path)
+  await page.goto(`${trac.url}/login?referer=${encodeURIComponent(`/trac${path}`)}`)
+  await page.waitForURL(trac.url + path)
   await knowsSession(page)
   return page
 }
@@ -84,10 +75,10 @@ const isQuiet = (page: Page) =>
 
 for (const server of both) {
   await t.test(`one of two tabs renews for both (${server})`, async (t) => {
-    const { stage, clock, provider, tokens, context, exchanges } = await setStage(t, server)
+    const { trac, clock, provider, tokens, context, exchanges } = await setStage(t, server)
     const pages = [
-      await open(stage, context, '/wiki/WikiStart'),
-      await open(stage, context, '/ticket/1'),
+      await open(trac, context, '/wiki/WikiStart'),
+      await open(trac, context, '/ticket/1'),
     ]
     t.equal(exchanges(), 0)
     const posts = countRequests(t, '/trac/auth/refresh')
@@ -100,7 +91,7 @@ for (const server of both) {
         await finished
         return tokens(request)
       })
-      await stage.pass(0.9 * hour)
+      await trac.pass(0.9 * hour)
       finish()
       for (const page of pages) await knowsSession(page, clock() + 0.9 * hour)
       // The other one looks whether it is done. Only then may time go on: a look that comes late renews by itself.
@@ -119,10 +110,10 @@ for (const server of both) {
   })
 
   await t.test(`Trac’s preview of a comment renews by itself (${server})`, async (t) => {
-    const { stage, context, exchanges } = await setStage(t, server)
-    const page = await open(stage, context, '/ticket/1')
+    const { trac, context, exchanges } = await setStage(t, server)
+    const page = await open(trac, context, '/ticket/1')
     // Later than the gateway renews, sooner than the page does.
-    await stage.pass(0.8 * hour)
+    await trac.pass(0.8 * hour)
     t.equal(exchanges(), 0)
     const answered = ticketPreview(page)
     await page.locator('#comment').pressSequentially("Typed as '''bold''' text")
@@ -131,7 +122,7 @@ for (const server of both) {
     t.ok((await answer.allHeaders())['set-cookie'], 'the renewed session came with it')
     await page.locator('#ticketchange strong', { hasText: 'bold' }).waitFor()
     t.equal(exchanges(), 1)
-    await page.goto(`${stage.url}/prefs`)
+    await page.goto(`${trac.url}/prefs`)
     t.match(await page.textContent('#metanav'), /logged in as/)
     t.equal(exchanges(), 1)
   })
@@ -139,15 +130,18 @@ for (const server of both) {
   await t.test(`an API’s 401 is mended by one renewal and one retry (${server})`, async (t) => {
     /** Which tokens the API takes. */
     let takes = (_token: string): boolean => true
-    const api = await startUpstream(({ method, url, headers }, response, body) => {
-      const { authorization = '', 'x-requested-with': by } = headers
-      response.writeHead(takes(authorization) ? 200 : 401, { 'Content-Type': 'application/json' })
-      response.end(JSON.stringify({ method, url, by, body: body.toString() }))
+    const { upstream: api } = await stage(t, {
+      upstream: true,
+      answer: ({ method, url, headers }, response, body) => {
+        const { authorization = '', 'x-requested-with': by } = headers
+        response.writeHead(takes(authorization) ? 200 : 401, { 'Content-Type': 'application/json' })
+        response.end(JSON.stringify({ method, url, by, body: body.toString() }))
+      },
+      gateway: false,
     })
-    t.teardown(() => api.close())
     const forwards = { upstreams: { api: { forwardAccessToken: true } } }
-    const { stage, context, exchanges } = await setStage(t, server, api.url, forwards)
-    const page = await open(stage, context, '/wiki/WikiStart')
+    const { trac, context, exchanges } = await setStage(t, server, api.url, forwards)
+    const page = await open(trac, context, '/wiki/WikiStart')
     /** From now on the API takes every token but the one that comes next. */
     const refuseNext = (): void => {
       let refused: string | undefined
@@ -184,15 +178,15 @@ for (const server of both) {
 }
 
 await t.test('forty requests of a page wait for one exchange that takes its time', async (t) => {
-  const { stage, clock, provider, tokens, context, exchanges } = await setStage(t, 'tracd 1.6')
-  const page = await open(stage, context, '/wiki/WikiStart')
+  const { trac, clock, provider, tokens, context, exchanges } = await setStage(t, 'tracd 1.6')
+  const page = await open(trac, context, '/wiki/WikiStart')
   let finish = (): void => undefined
   const finished = new Promise<void>((resolve) => (finish = resolve))
   provider.replace('token', async (request) => {
     await finished
     return tokens(request)
   })
-  await stage.pass(0.8 * hour)
+  await trac.pass(0.8 * hour)
   const asked = provider.next('token')
   const arrived = countRequests(t, '/trac/wiki/Syllabus?n=')
   const statuses = page.evaluate<number[]>(
@@ -206,10 +200,10 @@ await t.test('forty requests of a page wait for one exchange that takes its time
   finish()
   t.strictSame(await statuses, Array<number>(40).fill(200), 'all as the person who is signed in')
   t.equal(exchanges(), 1)
-  const before = await context.cookies(stage.url)
-  await page.goto(`${stage.url}/prefs`)
+  const before = await context.cookies(trac.url)
+  await page.goto(`${trac.url}/prefs`)
   t.match(await page.textContent('#metanav'), /logged in as/)
-  t.strictSame(await context.cookies(stage.url), before, 'nothing is left to be renewed')
+  t.strictSame(await context.cookies(trac.url), before, 'nothing is left to be renewed')
   t.equal(exchanges(), 1)
   await knowsSession(page, clock() + 0.9 * hour)
 })

@@ -6,9 +6,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { BrowserContext, Page } from 'playwright-core'
-import { startProvider } from '../../src/demo/provider.js'
 import { patience, startBrowser } from '../fixtures/browser.js'
-import { startTestGateway } from '../fixtures/gateway.js'
+import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 
 t.setTimeout(600_000)
@@ -41,15 +40,18 @@ const upstreamPort = (upstream.address() as AddressInfo).port
 const upstreamUrl = `http://127.0.0.1:${upstreamPort}`
 
 const adminToken = 'a-token-of-the-tests-with-32-bytes-or-more'
-const provider = await startProvider()
-const gateway = await startTestGateway({
-  provider,
-  tracUrl: upstreamUrl,
-  apiUrl: upstreamUrl,
+t.teardown(() => {
+  for (const socket of echo.clients) socket.terminate()
+  upstream.closeAllConnections()
+  upstream.close()
+})
+const { provider, gateway } = await stage(t, {
+  provider: 'cognito',
+  upstream: { url: upstreamUrl },
+  api: { url: upstreamUrl },
   env: { ADMIN: adminToken },
   overlay: {
     admin: { token: { fromEnv: 'ADMIN' } },
-    identity: { username: { emailLocalPart: 'example.edu' } },
     routes: [
       { name: 'live', path: '/live/**', upstream: 'api', websocket: true },
       { name: 'open', path: '/open/**', upstream: 'api', websocket: true, access: 'optional' },
@@ -58,14 +60,7 @@ const gateway = await startTestGateway({
   },
 })
 const browser = await startBrowser()
-t.teardown(async () => {
-  await browser.close()
-  await gateway.close()
-  for (const socket of echo.clients) socket.terminate()
-  upstream.closeAllConnections()
-  upstream.close()
-  await provider.stop()
-})
+t.teardown(() => browser.close())
 const address = gateway.url.replace('http:', 'ws:')
 
 /** A browser of its own in which somebody has signed in, on a page of ours. */
@@ -190,7 +185,7 @@ await t.test('either end closes with its own code and reason', async (t) => {
   await context.close()
 })
 
-await t.test('where no route lets it, it is refused and the page lives on', async (t) => {
+await t.test('a WebSocket is refused where no route lets it, and the page lives on', async (t) => {
   const [context, page] = await signIn()
   const before = dialled.length
   for (const path of ['/api/echo', '/wiki/WikiStart', '/auth/session']) {
@@ -205,7 +200,7 @@ await t.test('where no route lets it, it is refused and the page lives on', asyn
 })
 
 await t.test(
-  'a visitor is refused where somebody is asked for, and nobody elsewhere',
+  'a visitor is refused where a route asks for somebody, and nobody is refused elsewhere',
   async (t) => {
     const context = await browser.newContext()
     const page = await context.newPage()
@@ -230,7 +225,7 @@ const foreign = [
 ] as const
 
 for (const { name, origin, rides } of foreign) {
-  await t.test(`a page of ${name} is refused`, async (t) => {
+  await t.test(`a page of ${name} is refused a WebSocket`, async (t) => {
     const [context, page] = await signIn()
     await page.goto(`${origin}/page`)
     const before = dialled.length
@@ -250,7 +245,7 @@ for (const { name, origin, rides } of foreign) {
   })
 }
 
-await t.test('a frame without an origin is refused on our own page, too', async (t) => {
+await t.test('a frame without an origin is refused a WebSocket on our own page, too', async (t) => {
   const [context, page] = await signIn()
   const before = dialled.length
   await page.evaluate(`(() => {
@@ -264,7 +259,7 @@ await t.test('a frame without an origin is refused on our own page, too', async 
   await context.close()
 })
 
-await t.test('signing out in another tab ends it, and no other sign-in’s', async (t) => {
+await t.test('signing out in another tab ends a WebSocket, and no other sign-in’s', async (t) => {
   const [context, page] = await signIn()
   const [elsewhere, otherPage] = await signIn()
   const socket = await Socket.open(page, '/live/echo')
@@ -280,7 +275,7 @@ await t.test('signing out in another tab ends it, and no other sign-in’s', asy
   await elsewhere.close()
 })
 
-await t.test('revoking a user ends all of that user’s and nobody else’s', async (t) => {
+await t.test('revoking a user ends all of that user’s WebSockets and nobody else’s', async (t) => {
   const stages = await Promise.all([signIn(), signIn(), signIn('alice')])
   const sockets = await Promise.all(stages.map(([, page]) => Socket.open(page, '/live/echo')))
   t.strictSame(
@@ -294,34 +289,37 @@ await t.test('revoking a user ends all of that user’s and nobody else’s', as
   for (const [context] of stages) await context.close()
 })
 
-await t.test('it outlives the tokens with which it began, and ends with the session', async (t) => {
-  const minute = 60_000
-  const [context, page] = await signIn('ivan')
-  const socket = await Socket.open(page, '/live/echo')
-  const cookieNow = async () =>
-    (await context.cookies(gateway.url)).find(({ name }) => /^tg-.*-s$/.test(name))?.value
-  const first = await cookieNow()
-  gateway.clock.advance(50 * minute)
-  await page.evaluate(`fetch('${gateway.url}/auth/session').then((answer) => answer.text())`)
-  t.not(await cookieNow(), first, 'the session was renewed')
-  gateway.clock.advance(20 * minute)
+await t.test(
+  'a WebSocket outlives the tokens with which it began, and ends with the session',
+  async (t) => {
+    const minute = 60_000
+    const [context, page] = await signIn('ivan')
+    const socket = await Socket.open(page, '/live/echo')
+    const cookieNow = async () =>
+      (await context.cookies(gateway.url)).find(({ name }) => /^tg-.*-s$/.test(name))?.value
+    const first = await cookieNow()
+    gateway.clock.advance(50 * minute)
+    await page.evaluate(`fetch('${gateway.url}/auth/session').then((answer) => answer.text())`)
+    t.not(await cookieNow(), first, 'the session was renewed')
+    gateway.clock.advance(20 * minute)
 
-  // A tunnel that begins now and is cut has been looked at once; so was every one that began before.
-  const [alice] = provider.people
-  const exp = Math.floor(Date.now() / 1000) + 5 * 3600
-  const token = await provider.mint({ exp }, { person: alice! })
-  const witness = new WebSocket(`${address}/live/echo`, {
-    headers: { authorization: `Bearer ${token}` },
-  })
-  witness.on('error', () => undefined)
-  const signal = AbortSignal.timeout(patience)
-  await once(witness, 'open', { signal })
-  const witnessEnded = once(witness, 'close', { signal })
-  await revoke('alice')
-  await witnessEnded
-  t.equal(await socket.echo(`'still here'`), 'still here')
+    // A tunnel that begins now and is cut has been looked at once; so was every one that began before.
+    const [alice] = provider.people
+    const exp = Math.floor(Date.now() / 1000) + 5 * 3600
+    const token = await provider.mint({ exp }, { person: alice! })
+    const witness = new WebSocket(`${address}/live/echo`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    witness.on('error', () => undefined)
+    const signal = AbortSignal.timeout(patience)
+    await once(witness, 'open', { signal })
+    const witnessEnded = once(witness, 'close', { signal })
+    await revoke('alice')
+    await witnessEnded
+    t.equal(await socket.echo(`'still here'`), 'still here')
 
-  gateway.clock.advance(9 * 60 * minute)
-  t.equal(await socket.ended(), cut, 'idle for longer than a session may be')
-  await context.close()
-})
+    gateway.clock.advance(9 * 60 * minute)
+    t.equal(await socket.ended(), cut, 'idle for longer than a session may be')
+    await context.close()
+  },
+)
