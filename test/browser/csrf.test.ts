@@ -359,7 +359,7 @@ const defacing = `${ticket}?edit_comment=1&cnum_edit=1&edited_comment=Defaced.`
 const targets: string[] = []
 
 for (const place of places) {
-  await t.test(`nothing that needs nobody’s leave writes from ${place.name}`, async (t) => {
+  await t.test(`no request that ${place.name} may send unasked writes`, async (t) => {
     const context = await signIn(place)
     t.teardown(() => context.close())
     const token = await formToken(context)

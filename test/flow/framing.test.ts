@@ -73,7 +73,7 @@ const fresh: readonly (readonly [
 ]
 for (const [line, headers, body, length] of fresh) {
   await t.test(
-    `${line} ${headers.join()} goes alone: one length, no coding, Connection: close`,
+    `${line} ${headers.join()} goes alone, with one length, no coding and Connection: close`,
     async (t) => {
       const before = raw.connections.length
       for (let i = 0; i < 2; i++) {

@@ -114,7 +114,7 @@ await t.test('requests share an exchange in flight, and nothing that is finished
   t.equal(provider.counts.token, before + texts.size + 1, 'a later one asks again')
 })
 
-await t.test('other methods than POST are 405 and told so', async (t) => {
+await t.test('a method other than POST is 405 and names POST', async (t) => {
   for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND']) {
     const answer = await new Visitor().fetch(url, { method })
     t.equal(answer.status, 405, method)

@@ -160,7 +160,7 @@ await t.test(
 )
 
 await t.test(
-  'one of three is killed in the middle of its exchanges: the others finish',
+  'when one of three processes is killed in the middle of its exchanges, the others finish them',
   async (t) => {
     const { signIn, ask, exchanges, processes, provider, tokens } = await start(t)
     const people = 30

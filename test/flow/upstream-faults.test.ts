@@ -264,7 +264,7 @@ await t.test(
   },
 )
 
-await t.test('a GET is sent once more only once', async (t) => {
+await t.test('a GET is sent once more, and no third time', async (t) => {
   let hangUp = false
   const { upstream, gateway } = await front(t, (arrived) => {
     if (hangUp) arrived.socket.destroy()
