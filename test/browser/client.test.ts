@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib'
 import type { BrowserContext, Page } from 'playwright-core'
 import { askPython, pythonOf } from '../fixtures/tracs.js'
 import { patience, startBrowser } from '../fixtures/browser.js'
+import { listen } from '../fixtures/listen.js'
 
 t.setTimeout(600_000)
 
@@ -61,8 +62,7 @@ class Gateway {
   }
 
   async listen(): Promise<void> {
-    await once(this.server.listen(0, '127.0.0.1'), 'listening')
-    this.origin = `http://127.0.0.1:${Object(this.server.address()).port}`
+    this.origin = `http://127.0.0.1:${await listen(this.server)}`
   }
 
   /** Somebody signs in, and no page is told. */

@@ -2,18 +2,14 @@
 import t from 'tap'
 import { createServer } from 'node:http'
 import { connect, createServer as createRelay } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { BrowserContext, Page } from 'playwright-core'
 import { startBrowser } from '../fixtures/browser.js'
+import { listen } from '../fixtures/listen.js'
 import { send } from '../fixtures/signed.js'
 import { stage } from '../fixtures/stage.js'
 import { startFixture, testKey } from '../fixtures/tracs.js'
 import { until } from '../fixtures/until.js'
-
-const listen = async (server: Server): Promise<number> => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}
 
 t.setTimeout(600_000)
 

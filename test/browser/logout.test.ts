@@ -1,11 +1,11 @@
 /** Signing out in a real Chromium over HTTPS: every chunk of the cookie goes, and what was copied before is of no use. */
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startBrowser } from '../fixtures/browser.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startTestGateway } from '../fixtures/gateway.js'
+import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
 
@@ -104,12 +104,12 @@ async function startSignpost(t: Test, to: (asked: URL) => string) {
     visits.push(asked.pathname)
     response.writeHead(302, { Location: to(asked) }).end()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const port = await listen(server)
   t.teardown(async () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, visits }
+  return { origin: `http://127.0.0.1:${port}`, visits }
 }
 
 const afterSignOut = (asked: URL) => asked.searchParams.get('post_logout_redirect_uri') ?? '/'

@@ -3,10 +3,10 @@ import t from 'tap'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { BrowserContext, Page } from 'playwright-core'
 import { patience, startBrowser } from '../fixtures/browser.js'
+import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 
@@ -35,8 +35,7 @@ echo.on('connection', (socket, request) => {
     else socket.send(data, { binary: isBinary })
   })
 })
-await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-const upstreamPort = (upstream.address() as AddressInfo).port
+const upstreamPort = await listen(upstream)
 const upstreamUrl = `http://127.0.0.1:${upstreamPort}`
 
 const adminToken = 'a-token-of-the-tests-with-32-bytes-or-more'

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Overlay } from '../fixtures/gateway.js'
+import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
 import { Wire, ask, codeOf, requestText } from '../fixtures/wire.js'
 
@@ -20,18 +21,13 @@ async function front(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ) {
   const server = createServer(answer)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const port = await listen(server)
   t.teardown(async () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
   const { gateway } = await stage(t, { upstream: { url: `http://127.0.0.1:${port}` }, overlay })
-  const open = async () => {
-    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    return Number(/^trac_gateway_upstream_connections\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? 0)
-  }
+  const open = () => gateway.metric('trac_gateway_upstream_connections')
   return { gateway, open }
 }
 

@@ -30,10 +30,7 @@ async function start(t: Test, overlay: Overlay = api()) {
   const { env } = settings
   const s = await stage(t, { provider, upstream, api: upstream, clock, env: env!, overlay })
   const { gateway } = s
-  const metric = async (name: string) => {
-    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    return Number(new RegExp(`^trac_gateway_${name} (\\S+)$`, 'm').exec(text)?.[1])
-  }
+  const metric = (name: string) => gateway.metric(`trac_gateway_${name}`)
   const get = (visitor: Visitor, path: string) => visitor.fetch(`${gateway.url}${path}`)
   return { ...s, metric, get }
 }
@@ -182,7 +179,7 @@ await t.test('nobody notices twenty reloads under load', async (t) => {
   t.strictSame([...statuses.keys()], [200])
   t.equal(await metric('config_generation'), 21)
   await until(async () => {
-    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    const text = await gateway.metrics()
     const open = /^trac_gateway_upstream_connections\{upstream="api"\} (\d+)$/m.exec(text)
     return Number(open?.[1]) <= 8
   }, 'connections of the configurations before are closed')

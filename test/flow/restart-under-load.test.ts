@@ -81,7 +81,7 @@ await t.test(
       during(2, 2).every(({ answer }) => answer.status === 502),
       'while it is away',
     )
-    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    const metrics = await gateway.metrics()
     t.match(metrics, /trac_gateway_upstream_errors_total\{[^}]*upstream="trac"/)
   },
 )

@@ -156,7 +156,7 @@ await t.test('histograms reach from 50 µs to 10 s, and all labels are ours', as
     })
     await visitor.fetch(`${s.url}/no-such-place-${i}`)
   }
-  const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+  const text = await gateway.metrics()
   for (const name of ['request', 'authentication', 'upstream']) {
     const metric = `trac_gateway_${name}_duration_seconds`
     t.match(text, new RegExp(`^${metric}_bucket\\{le="0.00005",`, 'm'))

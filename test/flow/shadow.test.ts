@@ -48,7 +48,7 @@ await t.test('a route in shadow mode lets through what it would have refused', a
     t.ok(decisions().includes('api ERR_GROUP_REQUIRED shadow'))
   })
   await t.test('the route counts each decision in trac_gateway_decisions_total', async (t) => {
-    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    const metrics = await gateway.metrics()
     t.match(
       metrics,
       /trac_gateway_decisions_total\{[^}]*route="api",result="ERR_GROUP_REQUIRED",mode="shadow"[^}]*\} 1/,

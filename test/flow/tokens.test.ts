@@ -321,7 +321,7 @@ await t.test(
       const refusal = await client.fetch(`${url}/api/x`, sent)
       t.equal(refusal.status, 401)
       t.equal(refusal.headers['www-authenticate'], 'Bearer realm="Trac"', 'no error of a token')
-      const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+      const metrics = await gateway.metrics()
       t.match(metrics, `trac_gateway_dropped_credentials_total{scheme="${scheme}"} 2`)
     }
   },

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
 import { Wire, answerText, answering, ask, codeOf, requestText } from '../fixtures/wire.js'
@@ -71,10 +72,8 @@ await t.test(
       requests++
       response.end('ok')
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const port = await listen(server)
     t.teardown(() => server.close())
-    const address = server.address()
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0
     const gateway = await gatewayFor(t, `https://localhost:${port}`)
     const answer = await ask(gateway, 'GET /trac/wiki')
     t.equal(answer.status, 502)

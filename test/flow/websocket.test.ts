@@ -2,10 +2,10 @@
 import t from 'tap'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { ClientOptions } from 'ws'
 import { rawExchange } from '../fixtures/gateway.js'
+import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
 
 const seen: Record<string, string | string[] | undefined>[] = []
@@ -28,13 +28,12 @@ upstream.on('upgrade', (request, socket, head) => {
     one.on('message', (data: Buffer) => one.send(`echo ${data.toString()}`))
   })
 })
-await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+const url = `http://127.0.0.1:${await listen(upstream)}`
 t.teardown(() => {
   upstream.closeAllConnections()
   upstream.close()
   sockets.close()
 })
-const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
 
 const { ivan, gateway, bearerOf } = await stage(t, {
   provider: 'cognito',
