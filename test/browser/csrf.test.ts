@@ -58,7 +58,8 @@ const attacker = createServer((request, response) => {
   else response.setHeader('content-type', 'text/html').end(pages.get(pathname) ?? '')
 })
 const attackerPort = await listen(attacker)
-const browser = await startBrowser()
+// The shell keeps no cookie without SameSite that is not Secure; a browser of that kind is played here.
+const browser = await startBrowser('whole')
 t.teardown(async () => {
   await browser.close()
   attacker.closeAllConnections()

@@ -37,7 +37,7 @@ async function startStage(alter: (text: string) => string = (text) => text) {
   })
 }
 
-const browser = await startBrowser()
+const browser = await startBrowser('whole')
 const demo = await startStage()
 const { publicUrl } = demo
 t.teardown(async () => {
