@@ -51,7 +51,6 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   pino: ['observe/logger.ts'],
   'prom-client': ['observe/metrics.ts'],
   yaml: ['config/yaml.ts', 'config/gateway-yaml.ts'],
-  typebox: ['config/key.ts'],
   commander: ['main.ts'],
 }
 

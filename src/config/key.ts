@@ -1,6 +1,6 @@
 /** What one key of gateway.yaml is told by, and the builders that tell it. */
-import { Array as ListOf, Object as Shape, Unsafe } from 'typebox'
-import type { Static, TObject, TProperties, TSchema, TUnsafe } from 'typebox'
+// Types alone: what a key is at run time is plain data, and loading the library takes a quarter of our start.
+import type { Static, TArray, TObject, TProperties, TSchema, TUnsafe } from 'typebox'
 import type { TextKind } from '../core/text-kind.js'
 
 /** When a change of a key needs a new process. */
@@ -57,7 +57,7 @@ export type LeafOptions = Omit<KeySchema, 'description' | 'type' | 'items' | 'pr
 
 /** A key of any form; `T` is its value once it is read. */
 export function leaf<T>(schema: KeySchema): TUnsafe<T> {
-  return Unsafe<T>({ ...schema })
+  return schema as TUnsafe<T>
 }
 
 /** A schema as the plain data that it is. */
@@ -110,11 +110,23 @@ export const choice = <T extends string>(
 export const list = <T extends TSchema>(
   item: T,
   doc: Doc & { minItems?: number; maxItems?: number },
-) => ListOf(item, { wanted: 'a list', ...doc })
+): TArray<T> => {
+  const schema: KeySchema = { type: 'array', items: keyOf(item), wanted: 'a list', ...doc }
+  return schema as TArray<T>
+}
 
 /** Keys that are known by name. */
-export const shape = <T extends TProperties>(description: string, properties: T): TObject<T> =>
-  Shape(properties, { additionalProperties: false, wanted: 'keys and values', description })
+export const shape = <T extends TProperties>(description: string, properties: T): TObject<T> => {
+  const wanted = 'keys and values'
+  const schema: KeySchema = {
+    type: 'object',
+    properties,
+    additionalProperties: false,
+    wanted,
+    description,
+  }
+  return schema as TObject<T>
+}
 
 /** Entries under names that the file chooses. */
 export const record = <T extends TSchema>(
