@@ -8,6 +8,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { patience, startBrowser } from '../fixtures/browser.js'
 import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
+import { authenticate } from '../fixtures/trac-stage.js'
 import { until } from '../fixtures/until.js'
 
 t.setTimeout(600_000)
@@ -67,9 +68,7 @@ async function signIn(name = 'sam'): Promise<[BrowserContext, Page]> {
   const context = await browser.newContext()
   const page = await context.newPage()
   await page.goto(`${gateway.url}/live/page`)
-  await page.fill('input[name=email]', `${name}@example.edu`)
-  await page.fill('input[type=password]', `${name}-demo`)
-  await page.click('button')
+  await authenticate(page, name)
   await page.waitForURL(`${gateway.url}/live/page`)
   return [context, page]
 }
