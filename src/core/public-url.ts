@@ -30,7 +30,7 @@ export const publicUrl = textKind<PublicUrl>({
     return hasOrigin ? 'a base path of plain segments, such as /trac' : hintAtAscii(text)
   },
   read: ({ origin: written = '', base = '' }) => {
-    // A label that claims to be Punycode and is not, such as `xn--a`, matches the pattern and is no host.
+    // A label that claims to be Punycode and is not, such as `xn--a`, matches the pattern; Node up to 22 refuses it.
     const url = parseUrl(written)
     if (url === undefined) return undefined
     const { origin, host, hostname, protocol } = url
