@@ -57,7 +57,7 @@ const usedFolder = `${root}.build/used/`
 /** Where `npm run coverage` finds what the processes of all tests have run. */
 const coverageFolder = `${root}.build/coverage/`
 
-for (const folder of [usedFolder, coverageFolder]) {
+for (const folder of measuresCoverage ? [usedFolder, coverageFolder] : [usedFolder]) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
 }
