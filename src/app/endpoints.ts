@@ -101,10 +101,12 @@ function row(
 /** Finds the row for a path below the base path. */
 export function findEndpoint(table: readonly Endpoint[]): (path: string) => Endpoint {
   const byPath = new Map(table.map((endpoint) => [endpoint.path, endpoint]))
-  const withBelow = table.filter(({ below }) => below === true)
+  const byPrefix = table
+    .filter(({ below }) => below === true)
+    .map((endpoint) => ({ prefix: `${endpoint.path}/`, endpoint }))
   return (path) =>
     byPath.get(path) ??
-    withBelow.find((endpoint) => path.startsWith(`${endpoint.path}/`)) ??
+    byPrefix.find(({ prefix }) => path.startsWith(prefix))?.endpoint ??
     noEndpoint
 }
 

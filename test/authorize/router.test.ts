@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { compilePattern } from '../../src/authorize/pattern.js'
 import { createRouter } from '../../src/authorize/router.js'
+import { noRoute } from '../../src/request/route.js'
 import type { QueryCondition, Route } from '../../src/request/route.js'
 
 interface Row {
@@ -17,6 +18,7 @@ function routeOf({ path, methods, query }: Row, name: string): Route {
     typeof wanted === 'boolean' ? wanted : new Set(wanted),
   ])
   return {
+    ...noRoute,
     name,
     path,
     methods: methods === undefined ? undefined : new Set(methods),
@@ -24,12 +26,6 @@ function routeOf({ path, methods, query }: Row, name: string): Route {
     upstream: 'trac',
     credentials: new Set(['bearer', 'session']),
     access: 'optional',
-    require: undefined,
-    mode: 'enforce',
-    rateLimit: undefined,
-    bodyLimit: 0,
-    timeouts: {},
-    websocket: false,
   }
 }
 
