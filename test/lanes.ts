@@ -10,8 +10,8 @@ export type Lane = 'heavy' | 'working' | 'waiting'
 export const tracks: readonly (readonly Lane[])[] = [
   ['heavy', 'working'],
   ['working'],
-  ['waiting'],
-  ['waiting'],
+  ['waiting', 'working'],
+  ['waiting', 'working'],
 ]
 
 /** Folders whose files fill a core and more: with a browser, Keycloak or the whole demo. */
@@ -56,10 +56,15 @@ export function divide(names: readonly string[]): Record<Lane, string[]> {
 
 /** Files whose proofs of scale have a large form, which `npm run test:long` runs (test/fixtures/scale.ts). */
 export const scaledFiles: readonly string[] = [
+  'attack/cve-2026-54762-missing-secret',
+  'attack/differential',
+  'attack/head-as-page',
+  'bridge/threads',
   'config/load',
   'flow/rate-limits',
   'flow/renewal',
   'flow/replicas',
+  'flow/testssl',
   'request/target',
 ]
 

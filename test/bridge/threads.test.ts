@@ -1,5 +1,6 @@
 /** Threads of one Trac never lend each other a user or a right. */
 import t from 'tap'
+import { scaled } from '../fixtures/scale.js'
 import { send, student } from '../fixtures/signed.js'
 import type { Person } from '../fixtures/signed.js'
 import { startFixture } from '../fixtures/tracs.js'
@@ -7,7 +8,7 @@ import type { Fixture } from '../fixtures/tracs.js'
 
 /** As many as gunicorn has threads, each with this many requests. */
 const workers = 8
-const rounds = 10
+const rounds = scaled(4, 20)
 
 /** A worker's requests, one after the other, as `change` makes them; tells what was answered wrongly. */
 async function work(
