@@ -1,7 +1,7 @@
 /** What is written down of a request when it is over: one line, one audit line a decision, one observation each. */
 import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
-import type { GatewayError } from '../core/errors.js'
+import type { ErrorCode, GatewayError } from '../core/errors.js'
 import { commonMethods } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
 import type { LogLine, decisionFields, requestFields } from '../observe/log-fields.js'
@@ -23,6 +23,11 @@ function loggedPath(context: RequestContext): string {
   const { target, targetFault, rawTarget } = context
   const path = targetFault === undefined ? target.path : rawTarget.split('?', 1)[0]!
   return path.slice(0, maxPathLength)
+}
+
+/** Refusals that only a change of the proxy in front, or of our trust in it, can end. */
+function isOperators(code: ErrorCode | undefined): boolean {
+  return code === 'ERR_SCHEME_UNKNOWN' || code === 'ERR_PROXY_UNTRUSTED'
 }
 
 /** Creates the access log. */
@@ -60,6 +65,7 @@ export function createAccessLog(
       cause: context.cause,
     }
     if (status >= 500) logger.error(line, 'request')
+    else if (isOperators(context.code)) logger.warn(line, 'request')
     else logger.info(line, 'request')
   }
 

@@ -124,7 +124,15 @@ function createStages(services: Services, app: AppContext, parts: StageParts): S
     record: accessLog.decision,
   })
   return {
-    ...createPreconditions({ address, reply }),
+    ...createPreconditions({
+      address,
+      reply,
+      onNamelessClient: (peer) =>
+        app.logger.warn(
+          { client: peer },
+          'a trusted proxy sends no X-Forwarded-For: all of its visitors count as one address, with one rate limit',
+        ),
+    }),
     ...createOwnStages({ reply, authenticate, ...counters }),
     ...policyStages(policy),
     answerPreflight(context) {

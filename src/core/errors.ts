@@ -129,6 +129,11 @@ export const errors = {
     'misdirected_request',
     'The request came through a proxy that is not listed in server.trustedProxies.',
   ),
+  ERR_SCHEME_UNKNOWN: row(
+    421,
+    'misdirected_request',
+    'The proxy in front does not say whether you came over HTTPS.',
+  ),
   ERR_RATE_LIMITED: row(429, 'too_many_requests', 'Too many requests. Please wait a moment.'),
   ERR_HEADER_TOO_LARGE: row(431, 'headers_too_large', 'The headers of the request are too large.'),
   ERR_SESSION_TOO_LARGE: row(

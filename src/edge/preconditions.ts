@@ -1,21 +1,49 @@
 /** What needs no policy and no identity to be refused: the form of the request, Host, scheme, base path (deploy/docs/requests.md#order-of-checks). */
 import { GatewayError } from '../core/errors.js'
+import { comparableHost } from '../core/host.js'
 import type { PublicUrl } from '../core/public-url.js'
-import type { Stage } from '../request/context.js'
+import { namesClient, saidScheme } from '../request/client-address.js'
+import type { RequestContext, Stage } from '../request/context.js'
 import type { Reply } from './reply.js'
 
 /** What the stages need. */
 export interface PreconditionParts {
   readonly address: PublicUrl
   readonly reply: Reply
+  /** A trusted proxy that does not say whom it asks for; told once. */
+  readonly onNamelessClient: (peer: string) => void
+}
+
+/** Characters of a header's value that a text repeats. */
+const maxQuoted = 40
+
+/** Whether the peer says that it asks for somebody else: only proxies do. */
+function isProxy({ forwardedFor, forwardedProto, forwarded }: RequestContext['headers']): boolean {
+  return forwardedFor !== '' || forwardedProto !== '' || forwarded !== ''
+}
+
+/** Why it is not known how the visitor came, and what mends it; undefined if it is known. */
+function schemeFault({ trusted, scheme, headers, address }: RequestContext) {
+  if (trusted) {
+    if (scheme !== undefined) return undefined
+    const { forwardedProto } = headers
+    const said =
+      forwardedProto === ''
+        ? 'does not say how you came'
+        : `says "${forwardedProto.slice(0, maxQuoted)}" in X-Forwarded-Proto`
+    const detail = `The proxy in front of this gateway ${said}. It must send X-Forwarded-Proto: https, or http.`
+    return new GatewayError('ERR_SCHEME_UNKNOWN', { detail, cause: detail })
+  }
+  if (scheme === 'https' || !isProxy(headers) || saidScheme(headers) === 'http') return undefined
+  const detail =
+    `The proxy in front of this gateway, ${address}, asks for somebody else, but it is not listed in ` +
+    'server.trustedProxies, so what it says of HTTPS does not count.'
+  return new GatewayError('ERR_PROXY_UNTRUSTED', { detail, cause: detail })
 }
 
 /** Builds the stages. */
-export function createPreconditions({ address, reply }: PreconditionParts) {
-  const hosts: ReadonlySet<string> = new Set([
-    address.host,
-    address.host + (address.secure ? ':443' : ':80'),
-  ])
+export function createPreconditions({ address, reply, onNamelessClient }: PreconditionParts) {
+  let toldNameless = false
 
   const framing: Stage = ({ headersFault }) => {
     if (headersFault !== undefined) throw headersFault
@@ -26,23 +54,29 @@ export function createPreconditions({ address, reply }: PreconditionParts) {
   }
 
   /** A foreign Host would end up in the links and redirects that Trac writes. */
-  const host: Stage = ({ headers, endpoint, trusted }) => {
-    if (hosts.has(headers.host) || hosts.has(headers.host.toLowerCase())) return
+  const host: Stage = ({ headers, endpoint, trusted, scheme }) => {
+    if (headers.host === address.host) return
+    // A plain request to the port of plain HTTP is the next stage's.
+    const expected = address.secure ? (scheme ?? 'https') : 'http'
+    if (comparableHost(headers.host, expected) === address.host) return
     if (endpoint.anyHost === 'everybody' || (endpoint.anyHost === 'trusted' && trusted)) return
     throw new GatewayError('ERR_HOST_UNKNOWN', { detail: `This gateway serves ${address.url}.` })
   }
 
+  /** All visitors of a proxy that does not name them have one address, and one rate limit. */
+  const noticeNameless = ({ trusted, headers, address: peer }: RequestContext): void => {
+    if (!trusted || toldNameless || namesClient(headers)) return
+    toldNameless = true
+    onNamelessClient(peer)
+  }
+
   const scheme: Stage = (context) => {
-    if (!address.secure || context.secure) return undefined
+    // A balancer's own question comes from nobody else.
     if (context.endpoint.anyHost === 'everybody') return undefined
-    const { forwardedProto, forwarded } = context.headers
-    if (!context.trusted && /https/i.test(forwardedProto + forwarded)) {
-      throw new GatewayError('ERR_PROXY_UNTRUSTED', {
-        detail:
-          `The proxy in front of this gateway, ${context.address}, says that you came over HTTPS, ` +
-          'but it is not listed in server.trustedProxies.',
-      })
-    }
+    noticeNameless(context)
+    if (!address.secure || context.scheme === 'https') return undefined
+    const fault = schemeFault(context)
+    if (fault !== undefined) throw fault
     if (context.method !== 'GET' && context.method !== 'HEAD') {
       throw new GatewayError('ERR_HTTPS_REQUIRED')
     }

@@ -43,6 +43,7 @@ const titles: Readonly<Record<number, string>> = {
   403: 'Not allowed',
   404: 'Not found',
   405: 'Not possible that way',
+  421: 'That is not the way here',
   429: 'Too many requests',
   500: 'Something went wrong',
   502: 'Trac can’t be reached',
@@ -206,7 +207,15 @@ export class Reply {
     this.page(context, error.status, content, errorHeaders(error))
   }
 
+  /** A link of this host would lead to the same refusal. */
+  #rightHost({ isBelowBase, target }: RequestContext, error: GatewayError): readonly PageAction[] {
+    if (error.code !== 'ERR_HOST_UNKNOWN') return []
+    const { origin, base, host } = this.#address
+    return [{ label: `Go to ${host}`, href: origin + (isBelowBase ? target.sent : `${base}/`) }]
+  }
+
   #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
+    if (isMisdirected(error)) return this.#rightHost(context, error)
     const start = { label: 'Go to the start page', href: `${this.#address.base}/` }
     const { sent } = context.target
     const own = isOwn(context)
@@ -219,6 +228,9 @@ export class Reply {
       : [start]
   }
 }
+
+/** Whether it came by a name or a proxy by which nothing here is served. */
+export const isMisdirected = ({ status }: Pick<GatewayError, 'status'>): boolean => status === 421
 
 function isOwn({ routeName }: RequestContext): boolean {
   return routeName.startsWith('auth:')

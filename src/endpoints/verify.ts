@@ -99,7 +99,7 @@ export function createVerify(parts: VerifyParts) {
       id: context.id,
       traceparent: context.traceparent,
       address: context.address,
-      secure: context.secure,
+      scheme: context.scheme,
       trusted: true,
       path,
       isBelowBase: true,

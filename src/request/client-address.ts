@@ -9,10 +9,14 @@ import { plainAddress } from '../core/network.js'
 import type { TrustedPeer } from '../core/network.js'
 import type { RequestHeaders } from './headers.js'
 
+/** How a visitor came. */
+export type Scheme = 'https' | 'http'
+
 /** What is known of the client. */
 export interface Client {
   readonly address: string
-  readonly secure: boolean
+  /** How it came to us, or to the first proxy; undefined: a trusted proxy does not say, or says what nobody knows. */
+  readonly scheme: Scheme | undefined
   /** Whether the peer itself, the next hop, is a trusted proxy. */
   readonly trusted: boolean
 }
@@ -38,8 +42,21 @@ export function createTrust(proxies: readonly TrustedPeer[]): IsTrusted {
   }
 }
 
+const schemes: ReadonlyMap<string, Scheme> = new Map([
+  ['https', 'https'],
+  ['wss', 'https'],
+  ['http', 'http'],
+  ['ws', 'http'],
+])
+
+/** The scheme that a proxy names by one word: some name a WebSocket's own (RFC 6455 §3). Undefined for any other word. */
+export function schemeOf(word: string): Scheme | undefined {
+  return schemes.get(word.trim().toLowerCase())
+}
+
 interface Hop {
   readonly address: string
+  /** The empty text if it is not said. */
   readonly proto: string
 }
 
@@ -59,23 +76,34 @@ function readForwarded(text: string): readonly Hop[] {
       const equals = pair.indexOf('=')
       if (equals > 0) pairs.set(pair.slice(0, equals).trim().toLowerCase(), pair.slice(equals + 1))
     }
-    const proto = (pairs.get('proto') ?? '').trim().replaceAll('"', '').toLowerCase()
+    const proto = (pairs.get('proto') ?? '').replaceAll('"', '')
     return { address: nodeAddress(pairs.get('for') ?? ''), proto }
   })
 }
 
-/** The hops that proxies report, the client first; X-Forwarded-* counts before Forwarded. */
-function readHops(headers: RequestHeaders): { hops: readonly string[]; proto: string } {
-  if (headers.forwardedFor !== '' || headers.forwardedProto !== '') {
-    const hops = headers.forwardedFor === '' ? [] : headers.forwardedFor.split(',')
-    const protos = headers.forwardedProto.split(',').map((proto) => proto.trim().toLowerCase())
-    // Every hop must have been https: one that was not is what an eavesdropper would use.
-    return { hops: hops.map(nodeAddress), proto: protos.every((p) => p === 'https') ? 'https' : '' }
-  }
-  if (headers.forwarded === '') return { hops: [], proto: '' }
-  const hops = readForwarded(headers.forwarded)
-  const proto = hops.every((hop) => hop.proto === 'https') ? 'https' : ''
-  return { hops: hops.map((hop) => hop.address), proto }
+/**
+ * The addresses that proxies report, the client's first. A proxy that writes X-Forwarded-* does not write Forwarded: that
+ * one would be the client's own, passed on.
+ */
+function readHops({ forwardedFor, forwardedProto, forwarded }: RequestHeaders): readonly string[] {
+  if (forwardedFor !== '') return forwardedFor.split(',').map(nodeAddress)
+  if (forwardedProto !== '' || forwarded === '') return []
+  return readForwarded(forwarded).map((hop) => hop.address)
+}
+
+/** Whether the headers of a proxy name the client at all. */
+export function namesClient({ forwardedFor, forwardedProto, forwarded }: RequestHeaders): boolean {
+  return forwardedFor !== '' || (forwardedProto === '' && /\bfor\s*=/i.test(forwarded))
+}
+
+/**
+ * How the visitor came to the first proxy, by the headers alone. The first value counts, since each further proxy may add
+ * how it was reached itself: whoever forges it harms only a connection of their own.
+ */
+export function saidScheme({ forwardedProto, forwarded }: RequestHeaders): Scheme | undefined {
+  if (forwardedProto !== '') return schemeOf(forwardedProto.split(',', 1)[0]!)
+  if (forwarded === '') return undefined
+  return schemeOf(readForwarded(forwarded).find(({ proto }) => proto !== '')?.proto ?? '')
 }
 
 /** Walks from the nearest hop outward and stops at the first one that is not a trusted proxy. */
@@ -107,11 +135,11 @@ export function createClientResolver(isTrusted: IsTrusted, listensOnUnix: boolea
   }
   return (socket: Socket, headers: RequestHeaders): Client => {
     const peer = peerOf(socket)
-    if (!peer.trusted) return { address: peer.address, secure: peer.encrypted, trusted: false }
-    const { hops, proto } = readHops(headers)
+    const own = peer.encrypted ? 'https' : 'http'
+    if (!peer.trusted) return { address: peer.address, scheme: own, trusted: false }
     return {
-      address: firstUntrusted(peer.address, hops, isTrusted),
-      secure: peer.encrypted || proto === 'https',
+      address: firstUntrusted(peer.address, readHops(headers), isTrusted),
+      scheme: peer.encrypted ? own : saidScheme(headers),
       trusted: true,
     }
   }

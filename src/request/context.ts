@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode, GatewayError } from '../core/errors.js'
 import type { Identity } from '../core/identity.js'
+import type { Scheme } from './client-address.js'
 import type { RequestHeaders } from './headers.js'
 import type { Route } from './route.js'
 import { noRoute } from './route.js'
@@ -43,8 +44,8 @@ export class RequestContext {
   readonly traceparent: string
   /** The client's address behind trusted proxies. */
   readonly address: string
-  /** Whether the client reached us, or a trusted proxy, over HTTPS. */
-  readonly secure: boolean
+  /** How the client came to us, or to the first trusted proxy; undefined if the proxy does not say. */
+  readonly scheme: Scheme | undefined
   /** Whether the peer is one of `server.trustedProxies`. */
   readonly trusted: boolean
   /** The decoded path below the base path; the empty text for the base path itself, and outside it. */
@@ -90,7 +91,7 @@ export class RequestContext {
     this.id = received.id
     this.traceparent = received.traceparent
     this.address = received.address
-    this.secure = received.secure
+    this.scheme = received.scheme
     this.trusted = received.trusted
     this.path = received.path
     this.isBelowBase = received.isBelowBase
@@ -114,7 +115,7 @@ export class RequestContext {
 export type ReceivedRequest = Pick<
   RequestContext,
   | ('request' | 'response' | 'method' | 'startedAt' | 'rawTarget' | 'headers' | 'headersFault')
-  | ('target' | 'targetFault' | 'id' | 'traceparent' | 'address' | 'secure' | 'trusted')
+  | ('target' | 'targetFault' | 'id' | 'traceparent' | 'address' | 'scheme' | 'trusted')
   | ('path' | 'isBelowBase' | 'upgradeSocket' | 'endpoint' | 'identity')
 >
 

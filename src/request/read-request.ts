@@ -71,7 +71,7 @@ export function createRequestReader(parts: RequestReaderParts): ReadRequest {
       id: names.id(headers.requestId),
       traceparent: names.trace(headers.traceparent),
       address: client.address,
-      secure: client.secure,
+      scheme: client.scheme,
       trusted: client.trusted,
       path: path ?? '',
       isBelowBase: path !== undefined,

@@ -32,6 +32,7 @@ t.teardown(async () => {
 
 const host = 'Host: trac.example.edu'
 const https = 'X-Forwarded-Proto: https'
+const plain = 'X-Forwarded-Proto: http'
 const cases: readonly (readonly [
   line: string,
   headers: readonly string[],
@@ -42,6 +43,10 @@ const cases: readonly (readonly [
   ['GET /trac/wiki', ['Host: TRAC.Example.EDU', https], 200, ''],
   ['GET /trac/wiki', ['Host: trac.example.edu:443', https], 200, ''],
   ['GET /trac/wiki', ['Host: trac.example.edu:8443', https], 421, 'ERR_HOST_UNKNOWN'],
+  ['GET /trac/wiki', ['Host: trac.example.edu:', https], 200, ''],
+  ['GET /trac/wiki', ['Host: trac.example.edu:80', https], 421, 'ERR_HOST_UNKNOWN'],
+  ['GET /trac/wiki', ['Host: trac.example.edu:80', 'X-Forwarded-Proto: http'], 308, ''],
+  ['GET /trac/wiki', ['Host: trac.example.edu:443:443', https], 421, 'ERR_HOST_UNKNOWN'],
   ['GET /trac/wiki', ['Host: trac.example.edu.', https], 421, 'ERR_HOST_UNKNOWN'],
   ['GET /trac/wiki', ['Host: evil.example', https], 421, 'ERR_HOST_UNKNOWN'],
   [
@@ -51,10 +56,19 @@ const cases: readonly (readonly [
     'ERR_HOST_UNKNOWN',
   ],
   ['GET /trac/wiki', ['Host: trac.example.edu@evil.example', https], 421, 'ERR_HOST_UNKNOWN'],
-  ['GET /trac/wiki?a=b', [host], 308, ''],
-  ['HEAD /trac/wiki', [host, 'X-Forwarded-Proto: http'], 308, ''],
-  ['POST /trac/wiki', [host], 403, 'ERR_HTTPS_REQUIRED'],
-  ['GET /trac/wiki', [host, 'Authorization: Bearer x'], 308, ''],
+  ['GET /trac/wiki?a=b', [host, plain], 308, ''],
+  ['HEAD /trac/wiki', [host, plain], 308, ''],
+  ['POST /trac/wiki', [host, plain], 403, 'ERR_HTTPS_REQUIRED'],
+  ['GET /trac/wiki', [host, plain, 'Authorization: Bearer x'], 308, ''],
+  ['GET /trac/wiki', [host, 'X-Forwarded-Proto: ws'], 308, ''],
+  ['GET /trac/wiki', [host, 'X-Forwarded-Proto: wss'], 200, ''],
+  ['GET /trac/wiki', [host, 'X-Forwarded-Proto: https,http'], 200, ''],
+  ['GET /trac/wiki', [host, https, 'X-Forwarded-Proto: http'], 200, ''],
+  ['GET /trac/wiki', [host, 'X-Forwarded-Proto: http,https'], 308, ''],
+  ['GET /trac/wiki', [host, 'Forwarded: for=1.1.1.1;proto=https'], 200, ''],
+  ['GET /trac/wiki', [host, 'X-Forwarded-Proto: on'], 421, 'ERR_SCHEME_UNKNOWN'],
+  ['GET /trac/wiki', [host], 421, 'ERR_SCHEME_UNKNOWN'],
+  ['POST /trac/wiki', [host], 421, 'ERR_SCHEME_UNKNOWN'],
   ['GET /trac/auth/healthz', ['Host: whatever'], 200, ''],
   ['POST /trac/auth/healthz', ['Host: whatever'], 405, 'ERR_METHOD_NOT_ALLOWED'],
   ['GET /trac/auth/healthz/', [host, https], 404, 'ERR_ROUTE_UNKNOWN'],
@@ -69,22 +83,62 @@ for (const [line, headers, status, code] of cases) {
 }
 
 await t.test('308 leads to the same page over HTTPS, canonical', async (t) => {
-  const answer = await ask(gateway, 'GET /trac/%77iki?a=%2f', [host])
+  const answer = await ask(gateway, 'GET /trac/%77iki?a=%2f', [host, plain])
   t.equal(answer.header('location'), 'https://trac.example.edu/trac/wiki?a=%2f')
 })
 
 await t.test(
   'a proxy that is not trusted and says https is 421 with the key to set, never a loop',
   async (t) => {
-    for (const said of [https, 'Forwarded: for=1.1.1.1;proto=https']) {
+    const words = [https, 'X-Forwarded-Proto: wss', 'X-Forwarded-Proto: https,http']
+    for (const said of [
+      ...words,
+      'Forwarded: for=1.1.1.1;proto=https',
+      'X-Forwarded-For: 1.1.1.1',
+    ]) {
       const answer = await ask(untrusting, 'GET /trac/wiki', [host, said])
       t.equal(answer.status, 421)
       t.equal(codeOf(answer), 'ERR_PROXY_UNTRUSTED')
       t.match(answer.body, /server\.trustedProxies/)
     }
     t.equal((await ask(untrusting, 'GET /trac/wiki', [host])).status, 308)
+    t.equal((await ask(untrusting, 'GET /trac/wiki', [host, plain])).status, 308)
+    const line = untrusting.lines.find(({ code }) => code === 'ERR_PROXY_UNTRUSTED')
+    t.match(line, { level: 'warn', cause: /server\.trustedProxies/ })
   },
 )
+
+await t.test('a proxy that does not say how the visitor came is told which header', async (t) => {
+  const silent = await ask(gateway, 'GET /trac/wiki', [host, 'Accept: text/html'])
+  t.match(silent.body, /does not say how you came\. It must send X-Forwarded-Proto: https/)
+  t.notMatch(silent.body, '<a ', 'no link leads to the same page')
+  const odd = await ask(gateway, 'GET /trac/wiki', [host, 'X-Forwarded-Proto: <on>'])
+  t.match(odd.body, /says .{1,2}<on>.{1,2} in X-Forwarded-Proto/)
+  const line = gateway.lines.find(({ code }) => code === 'ERR_SCHEME_UNKNOWN')
+  t.match(line, { level: 'warn', cause: /X-Forwarded-Proto: https/ })
+})
+
+await t.test('the page about a foreign host leads to the right one', async (t) => {
+  for (const [name, target, link] of [
+    ['trac.example.edu.', '/trac/wiki?a=b', 'https://trac.example.edu/trac/wiki?a=b'],
+    ['trac.example.edu:80', '/trac/wiki', 'https://trac.example.edu/trac/wiki'],
+    ['evil.example', '/elsewhere', 'https://trac.example.edu/trac/'],
+  ] as const) {
+    const headers = [`Host: ${name}`, https, 'Accept: text/html']
+    const answer = await ask(gateway, `GET ${target}`, headers)
+    t.equal(answer.status, 421)
+    const links = [...answer.body.matchAll(/<a [^>]*href="([^"]*)"/g)].map(([, href]) => href)
+    t.strictSame(links, [link])
+  }
+})
+
+await t.test('a trusted proxy that never names its visitors is warned of once', async (t) => {
+  const warnings = () => gateway.lines.filter(({ msg }) => /X-Forwarded-For/.test(String(msg)))
+  t.equal(warnings().length, 1, 'by the requests above')
+  t.match(warnings()[0], { level: 'warn', client: '127.0.0.1' })
+  await ask(gateway, 'GET /trac/wiki', [host, https])
+  t.equal(warnings().length, 1)
+})
 
 await t.test('the health answer tells nothing, reads nothing, sets nothing', async (t) => {
   const answer = await ask(gateway, 'GET /trac/auth/healthz', [
