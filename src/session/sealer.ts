@@ -29,6 +29,16 @@ export interface Sealer {
   open(sealed: string): Promise<Opened | undefined>
 }
 
+/**
+ * Purposes whose text is compressed before it is sealed: a session holds a refresh token, which is base64url, so that
+ * unpacked each of its characters would cost a byte and a third for six bits. A login attempt is never compressed: its
+ * length would tell how much of a `return_to` that somebody else chose repeats what is secret beside it.
+ * Releases that did not compress open what is compressed, too.
+ */
+const compressed: ReadonlySet<Purpose> = new Set<Purpose>(['session'])
+/** Bytes of a text that is compressed at most. A longer one fits no cookie, and might not be taken when it is unpacked. */
+const maxCompressed = 64 * 1024
+
 /** Changes with the form of what is sealed, so that an old form never opens as a new one. */
 const version = 1
 
@@ -46,7 +56,7 @@ function deriveKey(secret: string, purpose: Purpose): SealKey {
 
 /**
  * Builds the sealer for one purpose.
- * @see RFC 7516 §5, RFC 7518 §4.5 and §5.3
+ * @see RFC 7516 §5, RFC 7518 §4.5 and §5.3, RFC 7516 §4.1.3
  */
 export function createSealer(purpose: Purpose, context: SealContext): Sealer {
   const keys = context.secrets.map((secret) => deriveKey(secret, purpose))
@@ -63,10 +73,13 @@ export function createSealer(purpose: Purpose, context: SealContext): Sealer {
   const encoder = new TextEncoder()
   const decoder = new TextDecoder('utf-8', { fatal: true })
   return {
-    seal: (value) =>
-      new CompactEncrypt(encoder.encode(JSON.stringify(value)))
-        .setProtectedHeader(header)
-        .encrypt(first.key),
+    seal(value) {
+      const text = encoder.encode(JSON.stringify(value))
+      const packs = compressed.has(purpose) && text.length <= maxCompressed
+      return new CompactEncrypt(text)
+        .setProtectedHeader(packs ? { ...header, zip: 'DEF' } : header)
+        .encrypt(first.key)
+    },
     async open(sealed) {
       if (!isCanonicalCompact(sealed)) return undefined
       try {

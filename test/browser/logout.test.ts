@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
+import { twoCookiesOfGroups } from '../fixtures/groups.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startTestGateway } from '../fixtures/gateway.js'
@@ -9,7 +10,7 @@ import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
 
-const groups = Array.from({ length: 152 }, (_, i) => `group-${i}`)
+const groups = [...twoCookiesOfGroups]
 const { certificate, key } = createCertificate()
 const port = await freePort()
 const url = `https://localhost:${port}/trac`

@@ -1,4 +1,5 @@
 /** The way back from the provider: whatever comes, it ends in a session or in a page with a way forward. */
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
 import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
@@ -291,7 +292,7 @@ await t.test('nonsense from the token endpoint ends in a page and no session', a
     ['no name', idToken({ 'cognito:username': undefined }), 401, 'ERR_NAME_UNKNOWN'],
     [
       'a session over 8 KiB',
-      tokens(() => ({ refresh_token: 'r'.repeat(9000) })),
+      tokens(() => ({ refresh_token: randomBytes(6750).toString('base64url') })),
       431,
       'ERR_SESSION_TOO_LARGE',
     ],

@@ -1,5 +1,6 @@
 /** Sealed values: fresh each time, opened only by whoever sealed them, for what they were sealed for. */
 import { assert, asyncProperty, constantFrom, nat } from 'fast-check'
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { createSealer } from '../../src/session/sealer.js'
 import type { SealContext } from '../../src/session/sealer.js'
@@ -57,6 +58,22 @@ await t.test('the first secret seals, all open, and old ones say so', async (t) 
   t.equal(await createSealer('session', { ...context, secrets: [c] }).open(old), undefined)
 })
 
+await t.test('a session is compressed, a login attempt beside chosen text is not', async (t) => {
+  const token = randomBytes(1350).toString('base64url')
+  const value = { refresh: token, padding: 'x'.repeat(1000) }
+  const session = await sealer.seal(value)
+  t.ok(session.length < 2300, `a refresh token of 1.8 kB seals as its bytes: ${session.length}`)
+  t.same((await sealer.open(session))?.value, value)
+  const login = createSealer('login', context)
+  const lengths = await Promise.all(
+    ['AAAA', token.slice(0, 4)].map((guess) => login.seal([token, guess])),
+  )
+  t.equal(lengths[0]?.length, lengths[1]?.length)
+  t.ok(lengths[0]!.length > 2400)
+  const endless = await sealer.seal('x'.repeat(300_000))
+  t.ok(endless.length > 300_000, 'what could not be unpacked is not packed')
+})
+
 await t.test('nothing else opens, and nothing throws', async (t) => {
   const sealed = await sealer.seal({ user: 'alice' })
   const parts = sealed.split('.')
@@ -78,7 +95,7 @@ await t.test('nothing else opens, and nothing throws', async (t) => {
     `${sealed}=`,
     ` ${sealed}`,
     parts.slice(0, 4).join('.'),
-    [header({ zip: 'DEF' }), ...parts.slice(1)].join('.'),
+    [header({ zip: undefined }), ...parts.slice(1)].join('.'),
     [header({ enc: 'A128CBC-HS256' }), ...parts.slice(1)].join('.'),
     [header({ alg: 'PBES2-HS256+A128KW', p2c: 1e9 }), ...parts.slice(1)].join('.'),
     [header({ kid: 'other' }), ...parts.slice(1)].join('.'),
