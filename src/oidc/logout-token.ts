@@ -1,7 +1,8 @@
 /** The rules for a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
-import { decodeProtectedHeader, jwtVerify } from 'jose'
+import { jwtVerify } from 'jose'
 import type { Milliseconds } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import { readJws } from './jws.js'
 import type { Issuer, TokenRules } from './verify-token.js'
 
 /** What a logout token ends: one sign-in by `sid`, or everything of a person. */
@@ -33,7 +34,7 @@ export function createLogoutVerifier(
   rules: TokenRules,
 ): VerifyLogoutToken {
   const check = async (token: string): Promise<LogoutToken> => {
-    const { kid = '', alg = '', typ } = decodeProtectedHeader(token)
+    const { kid = '', alg = '', typ } = readJws(token).header
     if (typ !== undefined && !/^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) {
       throw new Error(`typ ${typ.slice(0, 40)}`)
     }

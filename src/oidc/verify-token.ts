@@ -1,11 +1,12 @@
 /** The rules for a token: who made it, for whom, with which key, for how long (RFC 8725 §3). */
-import { decodeJwt, decodeProtectedHeader, errors as joseErrors, jwtVerify } from 'jose'
+import { errors as joseErrors, jwtVerify } from 'jose'
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
-import { isCanonicalCompact } from '../core/base64url.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { KeySource } from './issuer-keys.js'
+import { readJws } from './jws.js'
+import type { ReadJws } from './jws.js'
 
 /** Everything that a token of one issuer is measured by. */
 export interface Issuer {
@@ -44,10 +45,6 @@ export interface TokenRules {
   readonly now: Now
 }
 
-/** Characters that a token may have; a header can't carry more anyway. */
-const maxTokenLength = 32 * 1024
-const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
-
 const claimFaults: Readonly<Record<string, ErrorCode>> = {
   iss: 'ERR_TOKEN_ISSUER',
   aud: 'ERR_TOKEN_CLIENT',
@@ -76,12 +73,9 @@ function fromJose(cause: unknown): unknown {
   }
 }
 
-function peek(token: string): { header: ProtectedHeaderParameters; issuer: unknown } {
-  if (token.length > maxTokenLength || !compactJws.test(token) || !isCanonicalCompact(token)) {
-    throw new GatewayError('ERR_TOKEN_MALFORMED')
-  }
+function read(token: string): ReadJws {
   try {
-    return { header: decodeProtectedHeader(token), issuer: decodeJwt(token).iss }
+    return readJws(token)
   } catch (cause) {
     throw new GatewayError('ERR_TOKEN_MALFORMED', { cause })
   }
@@ -103,12 +97,51 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** Cognito: an ID token names the client in `aud`, an access token in `client_id` and has no `aud`. */
+/** `typ` of the header in short: empty if it is absent. A value that is no text is the type of nothing (RFC 7515 §4.1.9). */
+function typeOf({ typ }: ProtectedHeaderParameters): string {
+  if (typ === undefined) return ''
+  if (typeof typ !== 'string' || typ === '') throw new GatewayError('ERR_TOKEN_USE')
+  return typ.toLowerCase().replace(/^application\//, '')
+}
+
+/** Claims that make it something else: a security event or log-out (RFC 8417), or an answer of introspection (RFC 9701). */
+const foreignClaims = ['events', 'token_introspection']
+/** An answer of the authorization endpoint as a JWT (JARM §4.1). */
+const answerClaims = ['code', 'state']
+
+const hasAny = (claims: JWTPayload, names: readonly string[]): boolean =>
+  names.some((name) => claims[name] !== undefined)
+
+/**
+ * What a token is for, and for which client, in either dialect. A token of another kind, signed with the same keys, is
+ * neither an ID token nor an access token (RFC 8725 §3.11).
+ */
+function meantFor(
+  claims: JWTPayload,
+  header: ProtectedHeaderParameters,
+  issuer: Issuer,
+  publicUrl: string,
+): Meant {
+  const type = typeOf(header)
+  if (!['', 'jwt', 'at+jwt'].includes(type)) throw new GatewayError('ERR_TOKEN_USE')
+  const meant = issuer.cognito
+    ? cognitoClient(claims)
+    : standardClient(claims, type, issuer, publicUrl)
+  const isOther =
+    hasAny(claims, foreignClaims) ||
+    (meant.use === 'id' && (type === 'at+jwt' || hasAny(claims, answerClaims)))
+  if (isOther) throw new GatewayError('ERR_TOKEN_USE')
+  return meant
+}
+
+/** Cognito: an ID token names the client in `aud` and no other, an access token in `client_id` and has no `aud`. */
 function cognitoClient(claims: JWTPayload): Meant {
-  if (claims['token_use'] === 'id' && typeof claims.aud === 'string') {
-    return { use: 'id', clientId: claims.aud }
+  const { aud } = claims
+  const [client, ...more] = typeof aud === 'object' ? aud : [aud]
+  if (claims['token_use'] === 'id' && typeof client === 'string' && more.length === 0) {
+    return { use: 'id', clientId: client }
   }
-  if (claims['token_use'] === 'access' && claims.aud === undefined) {
+  if (claims['token_use'] === 'access' && aud === undefined) {
     return { use: 'access', clientId: text(claims['client_id']) }
   }
   throw new GatewayError('ERR_TOKEN_USE')
@@ -120,22 +153,18 @@ function cognitoClient(claims: JWTPayload): Meant {
  */
 function standardClient(
   claims: JWTPayload,
-  header: ProtectedHeaderParameters,
+  type: string,
   issuer: Issuer,
   publicUrl: string,
 ): Meant {
   const aud = audiences(claims)
   const known = (client: string) => issuer.clients.has(client) || issuer.machines.has(client)
-  const type = text(header.typ)
-    .toLowerCase()
-    .replace(/^application\//, '')
   if (type === 'at+jwt') {
     if (!aud.some((name) => name === publicUrl || known(name))) {
       throw new GatewayError('ERR_TOKEN_CLIENT')
     }
     return { use: 'access', clientId: text(claims['client_id']) }
   }
-  if (type !== '' && type !== 'jwt') throw new GatewayError('ERR_TOKEN_USE')
   if (claims['typ'] === 'Bearer') return { use: 'access', clientId: text(claims['azp']) }
   if (claims['typ'] !== undefined && claims['typ'] !== 'ID') throw new GatewayError('ERR_TOKEN_USE')
   const azp = claims['azp']
@@ -161,13 +190,14 @@ export type VerifyToken = (token: string) => Promise<VerifiedToken>
 export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): VerifyToken {
   const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
   return async (token) => {
-    const { header, issuer: name } = peek(token)
+    const {
+      header,
+      claims: { iss: name },
+    } = read(token)
     const issuer = typeof name === 'string' ? byName.get(name) : undefined
     if (issuer === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
     const claims = await readClaims(token, header, issuer, rules)
-    const { use, clientId } = issuer.cognito
-      ? cognitoClient(claims)
-      : standardClient(claims, header, issuer, rules.publicUrl)
+    const { use, clientId } = meantFor(claims, header, issuer, rules.publicUrl)
     const scopes = use === 'access' ? text(claims['scope']).split(' ').filter(Boolean) : []
     return {
       issuer,

@@ -155,6 +155,15 @@ const refused: readonly (readonly [string, string | (() => string), string])[] =
     'ERR_TOKEN_MALFORMED',
   ],
 
+  [
+    'with a byte order mark before its claims',
+    payload(`\uFEFF${claimsText({})}`),
+    'ERR_TOKEN_MALFORMED',
+  ],
+  ['that is a logout token', id({ events: {} }), 'ERR_TOKEN_USE'],
+  ['that is an answer of sign-in', id({ code: 'x', state: 'y' }), 'ERR_TOKEN_USE'],
+  ['of another explicit type', id({}, { header: { typ: 'logout+jwt' } }), 'ERR_TOKEN_USE'],
+
   ['that has expired', id({ iat: seconds() - 3700, exp: seconds() - 100 }), 'ERR_TOKEN_EXPIRED'],
   ['that expired 31 seconds ago', id({ exp: seconds() - 31 }), 'ERR_TOKEN_EXPIRED'],
   ['without exp', id({ exp: undefined }), 'ERR_TOKEN_CLAIMS'],
@@ -231,7 +240,8 @@ async function checkRefusal(t: Test, token: string, code: string, path: string, 
 await t.test(
   'a token of each kind passes, so that the refusals below mean something',
   async (t) => {
-    for (const token of [id(), access(), id({ aud: 'second-client' })]) {
+    const listed = id({ aud: [provider.clientId] })
+    for (const token of [id(), access(), id({ aud: 'second-client' }), listed]) {
       for (const path of ['/api/x', '/wiki/Start', '/open/x', '/auth/session']) {
         t.equal((await ask(path, token)).status, 200, path)
       }

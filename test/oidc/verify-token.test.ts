@@ -61,6 +61,7 @@ const judge = (text: string) =>
 
 await t.test('each kind of token is told by its own rules', async (t) => {
   const access = { typ: 'at+jwt' }
+  const theirs = { iss: cognito.issuer, token_use: 'id' }
   const cases: readonly (readonly [string, object, Record<string, unknown>, string])[] = [
     ['an ID token', { aud: 'web' }, {}, 'id web'],
     ['an ID token with typ', { aud: ['web'] }, { typ: 'JWT' }, 'id web'],
@@ -96,11 +97,82 @@ await t.test('each kind of token is told by its own rules', async (t) => {
     ['a logout token', { aud: 'web' }, { typ: 'logout+jwt' }, 'ERR_TOKEN_USE'],
     ['a proof of possession', { aud: 'web' }, { typ: 'dpop+jwt' }, 'ERR_TOKEN_USE'],
     ['Cognito’s form', { token_use: 'access', client_id: 'web' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['Cognito’s ID token', { ...theirs, aud: 'web' }, {}, 'id web'],
+    ['Cognito’s with a list of one', { ...theirs, aud: ['web'] }, {}, 'id web'],
+    ['Cognito’s with a list of two', { ...theirs, aud: ['web', 'second'] }, {}, 'ERR_TOKEN_USE'],
+    ['Cognito’s with a client twice', { ...theirs, aud: ['web', 'web'] }, {}, 'ERR_TOKEN_USE'],
+    ['Cognito’s with a list of a stranger', { ...theirs, aud: ['x'] }, {}, 'ERR_TOKEN_CLIENT'],
+    ['Cognito’s with an empty list', { ...theirs, aud: [] }, {}, 'ERR_TOKEN_USE'],
+    ['Cognito’s with a list of numbers', { ...theirs, aud: [7] }, {}, 'ERR_TOKEN_USE'],
     ['this form at Cognito', { iss: cognito.issuer, aud: 'web' }, {}, 'ERR_TOKEN_USE'],
   ]
   for (const [what, claims, header, expected] of cases) {
     t.equal(await judge(token(claims, header)), expected, what)
   }
+})
+
+await t.test('a token of another kind is no ID token, whatever the dialect', async (t) => {
+  const logout = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+  const kinds: readonly (readonly [string, object, Record<string, unknown>])[] = [
+    ['a logout token without typ', { events: logout }, {}],
+    ['a logout token that says JWT', { events: logout }, { typ: 'JWT' }],
+    ['a logout token by its typ', {}, { typ: 'logout+jwt' }],
+    ['a security event', { events: { 'urn:example:event': {} } }, { typ: 'secevent+jwt' }],
+    ['an empty set of events', { events: {} }, {}],
+    ['an answer with a code', { code: 'abc' }, {}],
+    ['an answer with a state', { state: 'abc' }, {}],
+    ['an answer of introspection', { token_introspection: { active: true } }, {}],
+    ['introspection by its typ', {}, { typ: 'token-introspection+jwt' }],
+    ['userinfo by a typ of its own', {}, { typ: 'userinfo+jwt' }],
+    ['a proof of possession', {}, { typ: 'dpop+jwt' }],
+    ['an access token by its typ', {}, { typ: 'at+jwt' }],
+    ['a typ that is empty', {}, { typ: '' }],
+    ['a typ that is a number', {}, { typ: 7 }],
+    ['a typ that is a list', {}, { typ: ['JWT'] }],
+    ['a typ that is null', {}, { typ: null }],
+  ]
+  const dialects = [
+    { aud: 'web' },
+    { iss: cognito.issuer, token_use: 'id', aud: 'web' },
+    { iss: cognito.issuer, token_use: 'id', aud: ['web'] },
+  ]
+  for (const dialect of dialects) {
+    t.equal(await judge(token(dialect)), 'id web')
+    t.equal(await judge(token(dialect, { typ: 'application/jwt' })), 'id web')
+    for (const [what, claims, header] of kinds) {
+      const isAccess = header['typ'] === 'at+jwt' && !('iss' in dialect)
+      const expected = isAccess ? 'ERR_TOKEN_CLIENT' : 'ERR_TOKEN_USE'
+      t.equal(await judge(token({ ...dialect, ...claims }, header)), expected, what)
+    }
+  }
+  const access = { iss: cognito.issuer, token_use: 'access', client_id: 'web' }
+  t.equal(await judge(token(access, { typ: 'at+jwt' })), 'access web')
+  t.equal(await judge(token({ ...access, events: logout })), 'ERR_TOKEN_USE')
+  t.equal(await judge(token({ ...access, state: 'Ohio' })), 'access web', 'a claim like any other')
+})
+
+await t.test('a token that two readers could read differently is malformed', async (t) => {
+  const iat = now / 1000 - 10
+  const claims = { iss: main.issuer, sub: 'alice', aud: 'web', iat, exp: iat + 600 }
+  const text = JSON.stringify(claims)
+  const sign = (payload: string, header = {}) => signScripted(payload, { key: rsa, header })
+  t.equal(await judge(sign(text)), 'id web')
+  t.equal(await judge(sign(`\uFEFF${text}`)), 'ERR_TOKEN_MALFORMED', 'a mark before the JSON')
+  for (const header of [
+    { zip: 'DEF' },
+    { enc: 'A256GCM' },
+    { b64: false },
+    { b64: true },
+    { b64: false, crit: ['b64'] },
+  ]) {
+    t.equal(await judge(sign(text, header)), 'ERR_TOKEN_MALFORMED', JSON.stringify(header))
+  }
+  const marked = Buffer.from('\uFEFF{"alg":"RS256","kid":"rsa"}').toString('base64url')
+  t.equal(await judge(sign(text).replace(/^[^.]+/, marked)), 'ERR_TOKEN_MALFORMED')
+  const broken = Buffer.from(text.replace('alice', 'ali~e'))
+  broken[broken.indexOf('~')] = 0xff
+  const cut = sign(text).replace(/\.[^.]+\./, `.${broken.toString('base64url')}.`)
+  t.equal(await judge(cut), 'ERR_TOKEN_MALFORMED', 'bytes that are not UTF-8')
 })
 
 await t.test('scopes belong to access tokens alone', async (t) => {
