@@ -24,6 +24,7 @@ export function createPeople(
   const knownGroups = knownGroupsOf(config, routes)
   const naming = createNaming({
     aliases: identity.username.aliases,
+    issuers: [identity.issuer, ...identity.additionalIssuers.map((other) => other.issuer)],
     emailLocalPart: identity.username.emailLocalPart,
     case: identity.username.case,
     machineNames: Object.values(identity.machines).map((machine) => machine.username),

@@ -5,10 +5,11 @@ import type { Principal, Profile } from '../core/identity.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify-token.js'
 import { identifiersOf } from '../session/token-identifiers.js'
 import type { TokenIdentifiers } from '../session/token-identifiers.js'
+import { looksLikeAddress } from '../trac/user-names.js'
 import type { NameSource } from '../trac/user-names.js'
 import { machinePrincipal, personPrincipal } from './principals.js'
 import type { MachineEntry, PrincipalParts } from './principals.js'
-import { lacksBetterName, readProfile, withUserinfo } from './profile.js'
+import { hasProvenAddress, nameClaimOf, readProfile, withUserinfo } from './profile.js'
 import type { ClaimNames } from './profile.js'
 
 /** How the names of an issuer's people are read, and what their groups may do. */
@@ -55,25 +56,18 @@ export function createAdmit(parts: AdmitParts) {
   const saysTooLittle = (token: VerifiedToken, people: IssuerPeople): boolean => {
     if (token.use === 'id') return false
     if (people.parts.naming.hasAlias(token.subject, people.source)) return false
-    const { username, email } = readProfile(token.claims, people.claims, people.knownGroups)
-    const vouched = token.claims['email_verified'] !== undefined
-    if (parts.byEmail && people.source.main) return email === undefined || !vouched
-    if (lacksBetterName(token.claims, people.claims)) return true
-    return username !== undefined && username.includes('@') && !vouched
+    const isProven = hasProvenAddress(token.claims)
+    if (parts.byEmail && people.source.main) return !isProven
+    const name = nameClaimOf(token.claims, people.claims)
+    return name === undefined || (looksLikeAddress(name) && !isProven)
   }
 
   const completeClaims = async (raw: string, token: VerifiedToken, people: IssuerPeople) => {
     if (!saysTooLittle(token, people)) return token.claims
     if (parts.userinfo === undefined || !token.issuer.main)
       throw new GatewayError('ERR_NAME_UNKNOWN')
-    const claims = withUserinfo(
-      token.claims,
-      await parts.userinfo(raw, token.subject, token.scopes),
-    )
-    // A provider may keep a claim to itself that an ID token would show: a lower entry could be a second name.
-    const byName = !(parts.byEmail && people.source.main)
-    if (byName && lacksBetterName(claims, people.claims)) throw new GatewayError('ERR_NAME_UNKNOWN')
-    return claims
+    const answer = await parts.userinfo(raw, token.subject, token.scopes)
+    return withUserinfo(token.claims, answer)
   }
 
   const asMachine = (token: VerifiedToken, people: IssuerPeople): Principal => {

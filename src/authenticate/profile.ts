@@ -1,9 +1,11 @@
 /** Reads what a token says of somebody, by the configured names of claims; judges nothing (OpenID Connect Core §5.1). */
+import { GatewayError } from '../core/errors.js'
 import type { Profile } from '../core/identity.js'
+import { isSameAddress } from '../trac/user-names.js'
 
-/** Which claims say what, in order of preference. */
+/** Which claims say what: one for the name, lists in order of preference for the rest. */
 export interface ClaimNames {
-  readonly username: readonly string[]
+  readonly username: string
   readonly groups: readonly string[]
   readonly permissions: readonly string[]
   readonly email: readonly string[]
@@ -23,12 +25,9 @@ function claimOf(claims: Claims, name: string): unknown {
   return claims['token_use'] === 'access' ? claims['username'] : undefined
 }
 
-function firstText(claims: Claims, names: readonly string[]): string | undefined {
-  for (const name of names) {
-    const value = textOf(claimOf(claims, name))
-    if (value !== undefined) return value
-  }
-  return undefined
+/** The first of some claims that is a text. */
+function firstOf(claims: Claims, names: readonly string[]): string | undefined {
+  return names.find((name) => textOf(claims[name]) !== undefined)
 }
 
 /** A list stays as it is, item by item; only a claim that is text is split, at commas. */
@@ -50,29 +49,54 @@ function isTrue(value: unknown): boolean {
   return value === true || value === 'true'
 }
 
+/** The claim that `email_verified` speaks of; it says nothing of an address in another one (OpenID Connect Core §5.1). */
+const provenClaim = 'email'
+
 /** Reads the profile; `known` are the groups that mean something here, all others are left out. */
 export function readProfile(
   claims: Claims,
   names: ClaimNames,
   known: ReadonlySet<string>,
 ): Profile {
+  const email = firstOf(claims, names.email)
   return {
     subject: String(claims['sub']),
-    username: firstText(claims, names.username),
-    email: firstText(claims, names.email),
-    emailVerified: isTrue(claims['email_verified']),
-    name: firstText(claims, names.name),
+    username: nameClaimOf(claims, names),
+    email: textOf(claims[email ?? '']),
+    emailVerified: email === provenClaim && isTrue(claims['email_verified']),
+    name: textOf(claims[firstOf(claims, names.name) ?? '']),
     groups: listOf(claims, names.groups).filter((group) => known.has(group)),
     permissions: listOf(claims, names.permissions),
   }
 }
 
-/** Whether `claims` lack a name claim that stands before the one they have (or have none at all). */
-export function lacksBetterName(claims: Claims, names: ClaimNames): boolean {
-  return textOf(claimOf(claims, names.username[0] ?? 'sub')) === undefined
+/** What the one claim for the name says, if it is there. */
+export function nameClaimOf(claims: Claims, { username }: ClaimNames): string | undefined {
+  return textOf(claimOf(claims, username))
 }
 
-/** Adds what userinfo says to what the token said; the token's word stands. */
+/** Whether claims have an address and a word on whether it is verified. */
+export function hasProvenAddress(claims: Claims): boolean {
+  return textOf(claims[provenClaim]) !== undefined && claims['email_verified'] !== undefined
+}
+
+/**
+ * Adds what userinfo says to what the token said; the token's word stands. An address and its proof come from one of the
+ * two, never one from each.
+ * @throws {@link GatewayError} ERR_NAME_REFUSED — the two name different addresses
+ */
 export function withUserinfo(claims: Claims, userinfo: Claims): Claims {
-  return { ...userinfo, ...claims }
+  const [said, asked] = [textOf(claims[provenClaim]), textOf(userinfo[provenClaim])]
+  if (said !== undefined && asked !== undefined && !isSameAddress(said, asked)) {
+    const detail = 'The token and the provider name different e-mail addresses.'
+    throw new GatewayError('ERR_NAME_REFUSED', { detail })
+  }
+  const source = hasProvenAddress(claims) || asked === undefined ? claims : userinfo
+  const { email, email_verified: verified } = source
+  return {
+    ...userinfo,
+    ...claims,
+    email,
+    email_verified: email === undefined ? undefined : verified,
+  }
 }

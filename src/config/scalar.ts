@@ -36,7 +36,8 @@ export function convertText(text: string, schema: KeySchema, folder: string): Co
   const { wanted = 'another value', kind } = schema
   if (kind !== undefined) return convertKind(kind, text, schema, folder)
   if (text.length < (schema.minLength ?? 0)) return refuse(wanted)
-  if (text.length > (schema.maxLength ?? Number.POSITIVE_INFINITY)) {
+  // Characters are code points, as in JSON Schema and in every rule for names.
+  if (Array.from(text).length > (schema.maxLength ?? Number.POSITIVE_INFINITY)) {
     return refuse(`at most ${schema.maxLength} characters`)
   }
   if (schema.enum !== undefined && !schema.enum.includes(text)) return refuse(wanted)

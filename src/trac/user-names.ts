@@ -63,10 +63,31 @@ function faultOf(name: string): string | undefined {
   return name.includes(',') ? 'has a comma' : undefined
 }
 
+/** Whom an alias is for: an issuer and a `sub`; undefined if it names an issuer that is not known here. */
+export type AliasOwner = { readonly issuer: string; readonly subject: string } | undefined
+
+const beforeHash = /^[^#]*/
+const isAddress = /^https?:/i
+
+/**
+ * Reads the key of an alias: a `sub` of the main issuer, or `issuer#sub`. An issuer has no `#` (OpenID Connect
+ * Discovery 1.0 §2), so the first one ends it. What names an issuer is never a `sub` of another one, however that spells it.
+ * @param issuers all that are known, the main one first
+ */
+export function readAliasKey(key: string, issuers: readonly string[]): AliasOwner {
+  const [issuer = ''] = beforeHash.exec(key) ?? []
+  const hasIssuer =
+    key.length > issuer.length && (issuers.includes(issuer) || isAddress.test(issuer))
+  if (!hasIssuer) return { issuer: issuers[0] ?? '', subject: key }
+  return issuers.includes(issuer) ? { issuer, subject: key.slice(issuer.length + 1) } : undefined
+}
+
 /** The rules for names, from the configuration. */
 export interface NameRules {
   /** By `sub` of the main issuer, or `issuer#sub`. */
   readonly aliases: Readonly<Record<string, string>>
+  /** All issuers, the main one first. */
+  readonly issuers: readonly string[]
   readonly emailLocalPart: string | false
   readonly case: NameCase
   /** Names of machines. */
@@ -105,10 +126,40 @@ function refuse(detail: string): never {
   throw new GatewayError('ERR_NAME_REFUSED', { detail })
 }
 
+/** Whether a name would be read as an e-mail address. */
+export const looksLikeAddress = (name: string): boolean => name.includes('@')
+
+const upperAscii = /[A-Z]/g
+
+/** Whether two addresses are the same but for the case of ASCII letters. */
+export function isSameAddress(one: string, other: string): boolean {
+  const lower = (text: string) => text.replaceAll(upperAscii, (letter) => letter.toLowerCase())
+  return lower(one) === lower(other)
+}
+
+/** A name that looks like an address is the verified address itself, or nobody's. */
+function checkIsTheirs(username: string, { email, emailVerified }: Profile): void {
+  if (!emailVerified) refuse('The user name is an e-mail address that has not been verified.')
+  if (!isSameAddress(username, email ?? '')) {
+    refuse('The user name is an e-mail address, and not the one that was verified.')
+  }
+}
+
+/** Aliases by issuer, then by `sub`. */
+function sortAliases({ aliases, issuers }: NameRules): ReadonlyMap<string, Map<string, string>> {
+  const sorted = new Map(issuers.map((issuer) => [issuer, new Map<string, string>()]))
+  for (const [key, name] of Object.entries(aliases)) {
+    const owner = readAliasKey(key, issuers)
+    if (owner !== undefined) sorted.get(owner.issuer)?.set(owner.subject, name)
+  }
+  return sorted
+}
+
 /** Compiles the rules. */
 export function createNaming(rules: NameRules): Naming {
-  const aliases = new Map(Object.entries(rules.aliases))
-  const reserved = new Set([...aliases.values(), ...rules.machineNames].map(foldName))
+  const aliases = sortAliases(rules)
+  const targets = [...Object.values(rules.aliases), ...rules.machineNames]
+  const reserved = new Set(targets.map(foldName))
 
   const finalName = (raw: string): string => {
     const judged = judgeName(raw, rules.case, rules.forbidden)
@@ -118,7 +169,7 @@ export function createNaming(rules: NameRules): Naming {
   const isPrefixed = (name: string): boolean =>
     prefixes.some((prefix) => foldName(name).startsWith(prefix))
   const aliasOf = (subject: string, source: NameSource): string | undefined =>
-    aliases.get(`${source.issuer}#${subject}`) ?? (source.main ? aliases.get(subject) : undefined)
+    aliases.get(source.issuer)?.get(subject)
   const localPart = (profile: Profile, domain: string): string => {
     const { email = '' } = profile
     const at = email.lastIndexOf('@')
@@ -130,9 +181,7 @@ export function createNaming(rules: NameRules): Naming {
   const claimed = (profile: Profile): string => {
     const { username } = profile
     if (username === undefined) throw new GatewayError('ERR_NAME_UNKNOWN')
-    if (username.includes('@') && !profile.emailVerified) {
-      refuse('The user name is an e-mail address that has not been verified.')
-    }
+    if (looksLikeAddress(username)) checkIsTheirs(username, profile)
     return username
   }
 

@@ -740,6 +740,53 @@ const mistakes: readonly Mistake[] = [
     wanted: /begins like no other/,
   },
   {
+    name: 'two claims for the name',
+    old: '  clientId: trac',
+    put: "  clientId: trac\n  claims: { username: [preferred_username, 'cognito:username'] }",
+    at: [8, 13],
+    path: 'identity.claims.username',
+    found: /2 claims \(preferred_username, cognito:username\)/,
+    wanted: /one person needs one name; choose/,
+  },
+  {
+    name: 'two claims for the name of partners',
+    old: '  clientId: trac',
+    put: `  clientId: trac
+  additionalIssuers:
+    - { issuer: https://p.example, clients: [x], prefix: p., claims: { username: [a, b] } }`,
+    at: [9, 72],
+    path: 'identity.additionalIssuers[0].claims.username',
+    found: /2 claims/,
+    wanted: /choose/,
+  },
+  {
+    name: 'an alias of an issuer that nobody knows',
+    old: '{ s-1: alice }',
+    put: "{ 'https://p.example#x': alice }",
+    at: [11, 39],
+    path: 'identity.username.aliases["https://p.example#x"]',
+    found: /not configured/,
+    wanted: /before the #/,
+  },
+  {
+    name: 'two aliases of one person',
+    old: '{ s-1: alice }',
+    put: "{ x: alice, 'https://idp.example.edu/realms/trac#x': bob }",
+    at: [11, 67],
+    path: 'identity.username.aliases["https://idp.example.edu/realms/trac#x"]',
+    found: /same person/,
+    wanted: /one name/,
+  },
+  {
+    name: 'names of an address that cannot be verified',
+    old: '{ s-1: alice }',
+    put: '{ s-1: alice }\n    emailLocalPart: example.edu\n  claims: { email: [mail, email] }',
+    at: [13, 13],
+    path: 'identity.claims.email',
+    found: /mail first/,
+    wanted: /email_verified/,
+  },
+  {
     name: 'groups asked for and no claim that has them',
     old: '  clientId: trac',
     put: '  clientId: trac\n  claims: { groups: [] }',
@@ -1078,9 +1125,16 @@ await t.test('says what to think about, and loads all the same', async (t) => {
     ['revocations in memory', 'session.revocationFile', minimal, /restart/],
     [
       'preferred_username',
-      'identity.claims.username[0]',
-      claims('username: [preferred_username]'),
+      'identity.claims.username',
+      claims('username: preferred_username'),
       /cannot write/,
+    ],
+    ['an address as name', 'identity.claims.username', claims('username: email'), /cannot write/],
+    [
+      'the list of release 0.1',
+      'identity.claims.username',
+      claims('username: [sub]'),
+      /write "username: sub"/,
     ],
     [
       'a claim of their own',
@@ -1221,10 +1275,15 @@ await t.test('fills in what follows from other keys', async (t) => {
   const { identity } = loadText(cognito).config
   t.equal(identity.issuer, 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_X')
   t.equal(identity.cognito?.domain, 'https://learntrac-auth.auth.us-east-2.amazoncognito.com')
-  t.same(identity.claims.username, ['cognito:username'])
+  t.equal(identity.claims.username, 'cognito:username')
+  const listed = cognito.replace(
+    'clientId: trac',
+    "clientId: trac, claims: { username: ['email'] }",
+  )
+  t.equal(loadText(listed).config.identity.claims.username, 'email', 'a list of one is read')
   const named = loadText(cognito.replace('learntrac-auth', 'auth.example.edu')).config
   t.equal(named.identity.cognito?.domain, 'https://auth.example.edu')
-  t.same(loadText(minimal).config.identity.claims.username, ['sub'])
+  t.equal(loadText(minimal).config.identity.claims.username, 'sub')
 
   const text = `${base}    timeouts: { firstByte: 5m }
     query: { action: edit, old: false, format: [csv, tab] }
@@ -1400,7 +1459,7 @@ identity:
   algorithms: [RS256]
   clockTolerance: 30s
   keys: { maxAge: 1h, coolDown: 30s, cacheFile: keys.json }
-  claims: { username: ['cognito:username'], groups: ['cognito:groups', groups], permissions: [trac_permissions], email: [email], name: [name] }
+  claims: { username: 'cognito:username', groups: ['cognito:groups', groups], permissions: [trac_permissions], email: [email], name: [name] }
   username: { aliases: { 6f0c…: alice }, emailLocalPart: false, case: keep, userinfo: auto }
   email: verified
   maxTokenLife: 24h

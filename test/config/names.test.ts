@@ -49,6 +49,7 @@ const names = [
   ...['alice', 'Alice', 'zoë', 'a b', 'x'.repeat(255), '𠀀'.repeat(255), '𠀀'.repeat(256), 'Иван'],
   ...['', 'x'.repeat(256), 'Anonymous', 'wiki_view', 'Staff', 'bots', 'a,b', ' a', 'a\u200Db', 'ﬁ'],
   ...['learning_participate', 'Plugin_A', 'PLUGIN_B', 'plugin_c', 'plugin_d', 'plugin_e'],
+  ...['😀'.repeat(200), '😀'.repeat(256), 'learning_Participate'],
   ...['plugin_f', 'partners', 'a@b.example', 'TRAC_ADMIN', 'authenticated', 'ALİCE'],
 ]
 
@@ -57,6 +58,7 @@ function refusals(config: Config, name: string): readonly boolean[] {
   const { username } = config.identity
   const naming = createNaming({
     aliases: { s: name },
+    issuers: [config.identity.issuer],
     emailLocalPart: username.emailLocalPart,
     case: username.case,
     machineNames: [name],

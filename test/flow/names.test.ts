@@ -137,6 +137,91 @@ await t.test('local parts come from a verified address in that domain alone', as
   }
 })
 
+await t.test(
+  'a name that looks like an address is the verified address, by any token',
+  async (t) => {
+    const provider = await scripted(t)
+    const gateway = await start(t, provider)
+    const username = 'alice@example.edu'
+    const id = (claims: Readonly<Record<string, unknown>>) =>
+      provider.sign('id', { 'cognito:username': username, ...claims })
+    for (const claims of [
+      { email: 'sam@evil.example' },
+      { email: undefined },
+      { email: 'alice@example.edu', email_verified: false },
+      { email: 'alice@example.edu', email_verified: undefined },
+      { email: ['alice@example.edu'] },
+    ]) {
+      const answer = await ask(gateway, id(claims))
+      checkRefused(t, answer, 401, 'ERR_NAME_REFUSED', JSON.stringify(claims))
+    }
+    t.equal((await toldOf(t, gateway, id({ email: 'Alice@example.edu' }))).user, username)
+    provider.person = { ...provider.person, username, email: 'sam@evil.example' }
+    checkRefused(t, await ask(gateway, provider.sign('access')), 401, 'ERR_NAME_REFUSED')
+    provider.person = { ...provider.person, email: username }
+    t.equal((await toldOf(t, gateway, provider.sign('access'))).user, username)
+    t.equal(provider.counts.userinfo, 2, 'asked for the proof')
+  },
+)
+
+await t.test('an address and its proof come from one source', async (t) => {
+  const provider = await scripted(t)
+  const gateway = await start(t, provider, {
+    identity: { username: { emailLocalPart: 'example.edu' } },
+  })
+  type Claims = Readonly<Record<string, unknown>>
+  const refused = 'ERR_NAME_REFUSED'
+  const proven = { email_verified: true }
+  const cases: readonly (readonly [string, Claims, Claims, string])[] = [
+    [
+      'another address there',
+      { email: 'a1@example.edu' },
+      { email: 'b1@example.edu', ...proven },
+      refused,
+    ],
+    ['proven there', { email: 'a2@example.edu' }, { email: 'a2@example.edu', ...proven }, 'a2'],
+    [
+      'the same but for case',
+      { email: 'a3@example.edu' },
+      { email: 'A3@Example.edu', email_verified: 'true' },
+      'A3',
+    ],
+    [
+      'not proven there',
+      { email: 'a4@example.edu' },
+      { email: 'a4@example.edu', email_verified: false },
+      refused,
+    ],
+    ['no word on it', { email: 'a5@example.edu' }, { email: 'a5@example.edu' }, refused],
+    ['a proof alone', proven, { email: 'a6@example.edu', email_verified: false }, refused],
+    ['a proof alone, no word there', proven, { email: 'a7@example.edu' }, refused],
+    ['a pair there', { email_verified: false }, { email: 'a8@example.edu', ...proven }, 'a8'],
+    ['a proof alone there', { email: 'a9@example.edu' }, proven, refused],
+    ['no address at all', proven, proven, refused],
+  ]
+  for (const [what, said, answered, expected] of cases) {
+    const sub = `sub of ${what}`
+    provider.replace('userinfo', () => ({ body: { sub, ...answered } }))
+    const answer = await ask(gateway, provider.sign('access', { sub, ...said }))
+    if (answer.status === 200) t.equal(upstream.lastHeaders()['x-trac-user'], expected, what)
+    else checkRefused(t, answer, 401, expected, what)
+  }
+  const asked = provider.counts.userinfo
+  const whole = provider.sign('access', { email: 'sam@example.edu', ...proven, sub: 'whole' })
+  t.equal((await toldOf(t, gateway, whole)).user, 'sam', 'a whole pair is believed')
+  t.equal(provider.counts.userinfo, asked)
+})
+
+await t.test('email_verified speaks of the claim email alone', async (t) => {
+  const provider = await scripted(t)
+  const gateway = await start(t, provider, { identity: { claims: { email: ['mail', 'email'] } } })
+  const told = (claims: Record<string, unknown>) => toldOf(t, gateway, provider.sign('id', claims))
+  t.equal((await told({})).email, 'pat@example.edu')
+  t.equal((await told({ mail: 'boss@example.edu' })).email, undefined)
+  const named = { 'cognito:username': 'boss@example.edu', mail: 'boss@example.edu' }
+  checkRefused(t, await ask(gateway, provider.sign('id', named)), 401, 'ERR_NAME_REFUSED')
+})
+
 await t.test('the provider is asked once for what an access token does not say', async (t) => {
   const provider = await cognito(t)
   const gateway = await start(t, provider, {
@@ -165,7 +250,7 @@ await t.test(
   async (t) => {
     const provider = await scripted(t)
     const gateway = await start(t, provider, {
-      identity: { claims: { username: ['preferred_username', 'cognito:username'] } },
+      identity: { claims: { username: 'preferred_username' } },
     })
     const token = () => provider.sign('access', { sub: `sub-${provider.counts.userinfo}` })
     const answers: readonly (readonly [string, object, number, string])[] = [
@@ -187,11 +272,12 @@ await t.test(
     }
     provider.replace('userinfo', () => ({ body: { sub: 'sub-silent' } }))
     const silent = provider.sign('access', { sub: 'sub-silent' })
-    checkRefused(t, await ask(gateway, silent), 401, 'ERR_NAME_UNKNOWN', 'never a lower entry')
+    checkRefused(t, await ask(gateway, silent), 401, 'ERR_NAME_UNKNOWN', 'never another claim')
     provider.replace('userinfo', () => ({ body: { sub: 'sub-x', preferred_username: 'xenia' } }))
     const known = provider.sign('access', { sub: 'sub-x' })
     t.equal((await toldOf(t, gateway, known)).user, 'xenia')
-    t.equal((await toldOf(t, gateway, provider.sign('id'))).user, provider.person['username'])
+    const without = provider.sign('id')
+    checkRefused(t, await ask(gateway, without), 401, 'ERR_NAME_UNKNOWN', 'nobody is asked for it')
   },
 )
 
@@ -366,7 +452,7 @@ await t.test('another issuer’s people are told apart, and have only its own gr
           issuer: partner.issuer,
           clients: ['partner-app'],
           prefix: 'partner-',
-          claims: { username: ['preferred_username'] },
+          claims: { username: 'preferred_username' },
           groups: { staff: ['TICKET_MODIFY'] },
         },
       ],

@@ -25,7 +25,7 @@ const { gateway, upstream, clock } = await stage(t, {
     identity: {
       clientSecret: { fromEnv: 'CLIENT' },
       publicRefresh: true,
-      claims: { username: ['preferred_username'], groups: ['groups'] },
+      claims: { username: 'preferred_username', groups: ['groups'] },
       machines: { ci: { username: 'ci-bot', groups: ['instructors'], scopes: ['email'] } },
     },
   },

@@ -10,6 +10,7 @@ const partner: NameSource = { issuer: 'https://partner.example', main: false, pr
 
 const rules: NameRules = {
   aliases: {},
+  issuers: [main.issuer, partner.issuer],
   emailLocalPart: false,
   case: 'keep',
   machineNames: ['ci-bot'],
@@ -108,10 +109,24 @@ await t.test('names that could be read as somebody or something else are refused
   t.end()
 })
 
-await t.test('an address is a name only once it was verified', (t) => {
+await t.test('a name that looks like an address is the verified address itself', (t) => {
   const username = 'alice@example.edu'
   t.equal(nameOf(person({ username })), username)
+  t.equal(nameOf(person({ username: 'Alice@Example.edu' })), 'Alice@Example.edu', 'but for case')
   t.equal(nameOf(person({ username, emailVerified: false })), 'ERR_NAME_REFUSED')
+  for (const email of [
+    'sam@evil.example',
+    undefined,
+    'alice@example.edu ',
+    'alice@exampl\u212A.edu',
+  ]) {
+    t.equal(nameOf(person({ username, email })), 'ERR_NAME_REFUSED', String(email))
+  }
+  t.equal(nameOf(person({ username: 'kim@x', email: '\u212Aim@x' })), 'ERR_NAME_REFUSED')
+  const byAlias = { aliases: { [person().subject]: 'someone@else' } }
+  t.equal(nameOf(person(), byAlias), 'someone@else', 'an alias is the operator’s word')
+  t.equal(nameOf(person({ username }), {}, partner), `partner-${username}`)
+  t.equal(nameOf(person({ username, email: 'x@y' }), {}, partner), 'ERR_NAME_REFUSED')
   t.equal(nameOf(person({ username: 'x@y', emailVerified: false })), 'ERR_NAME_REFUSED')
   t.end()
 })
@@ -128,6 +143,22 @@ await t.test('aliases name by sub of the main issuer, or by issuer and sub', (t)
   t.equal(nameOf(person({ subject: 'p2' }), { aliases }, partner), 'partner-alice')
   t.equal(nameOf(person({ subject: 'p2' }), { aliases }), 'carol')
   t.equal(nameOf(person(), { aliases, emailLocalPart: 'other.edu' }), 'Alice', 'before all else')
+  t.end()
+})
+
+await t.test('the aliases of one issuer are out of reach for every other', (t) => {
+  const aliases = {
+    'https://partner.example#p1': 'bob',
+    'https://idp.example#https://partner.example#p9': 'dora',
+    'a#b': 'carol',
+  }
+  const named = (subject: string, source = main) => nameOf(person({ subject }), { aliases }, source)
+  t.equal(named('https://partner.example#p1'), 'alice', 'a sub that spells another’s alias')
+  t.equal(named('p1', partner), 'bob')
+  t.equal(named('https://partner.example#p9'), 'dora', 'named by its own issuer')
+  t.equal(named('a#b'), 'carol', 'a sub with a # in it')
+  t.equal(named('a#b', partner), 'partner-alice')
+  t.equal(named('b'), 'alice')
   t.end()
 })
 

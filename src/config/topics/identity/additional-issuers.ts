@@ -6,7 +6,7 @@ import type { Resolved } from '../../key.js'
 import { issuerKind } from '../../kinds/issuer.js'
 import { action, clientId, groupPattern } from '../../kinds/names.js'
 import type { Rule } from '../../topic.js'
-import { defaultUsername, foreignClaims, warnOfClaims } from './claims.js'
+import { checkOneName, foreignClaims, usernameClaim, warnOfClaims } from './claims.js'
 import { checkIsPrivate, isCognitoIssuer } from './provider.js'
 import type { ProviderPart } from './provider.js'
 
@@ -80,6 +80,12 @@ const checkPrefixes: Rule<IssuersPart> = ({ identity }, report) => {
   }
 }
 
+const checkNameClaims: Rule<IssuersPart> = ({ identity }, report) => {
+  for (const [index, { claims }] of itemsOf(identity?.additionalIssuers)) {
+    checkOneName(claims, [...pathOf(index), 'claims'], report)
+  }
+}
+
 const warnOfForeignClaims: Rule<IssuersPart> = ({ identity }, warn) => {
   for (const [index, { claims }] of itemsOf(identity?.additionalIssuers)) {
     warnOfClaims(claims, [...pathOf(index), 'claims'], warn)
@@ -87,13 +93,17 @@ const warnOfForeignClaims: Rule<IssuersPart> = ({ identity }, warn) => {
 }
 
 /** What further providers must not be. */
-export const issuerChecks: readonly Rule<IssuersPart>[] = [checkIssuers, checkPrefixes]
+export const issuerChecks: readonly Rule<IssuersPart>[] = [
+  checkIssuers,
+  checkPrefixes,
+  checkNameClaims,
+]
 /** What to think about in further providers. */
 export const issuerWarnings: readonly Rule<IssuersPart>[] = [warnOfForeignClaims]
 
 /** Fills in the dialect and the claim for names. */
 export function completeIssuer(other: AdditionalIssuer): AdditionalIssuer {
   const cognito = other.cognito ?? isCognitoIssuer(other.issuer)
-  const username = other.claims.username ?? defaultUsername(cognito)
+  const username = usernameClaim(other.claims, cognito)
   return { ...other, cognito, claims: { ...other.claims, username } }
 }

@@ -11,11 +11,11 @@ import {
   issuerChecks,
   issuerWarnings,
 } from './additional-issuers.js'
-import { claims, defaultUsername, warnOfClaims } from './claims.js'
+import { checkOneName, claims, usernameClaim, warnOfClaims } from './claims.js'
 import { machineChecks, machineWarnings, machines } from './machines.js'
 import {
-  cognitoIssuer,
   cognitoOrigin,
+  mainIssuer,
   providerChecks,
   providerKeys,
   providerWarnings,
@@ -53,6 +53,9 @@ const checkGroups: Rule<IdentityPart & RoutesPart> = ({ identity, routes }, repo
   )
 }
 
+const checkNameClaim: Rule<IdentityPart> = ({ identity }, report) =>
+  checkOneName(identity?.claims, ['identity', 'claims'], report)
+
 const warnOfMainClaims: Rule<IdentityPart> = ({ identity }, warn) =>
   warnOfClaims(identity?.claims, ['identity', 'claims'], warn)
 
@@ -62,8 +65,8 @@ export function completeIdentity({ identity }: IdentityPart): IdentityConfig {
   return {
     ...identity,
     cognito: cognito && { ...cognito, domain: cognitoOrigin(cognito) },
-    issuer: identity.issuer ?? (cognito === undefined ? '' : cognitoIssuer(cognito)),
-    claims: { ...claims, username: claims.username ?? defaultUsername(cognito !== undefined) },
+    issuer: mainIssuer(identity),
+    claims: { ...claims, username: usernameClaim(claims, cognito !== undefined) },
     additionalIssuers: identity.additionalIssuers.map(completeIssuer),
   }
 }
@@ -71,7 +74,14 @@ export function completeIdentity({ identity }: IdentityPart): IdentityConfig {
 /** Who may be who. */
 export const identityTopic = {
   keys: { identity },
-  checks: [...providerChecks, ...issuerChecks, ...machineChecks, ...nameChecks, checkGroups],
+  checks: [
+    ...providerChecks,
+    ...issuerChecks,
+    ...machineChecks,
+    ...nameChecks,
+    checkNameClaim,
+    checkGroups,
+  ],
   warnings: [
     warnOfMainClaims,
     ...issuerWarnings,

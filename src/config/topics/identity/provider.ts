@@ -172,6 +172,13 @@ export function cognitoIssuer({ region, userPoolId }: { region: string; userPool
   return `https://cognito-idp.${region}.${suffix}/${userPoolId}`
 }
 
+/** The issuer that people sign in with: as it is named, or that of the user pool; empty while neither can be read. */
+export function mainIssuer(identity: Draft<ProviderPart['identity']> | undefined): string {
+  const { region, userPoolId } = identity?.cognito ?? {}
+  const isNamed = region !== undefined && userPoolId !== undefined
+  return identity?.issuer ?? (isNamed ? cognitoIssuer({ region, userPoolId }) : '')
+}
+
 /** The origin of the sign-in pages, from a prefix, a host name or an origin. */
 export function cognitoOrigin({ region, domain }: { region: string; domain: string }): string {
   if (/^https?:/.test(domain)) return domain

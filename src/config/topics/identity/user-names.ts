@@ -1,5 +1,5 @@
 /** `identity.username`: from the claim to the name in Trac, and the names that nobody can have. */
-import { foldName, forbidNames, judgeName } from '../../../trac/user-names.js'
+import { foldName, forbidNames, judgeName, readAliasKey } from '../../../trac/user-names.js'
 import type { ForbiddenNames } from '../../../trac/user-names.js'
 import { entriesOf, itemsOf } from '../../draft.js'
 import type { Draft } from '../../draft.js'
@@ -10,7 +10,9 @@ import type { Rule } from '../../topic.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { RoutesPart } from '../routes.js'
 import type { AdditionalIssuer } from './additional-issuers.js'
+import type { Claims } from './claims.js'
 import type { MachinesPart } from './machines.js'
+import { mainIssuer } from './provider.js'
 
 /** From the claim to the name in Trac. */
 export const username = shape('From the claim to the name in Trac.', {
@@ -51,6 +53,7 @@ export const username = shape('From the claim to the name in Trac.', {
 export interface NamesPart {
   readonly identity: MachinesPart['identity'] & {
     readonly username: Resolved<typeof username>
+    readonly claims: Pick<Claims, 'email'>
     readonly additionalIssuers: readonly AdditionalIssuer[]
   }
 }
@@ -121,12 +124,46 @@ const checkNames: Rule<Naming> = (draft, report) => {
   }
 }
 
+/** The issuers that an alias can name, the main one first. */
+function issuersOf({ identity }: Draft<NamesPart>): readonly string[] {
+  const others = itemsOf(identity?.additionalIssuers).map(([, { issuer = '' }]) => issuer)
+  return [mainIssuer(identity), ...others]
+}
+
+const checkAliases: Rule<NamesPart> = (draft, report) => {
+  const aliases = draft.identity?.username?.aliases
+  const seen = new Set<string>()
+  for (const [key] of entriesOf(aliases)) {
+    const path = ['identity', 'username', 'aliases', key]
+    const owner = readAliasKey(key, issuersOf(draft))
+    if (owner === undefined) {
+      const wanted = 'identity.issuer or one of identity.additionalIssuers before the #'
+      report(path, 'an issuer that is not configured', wanted)
+      continue
+    }
+    const person = `${owner.issuer}#${owner.subject}`
+    if (seen.has(person)) report(path, 'the same person again', 'one name for each person')
+    seen.add(person)
+  }
+}
+
+/** Only the claim `email` can be verified, so no name can be made of an address in another one. */
+const checkLocalPart: Rule<NamesPart> = ({ identity }, report) => {
+  const [first = 'email'] = identity?.claims?.email ?? ['email']
+  if (!identity?.username?.emailLocalPart || first === 'email') return
+  report(
+    ['identity', 'claims', 'email'],
+    `${first} first, while names are made of the address`,
+    'email first: email_verified speaks of that claim alone',
+  )
+}
+
 const warnOfScopes: Rule<NamesPart> = ({ identity }, warn) => {
   if (!identity?.username?.emailLocalPart || identity.scopes?.includes('email')) return
   warn(['identity', 'scopes'], 'no email', 'email, since names are made of the address')
 }
 
 /** What names must not be. */
-export const nameChecks: readonly Rule<Naming>[] = [checkNames]
+export const nameChecks: readonly Rule<Naming>[] = [checkNames, checkAliases, checkLocalPart]
 /** What to think about in names. */
 export const nameWarnings: readonly Rule<NamesPart>[] = [warnOfScopes]
