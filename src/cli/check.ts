@@ -1,7 +1,7 @@
 /** `trac-gateway check`: says all that is wrong with a configuration, or worth a thought. */
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
-import type { Problem } from '../config/problems.js'
+import { ConfigProblems, formatProblem, formatWarning } from '../config/problems.js'
+import type { Problem, Warning } from '../config/problems.js'
 
 /** How to answer, and what to take from the process. */
 export interface CheckOptions {
@@ -15,7 +15,7 @@ export interface CheckOptions {
 interface Findings {
   readonly file: string
   readonly problems: readonly Problem[]
-  readonly warnings: readonly Problem[]
+  readonly warnings: readonly Warning[]
 }
 
 /**
@@ -39,12 +39,17 @@ function findingsOf(file: string, env: NodeJS.ProcessEnv): Findings {
   }
 }
 
+function adviceOf(warnings: readonly Warning[]): string {
+  const names = [...new Set(warnings.map(({ name }) => name))].toSorted()
+  return `, ${warnings.length} to think about; acknowledge: [${names.join(', ')}] in the file leaves them out`
+}
+
 function toText({ file, problems, warnings }: Findings): string {
   const lines = [
     ...problems.map(formatProblem),
-    ...warnings.map((warning) => `warning: ${formatProblem(warning)}`),
+    ...warnings.map((warning) => `warning: ${formatWarning(warning)}`),
     problems.length === 0
-      ? `${file}: ok${warnings.length === 0 ? '' : `, ${warnings.length} to think about`}`
+      ? `${file}: ok${warnings.length === 0 ? '' : adviceOf(warnings)}`
       : `${file}: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing can be started with it`,
   ]
   return `${lines.join('\n')}\n`

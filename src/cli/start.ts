@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { loadConfig } from '../config/load.js'
 import type { Loaded } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems, formatProblem, formatWarning } from '../config/problems.js'
 import { startGateway } from '../app/gateway.js'
 import type { Gateway } from '../app/gateway.js'
 import { createLogger } from '../observe/logger.js'
@@ -34,7 +34,7 @@ export async function start(path: string, options: StartOptions): Promise<Starte
     const loaded = loadConfig(path, { env: options.env })
     const logger = options.logger ?? createLogger(loaded.config.log.level)
     const warn = ({ warnings }: Loaded): void => {
-      for (const warning of warnings) logger.warn({ file: path }, formatProblem(warning))
+      for (const warning of warnings) logger.warn({ file: path }, formatWarning(warning))
     }
     warn(loaded)
     const gateway = await startGateway({ config: loaded.config, logger })

@@ -6,8 +6,8 @@ import type { TextKind } from '../core/text-kind.js'
 /** When a change of a key needs a new process. */
 export type Restart = 'always' | 'with redis'
 
-/** What to think about when a key has a certain text; undefined for nothing. */
-export type Advice = (text: string) => { found: string; wanted: string } | undefined
+/** What to think about when a key has a certain text, with the name that `acknowledge` takes; undefined for nothing. */
+export type Advice = (text: string) => { name: string; found: string; wanted: string } | undefined
 
 /**
  * One key as the loader, the reference, gateway.yaml and the editors' schema read it: JSON Schema plus

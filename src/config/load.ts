@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path'
 import type { Draft } from './draft.js'
 import { Places } from './places.js'
 import { ConfigProblems, formatPath } from './problems.js'
-import type { Place, Problem, Report } from './problems.js'
+import type { Path, Place, Problem, Report, Warning } from './problems.js'
 import { readConfig } from './read.js'
 import { complete, configKeys, findProblems, findWarnings } from './schema.js'
 import type { Config } from './schema.js'
@@ -21,7 +21,8 @@ export interface LoadOptions {
 /** A configuration that can be run, and what to think about. */
 export interface Loaded {
   readonly config: Config
-  readonly warnings: readonly Problem[]
+  /** Those that the file does not acknowledge. */
+  readonly warnings: readonly Warning[]
   /** Every file that was read, this one first; a change of any is a change of the configuration. */
   readonly files: readonly string[]
 }
@@ -39,13 +40,19 @@ export function loadConfig(path: string, options: LoadOptions): Loaded {
   const readFile = options.readFile ?? ((name: string) => readFileSync(name, 'utf8'))
   const places = new Places()
   const problems: Problem[] = []
-  const warnings: Problem[] = []
-  const into =
-    (list: Problem[]): Report =>
-    (at, found, wanted, place) => {
-      list.push({ file: path, ...(place ?? places.of(at)), path: formatPath(at), found, wanted })
-    }
-  const [report, warn] = [into(problems), into(warnings)]
+  const all: Warning[] = []
+  const toProblem = (at: Path, found: string, wanted: string, place?: Place): Problem => ({
+    file: path,
+    ...(place ?? places.of(at)),
+    path: formatPath(at),
+    found,
+    wanted,
+  })
+  const report: Report = (...told) => void problems.push(toProblem(...told))
+  const warn =
+    (name: string): Report =>
+    (...told) =>
+      void all.push({ ...toProblem(...told), name })
   const text = readText(file, readFile, report)
   const root = text === undefined ? undefined : parseYaml(text, report)
   if (root === undefined) throw new ConfigProblems(problems)
@@ -66,7 +73,8 @@ export function loadConfig(path: string, options: LoadOptions): Loaded {
   findProblems(draft, report, given)
   findWarnings(draft, warn, given)
   problems.sort(byPlace)
-  warnings.sort(byPlace)
+  const known = new Set(draft.acknowledge)
+  const warnings = all.filter(({ name }) => !known.has(name)).toSorted(byPlace)
   if (problems.length > 0) throw new ConfigProblems(problems, warnings)
   return { config: freeze(complete(draft)), warnings, files }
 }

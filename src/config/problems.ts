@@ -19,6 +19,11 @@ export interface Problem extends Place {
   readonly wanted: string
 }
 
+/** One thing to think about, with the name that `acknowledge` takes. */
+export interface Warning extends Problem {
+  readonly name: string
+}
+
 /** Takes a problem; the place is that of the path, or of the nearest key above it. */
 export type Report = (path: Path, found: string, wanted: string, place?: Place) => void
 
@@ -28,12 +33,17 @@ export function formatProblem({ file, line, column, path, found, wanted }: Probl
   return `${where}: found ${found}; wanted ${wanted}`
 }
 
+/** One warning as one line of text. */
+export function formatWarning(warning: Warning): string {
+  return `${formatProblem(warning)} [${warning.name}]`
+}
+
 /** Thrown by the loader with every problem of the file at once, in the order of the file. */
 export class ConfigProblems extends Error {
   readonly problems: readonly Problem[]
-  readonly warnings: readonly Problem[]
+  readonly warnings: readonly Warning[]
 
-  constructor(problems: readonly Problem[], warnings: readonly Problem[] = []) {
+  constructor(problems: readonly Problem[], warnings: readonly Warning[] = []) {
     super(problems.map(formatProblem).join('\n'))
     this.name = 'ConfigProblems'
     this.problems = problems

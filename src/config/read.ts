@@ -15,8 +15,8 @@ export interface ReadContext {
   readonly folder: string
   readonly readFile: (path: string) => string
   readonly report: Report
-  /** Told what to think about. */
-  readonly warn: Report
+  /** Makes the report of what to think about under a name. */
+  readonly warn: (name: string) => Report
   /** Told where each key of the file stands. */
   readonly found: (path: Path, place: Place) => void
 }
@@ -65,7 +65,7 @@ export function readConfig(schema: KeySchema, root: Node, context: ReadContext):
     ...context,
     env: {},
     found: () => undefined,
-    warn: () => undefined,
+    warn: () => () => undefined,
   }
   return new Reader(context, new Reader(defaults)).read(schema, root, [])
 }
@@ -205,7 +205,7 @@ class Reader {
     const advice = advise?.(text)
     if (advice === undefined || this.#advised.has(advice.found)) return
     this.#advised.add(advice.found)
-    this.#context.warn(path, advice.found, advice.wanted)
+    this.#context.warn(advice.name)(path, advice.found, advice.wanted)
   }
 
   /** A number or a flag; written by a variable, its text counts as if it stood in the file. */

@@ -2,8 +2,10 @@
 import type { Draft } from './draft.js'
 import { keyOf, shape } from './key.js'
 import type { KeySchema, Resolved } from './key.js'
+import { adviceNames } from './kinds/names.js'
 import type { Report } from './problems.js'
-import type { Given, Rule } from './topic.js'
+import type { Given, Rule, Warnings } from './topic.js'
+import { acknowledge } from './topics/acknowledge.js'
 import { adminTopic } from './topics/admin.js'
 import { completeIdentity, identityTopic } from './topics/identity/identity.js'
 import { limitsTopic } from './topics/limits.js'
@@ -13,6 +15,24 @@ import { completeRoutes, routesTopic } from './topics/routes.js'
 import { serverTopic } from './topics/server.js'
 import { sessionTopic } from './topics/session.js'
 import { upstreamsTopic } from './topics/upstreams.js'
+
+const topics = {
+  server: serverTopic,
+  admin: adminTopic,
+  identity: identityTopic,
+  session: sessionTopic,
+  permissions: permissionsTopic,
+  upstreams: upstreamsTopic,
+  routes: routesTopic,
+  limits: limitsTopic,
+  log: logTopic,
+}
+
+/** Names of warnings that `acknowledge` takes, in the order in which the reference lists them. */
+export const warningNames: readonly string[] = [
+  ...Object.values(topics).flatMap(({ warnings }) => Object.keys(warnings)),
+  ...adviceNames,
+].toSorted()
 
 const configSchema = shape('The configuration of trac-gateway.', {
   ...serverTopic.keys,
@@ -24,6 +44,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...routesTopic.keys,
   ...limitsTopic.keys,
   ...logTopic.keys,
+  acknowledge: acknowledge(warningNames),
 })
 
 /** Every key, as plain data. */
@@ -36,27 +57,25 @@ export const configKeys: KeySchema = keyOf(configSchema)
  */
 export type Config = Resolved<typeof configSchema>
 
-const topics: readonly {
+const rules: readonly {
   readonly checks: readonly Rule<Config>[]
-  readonly warnings: readonly Rule<Config>[]
-}[] = [
-  serverTopic,
-  adminTopic,
-  identityTopic,
-  sessionTopic,
-  permissionsTopic,
-  upstreamsTopic,
-  routesTopic,
-]
+  readonly warnings: Warnings<Config>
+}[] = Object.values(topics)
 
 /** Reports every rule that the draft breaks. */
 export function findProblems(draft: Draft<Config>, report: Report, given: Given): void {
-  for (const { checks } of topics) for (const check of checks) check(draft, report, given)
+  for (const { checks } of rules) for (const check of checks) check(draft, report, given)
 }
 
-/** Says everything worth a thought about the draft. */
-export function findWarnings(draft: Draft<Config>, warn: Report, given: Given): void {
-  for (const { warnings } of topics) for (const advise of warnings) advise(draft, warn, given)
+/** Says everything worth a thought about the draft; `warn` makes a report for a name. */
+export function findWarnings(
+  draft: Draft<Config>,
+  warn: (name: string) => Report,
+  given: Given,
+): void {
+  for (const { warnings } of rules) {
+    for (const [name, advise] of Object.entries(warnings)) advise(draft, warn(name), given)
+  }
 }
 
 /** A draft without problems as the configuration that the program uses. */

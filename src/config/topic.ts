@@ -12,11 +12,17 @@ export type Given = (path: Path) => boolean
  */
 export type Rule<T> = (draft: Draft<T>, report: Report, given: Given) => void
 
+/**
+ * What to think about, by the name under which `acknowledge` takes it: once given, a name stays. One name may stand for
+ * several places, and for one thing alone.
+ */
+export type Warnings<T> = Readonly<Record<string, Rule<T>>>
+
 /** A topic. `T` names the keys that its rules look at. */
 export interface Topic<K extends TProperties, T> {
   readonly keys: K
   /** What cannot be run. */
   readonly checks: readonly Rule<T>[]
   /** What can be run, and should be thought about. */
-  readonly warnings: readonly Rule<T>[]
+  readonly warnings: Warnings<T>
 }

@@ -21,7 +21,16 @@ await t.test('check of a good file exits with 0 and prints warnings', async (t) 
   const { code, out, file } = run(minimal, false)
   t.equal(code, 0)
   t.ok(out.includes(`warning: ${file}:3:1 session.store: found cookie`))
-  t.ok(out.endsWith(`${file}: ok, 2 to think about\n`))
+  t.match(out, / \[cookie-store\]\n/)
+  const advice = 'acknowledge: [cookie-store, revocations-in-memory] in the file leaves them out'
+  t.ok(out.endsWith(`${file}: ok, 2 to think about; ${advice}\n`))
+})
+
+await t.test('what check says to write is taken, and nothing is left to think about', async (t) => {
+  const known = 'acknowledge: [cookie-store, revocations-in-memory]\n'
+  const { code, out, file } = run(minimal + known, false)
+  t.equal(code, 0)
+  t.equal(out, `${file}: ok\n`)
 })
 
 await t.test('check of a bad file exits with 1 and prints a line for each problem', async (t) => {

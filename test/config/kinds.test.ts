@@ -13,6 +13,7 @@ import type { KeySchema } from '../../src/config/key.js'
 import { configKeys } from '../../src/config/schema.js'
 import { durationKind } from '../../src/config/kinds/duration.js'
 import { filePath } from '../../src/config/kinds/file-path.js'
+import { hstsKind } from '../../src/config/kinds/hsts.js'
 import { issuerKind } from '../../src/config/kinds/issuer.js'
 import { listenAddress } from '../../src/config/kinds/listen-address.js'
 import { pathPattern } from '../../src/config/kinds/path-pattern.js'
@@ -21,6 +22,7 @@ import { sizeKind } from '../../src/config/kinds/size.js'
 /** Every kind, with texts that it accepts. */
 const kinds: readonly (readonly [name: string, TextKind<unknown>, readonly string[]])[] = [
   ['duration', durationKind, ['0s', '500ms', '30s', '15m', '8h', '7d', '999999999999999ms']],
+  ['duration or off', hstsKind, ['off', '0s', '365d', '730d']],
   ['size', sizeKind, ['0B', '4000B', '64KiB', '10MiB', '1GiB', '999999GiB']],
   ['listen address', listenAddress, ['0.0.0.0:80', '[::1]:0', 'localhost:65535', 'unix:/run/x y']],
   ['network', trustedPeer, ['unix', '10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::ffff:10.0.0.0/104']],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../src/config/load.js'
 import { ConfigProblems } from '../../src/config/problems.js'
+import { warningNames } from '../../src/config/schema.js'
 import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { scaled } from '../fixtures/scale.js'
@@ -1248,6 +1249,13 @@ await t.test('says what to think about, and loads all the same', async (t) => {
     const warning = warnings.find((one) => one.path === path)
     t.match(warning?.wanted, wanted, name)
     t.ok(warning && warning.line >= 1 && warning.column >= 1)
+    t.ok(warningNames.includes(warning?.name ?? ''), name)
+    const known = loadText(`${text}acknowledge: [${warning?.name}]\n`).warnings
+    t.notOk(
+      known.some((one) => one.name === warning?.name),
+      `${name} can be acknowledged`,
+    )
+    t.ok(known.length < warnings.length)
   }
   const sources = { env: { REDIS: 'redis://127.0.0.1' } }
   const withRedis = (more: string) =>

@@ -9,10 +9,14 @@ const adviseAction: Advice = (action) => {
   if (Object.hasOwn(tracActions, action)) return undefined
   const near = suggest(action, Object.keys(tracActions))
   return {
+    name: 'unknown-action',
     found: `${action}, which Trac itself does not know`,
     wanted: near === undefined ? 'a plugin that knows it' : `a plugin that knows it, or ${near}`,
   }
 }
+
+/** Names of what is said about single values, for `acknowledge`. */
+export const adviceNames = ['unknown-action'] as const
 
 /** A Trac action. */
 export const action = text('A Trac action, or one that a plugin adds.', {

@@ -61,5 +61,5 @@ const warnOfAddress: Rule<AdminPart> = ({ admin }, warn) => {
 export const adminTopic = {
   keys: { admin },
   checks: [checkAddress],
-  warnings: [warnOfAddress],
+  warnings: { 'admin-address': warnOfAddress },
 } satisfies Topic<{ admin: typeof admin }, AdminPart & ServerPart>

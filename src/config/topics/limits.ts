@@ -21,5 +21,5 @@ const rateLimit = shape('Limits of our own endpoints.', {
 export const limitsTopic = {
   keys: { rateLimit },
   checks: [],
-  warnings: [],
+  warnings: {},
 } satisfies Topic<{ rateLimit: typeof rateLimit }, object>

@@ -15,5 +15,5 @@ const log = shape('The log: JSON lines on standard output.', {
 export const logTopic = {
   keys: { log },
   checks: [],
-  warnings: [],
+  warnings: {},
 } satisfies Topic<{ log: typeof log }, object>

@@ -106,5 +106,5 @@ const warnOfClaims: Rule<PermissionsPart> = ({ permissions }, warn) => {
 export const permissionsTopic = {
   keys: { permissions },
   checks: [],
-  warnings: [warnOfAdministrators, warnOfClaims],
+  warnings: { 'admin-for-everybody': warnOfAdministrators, 'claims-grant-all': warnOfClaims },
 } satisfies Topic<{ permissions: typeof permissions }, PermissionsPart>

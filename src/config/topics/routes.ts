@@ -270,7 +270,11 @@ function completeQuery(query: NonNullable<RouteConfig['query']>): RouteConfig['q
 export const routesTopic = {
   keys: { mode, routes, builtinTracRoutes },
   checks: [checkNames, checkUpstream, checkRequire, checkQuery],
-  warnings: [warnOfPath, warnOfMethods, warnOfRequire],
+  warnings: {
+    'route-path': warnOfPath,
+    'route-methods': warnOfMethods,
+    'route-require': warnOfRequire,
+  },
 } satisfies Topic<
   { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
   RoutesPart & ServerPart & UpstreamsPart

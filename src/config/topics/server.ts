@@ -9,6 +9,7 @@ import { choice, fixed, list, optional, shape, value } from '../key.js'
 import type { Resolved } from '../key.js'
 import { duration } from '../kinds/duration.js'
 import { filePath } from '../kinds/file-path.js'
+import { hstsKind } from '../kinds/hsts.js'
 import { listenAddress } from '../kinds/listen-address.js'
 import { pem } from '../kinds/secret.js'
 import type { Pem } from '../kinds/secret.js'
@@ -79,6 +80,11 @@ const server = shape('What browsers see.', {
       }),
     ),
     'TLS ends in front, at one of `trustedProxies`',
+  ),
+  hsts: value(
+    hstsKind,
+    'How long browsers use HTTPS alone for this host once they have been here (HSTS), for every application on it. `off` leaves the header out, `0s` takes an earlier one back. Without `https://` in `publicUrl` there is none.',
+    { default: '365d', min: '0s', max: '3650d', examples: ['365d', 'off'] },
   ),
   trustedProxies: list(value(trustedPeer, 'A network, one address, or `unix`.'), {
     description:
@@ -209,5 +215,5 @@ const warnOfTrust: Rule<ServerPart> = ({ server }, warn) => {
 export const serverTopic = {
   keys: { server },
   checks: [checkScheme, checkTls, checkForwardAuth, checkCertificate],
-  warnings: [warnOfBasePath, warnOfTrust],
+  warnings: { 'base-path': warnOfBasePath, 'trusted-proxies': warnOfTrust },
 } satisfies Topic<{ server: typeof server }, ServerPart>

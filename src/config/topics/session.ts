@@ -107,23 +107,27 @@ const checkSecrets: Rule<SessionPart> = ({ session }, report) => {
   }
 }
 
-const warnOfCookieStore: Rule<SessionPart> = ({ session }, warn, given) => {
+const warnOfCookieStore: Rule<SessionPart> = ({ session }, warn) => {
   if (session?.store !== 'cookie') return
   warn(
     ['session', 'store'],
     'cookie: right for one process',
     'redis for more than one: where the provider rotates refresh tokens, a renewal in one process ends the session in another, and each counts its own rate limits',
   )
-  if (given(['session', 'redis'])) {
-    warn(['session', 'redis'], 'a Redis that nothing uses', 'session.store: redis beside it')
-  }
-  if (session.revocationFile === undefined) {
-    warn(
-      ['session', 'revocationFile'],
-      'revocations in memory only',
-      'a revocationFile: else a copied cookie or token of somebody who signed out works again after a restart, until it ends',
-    )
-  }
+}
+
+const warnOfUnusedRedis: Rule<SessionPart> = ({ session }, warn, given) => {
+  if (session?.store !== 'cookie' || !given(['session', 'redis'])) return
+  warn(['session', 'redis'], 'a Redis that nothing uses', 'session.store: redis beside it')
+}
+
+const warnOfMemory: Rule<SessionPart> = ({ session }, warn) => {
+  if (session?.store !== 'cookie' || session.revocationFile !== undefined) return
+  warn(
+    ['session', 'revocationFile'],
+    'revocations in memory only',
+    'a revocationFile: else a copied cookie or token of somebody who signed out works again after a restart, until it ends',
+  )
 }
 
 const warnOfRevocationFile: Rule<SessionPart> = ({ session }, warn) => {
@@ -139,5 +143,10 @@ const warnOfRevocationFile: Rule<SessionPart> = ({ session }, warn) => {
 export const sessionTopic = {
   keys: { session },
   checks: [checkStore, checkLife, checkSecrets],
-  warnings: [warnOfCookieStore, warnOfRevocationFile],
+  warnings: {
+    'cookie-store': warnOfCookieStore,
+    'unused-redis': warnOfUnusedRedis,
+    'revocations-in-memory': warnOfMemory,
+    'unused-revocation-file': warnOfRevocationFile,
+  },
 } satisfies Topic<{ session: typeof session }, SessionPart>

@@ -129,5 +129,5 @@ const warnOfPlainHttp: Rule<UpstreamsPart> = ({ upstreams }, warn) => {
 export const upstreamsTopic = {
   keys: { upstreams },
   checks: [checkTrac, checkScheme, checkKeys],
-  warnings: [warnOfNoSignature, warnOfPlainHttp],
+  warnings: { 'unsigned-trac': warnOfNoSignature, 'plain-http': warnOfPlainHttp },
 } satisfies Topic<{ upstreams: typeof upstreams }, UpstreamsPart & SessionPart>

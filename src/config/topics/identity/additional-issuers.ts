@@ -5,7 +5,7 @@ import { computed, flag, list, record, shape, text, value } from '../../key.js'
 import type { Resolved } from '../../key.js'
 import { issuerKind } from '../../kinds/issuer.js'
 import { action, clientId, groupPattern } from '../../kinds/names.js'
-import type { Rule } from '../../topic.js'
+import type { Rule, Warnings } from '../../topic.js'
 import { checkOneName, foreignClaims, usernameClaim, warnOfClaims } from './claims.js'
 import { checkIsPrivate, isCognitoIssuer } from './provider.js'
 import type { ProviderPart } from './provider.js'
@@ -99,7 +99,9 @@ export const issuerChecks: readonly Rule<IssuersPart>[] = [
   checkNameClaims,
 ]
 /** What to think about in further providers. */
-export const issuerWarnings: readonly Rule<IssuersPart>[] = [warnOfForeignClaims]
+export const issuerWarnings = {
+  'writable-claims-elsewhere': warnOfForeignClaims,
+} satisfies Warnings<IssuersPart>
 
 /** Fills in the dialect and the claim for names. */
 export function completeIssuer(other: AdditionalIssuer): AdditionalIssuer {

@@ -82,11 +82,11 @@ export const identityTopic = {
     checkNameClaim,
     checkGroups,
   ],
-  warnings: [
-    warnOfMainClaims,
+  warnings: {
+    'writable-claims': warnOfMainClaims,
     ...issuerWarnings,
     ...providerWarnings,
     ...nameWarnings,
     ...machineWarnings,
-  ],
+  },
 } satisfies Topic<{ identity: typeof identity }, IdentityPart & PermissionsPart & RoutesPart>

@@ -3,7 +3,7 @@ import { entriesOf, itemsOf } from '../../draft.js'
 import { list, record, shape, text } from '../../key.js'
 import type { Resolved } from '../../key.js'
 import { clientIdPattern, group, scope } from '../../kinds/names.js'
-import type { Rule } from '../../topic.js'
+import type { Rule, Warnings } from '../../topic.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { ProviderPart } from './provider.js'
 
@@ -67,4 +67,6 @@ const warnOfGroups: Rule<MachinesPart & PermissionsPart> = ({ identity, permissi
 /** What machines must not be. */
 export const machineChecks: readonly Rule<MachinesPart>[] = [checkClients]
 /** What to think about in machines. */
-export const machineWarnings: readonly Rule<MachinesPart & PermissionsPart>[] = [warnOfGroups]
+export const machineWarnings = {
+  'machine-groups': warnOfGroups,
+} satisfies Warnings<MachinesPart & PermissionsPart>

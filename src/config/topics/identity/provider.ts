@@ -20,7 +20,7 @@ import { issuerKind } from '../../kinds/issuer.js'
 import { clientId, clientIdPattern, scope } from '../../kinds/names.js'
 import { secret } from '../../kinds/secret.js'
 import type { Path, Report } from '../../problems.js'
-import type { Rule } from '../../topic.js'
+import type { Rule, Warnings } from '../../topic.js'
 
 const cognito = shape('Amazon Cognito: its dialect, and where it is.', {
   region: text('The region of the user pool.', {
@@ -260,4 +260,7 @@ export const providerChecks: readonly Rule<ProviderPart>[] = [
   checkScopes,
 ]
 /** What to think about in the provider's keys. */
-export const providerWarnings: readonly Rule<ProviderPart>[] = [warnOfDialect, warnOfPublicRefresh]
+export const providerWarnings = {
+  'cognito-dialect': warnOfDialect,
+  'public-refresh': warnOfPublicRefresh,
+} satisfies Warnings<ProviderPart>

@@ -6,7 +6,7 @@ import type { Draft } from '../../draft.js'
 import { choice, leaf, record, shape, text } from '../../key.js'
 import type { Resolved } from '../../key.js'
 import type { Path } from '../../problems.js'
-import type { Rule } from '../../topic.js'
+import type { Rule, Warnings } from '../../topic.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { RoutesPart } from '../routes.js'
 import type { AdditionalIssuer } from './additional-issuers.js'
@@ -166,4 +166,4 @@ const warnOfScopes: Rule<NamesPart> = ({ identity }, warn) => {
 /** What names must not be. */
 export const nameChecks: readonly Rule<Naming>[] = [checkNames, checkAliases, checkLocalPart]
 /** What to think about in names. */
-export const nameWarnings: readonly Rule<NamesPart>[] = [warnOfScopes]
+export const nameWarnings = { 'scope-email': warnOfScopes } satisfies Warnings<NamesPart>
