@@ -4,7 +4,7 @@ import t from 'tap'
 import { renewReference, replaceBetween } from '../src/cli/reference.js'
 import { listKeys } from '../src/config/docs.js'
 import { errors } from '../src/core/errors.js'
-import { decisionFields, requestFields } from '../src/observe/log-fields.js'
+import { decisionFields, requestFields, signInFields } from '../src/observe/log-fields.js'
 import { createMetrics } from '../src/observe/metrics.js'
 
 const read = (file: string): string => readFileSync(file, 'utf8')
@@ -43,9 +43,10 @@ await t.test(
   },
 )
 
-await t.test('the reference has every field of the two log lines, and no other', async (t) => {
+await t.test('the reference has every field of the log lines, and no other', async (t) => {
   t.same(firstCells(page('log'), 'request'), Object.keys(requestFields))
   t.same(firstCells(page('log'), 'decision'), Object.keys(decisionFields))
+  t.same(firstCells(page('log'), 'sign-in'), Object.keys(signInFields))
 })
 
 await t.test('the generated files are what `npm run docs` would write', async (t) => {

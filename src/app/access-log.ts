@@ -2,9 +2,11 @@
 import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
 import type { ErrorCode, GatewayError } from '../core/errors.js'
+import type { Principal } from '../core/identity.js'
 import { commonMethods } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
-import type { LogLine, decisionFields, requestFields } from '../observe/log-fields.js'
+import type { LogLine, decisionFields, requestFields, signInFields } from '../observe/log-fields.js'
+import { cleanFacts } from '../observe/logger.js'
 import type { Metrics } from '../observe/metrics.js'
 
 /** Status texts, made once: a metric's label is text. */
@@ -15,6 +17,8 @@ const methodLabels: ReadonlySet<string> = new Set(commonMethods)
 /** Writes down each request when it is over. */
 export type AccessLog = ReturnType<typeof createAccessLog>
 
+/** Groups that the line of a sign-in shows. */
+const maxGroups = 100
 /** Characters of a path in the log. */
 const maxPathLength = 500
 
@@ -25,9 +29,19 @@ function loggedPath(context: RequestContext): string {
   return path.slice(0, maxPathLength)
 }
 
+/** Endpoints where a refusal means that somebody could not sign in. */
+const signInEndpoints: ReadonlySet<string> = new Set(['auth:login', 'auth:callback'])
 /** Refusals that only a change of the proxy in front, or of our trust in it, can end. */
-function isOperators(code: ErrorCode | undefined): boolean {
-  return code === 'ERR_SCHEME_UNKNOWN' || code === 'ERR_PROXY_UNTRUSTED'
+const operatorsCodes: ReadonlySet<ErrorCode> = new Set([
+  'ERR_SCHEME_UNKNOWN',
+  'ERR_PROXY_UNTRUSTED',
+])
+
+/** What an operator should see without looking for it: faults, people who could not sign in, a proxy that says too little. */
+function levelOf({ code, endpoint }: RequestContext, status: number): 'error' | 'warn' | 'info' {
+  if (status >= 500) return 'error'
+  if (code === undefined) return 'info'
+  return signInEndpoints.has(endpoint.name) || operatorsCodes.has(code) ? 'warn' : 'info'
 }
 
 /** Creates the access log. */
@@ -62,17 +76,28 @@ export function createAccessLog(
       via: identity.via,
       code: context.code ?? (gone ? 'ERR_CLIENT_GONE' : undefined),
       shadow: context.shadowed,
+      found: cleanFacts(context.found),
+      wanted: cleanFacts(context.wanted),
       cause: context.cause,
     }
-    if (status >= 500) logger.error(line, 'request')
-    else if (isOperators(context.code)) logger.warn(line, 'request')
-    else logger.info(line, 'request')
+    logger[levelOf(context, status)](line, 'request')
   }
 
   return {
     /** Begins the record of a request; it is written when the answer is over, however it ends. */
     open(context: RequestContext): void {
       context.response.once('close', () => close(context))
+    },
+    signIn(context: RequestContext, principal: Principal, groups: readonly string[]): void {
+      const line: LogLine<typeof signInFields> = {
+        request_id: context.id,
+        client: context.address,
+        user: principal.user,
+        sub: principal.subject,
+        issuer: principal.issuer,
+        groups: groups.slice(0, maxGroups),
+      }
+      logger.info(line, 'sign-in')
     },
     decision({ context, route, result, mode }: DecisionRecord): void {
       metrics.decisions(route, result, mode)(1)

@@ -10,7 +10,7 @@ import { createOwnStages, principalKey } from '../edge/own-endpoint.js'
 import { createPreconditions } from '../edge/preconditions.js'
 import { addressKey, createCounter } from '../edge/rate-limit.js'
 import type { Counter, Counters } from '../edge/rate-limit.js'
-import { Reply, hsts } from '../edge/reply.js'
+import { Reply, hstsValue } from '../edge/reply.js'
 import { Forward } from '../forward/forward.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
@@ -31,6 +31,8 @@ import type { Services } from './services.js'
 /** Handles the requests of one generation. */
 export interface Application {
   handle(request: IncomingMessage, response: ServerResponse, upgradeSocket?: Duplex): void
+  /** Answers what was refused before it was a request: as page or JSON, with its line and its metric. */
+  refuse(request: IncomingMessage, response: ServerResponse, error: GatewayError): void
   close(): Promise<void>
 }
 
@@ -40,8 +42,10 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const { address } = app
   const { server } = config
   const adapter = await FastifyAdapter.create(app.storage.redis)
+  const hsts = hstsValue(address, server.hsts)
   const reply = new Reply({
     address,
+    hsts,
     formTargets: services.formTargets,
   })
   const accessLog = createAccessLog(app.logger, app.metrics, config.log.audit, app.onUpstream)
@@ -55,11 +59,12 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const stages = createStages(services, app, { adapter, reply, accessLog, counters })
   const endpoints = createEndpoints(services, app, {
     reply,
+    accessLog,
     counters,
     proveIdentity,
     original: pipelineOf('original', stages),
   })
-  const forward = createForward(services, app, reply, accessLog, proveIdentity)
+  const forward = createForward(services, app, { reply, accessLog, proveIdentity, hsts })
   const readRequest = createRequestReader({
     base: address.base,
     targetLimit: server.limits.target,
@@ -83,6 +88,11 @@ export async function createApplication(services: Services, app: AppContext): Pr
       const context = readRequest(request, response, upgradeSocket)
       accessLog.open(context)
       adapter.handle(context)
+    },
+    refuse(request, response, error) {
+      const context = readRequest(request, response, undefined)
+      accessLog.open(context)
+      reply.refuse(context, error)
     },
     close: () => adapter.close(),
   }
@@ -168,12 +178,18 @@ function createRouteLimits(adapter: FastifyAdapter, { routes }: Services): Stage
   }
 }
 
+/** What forwarding shares with our own answers. */
+interface ForwardParts {
+  readonly reply: Reply
+  readonly accessLog: AccessLog
+  readonly proveIdentity: ProveIdentity
+  readonly hsts: string | undefined
+}
+
 function createForward(
   services: Services,
   app: AppContext,
-  reply: Reply,
-  accessLog: AccessLog,
-  proveIdentity: ProveIdentity,
+  { reply, accessLog, proveIdentity, hsts }: ForwardParts,
 ): Forward {
   const { names } = services
   const { limits, timeouts, spoolDirectory } = services.config.server
@@ -183,7 +199,7 @@ function createForward(
     proveIdentity,
     responseRules: {
       cookiePrefix: names.prefix,
-      hsts: app.address.secure ? hsts : undefined,
+      hsts,
     },
     bodyLimits: { idle: timeouts.bodyIdle, minimumRate: timeouts.bodyMinimumRate },
     now: app.now,

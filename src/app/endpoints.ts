@@ -21,6 +21,7 @@ import { foreignCookies } from '../session/cookies.js'
 import { LoginStates } from '../sign-in/login-state.js'
 import { LoopGuard } from '../sign-in/loop-guard.js'
 import { ProviderLogout } from '../sign-in/provider-logout.js'
+import type { AccessLog } from './access-log.js'
 import type { AppContext } from './context.js'
 import { allMethods } from './fastify.js'
 import type { Services } from './services.js'
@@ -28,6 +29,7 @@ import type { Services } from './services.js'
 /** What the endpoints need besides the services. */
 export interface EndpointParts {
   readonly reply: Reply
+  readonly accessLog: AccessLog
   readonly counters: Counters
   readonly proveIdentity: ProveIdentity
   /** The stages that judge the original request at `/auth/verify`. */
@@ -146,6 +148,8 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
       attempts,
       now: app.now,
       onLogin: (result) => metrics.logins.inc({ result }),
+      onSignIn: (context, { identity }, groups) =>
+        parts.accessLog.signIn(context, identity.principal, groups),
     }),
   }
 }

@@ -129,8 +129,10 @@ class RunningGateway implements Gateway {
     this.readiness = readiness
     this.#listener = listener
     this.#generation = generation
-    listener.handTo((request, response, upgradeSocket) =>
-      this.#generation.handle(request, response, upgradeSocket),
+    listener.handTo(
+      (request, response, upgradeSocket) =>
+        this.#generation.handle(request, response, upgradeSocket),
+      (request, response, error) => this.#generation.refuse(request, response, error),
     )
   }
 

@@ -58,6 +58,11 @@ export class Generation {
     this.#application.handle(request, response, upgradeSocket)
   }
 
+  /** Answers what was refused before it was a request. */
+  refuse(request: IncomingMessage, response: ServerResponse, error: GatewayError): void {
+    this.#application.refuse(request, response, error)
+  }
+
   /** Reaches for keys and Trac, and keeps the keys fresh. */
   start(readiness: Readiness): void {
     this.#stopProbes = startProbes(this.services, this.#app, readiness)

@@ -90,7 +90,7 @@ function createTokenServices(
   })
   const people = createPeople(config, routes)
   const main = people.get(identity.issuer)!
-  const { admit, profileOf } = createAdmit({
+  const { admit, profileOf, groupsOf } = createAdmit({
     verify,
     people,
     machines: identity.machines,
@@ -107,6 +107,7 @@ function createTokenServices(
     issuer: identity.issuer,
     clientId: identity.clientId,
     readProfile: profileOf,
+    groupsOf,
     nameOf: (profile) => toPrincipal(profile).user,
     isRevoked,
     now,

@@ -9,7 +9,7 @@ import { looksLikeAddress } from '../trac/user-names.js'
 import type { NameSource } from '../trac/user-names.js'
 import { machinePrincipal, personPrincipal } from './principals.js'
 import type { MachineEntry, PrincipalParts } from './principals.js'
-import { hasProvenAddress, nameClaimOf, readProfile, withUserinfo } from './profile.js'
+import { hasProvenAddress, nameClaimOf, readGroups, readProfile, withUserinfo } from './profile.js'
 import type { ClaimNames } from './profile.js'
 
 /** How the names of an issuer's people are read, and what their groups may do. */
@@ -95,6 +95,9 @@ export function createAdmit(parts: AdmitParts) {
       const people = peopleOf(token)
       return readProfile(token.claims, people.claims, people.knownGroups)
     },
+    /** All groups in a verified token, those that mean nothing here too. */
+    groupsOf: (token: VerifiedToken): readonly string[] =>
+      readGroups(token.claims, peopleOf(token).claims),
     /** @throws {@link GatewayError} (rejects) ERR_TOKEN_…, ERR_NAME_…, ERR_MACHINE_…, ERR_PROVIDER_… */
     async admit(raw: string): Promise<Admitted> {
       const token = await parts.verify(raw)

@@ -52,6 +52,11 @@ function isTrue(value: unknown): boolean {
 /** The claim that `email_verified` speaks of; it says nothing of an address in another one (OpenID Connect Core §5.1). */
 const provenClaim = 'email'
 
+/** All groups that a token names, those that mean nothing here too. */
+export function readGroups(claims: Claims, names: ClaimNames): readonly string[] {
+  return listOf(claims, names.groups)
+}
+
 /** Reads the profile; `known` are the groups that mean something here, all others are left out. */
 export function readProfile(
   claims: Claims,
@@ -65,7 +70,7 @@ export function readProfile(
     email: textOf(claims[email ?? '']),
     emailVerified: email === provenClaim && isTrue(claims['email_verified']),
     name: textOf(claims[firstOf(claims, names.name) ?? '']),
-    groups: listOf(claims, names.groups).filter((group) => known.has(group)),
+    groups: readGroups(claims, names).filter((group) => known.has(group)),
     permissions: listOf(claims, names.permissions),
   }
 }

@@ -4,7 +4,7 @@ import { renewGatewayYaml } from '../config/gateway-yaml.js'
 import { jsonSchema } from '../config/json-schema.js'
 import { configKeys } from '../config/schema.js'
 import { errors } from '../core/errors.js'
-import { decisionFields, requestFields } from '../observe/log-fields.js'
+import { decisionFields, requestFields, signInFields } from '../observe/log-fields.js'
 import { metricTable } from '../observe/metrics.js'
 import type { MetricRow } from '../observe/metrics.js'
 
@@ -70,6 +70,11 @@ const parts: readonly GeneratedPart[] = [
     file: 'deploy/docs/reference/log.md',
     marker: 'request',
     content: () => fieldsTable(requestFields),
+  },
+  {
+    file: 'deploy/docs/reference/log.md',
+    marker: 'sign-in',
+    content: () => fieldsTable(signInFields),
   },
   {
     file: 'deploy/docs/reference/log.md',

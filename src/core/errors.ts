@@ -12,6 +12,7 @@ const row = (status: number, error: string, text: string): ErrorRow => ({ status
 /** Every refusal and fault this gateway answers with. deploy/docs/reference/errors.md is generated from it. */
 export const errors = {
   ERR_FRAMING_AMBIGUOUS: row(400, 'bad_request', 'The request could be read in two ways.'),
+  ERR_REQUEST_MALFORMED: row(400, 'bad_request', 'The request is not valid HTTP/1.1.'),
   ERR_HEADER_INVALID: row(400, 'bad_request', 'A header of the request is malformed.'),
   ERR_HEADER_REPEATED: row(400, 'bad_request', 'A header that may come once came twice.'),
   ERR_TARGET_FORM: row(400, 'bad_request', 'The request target is not a path.'),
@@ -176,11 +177,17 @@ export const errors = {
 /** A code of the table; the log field `code` and the metric label `result` carry the same word. */
 export type ErrorCode = keyof typeof errors
 
+/** Named values of a refusal, for the log alone: what came in a token or header, never a secret, a token or a code. */
+export type Facts = Readonly<Record<string, unknown>>
+
 /** What a refusal can tell beside its code. `cause` is for the log alone, `detail` for the person. */
 export interface ErrorDetails {
   readonly cause?: unknown
   /** A sentence that names what was missing or wrong; never a secret, never upstream text. */
   readonly detail?: string
+  /** What was found, and what was wanted instead, under the same names: `{ issuer: … }`. The log cuts and cleans it. */
+  readonly found?: Facts
+  readonly wanted?: Facts
   /** Seconds for `Retry-After` (RFC 9110 §10.2.3). */
   readonly retryAfter?: number
   /** Methods for `Allow` (RFC 9110 §10.2.1). */
@@ -204,4 +211,15 @@ export class GatewayError extends Error {
     this.status = errors[code].status
     this.details = details
   }
+}
+
+/** The same refusal with more facts; its own stand. Whatever else was thrown stays as it is. */
+export function withFacts(error: unknown, found: Facts, wanted: Facts = {}): unknown {
+  if (!(error instanceof GatewayError)) return error
+  const { details } = error
+  return new GatewayError(error.code, {
+    ...details,
+    found: { ...found, ...details.found },
+    wanted: { ...wanted, ...details.wanted },
+  })
 }

@@ -60,7 +60,11 @@ export function createPreconditions({ address, reply, onNamelessClient }: Precon
     const expected = address.secure ? (scheme ?? 'https') : 'http'
     if (comparableHost(headers.host, expected) === address.host) return
     if (endpoint.anyHost === 'everybody' || (endpoint.anyHost === 'trusted' && trusted)) return
-    throw new GatewayError('ERR_HOST_UNKNOWN', { detail: `This gateway serves ${address.url}.` })
+    throw new GatewayError('ERR_HOST_UNKNOWN', {
+      detail: `This gateway serves ${address.url}.`,
+      found: { host: headers.host },
+      wanted: { host: address.host },
+    })
   }
 
   /** All visitors of a proxy that does not name them have one address, and one rate limit. */

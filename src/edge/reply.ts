@@ -3,6 +3,7 @@ import type { PageAction, PageContent, PageFact } from './page.js'
 import { pageHeaders, renderPage } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
+import type { Milliseconds } from '../core/clock.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
 import type { RequestHeaders } from '../request/headers.js'
@@ -10,6 +11,8 @@ import type { RequestHeaders } from '../request/headers.js'
 /** What every answer depends on. */
 export interface ReplyOptions {
   readonly address: PublicUrl
+  /** `Strict-Transport-Security` of every answer; undefined for none. */
+  readonly hsts: string | undefined
   /** Origins that the logout form may be redirected to. */
   readonly formTargets: readonly string[]
 }
@@ -17,8 +20,11 @@ export interface ReplyOptions {
 /** A flat list of names and values, as Node writes it. */
 export type HeaderList = readonly string[]
 
-/** What every answer over HTTPS says of this host, those of upstreams too (RFC 6797 §6.1); a year, in seconds. */
-export const hsts = 'max-age=31536000'
+/** What every answer over HTTPS says of this host, those of upstreams too (RFC 6797 §6.1). `keep`: the setting. */
+export function hstsValue({ secure }: PublicUrl, keep: Milliseconds | 'off'): string | undefined {
+  return secure && keep !== 'off' ? `max-age=${Math.floor(keep / 1000)}` : undefined
+}
+
 /** A body longer than this is not read only to be thrown away: the connection is closed instead. */
 const drainable = 64 * 1024
 
@@ -43,8 +49,11 @@ const titles: Readonly<Record<number, string>> = {
   403: 'Not allowed',
   404: 'Not found',
   405: 'Not possible that way',
+  408: 'That took too long',
+  413: 'That is too large',
   421: 'That is not the way here',
   429: 'Too many requests',
+  431: 'The request is too large',
   500: 'Something went wrong',
   502: 'Trac can’t be reached',
   503: 'Not available right now',
@@ -105,25 +114,37 @@ export type Audience = 'asker' | 'program'
 /** Writes the answers of one gateway. */
 export class Reply {
   readonly #address: PublicUrl
+  readonly #hsts: string | undefined
   readonly #pageHeaders: HeaderList
 
   constructor(options: ReplyOptions) {
     this.#address = options.address
+    this.#hsts = options.hsts
     this.#pageHeaders = pageHeaders(options.formTargets)
   }
 
-  /** Answers with these headers and what every answer of ours carries. */
-  send(context: RequestContext, status: number, headers: HeaderList, body: string): void {
+  /**
+   * Answers with these headers and what every answer of ours carries.
+   * @param caching `Cache-Control` of what is the same for everybody; an answer with a cookie is never kept
+   */
+  send(
+    context: RequestContext,
+    status: number,
+    headers: HeaderList,
+    body: string,
+    caching: 'no-store' | 'no-cache' = 'no-store',
+  ): void {
     const { request, response } = context
     if (response.headersSent || response.destroyed) {
       response.destroy()
       return
     }
     const payload = Buffer.from(body)
-    const list = ['Cache-Control', 'no-store', 'X-Request-Id', context.id, ...headers]
-    // RFC 9110 §8.6: no Content-Length in a 204.
-    if (status !== 204) list.push('Content-Length', String(payload.length))
-    if (this.#address.secure) list.push('Strict-Transport-Security', hsts)
+    const cacheControl = context.setCookies.length > 0 ? 'no-store' : caching
+    const list = ['Cache-Control', cacheControl, 'X-Request-Id', context.id, ...headers]
+    // RFC 9110 §8.6: none in a 204, and in a 304 only the length that the body would have.
+    if (status !== 204 && status !== 304) list.push('Content-Length', String(payload.length))
+    if (this.#hsts !== undefined) list.push('Strict-Transport-Security', this.#hsts)
     for (const cookie of context.setCookies) list.push('Set-Cookie', cookie)
     if (isLast(context, status)) list.push('Connection', 'close')
     response.writeHead(status, list)
@@ -157,6 +178,8 @@ export class Reply {
     const error = toGatewayError(thrown)
     context.code = error.code
     context.cause ??= error.details.cause
+    context.found ??= error.details.found
+    context.wanted ??= error.details.wanted
     if (error.status === 499) {
       context.response.destroy()
       return
@@ -217,6 +240,8 @@ export class Reply {
   #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
     if (isMisdirected(error)) return this.#rightHost(context, error)
     const start = { label: 'Go to the start page', href: `${this.#address.base}/` }
+    // Whatever is asked for with these headers is refused again.
+    if (error.code === 'ERR_HEADER_TOO_LARGE') return []
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {

@@ -33,6 +33,12 @@ export interface CallbackParts {
   readonly now: Now
   readonly reply: Reply
   readonly onLogin: (result: string) => void
+  /** Somebody has signed in; `groups` are all that the provider sent. */
+  readonly onSignIn: (
+    context: RequestContext,
+    session: OpenSession,
+    groups: readonly string[],
+  ) => void
 }
 
 /** Answers kept for a callback that comes twice; each is one open session, shared with the sessions' own memory. */
@@ -57,7 +63,11 @@ export function createCallback(parts: CallbackParts) {
     perf: { now: parts.now },
   })
 
-  const redeem = async (attempt: LoginState, query: URLSearchParams): Promise<OpenSession> => {
+  const redeem = async (
+    context: RequestContext,
+    attempt: LoginState,
+    query: URLSearchParams,
+  ): Promise<OpenSession> => {
     const { server } = await parts.endpoints()
     let callback: URLSearchParams
     try {
@@ -67,15 +77,26 @@ export function createCallback(parts: CallbackParts) {
       throw error === null ? new GatewayError('ERR_CALLBACK_MALFORMED', { cause }) : deniedBy(error)
     }
     if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
-    return parts.sessions.beginOnce(attempt.state, async () =>
-      parts.checks.signIn(await parts.tokens.redeem(callback, attempt.verifier), attempt.nonce),
-    )
+    let groups: readonly string[] | undefined
+    const session = await parts.sessions.beginOnce(attempt.state, async () => {
+      const answer = await parts.tokens.redeem(callback, attempt.verifier)
+      const signedIn = await parts.checks.signIn(answer, attempt.nonce)
+      groups = signedIn.groups
+      return signedIn
+    })
+    // Another replica has written it down if the session was begun there.
+    if (groups !== undefined) parts.onSignIn(context, session, groups)
+    return session
   }
 
-  const once = (attempt: LoginState, query: URLSearchParams): Promise<OpenSession> => {
+  const once = (
+    context: RequestContext,
+    attempt: LoginState,
+    query: URLSearchParams,
+  ): Promise<OpenSession> => {
     let answer = answers.get(attempt.state)
     if (answer === undefined) {
-      answer = redeem(attempt, query)
+      answer = redeem(context, attempt, query)
       answers.set(attempt.state, answer)
     }
     return answer
@@ -100,7 +121,7 @@ export function createCallback(parts: CallbackParts) {
       withoutAttempt(context)
       return
     }
-    const session = await once(attempt, query).catch((error: unknown) => {
+    const session = await once(context, attempt, query).catch((error: unknown) => {
       if (error instanceof GatewayError && error.code === 'ERR_REFRESH_REFUSED') {
         throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause: error })
       }

@@ -6,17 +6,27 @@ import type { Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../config/schema.js'
+import { GatewayError } from '../core/errors.js'
 import type { CertificatePair } from './certificate.js'
 import { lookEvery, watchIdleConnections } from './idle-connections.js'
 import { inOrder, isAnswering } from './pipelining.js'
 import type { RequestHandler } from './pipelining.js'
+import { readUnparsed } from './unparsed.js'
+import type { ParserError } from './unparsed.js'
 import type { Milliseconds, Timers } from '../core/clock.js'
+
+/** Answers a request that was refused before it was one. */
+export type RefuseUnparsed = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: GatewayError,
+) => void
 
 /** The public listener. */
 export interface Listener {
   readonly server: Server
-  /** From now on, requests go there. */
-  handTo(handler: RequestHandler): void
+  /** From now on, requests go there, and `refuse` answers what is refused before there is a request. */
+  handTo(handler: RequestHandler, refuse: RefuseUnparsed): void
   /** From now on, new TLS connections get this certificate; those that are open keep theirs. */
   present(pair: CertificatePair): void
   /** Stops accepting and waits for what runs, at most `timeout`. */
@@ -51,26 +61,34 @@ function takeOver(socket: Socket): boolean {
   return free
 }
 
-/** What Node's parser refuses never becomes a request: it is answered on the socket, and the connection ends. */
-function answerParserError(error: Error & { code?: string }, socket: Socket): void {
-  // Bytes behind `Connection: close`: nobody reads them, and the connection ends with the answer, which is still owed.
-  if (error.code === 'HPE_CLOSED_CONNECTION') return
-  // What is written now would stand in the middle of an answer that is under way.
-  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering(socket)) {
-    socket.destroy()
-    return
+/** Makes the answer for a connection that Node's server does not answer by itself; the connection ends with it. */
+function answerOn(socket: Socket, request: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  response.once('finish', () => endSoon(socket))
+  return response
+}
+
+/** What Node's parser refuses never becomes a request: it is answered by itself, and the connection ends. */
+function createParserErrorHandler(headerLimit: number, refuse: RefuseUnparsed) {
+  /** Whatever else comes on such a connection is refused by the parser again. */
+  const refused = new WeakSet<Socket>()
+  return (error: ParserError, socket: Socket): void => {
+    // Bytes behind `Connection: close`: nobody reads them, and the connection ends with the answer, which is still owed.
+    if (error.code === 'HPE_CLOSED_CONNECTION' || refused.has(socket)) return
+    // What is written now would stand in the middle of an answer that is under way.
+    const unparsed =
+      socket.writable && !isAnswering(socket) ? readUnparsed(error, socket, headerLimit) : undefined
+    if (unparsed === undefined) {
+      socket.destroy()
+      return
+    }
+    refused.add(socket)
+    // Browsers open connections ahead of need: one without a byte is no request.
+    if (socket.bytesRead === 0) endSoon(socket, bare('408 Request Timeout'))
+    else refuse(unparsed.request, answerOn(socket, unparsed.request), unparsed.error)
   }
-  const [status, code] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', 'ERR_HEADER_TOO_LARGE']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', 'ERR_CLIENT_TIMEOUT']
-        : ['400 Bad Request', 'ERR_FRAMING_AMBIGUOUS']
-  const body = `${JSON.stringify({ error: 'bad_request', code })}\n`
-  endSoon(
-    socket,
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
-  )
 }
 
 /** Options of Node's server: limits on what arrives before there is a request. */
@@ -117,18 +135,21 @@ function createServer(config: Config): Server {
  * Hands an upgrade request on like any other: what answers it is an ordinary answer, after which the connection ends,
  * or the tunnel that takes the socket over. Node has stopped parsing here, so a body could not be told from a tunnel.
  */
-function handUpgrade(hand: RequestHandler, request: IncomingMessage, socket: Duplex): void {
-  const response = new ServerResponse(request)
-  response.shouldKeepAlive = false
-  response.assignSocket(request.socket)
-  response.once('finish', () => endSoon(socket))
+function handUpgrade(
+  hand: RequestHandler,
+  refuse: RefuseUnparsed,
+  request: IncomingMessage,
+  socket: Duplex,
+): void {
+  const response = answerOn(request.socket, request)
   // Read on, so that a client that leaves is noticed; RFC 6455 §4.1 has it wait for the answer, so nothing is lost.
   // A tunnel has no answer any more.
   const isWaiting = () => response.socket !== null
   socket.on('end', () => isWaiting() && socket.destroy()).resume()
   const { headers } = request
   if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
-    endSoon(socket, bare('400 Bad Request'))
+    const detail = 'A request for a WebSocket has no body.'
+    refuse(request, response, new GatewayError('ERR_FRAMING_AMBIGUOUS', { detail }))
     return
   }
   const isWebSocket = headers.upgrade?.toLowerCase() === 'websocket'
@@ -139,6 +160,8 @@ function handUpgrade(hand: RequestHandler, request: IncomingMessage, socket: Dup
 export function createListener(config: Config, timers: Timers): Listener {
   const server = createServer(config)
   let handler: RequestHandler = (_request, response) => response.destroy()
+  let refuser: RefuseUnparsed = (_request, response) => response.destroy()
+  const refuse: RefuseUnparsed = (request, response, error) => refuser(request, response, error)
   const hand: RequestHandler = (request, response, upgradeSocket) =>
     handler(request, response, upgradeSocket)
   const { keepAlive, headers } = config.server.timeouts
@@ -162,16 +185,19 @@ export function createListener(config: Config, timers: Timers): Listener {
     letGo(socket)
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
-    handUpgrade(hand, request, socket)
+    handUpgrade(hand, refuse, request, socket)
   })
-  server.on('clientError', answerParserError)
-  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
-    if (takeOver(socket)) endSoon(socket, bare('405 Method Not Allowed'))
+  server.on('clientError', createParserErrorHandler(config.server.limits.header, refuse))
+  server.on('connect', (request: IncomingMessage, socket: Socket) => {
+    if (!takeOver(socket)) return
+    const error = new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
+    refuse(request, answerOn(socket, request), error)
   })
   return {
     server,
-    handTo(next) {
+    handTo(next, refuseNext) {
       handler = next
+      refuser = refuseNext
     },
     present(pair) {
       if (server instanceof HttpsServer) server.setSecureContext(secureContextOf(pair))

@@ -1,4 +1,4 @@
-/** The fields of the two log lines that people search in; the reference is generated from them. */
+/** The fields of the log lines that people search in; the reference is generated from them. */
 
 /** The line `request`: one when a request is over. A field without a value is left out of the line. */
 export const requestFields = {
@@ -15,7 +15,20 @@ export const requestFields = {
   via: 'Which credential the identity came from: `bearer` or `session`.',
   code: 'The `ERR_…` code of a refusal or fault.',
   shadow: 'The code of what would have been refused, were the route not in shadow mode.',
+  found:
+    'What a refusal found, where that tells its cause: issuer, Host, names of claims, groups, times. Cut after 300 characters a value.',
+  wanted: 'What it wanted instead, under the same names.',
   cause: 'The error behind a refusal or fault: type, message, code and its own causes.',
+} as const
+
+/** The line `sign-in`: one when somebody has signed in. */
+export const signInFields = {
+  request_id: 'As in the line `request` of the callback.',
+  client: 'The address of the client.',
+  user: 'The Trac user name.',
+  sub: 'The subject at the provider.',
+  issuer: 'The provider.',
+  groups: 'All groups that the provider sent, those that mean nothing here too.',
 } as const
 
 /** The line `decision`: one for each decision of the policy, if `log.audit` is on. */

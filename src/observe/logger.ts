@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
+import type { Facts } from '../core/errors.js'
 import { createLogOutput } from './log-output.js'
 
 /** A JWT, JWE or long handle inside any text: an error of a library may quote one. */
@@ -24,6 +25,26 @@ export function describeError(error: unknown, depth = 0): unknown {
 
 function scrub(text: string): string {
   return text.replaceAll(secretText, '[token]').slice(0, 4000)
+}
+
+/** Characters of a text, and entries of a list, that a line shows of what came from outside. */
+const maxFactLength = 300
+const maxFacts = 50
+
+/** A value of the facts of a refusal, as it is logged: cut, without control characters or anything like a token. */
+function cleanFact(value: unknown): unknown {
+  if (typeof value === 'string') {
+    return scrub(value.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')).slice(0, maxFactLength)
+  }
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  if (Array.isArray(value)) return value.slice(0, maxFacts).map(cleanFact)
+  return value === undefined ? undefined : typeof value
+}
+
+/** The facts of a refusal as they are logged. */
+export function cleanFacts(facts: Facts | undefined): Facts | undefined {
+  if (facts === undefined) return undefined
+  return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, cleanFact(value)]))
 }
 
 /** ISO 8601 with milliseconds; many lines share one, so the last text is kept. */

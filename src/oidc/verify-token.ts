@@ -1,12 +1,13 @@
 /** The rules for a token: who made it, for whom, with which key, for how long (RFC 8725 §3). */
 import { errors as joseErrors, jwtVerify } from 'jose'
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
-import { GatewayError } from '../core/errors.js'
+import { GatewayError, withFacts } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { KeySource } from './issuer-keys.js'
 import { readJws } from './jws.js'
 import type { ReadJws } from './jws.js'
+import { tokenFacts } from './token-facts.js'
 
 /** Everything that a token of one issuer is measured by. */
 export interface Issuer {
@@ -189,12 +190,11 @@ export type VerifyToken = (token: string) => Promise<VerifiedToken>
  */
 export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): VerifyToken {
   const byName = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
-  return async (token) => {
-    const {
-      header,
-      claims: { iss: name },
-    } = read(token)
-    const issuer = typeof name === 'string' ? byName.get(name) : undefined
+  const verify = async (
+    token: string,
+    header: ProtectedHeaderParameters,
+    issuer: Issuer | undefined,
+  ): Promise<VerifiedToken> => {
     if (issuer === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
     const claims = await readClaims(token, header, issuer, rules)
     const { use, clientId } = meantFor(claims, header, issuer, rules.publicUrl)
@@ -209,6 +209,18 @@ export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): V
       claims,
       issuedAt: claims.iat * 1000,
       expiresAt: claims.exp * 1000,
+    }
+  }
+  return async (token) => {
+    const { header, claims } = read(token)
+    const issuer = typeof claims.iss === 'string' ? byName.get(claims.iss) : undefined
+    try {
+      return await verify(token, header, issuer)
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      const seen = { header, claims, issuer }
+      const { found, wanted } = tokenFacts(error.code, seen, issuers, rules)
+      throw withFacts(error, found, wanted)
     }
   }
 }

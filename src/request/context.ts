@@ -1,7 +1,7 @@
 /** The request context: what is known of one request. It is complete when the first stage runs; stages add to it. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ErrorCode, GatewayError } from '../core/errors.js'
+import type { ErrorCode, Facts, GatewayError } from '../core/errors.js'
 import type { Identity } from '../core/identity.js'
 import type { Scheme } from './client-address.js'
 import type { RequestHeaders } from './headers.js'
@@ -73,6 +73,9 @@ export class RequestContext {
   /** What shadow mode let pass. */
   shadowed: ErrorCode | undefined
   cause: unknown = undefined
+  /** The facts of the refusal, for the log. */
+  found: Facts | undefined = undefined
+  wanted: Facts | undefined = undefined
   /** The relay to the upstream, once there is one. Kept as the object itself: a closure here costs a sixth of all CPU. */
   relay: Abortable | undefined = undefined
   upstreamMilliseconds: number | undefined = undefined

@@ -1,6 +1,6 @@
 /** What the token endpoint gave, verified before anything of it counts: signature, client, subject, nonce. */
 import { decodeJwt } from 'jose'
-import { GatewayError } from '../core/errors.js'
+import { GatewayError, withFacts } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
 import type { TokenAnswer } from '../oidc/token-client.js'
@@ -16,6 +16,8 @@ export interface TokenCheckParts {
   readonly issuer: string
   readonly clientId: string
   readonly readProfile: (token: VerifiedToken) => Profile
+  /** All groups in a token, those that mean nothing here too. */
+  readonly groupsOf: (token: VerifiedToken) => readonly string[]
   /** The Trac user name of a profile. @throws {@link GatewayError} ERR_NAME_… */
   readonly nameOf: (profile: Profile) => string
   readonly isRevoked: (identifiers: TokenIdentifiers, user: string) => boolean
@@ -25,6 +27,8 @@ export interface TokenCheckParts {
 /** A signed-in person with what sign-out needs to know. */
 export interface CheckedSignIn extends SignIn {
   readonly idToken: VerifiedToken
+  /** All groups that the provider sent. */
+  readonly groups: readonly string[]
 }
 
 type Claims = Readonly<Record<string, unknown>>
@@ -67,6 +71,16 @@ export class TokenChecks {
     }
     const idToken = await this.#checkIdToken(answer.idToken)
     if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
+    const groups = this.#parts.groupsOf(idToken)
+    try {
+      return this.#admit(idToken, answer, groups)
+    } catch (error) {
+      const { issuer, subject: sub, claims } = idToken
+      throw withFacts(error, { issuer: issuer.issuer, sub, claims: Object.keys(claims), groups })
+    }
+  }
+
+  #admit(idToken: VerifiedToken, answer: TokenAnswer, groups: readonly string[]): CheckedSignIn {
     const identifiers = jointIdentifiers(
       idToken.issuer.issuer,
       idToken.claims,
@@ -78,6 +92,7 @@ export class TokenChecks {
     }
     return {
       idToken,
+      groups,
       profile,
       identifiers,
       refreshToken: answer.refreshToken,
