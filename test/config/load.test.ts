@@ -55,6 +55,7 @@ routes:
 `
 
 const long = 'x'.repeat(40)
+const pem = createCertificate()
 
 const mistakes: readonly Mistake[] = [
   // YAML itself
@@ -436,6 +437,34 @@ const mistakes: readonly Mistake[] = [
     path: 'server.publicUrl',
     found: /http:\/\/ on trac/,
     wanted: /https/,
+  },
+  {
+    name: 'a certificate for a publicUrl without TLS',
+    old: 'publicUrl: https://trac.example.edu/trac',
+    put: 'publicUrl: http://localhost/trac\n  tls: { certificate: { fromEnv: CERTIFICATE }, key: { fromEnv: KEY } }',
+    sources: { env: { ...secrets, CERTIFICATE: pem.certificate, KEY: pem.key } },
+    at: [3, 3],
+    path: 'server.tls',
+    found: /certificate with an http/,
+    wanted: /https:\/\/ in publicUrl/,
+  },
+  {
+    name: 'a route whose name is longer than a label of the metrics may be',
+    old: 'name: api',
+    put: `name: ${'a'.repeat(65)}`,
+    at: [21, 11],
+    path: 'routes[0].name',
+    found: /aaaa/,
+    wanted: /at most 64 characters/,
+  },
+  {
+    name: 'a variable’s name that is a list',
+    old: '{ fromEnv: SESSION }',
+    put: '{ fromEnv: [SESSION] }',
+    at: [13, 24],
+    path: 'session.secrets[0].fromEnv',
+    found: /list/,
+    wanted: /variable/,
   },
   {
     name: 'https:// and nobody who does TLS',
