@@ -82,6 +82,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
     forward: (context) => forward.handle(context),
     refuse: (context, error) => reply.refuse(context, error),
     bodyTimeout: server.timeouts.bodyIdle,
+    timers: app.timers,
   })
   return {
     handle(request, response, upgradeSocket) {

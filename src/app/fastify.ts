@@ -11,7 +11,7 @@ import httpProxy from '@fastify/http-proxy'
 import rateLimit from '@fastify/rate-limit'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import { maxCountedKeys } from '../edge/rate-limit.js'
@@ -31,6 +31,7 @@ export interface Pipelines {
   readonly refuse: (context: RequestContext, error: unknown) => void
   /** How long the small body of an own endpoint may take to arrive. */
   readonly bodyTimeout: Milliseconds
+  readonly timers: Timers
 }
 
 const kContext = Symbol('context')
@@ -176,7 +177,7 @@ export class FastifyAdapter {
     return this.#fastify.close()
   }
 
-  #addOwn(scope: FastifyInstance, { own, refuse, bodyTimeout }: Pipelines): Promise<void> {
+  #addOwn(scope: FastifyInstance, pipelines: Pipelines): Promise<void> {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser(
       '*',
@@ -186,10 +187,10 @@ export class FastifyAdapter {
     scope.route({
       url: '/own',
       method: allMethods,
-      onRequest: (request, reply, done) => runStages(own, contextOf(request), reply, done),
+      onRequest: (request, reply, done) => runStages(pipelines.own, contextOf(request), reply, done),
       preParsing: (request, _reply, _payload, done) => {
         const context = contextOf(request)
-        if (hasBody(context.headers)) limitBodyTime(context, bodyTimeout, refuse)
+        if (hasBody(context.headers)) limitBodyTime(context, pipelines)
         done()
       },
       handler: async (request, reply) => {
@@ -231,15 +232,12 @@ export class FastifyAdapter {
 }
 
 /** Whatever of a body comes too late finds the answer given, and Fastify goes no further. */
-function limitBodyTime(
-  context: RequestContext,
-  bodyTimeout: Milliseconds,
-  refuse: Pipelines['refuse'],
-): void {
+function limitBodyTime(context: RequestContext, pipelines: Pipelines): void {
   const { request, response } = context
-  const late = () => refuse(context, new GatewayError('ERR_CLIENT_TIMEOUT'))
-  const timer = setTimeout(late, bodyTimeout)
-  const stop = (): void => clearTimeout(timer)
+  const { timers } = pipelines
+  const late = () => pipelines.refuse(context, new GatewayError('ERR_CLIENT_TIMEOUT'))
+  const timer = timers.setTimeout(late, pipelines.bodyTimeout)
+  const stop = (): void => timers.clearTimeout(timer)
   request.once('end', stop)
   response.once('close', stop)
 }
