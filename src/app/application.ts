@@ -47,6 +47,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
     address,
     hsts,
     formTargets: services.formTargets,
+    contact: config.pages.contact,
   })
   const accessLog = createAccessLog(app.logger, app.metrics, config.log.audit, app.onUpstream)
   const counters = createCounters(adapter, services)

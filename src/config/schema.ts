@@ -10,6 +10,7 @@ import { adminTopic } from './topics/admin.js'
 import { completeIdentity, identityTopic } from './topics/identity/identity.js'
 import { limitsTopic } from './topics/limits.js'
 import { logTopic } from './topics/log.js'
+import { pagesTopic } from './topics/pages.js'
 import { permissionsTopic } from './topics/permissions.js'
 import { completeRoutes, routesTopic } from './topics/routes.js'
 import { serverTopic } from './topics/server.js'
@@ -25,6 +26,7 @@ const topics = {
   upstreams: upstreamsTopic,
   routes: routesTopic,
   limits: limitsTopic,
+  pages: pagesTopic,
   log: logTopic,
 }
 
@@ -43,6 +45,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...upstreamsTopic.keys,
   ...routesTopic.keys,
   ...limitsTopic.keys,
+  ...pagesTopic.keys,
   ...logTopic.keys,
   acknowledge: acknowledge(warningNames),
 })

@@ -15,6 +15,8 @@ export interface ReplyOptions {
   readonly hsts: string | undefined
   /** Origins that the logout form may be redirected to. */
   readonly formTargets: readonly string[]
+  /** Whom people may ask (`pages.contact`). */
+  readonly contact: string | undefined
 }
 
 /** A flat list of names and values, as Node writes it. */
@@ -41,6 +43,13 @@ const asksAgain: ReadonlySet<ErrorCode> = new Set([
   'ERR_NAME_REFUSED',
   'ERR_NAME_RESERVED',
   'ERR_NAME_UNKNOWN',
+])
+
+/** Codes that say that the account is known, and may not do this. */
+const lacksRights: ReadonlySet<ErrorCode> = new Set([
+  'ERR_PERMISSION_REQUIRED',
+  'ERR_GROUP_REQUIRED',
+  'ERR_SCOPE_REQUIRED',
 ])
 
 const titles: Readonly<Record<number, string>> = {
@@ -116,8 +125,10 @@ export class Reply {
   readonly #address: PublicUrl
   readonly #hsts: string | undefined
   readonly #pageHeaders: HeaderList
+  readonly #contact: string | undefined
 
   constructor(options: ReplyOptions) {
+    this.#contact = options.contact
     this.#address = options.address
     this.#hsts = options.hsts
     this.#pageHeaders = pageHeaders(options.formTargets)
@@ -223,7 +234,11 @@ export class Reply {
     const content = {
       title: titleOf(context, error),
       isError: true,
-      paragraphs: [error.message, ...(sentForm ? [typedIsKept] : [])],
+      paragraphs: [
+        error.message,
+        ...(sentForm ? [typedIsKept] : []),
+        ...this.#adviceFor(context, error),
+      ],
       facts,
       actions: this.#actionsFor(context, error),
     }
@@ -237,16 +252,47 @@ export class Reply {
     return [{ label: `Go to ${host}`, href: origin + (isBelowBase ? target.sent : `${base}/`) }]
   }
 
+  /** What somebody can do about it whose account is known and may not do this. */
+  #adviceFor({ identity }: RequestContext, { code }: GatewayError): readonly string[] {
+    if (!lacksRights.has(code) || identity.via === undefined) return []
+    const { permissions } = identity.principal
+    return [
+      ...(permissions.size === 0 ? ['This account has no rights here at all.'] : []),
+      ...(this.#contact === undefined ? [] : [`Whom to ask: ${this.#contact}`]),
+    ]
+  }
+
+  /** Ways out for somebody whose account may not do this; none that leads to this page again. */
+  #otherAccount({ target, identity }: RequestContext): readonly PageAction[] {
+    const { base } = this.#address
+    const query = new URLSearchParams({ prompt: 'login', return_to: target.sent })
+    const isStart = target.path === base || target.path === `${base}/`
+    const hasNothing = identity.principal.permissions.size === 0
+    return [
+      ...(isStart || hasNothing ? [] : [this.#start]),
+      // It asks first; its form knows where the provider lets its own session be ended.
+      { label: 'Sign out', href: `${base}/auth/logout` },
+      { label: 'Use another account', href: `${base}/auth/login?${query.toString()}` },
+    ]
+  }
+
+  get #start(): PageAction {
+    return { label: 'Go to the start page', href: `${this.#address.base}/` }
+  }
+
   #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
     if (isMisdirected(error)) return this.#rightHost(context, error)
-    const start = { label: 'Go to the start page', href: `${this.#address.base}/` }
     // Whatever is asked for with these headers is refused again.
     if (error.code === 'ERR_HEADER_TOO_LARGE') return []
+    const start = this.#start
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {
       const ownUrl = `${this.#address.base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
       return [{ label: 'Sign in', href: own ? ownUrl : this.#loginUrl(sent) }, start]
+    }
+    if (lacksRights.has(error.code) && context.identity.via === 'session') {
+      return this.#otherAccount(context)
     }
     return error.status >= 500 && context.method === 'GET'
       ? [{ label: 'Try again', href: sent }, start]
