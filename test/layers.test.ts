@@ -36,9 +36,9 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'authenticate/userinfo.ts',
     'session/process-state.ts',
     'session/superseded-cookies.ts',
+    'session/seen-people.ts',
     'session/session-cache.ts',
     'endpoints/callback.ts',
-    'endpoints/backchannel-logout.ts',
   ],
   oauth4webapi: [
     'oidc/provider-endpoints.ts',

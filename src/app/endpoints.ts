@@ -72,8 +72,8 @@ export function createEndpoints(
     row('/auth/client.js',          'client.js',    read,       'none',      'unread',  script),
     row('/auth/backchannel-logout', 'backchannel',  ['POST'],   'address',   'unread',  backchannel, always400),
     row(verifyPath,                 'verify',       allMethods, 'none',      'unread',  verify, byTrusted),
-    row('/login',                   'trac-login',   read,       'none',      'unread',  tracLogin),
-    row('/login/',                  'trac-login',   read,       'none',      'unread',  tracLogin),
+    row('/login',                   'trac-login',   read,       'none',      'lenient', tracLogin),
+    row('/login/',                  'trac-login',   read,       'none',      'lenient', tracLogin),
     row('/logout',                  'trac-logout',  readOrPost, 'principal', 'lenient', logout),
     row('/logout/',                 'trac-logout',  readOrPost, 'principal', 'lenient', logout),
   ]
@@ -134,7 +134,14 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
   const { address, metrics } = app
   const { identity } = services.config
   const common = commonParts(services, app, parts)
-  const attempts = new LoginStates(services.loginSealer, services.names, identity.issuer, app.now)
+  const { revocations } = app.storage
+  const attempts = new LoginStates({
+    sealer: services.loginSealer,
+    names: services.names,
+    issuer: identity.issuer,
+    now: app.now,
+    revocations,
+  })
   return {
     ...createLogin({
       ...common,
@@ -146,6 +153,8 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
     callback: createCallback({
       ...common,
       attempts,
+      revocations,
+      maxTokenLife: identity.maxTokenLife,
       now: app.now,
       onLogin: (result) => metrics.logins.inc({ result }),
       onSignIn: (context, { identity }, groups) =>
@@ -165,17 +174,19 @@ function signOutHandlers(services: Services, app: AppContext, parts: EndpointPar
     logout: createLogout({
       ...common,
       signedOutUrl,
+      revocations,
       maxTokenLife,
       logoutPage,
       providerLogout: new ProviderLogout({
         ...common,
         signedOutUrl,
-        endSignIn: (identifiers) => revocations.endSignIn(identifiers, now() + maxTokenLife),
+        endSignIn: (identifiers, at) =>
+          revocations.endSignIn(identifiers, now() + maxTokenLife, at),
       }),
       onLogout: (kind) => metrics.logouts.inc({ kind }),
     }),
     session: createSessionPage({ ...common, page: logoutPage }),
-    signedOut: createSignedOut(address.base, parts.reply),
+    signedOut: createSignedOut(common),
   }
 }
 
@@ -202,7 +213,6 @@ function backchannelHandler(services: Services, app: AppContext, { reply }: Endp
     }),
     revocations: app.storage.revocations,
     issuer: identity.issuer,
-    life: identity.maxTokenLife,
     now,
     reply,
     onLogout: (kind) => metrics.logouts.inc({ kind }),

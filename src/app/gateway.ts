@@ -200,16 +200,16 @@ class RunningGateway implements Gateway {
   }
 
   #createAdmin(token: string | undefined): Server {
-    const { metrics, storage, logger, now } = this.#app
+    const { metrics, logger, now } = this.#app
     return createAdmin({
       metrics,
       readiness: this.readiness,
       token,
-      async revoke(user) {
-        await storage.revocations.endUser(user)
+      revoke: async (user) => {
+        const ending = await this.services.endings.endUser(user)
         metrics.revocations.inc({ kind: 'user' })
-        logger.info({ user }, 'revoked')
-        return { durable: storage.revocations.durable }
+        logger.info({ user, sessions: ending.sessions }, 'revoked')
+        return ending
       },
       beforeScrape: () => {
         const { sessions, issuers } = this.services

@@ -13,6 +13,7 @@ import { TokenClient } from '../oidc/token-client.js'
 import { createVerifier } from '../oidc/verify-token.js'
 import type { Route } from '../request/route.js'
 import { nameCookies } from '../session/cookies.js'
+import { Endings } from '../session/endings.js'
 import { createSealer } from '../session/sealer.js'
 import type { Purpose } from '../session/sealer.js'
 import { SessionCookies } from '../session/session-cookies.js'
@@ -48,6 +49,7 @@ export function createServices(config: Config, app: AppContext, previous?: Provi
     ...tokens,
     sessions,
     sessionCookies: new SessionCookies(sessions, names),
+    endings: createEndings(config, app, tokens, sessions),
     upstreams: createUpstreams(config, app, names),
     loginSealer: sealerFor('login', config, app),
   }
@@ -101,7 +103,12 @@ function createTokenServices(
     byEmail: identity.username.emailLocalPart !== false,
   })
   const facts = { clientId: identity.clientId, scopes: new Set<string>() }
-  const toPrincipal = (profile: Profile) => personPrincipal(main.parts, profile, main.source, facts)
+  const { seen } = app.storage.state
+  const toPrincipal = (profile: Profile) => {
+    const principal = personPrincipal(main.parts, profile, main.source, facts)
+    seen.note(principal.user, principal)
+    return principal
+  }
   const checks = new TokenChecks({
     verify,
     issuer: identity.issuer,
@@ -110,10 +117,15 @@ function createTokenServices(
     groupsOf,
     nameOf: (profile) => toPrincipal(profile).user,
     isRevoked,
+    hasEnded: (session, user) => revocations.hasEnded(session, user),
     now,
   })
   const bearer = createBearer<TokenIdentifiers>({
-    admit,
+    async admit(token) {
+      const admitted = await admit(token)
+      seen.note(admitted.principal.user, admitted.principal)
+      return admitted
+    },
     isRevoked,
     revocationGeneration: () => revocations.generation,
     keyGeneration: () => issuers.all.reduce((sum, issuer) => sum + issuer.keys.generation, 0),
@@ -147,6 +159,26 @@ function createSessionServices(
       metrics.refreshes.inc({ for: 'session', result })
       if (result !== 'ok') logger.warn({ cause }, 'a session could not be renewed')
     },
+  })
+}
+
+/** Ends everything of a person, for an operator. */
+function createEndings(
+  { identity, session }: Config,
+  { storage, now, logger }: AppContext,
+  { tokens }: ReturnType<typeof createTokenServices>,
+  sessions: Sessions,
+): Endings {
+  return new Endings({
+    revocations: storage.revocations,
+    sessions,
+    seen: storage.state.seen,
+    issuer: identity.issuer,
+    shared: session.store === 'redis',
+    tolerance: identity.clockTolerance,
+    now,
+    revokeToken: (refreshToken) => tokens.revoke(refreshToken),
+    onFault: (cause) => logger.warn({ cause }, 'a refresh token could not be revoked'),
   })
 }
 

@@ -4,6 +4,7 @@ import type { RequestOptions } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem } from '../config/problems.js'
 import type { Address } from '../config/kinds/listen-address.js'
+import type { Revoked } from '../observe/admin.js'
 
 /** Whom to end, and what to take from the process. */
 export interface RevokeOptions {
@@ -15,14 +16,14 @@ export interface RevokeOptions {
   readonly print?: (text: string) => void
 }
 
-/** What the admin listener answers. */
+/** What the admin listener answers; a gateway of release 0.1 says no more than `durable`. */
 interface Answer {
   readonly status: number
-  readonly body: { readonly durable?: boolean; readonly message?: string }
+  readonly body: Partial<Revoked> & { readonly message?: string }
 }
 
-/** How long the listener may take. */
-const timeout = 10_000
+/** How long the listener may take: it looks at every session, and asks the provider for each that it ends. */
+const timeout = 120_000
 
 /** Where the admin listener of this configuration is reached from the same machine. */
 function placeOf(listen: Address): RequestOptions {
@@ -51,7 +52,7 @@ function send(listen: Address, token: string, user: string): Promise<[number, st
       response.on('error', reject)
       response.on('end', () => resolve([response.statusCode ?? 0, text]))
     })
-    message.setTimeout(timeout, () => message.destroy(new Error('no answer in 10 s')))
+    message.setTimeout(timeout, () => message.destroy(new Error('no answer in 2 minutes')))
     message.on('error', reject)
     message.end(JSON.stringify({ user }))
   })
@@ -62,11 +63,43 @@ function judge(user: string, { status, body }: Answer): { ok: boolean; text: str
   if (status !== 200) {
     return { ok: false, text: `${user} is not revoked: ${body.message ?? `status ${status}`}` }
   }
-  if (body.durable === true) return { ok: true, text: `${user} is signed out everywhere` }
-  return {
-    ok: false,
-    text: `${user} is signed out here, but only in memory: after a restart a copied cookie or token works until it ends. Set session.revocationFile, or session.store: redis`,
+  const ok = body.durable === true
+  const first = ok
+    ? `${user} is signed out everywhere.`
+    : `${user} is signed out here, but only in memory: after a restart a copied cookie or token works until it ends. Set session.revocationFile, or session.store: redis.`
+  return { ok, text: [first, ...detailsOf(user, body)].join('\n') }
+}
+
+/** One sentence for each thing that was done, and for each that was not. */
+function detailsOf(user: string, body: Partial<Revoked>): readonly string[] {
+  const { sessions, foundIn, refreshTokens, subjects, before } = body
+  const lines: string[] = []
+  if (sessions !== undefined) {
+    const place =
+      foundIn === 'redis' ? 'in Redis' : 'in memory here; others end when their cookie comes'
+    lines.push(`Sessions ended: ${sessions} ${place}.`)
   }
+  if (refreshTokens !== undefined) {
+    const { revoked, failed } = refreshTokens
+    const not = failed === 0 ? '' : `; not revoked: ${failed}, the log of the gateway says why`
+    lines.push(`Refresh tokens revoked at the provider: ${revoked}${not}.`)
+  }
+  if (subjects?.length === 0) {
+    lines.push(
+      `${user}: not seen by this process, the names file or Redis. Is the name spelled as Trac shows it?`,
+    )
+  }
+  for (const { issuer, subject } of subjects ?? []) {
+    lines.push(`Subject: ${subject} of ${issuer}.`)
+  }
+  if (before !== undefined) {
+    const instant = new Date(before).toISOString()
+    lines.push(
+      `Tokens issued until ${instant} are refused (now and identity.clockTolerance), unless ${user} signs in anew.`,
+    )
+  }
+  lines.push('The account at the provider is still open: close it there to keep it out.')
+  return lines
 }
 
 /**
@@ -76,8 +109,8 @@ function judge(user: string, { status, body }: Answer): { ok: boolean; text: str
 export async function revoke(path: string, options: RevokeOptions): Promise<number> {
   const { user, json } = options
   const print = options.print ?? ((text) => void process.stdout.write(text))
-  const say = (ok: boolean, text: string): number => {
-    print(json ? `${JSON.stringify({ user, ok, message: text })}\n` : `${text}\n`)
+  const say = (ok: boolean, text: string, details: object = {}): number => {
+    print(json ? `${JSON.stringify({ ...details, user, ok, message: text })}\n` : `${text}\n`)
     return ok ? 0 : 1
   }
   try {
@@ -85,8 +118,9 @@ export async function revoke(path: string, options: RevokeOptions): Promise<numb
     if (token === undefined) {
       return say(false, 'admin.token is not set, so the gateway takes no revocations')
     }
-    const { ok, text } = judge(user, await post(listen, token, user))
-    return say(ok, text)
+    const answer = await post(listen, token, user)
+    const { ok, text } = judge(user, answer)
+    return say(ok, text, answer.status === 200 ? answer.body : {})
   } catch (error) {
     if (error instanceof ConfigProblems) {
       return say(false, error.problems.map(formatProblem).join('\n'))

@@ -10,6 +10,7 @@ import { errorWord } from '../oidc/token-client.js'
 import type { TokenClient } from '../oidc/token-client.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
+import type { Revocations } from '../session/revocations.js'
 import type { Sessions } from '../session/sessions.js'
 import type { SessionCookies } from '../session/session-cookies.js'
 import type { OpenSession } from '../session/open-session.js'
@@ -17,6 +18,7 @@ import type { LoginState, LoginStates } from '../sign-in/login-state.js'
 import type { TokenChecks } from '../sign-in/token-response.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
 import { readReturnTo } from '../sign-in/return-to.js'
+import { forgetSignOut } from '../sign-in/sign-out-mark.js'
 
 /** What the way back needs. */
 export interface CallbackParts {
@@ -28,6 +30,8 @@ export interface CallbackParts {
   readonly sessions: Sessions
   readonly sessionCookies: SessionCookies
   readonly attempts: LoginStates
+  readonly revocations: Revocations
+  readonly maxTokenLife: Milliseconds
   readonly loopGuard: LoopGuard
   readonly names: CookieNames
   readonly now: Now
@@ -80,7 +84,8 @@ export function createCallback(parts: CallbackParts) {
     let groups: readonly string[] | undefined
     const session = await parts.sessions.beginOnce(attempt.state, async () => {
       const answer = await parts.tokens.redeem(callback, attempt.verifier)
-      const signedIn = await parts.checks.signIn(answer, attempt.nonce)
+      await parts.revocations.readNow()
+      const signedIn = await parts.checks.signIn(answer, attempt)
       groups = signedIn.groups
       return signedIn
     })
@@ -108,6 +113,19 @@ export function createCallback(parts: CallbackParts) {
     parts.reply.redirect(context, 303, `${parts.base}/`)
   }
 
+  /** Ends what this browser had before. Its refresh token is of no more use, and nobody waits for the provider to hear it. */
+  const leaveOld = async (
+    context: RequestContext,
+    value: string,
+    session: OpenSession,
+  ): Promise<void> => {
+    const tell = (cause: unknown) => {
+      context.cause ??= cause
+    }
+    const left = await parts.sessions.replace(value, session, parts.maxTokenLife).catch(tell)
+    if (typeof left === 'string') parts.tokens.revoke(left).catch(tell)
+  }
+
   const finish = async (context: RequestContext): Promise<void> => {
     const query = new URLSearchParams(context.target.query)
     for (const name of ['state', 'code', 'error', 'iss']) {
@@ -127,9 +145,10 @@ export function createCallback(parts: CallbackParts) {
       }
       throw error
     })
-    if (cookies.session !== '') await parts.sessions.supersede(cookies.session, session)
+    if (cookies.session !== '') await leaveOld(context, cookies.session, session)
     context.setCookies = [
       ...parts.sessionCookies.begun(session, cookies),
+      ...forgetSignOut(parts.names, cookies),
       ...parts.attempts.finish(state, cookies.attempts),
       parts.loopGuard.count(cookies.attempts),
     ]

@@ -56,14 +56,16 @@ export function createLogin(parts: LoginParts) {
   }
 
   const begin = async (context: RequestContext, returnTo: string): Promise<void> => {
-    const fresh = parameter(context, 'prompt') === 'login'
-    if (context.identity.via === 'session' && !fresh) {
+    const asked = parameter(context, 'prompt') === 'login'
+    // A program has no other account to choose, and nothing to fill in at the provider.
+    if (context.identity.via === 'bearer' || (context.identity.via === 'session' && !asked)) {
       parts.reply.redirect(context, 302, returnTo)
       return
     }
     // A script's request would leave a cookie each time and die at the provider's origin.
     if (!isNavigation(context)) throw new GatewayError('ERR_LOGIN_REQUIRED')
-    const { attempts } = readCookies(context.headers.cookie, parts.names)
+    const { attempts, signOut } = readCookies(context.headers.cookie, parts.names)
+    const fresh = asked || signOut !== ''
     if (parts.loopGuard.isLoop(attempts)) {
       context.setCookies = [...context.setCookies, ...parts.loopGuard.forget(attempts)]
       throw new GatewayError('ERR_LOGIN_LOOP')
@@ -80,13 +82,17 @@ export function createLogin(parts: LoginParts) {
     login: (context: RequestContext) =>
       begin(context, readReturnTo(parameter(context, 'return_to'), base) ?? start),
 
-    /** Trac's `/login`: with `?referer=`, else the Referer. */
+    /** Trac's `/login`: with `?referer=`, else the Referer. Its own links lead there, also those in feeds for programs. */
     tracLogin(context: RequestContext): Promise<void> {
       const asked = parameter(context, 'referer')
       const returnTo =
         readReturnTo(asked, base) ??
         readReferer(asked, parts.origin, base) ??
         readReferer(context.headers.referer, parts.origin, base)
+      if (context.identity.via !== undefined) {
+        parts.reply.redirect(context, 302, returnTo ?? start)
+        return Promise.resolve()
+      }
       const query = new URLSearchParams({ return_to: returnTo ?? start })
       parts.reply.redirect(context, 302, `${base}/auth/login?${query.toString()}`)
       return Promise.resolve()

@@ -5,9 +5,11 @@ import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
+import type { Revocations } from '../session/revocations.js'
 import type { Sessions } from '../session/sessions.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
-import type { ProviderLogout } from '../sign-in/provider-logout.js'
+import type { ProviderLogout, WayOut } from '../sign-in/provider-logout.js'
+import { markSignOut } from '../sign-in/sign-out-mark.js'
 import type { SendLogoutPage } from './logout-page.js'
 import { clearCachedPages } from './signed-out.js'
 
@@ -16,6 +18,7 @@ export interface LogoutParts {
   readonly base: string
   readonly signedOutUrl: string
   readonly sessions: Sessions
+  readonly revocations: Revocations
   readonly providerLogout: ProviderLogout
   readonly names: CookieNames
   readonly loopGuard: LoopGuard
@@ -34,12 +37,13 @@ export function createLogout(parts: LogoutParts) {
   const endSession = async (
     context: RequestContext,
     value: string,
-  ): Promise<string | undefined> => {
+  ): Promise<WayOut | undefined> => {
     const session = await sessions.peek(value)
     if (session === undefined) return undefined
+    const at = await parts.revocations.endingNow()
     // Before anything else: whatever happens at the provider, it is over here.
-    await sessions.end(session, parts.maxTokenLife)
-    return parts.providerLogout.end(session.record.refreshToken, (cause) => {
+    await sessions.end(session, parts.maxTokenLife, at)
+    return parts.providerLogout.end(session.record.refreshToken, at, (cause) => {
       context.cause = cause
     })
   }
@@ -48,13 +52,14 @@ export function createLogout(parts: LogoutParts) {
     if (!parts.isSameOrigin(context)) throw new GatewayError('ERR_CROSS_SITE')
     const cookies = readCookies(context.headers.cookie, names)
     const hasCookie = cookies.sessionNames.length > 0
-    const location = hasCookie ? await endSession(context, cookies.session) : undefined
+    const out = hasCookie ? await endSession(context, cookies.session) : undefined
     context.setCookies = [
       ...deleteSession(names, cookies.sessionNames),
       ...parts.loopGuard.forget(cookies.attempts),
+      markSignOut(names, out?.back ?? 'never'),
     ]
-    parts.onLogout(location === undefined ? 'nobody' : 'session')
-    const headers = ['Location', location ?? parts.signedOutUrl, ...clearCachedPages]
+    parts.onLogout(out === undefined ? 'nobody' : 'session')
+    const headers = ['Location', out?.url ?? parts.signedOutUrl, ...clearCachedPages]
     parts.reply.send(context, 303, headers, '')
   }
 

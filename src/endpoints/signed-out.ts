@@ -1,12 +1,23 @@
 /** `GET /auth/signed-out`: where a sign-out ends. */
 import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
+import { readCookies } from '../session/cookies.js'
+import type { CookieNames } from '../session/cookies.js'
+import { comesFromProvider, forgetSignOut } from '../sign-in/sign-out-mark.js'
+import { parameter } from './login.js'
 
 /** Pages that were shown to somebody must not come back by the Back button (Clear Site Data §3.1). */
 export const clearCachedPages = ['Clear-Site-Data', '"cache"'] as const
 
-/** Builds the endpoint. */
-export function createSignedOut(base: string, reply: Reply) {
+/** What the page needs. */
+export interface SignedOutParts {
+  readonly base: string
+  readonly names: CookieNames
+  readonly reply: Reply
+}
+
+/** Builds the endpoint. Whoever comes from the provider's log-out has nothing left there that would sign them in again. */
+export function createSignedOut({ base, names, reply }: SignedOutParts) {
   const content = {
     title: 'Signed out',
     paragraphs: ['You are signed out.'],
@@ -17,6 +28,12 @@ export function createSignedOut(base: string, reply: Reply) {
     ],
   }
   return (context: RequestContext): Promise<void> => {
+    const { headers } = context
+    const cookies = readCookies(headers.cookie, names)
+    const state = parameter(context, 'state')
+    if (comesFromProvider(cookies.signOut, state, headers.fetchSite)) {
+      context.setCookies = [...context.setCookies, ...forgetSignOut(names, cookies)]
+    }
     reply.page(context, 200, content, clearCachedPages)
     return Promise.resolve()
   }

@@ -6,17 +6,35 @@ import { GatewayError } from '../core/errors.js'
 import type { Metrics } from './metrics.js'
 import type { Readiness } from './readiness.js'
 
+/** What was ended of a user, in the answer of `POST /revoke`. */
+export interface Revoked {
+  /** Whether it outlives a restart. */
+  readonly durable: boolean
+  /** Sessions that were open, as far as they are known where they were looked for. */
+  readonly sessions: number
+  readonly foundIn: 'redis' | 'memory'
+  readonly refreshTokens: { readonly revoked: number; readonly failed: number }
+  /** None: nobody was seen under that name. */
+  readonly subjects: readonly { readonly issuer: string; readonly subject: string }[]
+  /** Tokens issued until then are refused; an instant. */
+  readonly before: number
+}
+
 /** What the listener serves. */
 export interface AdminParts {
   readonly metrics: Metrics
   readonly readiness: Readiness
   /** Undefined: `POST /revoke` is off. */
   readonly token: string | undefined
-  /** Ends everything of a user; answers whether that outlives a restart. */
-  readonly revoke: (user: string) => Promise<{ readonly durable: boolean }>
+  /** Ends everything of a user, and says what that was. */
+  readonly revoke: (user: string) => Promise<Revoked>
   /** Brings gauges up to date before a scrape. */
   readonly beforeScrape: () => void
 }
+
+/** What whoever asks with another token is told; the CLI takes it from the configuration, so this is its usual cause. */
+const wrongToken =
+  'the token that came is not the admin.token which this gateway was started with: ask with the same configuration, or restart the gateway after a change of the token'
 
 /** Bytes that the body of `POST /revoke` may have. */
 const bodyLimit = 4096
@@ -52,7 +70,7 @@ export function createAdmin(parts: AdminParts): Server {
     const given = digest(request.headers.authorization ?? '')
     if (expected === undefined || !timingSafeEqual(given, expected)) {
       response.setHeader('www-authenticate', 'Bearer realm="admin"')
-      answer(response, 401, { error: 'unauthorized' })
+      answer(response, 401, { error: 'unauthorized', message: wrongToken })
       return
     }
     const user = await readUser(request)

@@ -10,6 +10,8 @@ export interface LogoutToken {
   readonly id: string
   readonly sid: string | undefined
   readonly subject: string | undefined
+  /** `iat`: what the provider ended was before, and its word may come late. */
+  readonly issuedAt: Milliseconds
 }
 
 /** Verifies a logout token. @throws {@link GatewayError} (rejects) ERR_LOGOUT_TOKEN_INVALID */
@@ -56,7 +58,7 @@ export function createLogoutVerifier(
     if (id === undefined || (sid === undefined && subject === undefined)) {
       throw new Error('it names nobody')
     }
-    return { id, sid, subject }
+    return { id, sid, subject, issuedAt: (payload.iat ?? 0) * 1000 }
   }
   return async (token) => {
     try {

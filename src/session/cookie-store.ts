@@ -29,6 +29,10 @@ export class CookieStore implements SessionStore {
     return this.#sealer.seal(writeRecord(record))
   }
 
+  async *all(): AsyncGenerator<never> {
+    // They are in browsers only.
+  }
+
   remove(): Promise<void> {
     return Promise.resolve()
   }

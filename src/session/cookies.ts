@@ -16,6 +16,8 @@ export interface CookieNames {
   readonly session: string
   /** What every login attempt begins with. */
   readonly attempt: string
+  /** The mark of a sign-out. */
+  readonly signOut: string
   readonly secure: boolean
 }
 
@@ -35,7 +37,14 @@ export function nameCookies(publicUrl: string, issuer: string, clientId: string)
   const stem = `tg-${fingerprint(identity, 'hex').slice(0, 8)}`
   const secure = publicUrl.startsWith('https:')
   const prefix = `${secure ? '__Host-' : ''}${stem}-`
-  return { stem, prefix, session: `${prefix}s`, attempt: `${prefix}l-`, secure }
+  return {
+    stem,
+    prefix,
+    session: `${prefix}s`,
+    attempt: `${prefix}l-`,
+    signOut: `${prefix}o`,
+    secure,
+  }
 }
 
 /** Writes a Set-Cookie value; `maxAge` 0 deletes it, with the very attributes that it was set with. */
@@ -61,9 +70,11 @@ export interface Cookies {
   readonly sessionNames: readonly string[]
   /** Login attempts. */
   readonly attempts: CookiePairs
+  /** The mark of a sign-out; empty text without one. */
+  readonly signOut: string
 }
 
-const none: Cookies = { session: '', sessionNames: [], attempts: [] }
+const none: Cookies = { session: '', sessionNames: [], attempts: [], signOut: '' }
 
 /** Calls `each` with every pair; a piece that is no pair comes without a name (RFC 6265bis §5.7). */
 function eachCookie(header: string, each: (name: string, value: string, piece: string) => void) {
@@ -89,20 +100,22 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   if (header === '' || !header.includes(names.prefix)) return none
   const parts = new Map<string, string>()
   const attempts: [string, string][] = []
+  let signOut = ''
   eachCookie(header, (name, value) => {
     if (name.startsWith(names.attempt)) attempts.push([name, value])
+    else if (name === names.signOut) signOut ||= value
     else if (isSessionName(name, names) && !parts.has(name)) parts.set(name, value)
   })
   const sessionNames = [...parts.keys()]
   const whole = parts.get(names.session)
-  if (whole !== undefined) return { session: whole, sessionNames, attempts }
+  if (whole !== undefined) return { session: whole, sessionNames, attempts, signOut }
   let session = ''
   for (let i = 1; i <= maxChunks; i++) {
     const chunk = parts.get(`${names.session}${i}`)
     if (chunk === undefined) break
     session += chunk
   }
-  return { session, sessionNames, attempts }
+  return { session, sessionNames, attempts, signOut }
 }
 
 /** Python's cookie parser, which Trac uses, also splits at white space, and takes white space before the `=`. */

@@ -2,7 +2,7 @@
 import type { Milliseconds } from '../core/clock.js'
 import type { Identity } from '../core/identity.js'
 import type { SessionRecord } from './session-record.js'
-import type { TokenIdentifiers } from './token-identifiers.js'
+import type { SessionIdentifiers } from './token-identifiers.js'
 
 /** A session that opened. */
 export interface OpenSession {
@@ -10,7 +10,7 @@ export interface OpenSession {
   /** The cookie's value. */
   readonly value: string
   readonly identity: Identity
-  readonly identifiers: TokenIdentifiers
+  readonly identifiers: SessionIdentifiers
   /** The generation of revocations that it was last checked against. */
   checkedGeneration: number
   /** The provider's last word was no: it serves until its tokens end. */

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Now } from '../core/clock.js'
 import { SingleFlight } from '../core/single-flight.js'
 import type { OpenSession } from './open-session.js'
+import { SeenPeople } from './seen-people.js'
 import { SupersededCookies } from './superseded-cookies.js'
 
 /** Sessions whose newest version is remembered: about 4 KB each. */
@@ -15,6 +16,8 @@ export interface ProcessState {
   /** By id: the change in flight. */
   readonly changes: SingleFlight<OpenSession>
   readonly superseded: SupersededCookies
+  /** Whom a name meant. */
+  readonly seen: SeenPeople
 }
 
 /** Creates the state of a process that has just begun. */
@@ -23,5 +26,6 @@ export function createProcessState(now: Now): ProcessState {
     newest: new LRUCache({ max: maxNewest }),
     changes: new SingleFlight(),
     superseded: new SupersededCookies(now),
+    seen: new SeenPeople(),
   }
 }

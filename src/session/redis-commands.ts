@@ -20,6 +20,8 @@ declare module 'ioredis' {
     ): Result<number, Context>
     /** Removes a session unless it is newer; 0 if it is. */
     removeSession(key: string, version: number): Result<number, Context>
+    /** The time of the server that has this key, in microseconds. */
+    serverTime(key: string): Result<number, Context>
     /** Gives a lock back if it is still its owner's. */
     releaseLock(key: string, owner: string): Result<number, Context>
   }
@@ -42,6 +44,9 @@ local stored = redis.call('HGET', KEYS[1], 'v')
 if stored and tonumber(stored) > tonumber(ARGV[1]) then return 0 end
 redis.call('DEL', KEYS[1])
 return 1`,
+  serverTime: `
+local time = redis.call('TIME')
+return time[1] * 1000000 + time[2]`,
   releaseLock: `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`,

@@ -30,6 +30,11 @@ export interface RedisLink {
    * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — whatever went wrong
    */
   ask<T>(work: (client: RedisClient) => Promise<T>): Promise<T>
+  /**
+   * Every key that begins so, on all servers of a cluster. For an operator's work only: it reads all keys there are.
+   * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE
+   */
+  keys(start: string): AsyncIterable<string>
   /** Opens a connection of its own, on which it hears what is published on a channel. */
   subscribe(channel: string, onMessage: () => void): void
   close(): void
@@ -85,6 +90,19 @@ function connect(address: RedisAddress, authority: string | undefined): RedisCli
   return new Redis({ ...options, host: first!.host, port: first!.port, db: address.db })
 }
 
+/** Keys looked at in one step. */
+const scanSize = 500
+
+async function* scan(node: Redis, start: string): AsyncGenerator<string> {
+  const pattern = `${start.replaceAll(/[\\*?[\]^-]/g, '\\$&')}*`
+  let cursor = '0'
+  do {
+    const [next, keys] = await node.scan(cursor, 'MATCH', pattern, 'COUNT', scanSize)
+    yield* keys
+    cursor = next
+  } while (cursor !== '0')
+}
+
 /** Connects in the background, and tries again until it is closed. */
 export function connectRedis(options: RedisLinkOptions): RedisLink {
   const open = (): RedisClient => {
@@ -102,6 +120,15 @@ export function connectRedis(options: RedisLinkOptions): RedisLink {
     async ask(work) {
       try {
         return await work(client)
+      } catch (cause) {
+        throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
+      }
+    },
+    async *keys(start) {
+      try {
+        for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+          yield* scan(node, start)
+        }
       } catch (cause) {
         throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
       }

@@ -25,13 +25,18 @@ const overlap: Milliseconds = 10_000
 /** Entries read at once. */
 const pageSize = 5000
 
+/** When an entry was written, by the server's clock. */
+function timeOf(id: string): Milliseconds {
+  return Number(id.split('-', 1)[0])
+}
+
 /** The log; it reads by itself until it is closed. */
 export class RedisRevocationLog implements RevocationLog {
   readonly #options: RedisLogOptions
   readonly #key: string
   readonly #channel: string
   readonly #reads = new SingleFlight<void>()
-  #learn: (line: string) => void = () => undefined
+  #learn: (line: string, at: Milliseconds) => void = () => undefined
   /** The stream's id of the last entry that was read. */
   #last = '0-0'
   /** Everything that was written before this is known here. */
@@ -47,7 +52,7 @@ export class RedisRevocationLog implements RevocationLog {
     this.#channel = `${options.link.prefix}revoked`
   }
 
-  start(learn: (line: string) => void): void {
+  start(learn: (line: string, at: Milliseconds) => void): void {
     this.#learn = learn
     this.#options.link.subscribe(this.#channel, () => void this.#tryReading())
     void this.#readAgainAndAgain()
@@ -67,6 +72,19 @@ export class RedisRevocationLog implements RevocationLog {
     if (at - this.#knownAt < maxLag) return undefined
     if (at - this.#failedAt < pauseAfterFault) return Promise.reject(this.#fault)
     return this.#readOnce()
+  }
+
+  readNow(): Promise<void> {
+    // One that is under way may have passed what was written since it began.
+    const current = this.#reads.current(this.#key)
+    return current === undefined
+      ? this.#readOnce()
+      : current.catch(() => undefined).then(() => this.#readOnce())
+  }
+
+  /** That of the server which has the stream, so that it is one clock for all. */
+  async time(): Promise<Milliseconds> {
+    return (await this.#options.link.ask((client) => client.serverTime(this.#key))) / 1000
   }
 
   /** Stops reading. */
@@ -94,7 +112,7 @@ export class RedisRevocationLog implements RevocationLog {
     const { timers, onState } = this.#options
     const askedAt = timers.monotonic()
     try {
-      const since = Number(this.#last.split('-', 1)[0]) - overlap
+      const since = timeOf(this.#last) - overlap
       await this.#readPages(since > 0 ? `${since}-0` : '-')
       this.#knownAt = askedAt
       onState(true)
@@ -114,7 +132,7 @@ export class RedisRevocationLog implements RevocationLog {
       )
       for (const [id, fields] of page) {
         this.#last = id
-        this.#learn(fields[1] ?? '')
+        this.#learn(fields[1] ?? '', timeOf(id))
       }
       if (page.length < pageSize) return
       start = `(${this.#last}`

@@ -77,6 +77,15 @@ export class RedisStore implements SessionStore {
     }
   }
 
+  async *all(): AsyncGenerator<SessionRecord> {
+    const { link, sealer } = this.#options
+    for await (const key of link.keys(`${link.prefix}session:`)) {
+      const sealed = await link.ask((client) => client.hget(key, 'd'))
+      const opened = sealed === null ? undefined : await sealer.open(sealed)
+      if (opened !== undefined) yield readRecord(opened.value)
+    }
+  }
+
   async remove(record: SessionRecord): Promise<void> {
     await this.#options.link.ask((client) => client.del(this.#key('session', record.id)))
   }

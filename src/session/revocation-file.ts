@@ -1,8 +1,8 @@
 /** Revocations in a file of lines, each on disk before its sign-out is answered. For one process. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import type { Now } from '../core/clock.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
-import { parseRevocation } from './revocation-log.js'
+import { formatRevocation, parseRevocation } from './revocation-log.js'
 import type { RevocationLog } from './revocation-log.js'
 
 function readLines(path: string): readonly string[] {
@@ -34,12 +34,13 @@ export class RevocationFile implements RevocationLog {
     this.#now = now
   }
 
-  /** Reads it, and drops what has run out. */
-  start(learn: (line: string) => void): void {
+  /** Reads it, drops what has run out, and writes down of the rest when it was entered, at the latest. */
+  start(learn: (line: string, at: Milliseconds) => void): void {
+    const now = this.#now()
     const lines = readLines(this.#path)
-    for (const line of lines) learn(line)
-    const live = lines.filter((line) => parseRevocation(line).until >= this.#now())
-    rewrite(this.#path, live)
+    for (const line of lines) learn(line, now)
+    const live = lines.map((line) => parseRevocation(line, now)).filter(({ until }) => until >= now)
+    rewrite(this.#path, live.map(formatRevocation))
   }
 
   append(line: string): Promise<void> {
@@ -55,5 +56,13 @@ export class RevocationFile implements RevocationLog {
 
   catchUp(): undefined {
     return undefined
+  }
+
+  readNow(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  time(): Promise<Milliseconds> {
+    return Promise.resolve(this.#now())
   }
 }

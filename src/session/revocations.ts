@@ -1,12 +1,18 @@
-/** What was ended before its time: sign-ins by any identifier they had, and people by name. */
+/** What was ended before its time: sign-ins by any identifier they had, and people by name (README.md, "Revocations"). */
 import type { Milliseconds, Now } from '../core/clock.js'
 import { formatRevocation, parseRevocation } from './revocation-log.js'
 import type { Revocation, RevocationLog } from './revocation-log.js'
-import type { TokenIdentifiers } from './token-identifiers.js'
+import { kindOf } from './token-identifiers.js'
+import type { SessionIdentifiers, TokenIdentifiers } from './token-identifiers.js'
 
-/** Revocations kept; beyond it the oldest go. Only a sign-out or an operator adds any. */
+/** Revocations kept; beyond it the oldest go. Only a sign-out or an operator adds any, and each lift belongs to one. */
 const maxRevocations = 1_000_000
 const pruneEvery: Milliseconds = 60_000
+
+/** Identifiers that a new sign-in can have again, since the provider's own session lived on. */
+const liftableKinds: ReadonlySet<string> = new Set(['sid', 'auth_time'])
+/** Identifiers that tell two sign-ins of one person in one second apart. */
+const tellingKinds: ReadonlySet<string> = new Set(['origin_jti', 'sid'])
 
 /** Length first, so that no issuer and identifier can read as another pair. */
 function keyOf(issuer: string, id: string): string {
@@ -16,6 +22,11 @@ function keyOf(issuer: string, id: string): string {
 /** A name stands for every spelling of it by case: rather one person too many signs in anew. */
 function userKey(user: string): string {
   return `user ${user.toLowerCase()}`
+}
+
+/** A key of its own, so that release 0.1, which knows no lifts, goes on refusing. */
+function liftKey(key: string): string {
+  return `lift ${key}`
 }
 
 /** The revocations known to this process. */
@@ -28,6 +39,8 @@ export class Revocations {
   readonly #known = new Map<string, Revocation>()
   #generation = 0
   #prunedAt: Milliseconds
+  #lastBegun: Milliseconds = 0
+  #lastEnded: Milliseconds = 0
 
   /** Loads what the log kept. `life` is how long a revocation can matter. */
   constructor(now: Now, life: Milliseconds, log: RevocationLog | undefined) {
@@ -36,10 +49,10 @@ export class Revocations {
     this.#log = log
     this.#prunedAt = now()
     this.durable = log !== undefined
-    log?.start((line) => this.#learn(line))
+    log?.start((line, at) => this.#learn(line, at))
   }
 
-  /** Grows with every revocation: what was checked against this number need not be checked again. */
+  /** Grows with every revocation and lift: what was checked against this number need not be checked again. */
   get generation(): number {
     return this.#generation
   }
@@ -49,57 +62,196 @@ export class Revocations {
     return this.#log?.catchUp()
   }
 
-  /** Ends a sign-in: all with one of its identifiers, and up to now the person's tokens that name no sign-in. */
-  endSignIn({ issuer, ids, subject }: TokenIdentifiers, until: Milliseconds): Promise<void> {
-    return this.#add(...ids.map((id) => ({ key: keyOf(issuer, id), before: undefined, until })), {
+  /** As {@link RevocationLog.readNow}. */
+  async readNow(): Promise<void> {
+    await this.#log?.readNow()
+  }
+
+  /**
+   * The instant of a sign-in attempt that begins now. It is later than every sign-out that is known here, also within one
+   * millisecond or after a clock was set back, and never later than one that comes.
+   * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE
+   */
+  async beginAttempt(): Promise<Milliseconds> {
+    const time = this.#log === undefined ? this.#now() : await this.#log.time()
+    // Rounded away from a sign-out in the same millisecond, which may have been at another replica.
+    const at = Math.max(Math.ceil(time), this.#lastEnded + 1)
+    this.#lastBegun = Math.max(this.#lastBegun, at)
+    return at
+  }
+
+  /** The instant of a sign-out that happens now. A log that does not tell its time will not keep the sign-out either. */
+  async endingNow(): Promise<Milliseconds> {
+    const time = await (this.#log?.time() ?? Promise.resolve(this.#now())).catch(() => this.#now())
+    return Math.max(Math.floor(time), this.#lastBegun)
+  }
+
+  /**
+   * Ends a sign-in: all with one of its identifiers, and up to now the person's tokens that name no sign-in.
+   * @param at as {@link Revocations.endingNow}, for what belongs to a sign-out that happened before
+   */
+  async endSignIn(
+    { issuer, ids, subject }: Pick<TokenIdentifiers, 'issuer' | 'ids' | 'subject'>,
+    until: Milliseconds,
+    at?: Milliseconds,
+  ): Promise<void> {
+    const endedAt = at ?? (await this.endingNow())
+    const told = ids.map(kindOf).filter((kind) => tellingKinds.has(kind))
+    const entryOf = (id: string): Revocation => ({
+      key: keyOf(issuer, id),
+      before: undefined,
+      until,
+      at: endedAt,
+      ...(kindOf(id) === 'auth_time' ? { told } : {}),
+    })
+    await this.#add(...ids.map(entryOf), {
       key: keyOf(issuer, `sub ${subject}`),
       before: this.#now(),
       until,
+      at: endedAt,
     })
   }
 
-  /** Ends everything of a person at the provider up to now. */
-  endPerson(issuer: string, subject: string, until: Milliseconds): Promise<void> {
-    return this.#add({ key: keyOf(issuer, `person ${subject}`), before: this.#now(), until })
-  }
-
-  /** Ends all with one identifier of a sign-in, such as `sid 08a5…`. */
-  endIdentifier(issuer: string, id: string, until: Milliseconds): Promise<void> {
-    return this.#add({ key: keyOf(issuer, id), before: undefined, until })
-  }
-
-  /** Ends everything of a user up to now; the name as Trac knows it. */
-  endUser(user: string): Promise<void> {
-    const now = this.#now()
-    return this.#add({ key: userKey(user), before: now, until: now + this.#life })
-  }
-
-  /** Ends a session by its id. */
-  endId(id: string, until: Milliseconds): Promise<void> {
-    return this.#add({ key: `id ${id}`, before: undefined, until })
-  }
-
-  /** Whether a token or session was ended, by its own identifiers or as a person's. */
-  isRevoked(identifiers: TokenIdentifiers, user: string): boolean {
-    if (this.#known.size === 0) return false
-    const { issuer, ids, subject, since } = identifiers
-    return (
-      ids.some((id) => this.#covers(keyOf(issuer, id), 0)) ||
-      (!identifiers.namesSignIn && this.#covers(keyOf(issuer, `sub ${subject}`), since)) ||
-      this.#covers(keyOf(issuer, `person ${subject}`), since) ||
-      this.#covers(userKey(user), since)
+  /** Ends single tokens by their `jti`, and nothing else of their sign-in. */
+  async endTokens(issuer: string, ids: readonly string[], until: Milliseconds): Promise<void> {
+    const at = await this.endingNow()
+    const tokenIds = ids.filter((id) => kindOf(id) === 'jti')
+    await this.#add(
+      ...tokenIds.map((id) => ({ key: keyOf(issuer, id), before: undefined, until, at })),
     )
+  }
+
+  /**
+   * Ends everything of a person at a provider: every session begun until now, and every token whose `iat` or `auth_time`,
+   * the earlier of the two, is not later than `before`.
+   */
+  async endPerson(issuer: string, subject: string, before: Milliseconds): Promise<void> {
+    const key = keyOf(issuer, `person ${subject}`)
+    const until = Math.max(this.#now(), before) + this.#life
+    await this.#add({ key, before, until, at: await this.endingNow() })
+  }
+
+  /** The same of a user; the name as Trac knows it. */
+  async endUser(user: string, before: Milliseconds): Promise<void> {
+    const until = Math.max(this.#now(), before) + this.#life
+    await this.#add({ key: userKey(user), before, until, at: await this.endingNow() })
+  }
+
+  /**
+   * Ends what the provider says that it ended at `issuedBy`, by its own clock: one sign-in by its `sid`, or a person. Its
+   * word may come late, so sessions that began after are not meant.
+   */
+  async endByProvider(
+    issuer: string,
+    what: { readonly sid: string } | { readonly subject: string },
+    issuedBy: Milliseconds,
+  ): Promise<void> {
+    const at = await this.endingNow()
+    const until = this.#now() + this.#life
+    const id = 'sid' in what ? `sid ${what.sid}` : `person ${what.subject}`
+    await this.#add({ key: keyOf(issuer, id), before: issuedBy, until, at, issuedBy })
+  }
+
+  /** Notes that a logout token was obeyed, by its `jti`, so that all who know the revocations refuse it until then. */
+  noteLogoutToken(id: string, until: Milliseconds): Promise<void> {
+    return this.#add({ key: `logout-token ${id}`, before: undefined, until, at: 0 })
+  }
+
+  /** Whether a logout token was obeyed. */
+  wasObeyed(id: string): boolean {
+    return this.#find(`logout-token ${id}`) !== undefined
+  }
+
+  /** Ends a session by its id, whenever it began. */
+  endId(id: string, until: Milliseconds): Promise<void> {
+    return this.#add({ key: `id ${id}`, before: undefined, until, at: 0 })
+  }
+
+  /**
+   * Lets the tokens of a finished sign-in count again that share a `sid` or `auth_time`, a person or a name with what was
+   * ended before its attempt began: those whose `iat` is not earlier than that of its ID token.
+   */
+  async lift(session: SessionIdentifiers, user: string): Promise<void> {
+    const { begunAt, issuedAt } = session
+    const lifts: Revocation[] = []
+    for (const key of this.#liftableKeys(session, user)) {
+      const ended = this.#find(key)
+      if (ended === undefined || ended.at >= begunAt || this.#liftOf(ended)) continue
+      lifts.push({ key: liftKey(key), before: issuedAt, until: ended.until, at: begunAt })
+    }
+    await this.#add(...lifts)
+  }
+
+  /** Whether a token was ended, by its own identifiers or as a person's. */
+  isRevoked(token: TokenIdentifiers, user: string): boolean {
+    if (this.#known.size === 0) return false
+    const { issuer, ids, subject, issuedAt, authenticatedAt, namesSignIn } = token
+    const since = Math.min(issuedAt, authenticatedAt ?? Number.POSITIVE_INFINITY)
+    const wasBefore = (key: string): Revocation | undefined => {
+      const ended = this.#find(key)
+      return ended !== undefined && since <= (ended.before ?? since) ? ended : undefined
+    }
+    const isEnded = (ended: Revocation | undefined): boolean =>
+      ended !== undefined && issuedAt < (this.#liftOf(ended)?.before ?? Number.POSITIVE_INFINITY)
+    return (
+      ids.some((id) => this.#isEndedBy(id, token)) ||
+      (!namesSignIn && wasBefore(keyOf(issuer, `sub ${subject}`)) !== undefined) ||
+      isEnded(wasBefore(keyOf(issuer, `person ${subject}`))) ||
+      isEnded(wasBefore(userKey(user)))
+    )
+  }
+
+  /** Whether a session was ended as part of a sign-in, or as a person's. What began after stays, whatever it shares. */
+  hasEnded(session: SessionIdentifiers, user: string): boolean {
+    return (
+      this.hasSignInEnded(session) ||
+      this.#ends(keyOf(session.issuer, `person ${session.subject}`), session) ||
+      this.#ends(userKey(user), session)
+    )
+  }
+
+  /** Whether a session was ended as part of a sign-in. By `auth_time` two sessions of one second can't be told apart. */
+  hasSignInEnded(session: SessionIdentifiers): boolean {
+    if (this.#known.size === 0) return false
+    const { issuer, ids } = session
+    return ids.some((id) => kindOf(id) !== 'auth_time' && this.#ends(keyOf(issuer, id), session))
   }
 
   /** Whether a session was ended by its id. */
   isIdRevoked(id: string): boolean {
-    return this.#covers(`id ${id}`, 0)
+    return this.#find(`id ${id}`) !== undefined
   }
 
-  #covers(key: string, since: Milliseconds): boolean {
+  #ends(key: string, { begunAt, issuedAt }: SessionIdentifiers): boolean {
+    const ended = this.#find(key)
+    return ended !== undefined && begunAt <= ended.at && issuedAt <= (ended.issuedBy ?? issuedAt)
+  }
+
+  #isEndedBy(id: string, { issuer, ids, issuedAt, authenticatedAt = 0 }: TokenIdentifiers) {
+    const ended = this.#find(keyOf(issuer, id))
+    if (ended === undefined) return false
+    const kind = kindOf(id)
+    if (!liftableKinds.has(kind)) return true
+    // The password was typed again within the same session of the provider.
+    if (kind === 'sid' && authenticatedAt > (ended.issuedBy ?? ended.at)) return false
+    if (kind === 'auth_time' && ids.some((one) => ended.told?.includes(kindOf(one)))) return false
+    return issuedAt < (this.#liftOf(ended)?.before ?? Number.POSITIVE_INFINITY)
+  }
+
+  #liftableKeys({ issuer, ids, subject }: SessionIdentifiers, user: string): readonly string[] {
+    const liftable = ids.filter((id) => liftableKinds.has(kindOf(id)))
+    return [...[...liftable, `person ${subject}`].map((id) => keyOf(issuer, id)), userKey(user)]
+  }
+
+  #find(key: string): Revocation | undefined {
     const known = this.#known.get(key)
-    if (known === undefined || known.until < this.#now()) return false
-    return known.before === undefined || since <= known.before
+    return known === undefined || known.until < this.#now() ? undefined : known
+  }
+
+  /** The lift of a revocation; one that began before it is none any more. */
+  #liftOf({ key, at }: Revocation): Revocation | undefined {
+    const lift = this.#known.get(liftKey(key))
+    return lift !== undefined && lift.at > at ? lift : undefined
   }
 
   async #add(...more: readonly Revocation[]): Promise<void> {
@@ -110,25 +262,36 @@ export class Revocations {
     for (const one of more) await this.#log.append(formatRevocation(one))
   }
 
-  #learn(line: string): void {
-    const one = parseRevocation(line)
+  #learn(line: string, writtenAt: Milliseconds): void {
+    const one = parseRevocation(line, writtenAt)
     if (one.until < this.#now()) return
     this.#merge(one)
     this.#prune()
   }
 
-  /** A revocation never shrinks: what ended stays ended for the longer of the two. */
   #merge(one: Revocation): void {
     const old = this.#known.get(one.key)
-    const merged = {
-      key: one.key,
-      before: Math.max(one.before ?? 0, old?.before ?? 0) || undefined,
-      until: Math.max(one.until, old?.until ?? 0),
-    }
-    if (merged.until === old?.until && merged.before === old.before) return
+    const merged = one.key.startsWith('lift ') ? this.#mergeLift(one, old) : mergeEndings(one, old)
+    if (merged === old) return
     this.#known.delete(one.key)
     this.#known.set(one.key, merged)
     this.#generation++
+    if (!one.key.startsWith('lift ')) this.#lastEnded = Math.max(this.#lastEnded, merged.at)
+  }
+
+  /** Of two lifts of one revocation the first sets from when on tokens count. */
+  #mergeLift(one: Revocation, old: Revocation | undefined): Revocation {
+    if (old === undefined) return one
+    const endedAt = this.#known.get(one.key.slice('lift '.length))?.at ?? 0
+    if (old.at <= endedAt) return one.at <= old.at ? old : one
+    if (one.at <= endedAt) return old
+    const merged = {
+      ...old,
+      before: Math.min(one.before ?? 0, old.before ?? 0),
+      until: Math.max(one.until, old.until),
+      at: Math.max(one.at, old.at),
+    }
+    return isSame(merged, old) ? old : merged
   }
 
   #prune(): void {
@@ -142,4 +305,24 @@ export class Revocations {
       this.#known.delete(key)
     }
   }
+}
+
+function isSame(one: Revocation, other: Revocation): boolean {
+  return formatRevocation(one) === formatRevocation(other)
+}
+
+/** A revocation never shrinks: what ended stays ended for the longer, later and wider of the two. */
+function mergeEndings(one: Revocation, old: Revocation | undefined): Revocation {
+  if (old === undefined) return one
+  const bounded = one.issuedBy !== undefined && old.issuedBy !== undefined
+  const told = one.told?.filter((kind) => old.told?.includes(kind)) ?? []
+  const merged: Revocation = {
+    key: one.key,
+    before: Math.max(one.before ?? 0, old.before ?? 0) || undefined,
+    until: Math.max(one.until, old.until),
+    at: Math.max(one.at, old.at),
+    ...(bounded ? { issuedBy: Math.max(one.issuedBy, old.issuedBy) } : {}),
+    ...(told.length === 0 ? {} : { told }),
+  }
+  return isSame(merged, old) ? old : merged
 }

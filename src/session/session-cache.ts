@@ -119,6 +119,22 @@ export class SessionCache {
     return session
   }
 
+  /** The newest version of each session in memory. */
+  *newest(): Generator<OpenSession> {
+    const ids = new Set<string>()
+    for (const session of [...this.#byValue.values(), ...this.#options.state.newest.values()]) {
+      const newest = this.newestOf(session)
+      if (ids.has(newest.record.id)) continue
+      ids.add(newest.record.id)
+      yield newest
+    }
+  }
+
+  /** A record as a session that is not kept; undefined if the configuration no longer lets its person in. */
+  look(record: SessionRecord): OpenSession | undefined {
+    return this.#openIfAdmitted(record, undefined)
+  }
+
   /** Forgets a session. */
   forget({ record, value }: OpenSession): void {
     this.#byValue.delete(fingerprint(value))
@@ -134,9 +150,9 @@ export class SessionCache {
   }
 
   /** A name that the configuration no longer takes ends the session. */
-  #openIfAdmitted(record: SessionRecord, value: string): OpenSession | undefined {
+  #openIfAdmitted(record: SessionRecord, value: string | undefined): OpenSession | undefined {
     try {
-      return this.#open(record, value)
+      return value === undefined ? this.#make(record, record.id) : this.#open(record, value)
     } catch (error) {
       if (error instanceof GatewayError && error.status === 401) return undefined
       throw error
@@ -144,8 +160,14 @@ export class SessionCache {
   }
 
   #open(record: SessionRecord, value: string): OpenSession {
+    const session = this.#make(record, value)
+    this.#byValue.set(fingerprint(value), session)
+    return session
+  }
+
+  #make(record: SessionRecord, value: string): OpenSession {
     const { toPrincipal, maxAge, issuer, now } = this.#options
-    const session: OpenSession = {
+    return {
       record,
       value,
       identity: {
@@ -159,8 +181,8 @@ export class SessionCache {
         issuer,
         ids: record.tokenIds,
         subject: record.profile.subject,
-        namesSignIn: true,
-        since: record.authenticatedAt,
+        issuedAt: record.issuedAt,
+        begunAt: record.begunAt,
       },
       checkedGeneration: -1,
       final: false,
@@ -168,7 +190,5 @@ export class SessionCache {
       readAt: now(),
       openedBy: this.#token,
     }
-    this.#byValue.set(fingerprint(value), session)
-    return session
   }
 }

@@ -2,7 +2,7 @@
 import type { Milliseconds } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
 
-/** A session as it is kept. Its instants are whole seconds, since it is written so. */
+/** A session as it is kept. Its instants are whole seconds unless they say otherwise, since it is written so. */
 export interface SessionRecord {
   /** Fixed from sign-in to sign-out. */
   readonly id: string
@@ -12,8 +12,12 @@ export interface SessionRecord {
   readonly profile: Profile
   /** Identifiers of the sign-in and its tokens, for sign-out. */
   readonly tokenIds: readonly string[]
-  /** When the person proved who they are (`auth_time`, else `iat`). */
+  /** When the person proved who they are (`auth_time`, else `iat`): release 0.1 judges a session by it. */
   readonly authenticatedAt: Milliseconds
+  /** `iat` of the first ID token, by the provider's clock. */
+  readonly issuedAt: Milliseconds
+  /** When the sign-in attempt began, to the millisecond. */
+  readonly begunAt: Milliseconds
   readonly startedAt: Milliseconds
   /** When it was last known to be used. */
   readonly usedAt: Milliseconds
@@ -42,6 +46,10 @@ interface WrittenRecord {
   readonly renew: number
   readonly refresh?: string
   readonly access?: string
+  /** How long before `start` the attempt began, in milliseconds. Release 0.1 leaves it out: then it counts as 0. */
+  readonly ago?: number
+  /** Seconds from `start` to `iat` of the first ID token. Absent, as in release 0.1: it is taken to be `auth`. */
+  readonly iat?: number
 }
 
 /** The instant without its fraction of a second, which no record can hold. */
@@ -55,7 +63,7 @@ function toSeconds(at: Milliseconds): number {
 
 /** The written form of a record. */
 export function writeRecord(record: SessionRecord): unknown {
-  const { refreshToken, accessToken } = record
+  const { refreshToken, accessToken, begunAt, startedAt, issuedAt, authenticatedAt } = record
   const written: WrittenRecord = {
     id: record.id,
     v: record.version,
@@ -68,6 +76,8 @@ export function writeRecord(record: SessionRecord): unknown {
     renew: toSeconds(record.renewAt),
     ...(refreshToken === undefined ? {} : { refresh: refreshToken }),
     ...(accessToken === undefined ? {} : { access: accessToken }),
+    ...(begunAt === startedAt ? {} : { ago: startedAt - begunAt }),
+    ...(issuedAt === authenticatedAt ? {} : { iat: toSeconds(issuedAt) - toSeconds(startedAt) }),
   }
   return written
 }
@@ -75,12 +85,15 @@ export function writeRecord(record: SessionRecord): unknown {
 /** The record of a written form. Only what we sealed ourselves comes here, so its shape needs no second proof. */
 export function readRecord(value: unknown): SessionRecord {
   const written = value as WrittenRecord
+  const { ago = 0, iat } = written
   return {
     id: written.id,
     version: written.v,
     profile: written.profile,
     tokenIds: written.ids,
     authenticatedAt: written.auth * 1000,
+    issuedAt: (iat === undefined ? written.auth : written.start + iat) * 1000,
+    begunAt: written.start * 1000 - ago,
     startedAt: written.start * 1000,
     usedAt: written.seen * 1000,
     expiresAt: written.exp * 1000,

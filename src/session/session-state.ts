@@ -59,7 +59,11 @@ export class SessionStates {
 
   /** Whether nothing brings the session back. */
   hasEnded(session: OpenSession): boolean {
-    if (this.#isRevoked(session)) return true
+    return this.#isRevoked(session) || this.isOver(session)
+  }
+
+  /** Whether it was left idle or has reached its greatest age. */
+  isOver(session: OpenSession): boolean {
     const { now, maxAge, idleTimeout } = this.#options
     const at = now()
     const { startedAt, usedAt } = session.record
@@ -72,7 +76,7 @@ export class SessionStates {
     const { user } = session.identity.principal
     if (
       revocations.isIdRevoked(session.record.id) ||
-      revocations.isRevoked(session.identifiers, user)
+      revocations.hasEnded(session.identifiers, user)
     ) {
       return true
     }

@@ -31,6 +31,8 @@ export interface SessionStore {
    * @returns the cookie's value; undefined if a newer version is there or the session was removed
    */
   write(record: SessionRecord, retries: boolean): Promise<string | undefined>
+  /** Every record; none where nobody but browsers has them. One that changes meanwhile may come twice or not. */
+  all(): AsyncIterable<SessionRecord>
   /** Removes a session, whatever its version. */
   remove(record: SessionRecord): Promise<void>
   /** Removes a session that can't be renewed, unless a newer version is there. */

@@ -12,12 +12,15 @@ import { wholeSecond } from './session-record.js'
 import { SessionStates, isRenewable } from './session-state.js'
 import type { SessionState, StateOptions } from './session-state.js'
 import type { StoredSession } from './session-store.js'
+import { kindOf } from './token-identifiers.js'
 import type { TokenIdentifiers } from './token-identifiers.js'
 
 /** What a fresh sign-in brings. */
 export interface SignIn {
   readonly profile: Profile
   readonly identifiers: TokenIdentifiers
+  /** When its attempt began ({@link Revocations.beginAttempt}). */
+  readonly begunAt: Milliseconds
   readonly refreshToken: string | undefined
   readonly accessToken: string | undefined
   readonly expiresAt: Milliseconds
@@ -30,6 +33,10 @@ export interface SessionOptions extends SessionCacheOptions, RenewalOptions, Sta
 export type FoundSession =
   | { readonly session: OpenSession; readonly fresh: boolean }
   | { readonly session: undefined; readonly reason: 'unknown' | 'ended' | 'final' }
+
+function sharesId({ record }: OpenSession, id: string): boolean {
+  return record.tokenIds.includes(id)
+}
 
 /** States in which a session is good as it is. */
 const settled: ReadonlySet<SessionState> = new Set<SessionState>(['live', 'waiting', 'final'])
@@ -90,16 +97,19 @@ export class Sessions {
     return this.#states.hasEnded(newest) ? undefined : newest
   }
 
-  /** Begins a session under a fresh id. */
+  /** Begins a session under a fresh id, and lets tokens count again that an earlier sign-out of the same kind refused. */
   async begin(signIn: SignIn): Promise<OpenSession> {
-    const { store, now, keepAccessToken } = this.#options
+    const { store, now, keepAccessToken, revocations } = this.#options
+    const { issuedAt, authenticatedAt = issuedAt } = signIn.identifiers
     const session = await this.#cache.save(
       {
         id: store.createId(),
         version: 1,
         profile: signIn.profile,
         tokenIds: signIn.identifiers.ids,
-        authenticatedAt: wholeSecond(signIn.identifiers.since),
+        authenticatedAt: wholeSecond(authenticatedAt),
+        issuedAt: wholeSecond(issuedAt),
+        begunAt: signIn.begunAt,
         startedAt: wholeSecond(now()),
         usedAt: wholeSecond(now()),
         expiresAt: wholeSecond(signIn.expiresAt),
@@ -110,6 +120,7 @@ export class Sessions {
       false,
     )
     if (session === undefined) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+    await revocations.lift(session.identifiers, session.identity.principal.user)
     return session
   }
 
@@ -129,25 +140,63 @@ export class Sessions {
     return this.#renewal.renewNow(session)
   }
 
-  /** Ends a session and every token of its sign-in; `life` is how long tokens can live. */
-  async end(session: OpenSession, life: Milliseconds): Promise<void> {
-    const { revocations, store, now, maxAge } = this.#options
-    const { record } = session
-    const ended = [
-      revocations.endId(record.id, record.startedAt + maxAge),
-      revocations.endSignIn(session.identifiers, now() + life),
-    ]
-    this.#cache.forget(session)
-    await Promise.all([...ended, store.remove(record)])
+  /**
+   * Ends a session and every token of its sign-in.
+   * @param life how long tokens can live
+   * @param at when the sign-out happened ({@link Revocations.endingNow}); by default now
+   */
+  async end(session: OpenSession, life: Milliseconds, at?: Milliseconds): Promise<void> {
+    const { revocations, now } = this.#options
+    await Promise.all([
+      this.remove(session),
+      revocations.endSignIn(session.identifiers, now() + life, at),
+    ])
   }
 
-  /** Notes that the browser which has `value` signed in anew, as `session`. */
-  async supersede(value: string, session: OpenSession): Promise<void> {
-    const { superseded } = this.#options.state
+  /** Ends a session by its id alone. */
+  async remove(session: OpenSession): Promise<void> {
+    const { revocations, store, maxAge } = this.#options
+    const { record } = session
+    const ended = revocations.endId(record.id, record.startedAt + maxAge)
+    this.#cache.forget(session)
+    await Promise.all([ended, store.remove(record)])
+  }
+
+  /**
+   * Ends the session of a browser that signed in anew, as `session`: by its id and its tokens' own, since both can be of
+   * one session at the provider.
+   * @param value the cookie of before
+   * @returns its refresh token, if that is of another session at the provider and so of no more use
+   */
+  async replace(
+    value: string,
+    session: OpenSession,
+    life: Milliseconds,
+  ): Promise<string | undefined> {
+    const { state, revocations, issuer, now } = this.#options
     const old = await this.peek(value).catch(() => undefined)
-    if (old?.record.id === session.record.id) return
-    superseded.add(fingerprint(value))
-    if (old !== undefined) superseded.add(old.record.id)
+    if (old?.record.id === session.record.id) return undefined
+    state.superseded.add(fingerprint(value))
+    if (old === undefined) return undefined
+    const { id, tokenIds, refreshToken } = old.record
+    state.superseded.add(id)
+    await Promise.all([this.remove(old), revocations.endTokens(issuer, tokenIds, now() + life)])
+    const shared = tokenIds.some((one) => kindOf(one) === 'sid' && sharesId(session, one))
+    return shared ? undefined : refreshToken
+  }
+
+  /**
+   * The sessions known here that are good by themselves, whatever may have happened to their person: with a shared store
+   * all there are, else those in memory.
+   */
+  async *open(): AsyncGenerator<OpenSession> {
+    const { store } = this.#options
+    for await (const session of store.shared ? this.#storedSessions() : this.#cache.newest()) {
+      const { identifiers, record } = session
+      const { revocations } = this.#options
+      if (this.#states.isOver(session) || revocations.isIdRevoked(record.id)) continue
+      if (!revocations.hasSignInEnded(identifiers)) yield session
+    }
   }
 
   /** As {@link SupersededCookies.claimDeletion}, for the cookie with this value. */
@@ -159,6 +208,13 @@ export class Sessions {
   remainingLife({ record }: OpenSession): Milliseconds {
     const { maxAge, now } = this.#options
     return Math.max(1000, record.startedAt + maxAge - now())
+  }
+
+  async *#storedSessions(): AsyncGenerator<OpenSession> {
+    for await (const record of this.#options.store.all()) {
+      const session = this.#cache.look(record)
+      if (session !== undefined) yield session
+    }
   }
 
   #findKnown(value: string): FoundSession | Promise<FoundSession> {

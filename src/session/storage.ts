@@ -1,7 +1,7 @@
 /** Where sessions and revocations are kept: in the cookie with a file or memory beside it, or in Redis for all replicas. */
 import type { Config } from '../config/schema.js'
 import { realTimers } from '../core/clock.js'
-import type { Now, Timers } from '../core/clock.js'
+import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { CookieStore } from './cookie-store.js'
 import { nameCookies } from './cookies.js'
 import { createProcessState } from './process-state.js'
@@ -43,11 +43,17 @@ export function openStorage(
     : openHere(config, now)
 }
 
-function openHere({ session, identity }: Config, now: Now): Storage {
+/** How long a revocation can matter: a token lives for so long, and a session that nobody may use any more. */
+function revocationLife({ session, identity }: Config): Milliseconds {
+  return Math.max(identity.maxTokenLife, Math.min(session.idleTimeout, session.maxAge))
+}
+
+function openHere(config: Config, now: Now): Storage {
+  const { session } = config
   const path = session.revocationFile
   const log = path === undefined ? undefined : new RevocationFile(path, now)
   return {
-    revocations: new Revocations(now, identity.maxTokenLife, log),
+    revocations: new Revocations(now, revocationLife(config), log),
     state: createProcessState(now),
     redis: undefined,
     store: (sealer) => new CookieStore(sealer),
@@ -56,12 +62,13 @@ function openHere({ session, identity }: Config, now: Now): Storage {
 }
 
 function openRedis(
-  { session, identity, server }: Config,
+  config: Config,
   redis: NonNullable<Config['session']['redis']>,
   now: Now,
   events: StorageEvents,
   timers: Timers,
 ): Storage {
+  const { session, identity, server } = config
   // Named after the cookie, so that two gateways on one Redis don't meet either.
   const { stem } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
   const link = connectRedis({
@@ -74,7 +81,7 @@ function openRedis(
   const life = Math.max(identity.maxTokenLife, maxAge)
   const log = new RedisRevocationLog({ link, now, timers, life, onState: events.onStore })
   return {
-    revocations: new Revocations(now, identity.maxTokenLife, log),
+    revocations: new Revocations(now, revocationLife(config), log),
     state: createProcessState(now),
     redis: link,
     store: (sealer) => new RedisStore({ link, sealer, idleTimeout, maxAge, now, timers }),

@@ -1,17 +1,38 @@
 /** How a token or a session can be recognised when its sign-in has ended. */
 import type { Milliseconds } from '../core/clock.js'
 
-/** How one token or session can be recognised. */
-export interface TokenIdentifiers {
+/** What a token and a session can be recognised by. */
+interface Identifiers {
   readonly issuer: string
-  /** Identifiers of the sign-in and of the token, such as `sid 08a5…`; unique within the issuer. */
+  /** Identifiers of the sign-in and of its tokens, such as `sid 08a5…`; unique within the issuer. */
   readonly ids: readonly string[]
   /** `sub` of the person. */
   readonly subject: string
+  /** `iat` of the token, for a session that of its first ID token; by the provider's clock, 0 if it is not known. */
+  readonly issuedAt: Milliseconds
+}
+
+/** How one token can be recognised. */
+export interface TokenIdentifiers extends Identifiers {
   /** Whether `ids` name the sign-in; without, a later sign-out of the person counts. */
   readonly namesSignIn: boolean
-  /** `auth_time`, else `iat`. */
-  readonly since: Milliseconds
+  /** `auth_time`, by the provider's clock. */
+  readonly authenticatedAt: Milliseconds | undefined
+}
+
+/** How one session can be recognised. */
+export interface SessionIdentifiers extends Identifiers {
+  /** When its sign-in attempt began; never by the provider's clock. */
+  readonly begunAt: Milliseconds
+}
+
+/** The kind of an identifier: `sid` of `sid 08a5…`. */
+export function kindOf(id: string): string {
+  return id.slice(0, id.indexOf(' '))
+}
+
+function toMilliseconds(seconds: unknown): Milliseconds | undefined {
+  return typeof seconds === 'number' && Number.isFinite(seconds) ? seconds * 1000 : undefined
 }
 
 /** Reads the identifiers out of a token's claims. */
@@ -29,13 +50,13 @@ export function identifiersOf(
   if (typeof authTime === 'number') add('auth_time', `${String(claims['sub'])} ${authTime}`)
   const namesSignIn = ids.length > 0
   add('jti', claims['jti'])
-  const since = typeof authTime === 'number' ? authTime : Number(claims['iat'])
   return {
     issuer,
     ids,
     subject: String(claims['sub']),
     namesSignIn,
-    since: Number.isFinite(since) ? since * 1000 : 0,
+    issuedAt: toMilliseconds(claims['iat']) ?? 0,
+    authenticatedAt: toMilliseconds(authTime),
   }
 }
 
@@ -51,7 +72,7 @@ const maxSignInIds = 8
 export function joinIds(old: readonly string[], fresh: readonly string[]): readonly string[] {
   // A set keeps the place of what it has, and what came now should count as the latest.
   const all = [...new Set([...old.filter((id) => !fresh.includes(id)), ...fresh])]
-  const tokenIds = all.filter((id) => id.startsWith('jti '))
-  const signInIds = all.filter((id) => !id.startsWith('jti '))
+  const tokenIds = all.filter((id) => kindOf(id) === 'jti')
+  const signInIds = all.filter((id) => kindOf(id) !== 'jti')
   return [...signInIds.slice(-maxSignInIds), ...tokenIds.slice(-maxTokenIds)]
 }

@@ -8,6 +8,7 @@ import {
 import type { Milliseconds, Now } from '../core/clock.js'
 import { formatCookie } from '../session/cookies.js'
 import type { CookieNames, CookiePairs } from '../session/cookies.js'
+import type { Revocations } from '../session/revocations.js'
 import type { Sealer } from '../session/sealer.js'
 
 /** What an attempt remembers until the browser is back. */
@@ -18,6 +19,8 @@ export interface LoginState {
   readonly returnTo: string
   readonly issuer: string
   readonly at: Milliseconds
+  /** The same instant as sign-outs are told from it ({@link Revocations.beginAttempt}). */
+  readonly begunAt: Milliseconds
 }
 
 /** Attempts that one browser may have open; the oldest is dropped for a new one. */
@@ -26,21 +29,42 @@ const lifetime: Milliseconds = 10 * 60_000
 /** A callback that is sent twice finds its attempt for this long. */
 const finishedLife: Milliseconds = 60_000
 
+/** An attempt as it was sealed; release 0.1 knew one instant only. */
+function readAttempt(value: unknown): LoginState | undefined {
+  const attempt = value as (Omit<LoginState, 'begunAt'> & Partial<LoginState>) | undefined
+  return attempt && { ...attempt, begunAt: attempt.begunAt ?? attempt.at }
+}
+
+/** What attempts are built with. */
+export interface LoginStateParts {
+  readonly sealer: Sealer
+  readonly names: CookieNames
+  readonly issuer: string
+  readonly now: Now
+  /** Tell attempts from sign-outs. */
+  readonly revocations: Pick<Revocations, 'beginAttempt'>
+}
+
 /** The attempts of one gateway. */
 export class LoginStates {
   readonly #sealer: Sealer
   readonly #names: CookieNames
   readonly #issuer: string
   readonly #now: Now
+  readonly #revocations: Pick<Revocations, 'beginAttempt'>
 
-  constructor(sealer: Sealer, names: CookieNames, issuer: string, now: Now) {
+  constructor({ sealer, names, issuer, now, revocations }: LoginStateParts) {
+    this.#revocations = revocations
     this.#sealer = sealer
     this.#names = names
     this.#issuer = issuer
     this.#now = now
   }
 
-  /** Begins an attempt, with the cookies that keep it; `present` are the attempts that came along. */
+  /**
+   * Begins an attempt, with the cookies that keep it; `present` are the attempts that came along.
+   * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — sign-outs are shared, and their clock can't be asked
+   */
   async start(returnTo: string, present: CookiePairs) {
     const attempt: LoginState = {
       state: generateRandomState(),
@@ -49,6 +73,7 @@ export class LoginStates {
       returnTo,
       issuer: this.#issuer,
       at: this.#now(),
+      begunAt: await this.#revocations.beginAttempt(),
     }
     const sealed = await this.#sealer.seal(attempt)
     // Browsers send the cookie first that they got first.
@@ -68,7 +93,7 @@ export class LoginStates {
   async find(state: string, present: CookiePairs): Promise<LoginState | undefined> {
     const cookie = this.#cookieOf(state, present)
     const opened = cookie === undefined ? undefined : await this.#sealer.open(cookie[1])
-    const attempt = opened?.value as LoginState | undefined
+    const attempt = readAttempt(opened?.value)
     if (attempt === undefined || attempt.state !== state || attempt.issuer !== this.#issuer) {
       return undefined
     }

@@ -3,6 +3,7 @@ import type { Milliseconds } from '../core/clock.js'
 import type { Endpoints, FindEndpoints } from '../oidc/provider-endpoints.js'
 import type { TokenClient } from '../oidc/token-client.js'
 import type { TokenIdentifiers } from '../session/token-identifiers.js'
+import { createReturnState } from './sign-out-mark.js'
 import type { TokenChecks } from './token-response.js'
 
 /** What it needs. */
@@ -13,8 +14,14 @@ export interface ProviderLogoutParts {
   readonly endpoints: FindEndpoints
   readonly tokens: TokenClient
   readonly checks: TokenChecks
-  /** Ends whatever has one of these identifiers. */
-  readonly endSignIn: (identifiers: TokenIdentifiers) => Promise<void>
+  /** Ends whatever has one of these identifiers, as part of the sign-out that happened at `at`. */
+  readonly endSignIn: (identifiers: TokenIdentifiers, at: Milliseconds) => Promise<void>
+}
+
+/** Where the browser goes, and how it will come back from there. */
+export interface WayOut {
+  readonly url: string
+  readonly back: { readonly state: string } | 'somehow' | 'never'
 }
 
 /** Hears of what the provider failed to do. */
@@ -49,52 +56,59 @@ export class ProviderLogout {
 
   /**
    * Ends the sign-in there.
-   * @returns the address for the browser: the provider's own log-out, else our page
+   * @param at when the person signed out here
+   * @returns the way of the browser: to the provider's own log-out, else to our page
    */
-  async end(refreshToken: string | undefined, onFault: OnFault): Promise<string> {
-    const url = await withinTimeout(this.#endByToken(refreshToken, onFault), onFault)
-    if (url !== undefined) return url
+  async end(refreshToken: string | undefined, at: Milliseconds, onFault: OnFault): Promise<WayOut> {
+    const out = await withinTimeout(this.#endByToken(refreshToken, at, onFault), onFault)
+    if (out !== undefined) return out
     const endpoints = await withinTimeout(this.#parts.endpoints(), onFault)
     return endpoints === undefined
-      ? this.#parts.signedOutUrl
-      : this.#logoutUrl(endpoints, undefined)
+      ? { url: this.#parts.signedOutUrl, back: 'never' }
+      : this.#wayOut(endpoints, undefined)
   }
 
   /** What one of the provider's endpoints fails to do is told, and no reason to leave the next one unasked. */
-  async #endByToken(refreshToken: string | undefined, onFault: OnFault): Promise<string> {
+  async #endByToken(
+    refreshToken: string | undefined,
+    at: Milliseconds,
+    onFault: OnFault,
+  ): Promise<WayOut> {
     const endpoints = await this.#parts.endpoints()
-    if (refreshToken === undefined) return this.#logoutUrl(endpoints, undefined)
+    if (refreshToken === undefined) return this.#wayOut(endpoints, undefined)
     const told = (cause: unknown): undefined => {
       onFault(cause)
     }
     const wantsHint = endpoints.logout.kind === 'oidc'
-    const hint = wantsHint ? await this.#freshHint(refreshToken).catch(told) : undefined
+    const hint = wantsHint ? await this.#freshHint(refreshToken, at).catch(told) : undefined
     const latest = hint?.refreshToken ?? refreshToken
     const revoked = await this.#parts.tokens.revoke(latest).catch(told)
     if (revoked === false) onFault(new Error('the provider did not revoke the refresh token'))
-    return this.#logoutUrl(endpoints, hint?.idToken)
+    return this.#wayOut(endpoints, hint?.idToken)
   }
 
   /** A fresh ID token as the hint, and the refresh token that counts once it was had. */
-  async #freshHint(refreshToken: string) {
+  async #freshHint(refreshToken: string, at: Milliseconds) {
     const fresh = await this.#parts.tokens.refresh(refreshToken)
     // The hint travels through the browser, and must be of no use here either.
-    await this.#parts.endSignIn(this.#parts.checks.identifiersOf(fresh))
+    await this.#parts.endSignIn(this.#parts.checks.identifiersOf(fresh), at)
     return { idToken: fresh.idToken, refreshToken: fresh.refreshToken ?? refreshToken }
   }
 
   /** Where the provider's own session is ended (OpenID Connect RP-Initiated Logout 1.0 §2; Cognito has its own form). */
-  #logoutUrl({ logout }: Endpoints, idToken: string | undefined): string {
+  #wayOut({ logout }: Endpoints, idToken: string | undefined): WayOut {
     const { clientId, signedOutUrl } = this.#parts
-    if (logout.kind === 'none') return signedOutUrl
+    if (logout.kind === 'none') return { url: signedOutUrl, back: 'never' }
     const url = new URL(logout.endpoint)
     url.searchParams.set('client_id', clientId)
     if (logout.kind === 'cognito') {
       url.searchParams.set('logout_uri', signedOutUrl)
-      return url.href
+      return { url: url.href, back: 'somehow' }
     }
+    const state = createReturnState()
     if (idToken !== undefined) url.searchParams.set('id_token_hint', idToken)
     url.searchParams.set('post_logout_redirect_uri', signedOutUrl)
-    return url.href
+    url.searchParams.set('state', state)
+    return { url: url.href, back: { state } }
   }
 }

@@ -6,7 +6,7 @@ import type { Profile } from '../core/identity.js'
 import type { TokenAnswer } from '../oidc/token-client.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify-token.js'
 import { identifiersOf } from '../session/token-identifiers.js'
-import type { TokenIdentifiers } from '../session/token-identifiers.js'
+import type { SessionIdentifiers, TokenIdentifiers } from '../session/token-identifiers.js'
 import type { Renewed } from '../session/renewal.js'
 import type { SignIn } from '../session/sessions.js'
 
@@ -21,6 +21,8 @@ export interface TokenCheckParts {
   /** The Trac user name of a profile. @throws {@link GatewayError} ERR_NAME_… */
   readonly nameOf: (profile: Profile) => string
   readonly isRevoked: (identifiers: TokenIdentifiers, user: string) => boolean
+  /** Whether a session that would begin now was ended already, by a sign-out since its attempt began. */
+  readonly hasEnded: (session: SessionIdentifiers, user: string) => boolean
   readonly now: Now
 }
 
@@ -61,11 +63,14 @@ export class TokenChecks {
   }
 
   /**
-   * Checks what a code was redeemed for.
+   * Checks what a code was redeemed for, in an attempt that began at `begunAt`.
    * @throws {@link GatewayError} ERR_TOKEN_… — the rule that the answer breaks
    * @see OpenID Connect Core §3.1.3.7
    */
-  async signIn(answer: TokenAnswer, nonce: string): Promise<CheckedSignIn> {
+  async signIn(
+    answer: TokenAnswer,
+    { nonce, begunAt }: { readonly nonce: string; readonly begunAt: Milliseconds },
+  ): Promise<CheckedSignIn> {
     if (answer.idToken === undefined) {
       throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('no ID token came') })
     }
@@ -73,28 +78,32 @@ export class TokenChecks {
     if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
     const groups = this.#parts.groupsOf(idToken)
     try {
-      return this.#admit(idToken, answer, groups)
+      return { ...this.#admit(idToken, answer, begunAt), groups }
     } catch (error) {
       const { issuer, subject: sub, claims } = idToken
       throw withFacts(error, { issuer: issuer.issuer, sub, claims: Object.keys(claims), groups })
     }
   }
 
-  #admit(idToken: VerifiedToken, answer: TokenAnswer, groups: readonly string[]): CheckedSignIn {
+  #admit(
+    idToken: VerifiedToken,
+    answer: TokenAnswer,
+    begunAt: Milliseconds,
+  ): Omit<CheckedSignIn, 'groups'> {
     const identifiers = jointIdentifiers(
       idToken.issuer.issuer,
       idToken.claims,
       unverifiedClaims(answer.accessToken),
     )
     const profile = this.#parts.readProfile(idToken)
-    if (this.#parts.isRevoked(identifiers, this.#parts.nameOf(profile))) {
+    if (this.#parts.hasEnded({ ...identifiers, begunAt }, this.#parts.nameOf(profile))) {
       throw new GatewayError('ERR_TOKEN_REVOKED')
     }
     return {
       idToken,
-      groups,
       profile,
       identifiers,
+      begunAt,
       refreshToken: answer.refreshToken,
       accessToken: answer.accessToken,
       expiresAt: Math.min(idToken.expiresAt, this.#accessEnd(answer)),

@@ -20,11 +20,10 @@ await t.test('a session planted before sign-in does not become the victim’s', 
   await visitor.signIn(`${login}?prompt=login`, victim)
   t.equal(await userOf(visitor), 'sam')
   t.not(visitor.cookies(url).get(session), planted)
-  t.equal(await userOf(theirs), 'alice', 'the attacker’s copy shows only the attacker')
+  t.equal(await userOf(theirs), 401, 'the sign-in ended what it replaced, the attacker’s copy too')
 })
 
 await t.test('a session that ended stays ended, by every value that it had', async (t) => {
-  clock.advance(2000)
   const visitor = await s.signIn(victim)
   const copies = [visitor.copy()]
   for (let i = 0; i < 2; i++) {
@@ -47,7 +46,6 @@ await t.test('a session that ended stays ended, by every value that it had', asy
 })
 
 await t.test('a callback that comes again after sign-out brings no session back', async (t) => {
-  clock.advance(2000)
   const visitor = new Visitor()
   const back = await visitor.signIn(login, victim, (to) => to.pathname.endsWith('/callback'))
   const before = visitor.copy()

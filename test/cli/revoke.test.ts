@@ -57,10 +57,17 @@ await t.test('revoke ends everything of a user, now and over a restart', async (
   t.equal(await statusOf(), 200)
   const somebody = await revoke(admin, '--user', 'somebody-else')
   t.equal(somebody.code, 0)
+  t.match(somebody.out, 'somebody-else: not seen by this process, the names file or Redis.')
+  t.match(somebody.out, 'Sessions ended: 0 in memory here; others end when their cookie comes.')
   t.equal(await statusOf(), 200)
   const { code, out } = await revoke(admin, '--user', 'sam')
   t.equal(code, 0)
   t.match(out, `sam is signed out everywhere`)
+  t.match(out, 'Sessions ended: 1 in memory here; others end when their cookie comes.')
+  t.match(out, 'Refresh tokens revoked at the provider: 1.')
+  t.match(out, /Subject: [0-9a-f-]{36} of http/)
+  t.match(out, /Tokens issued until 20\d\d-\S+Z are refused \(now and identity\.clockTolerance\)/)
+  t.match(out, 'The account at the provider is still open')
   t.equal(await statusOf(), 401)
 })
 
@@ -68,7 +75,15 @@ await t.test('revoke that is kept in memory only says so and exits with 1', asyn
   const { admin, statusOf } = await signedIn(t, {})
   const { code, out } = await revoke(admin, '--user', 'sam', '--json')
   t.equal(code, 1)
-  t.match(JSON.parse(out), { user: 'sam', ok: false, message: /revocationFile.*redis/ })
+  t.match(JSON.parse(out), {
+    user: 'sam',
+    ok: false,
+    message: /revocationFile.*redis/,
+    durable: false,
+    sessions: 1,
+    foundIn: 'memory',
+    refreshTokens: { revoked: 1, failed: 0 },
+  })
   t.equal(await statusOf(), 401)
 })
 
@@ -102,5 +117,8 @@ await t.test('revoke says what it lacks', async (t) => {
   t.match(await revoke(elsewhere, '--user', 'x'), { code: 1, out: /something else/ })
   const wrong = await signedIn(t, {})
   const admin = wrong.admin.replace('SESSION', 'SIGNING')
-  t.match(await revoke(admin, '--user', 'x'), { code: 1, out: /not revoked/ })
+  t.match(await revoke(admin, '--user', 'x'), {
+    code: 1,
+    out: /x is not revoked: the token that came is not the admin\.token .*restart the gateway/,
+  })
 })

@@ -4,25 +4,34 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
+import { freePort } from '../fixtures/ports.js'
+import { startRedis } from '../fixtures/redis.js'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 
 const line = 'POST /trac/auth/backchannel-logout'
 const form = 'Content-Type: application/x-www-form-urlencoded'
 
-async function start(t: Test, overlay: Overlay = {}) {
-  const { provider, gateway } = await stage(t, {
+async function start(t: Test, overlay: Overlay = {}, env: Record<string, string> = {}) {
+  const { provider, gateway, settings, url, signIn } = await stage(t, {
     provider: 'scripted',
     providerOptions: { dialect: 'standard', path: '' },
     overlay,
+    env,
   })
   let serial = 0
   return {
     gateway,
-    /** A body with a fresh logout token for the whole of a person. */
-    tokenFor: (sub: string) => {
-      const iat = Math.floor(Date.now() / 1000)
+    overlay,
+    provider,
+    settings,
+    url,
+    visit: signIn,
+    /** A body with a logout token for the whole of a person, made so many seconds ago. */
+    tokenFor: (sub: string, ago = 0) => {
+      const iat = Math.floor(Date.now() / 1000) - ago
       const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
       const claims = { sub, iat, exp: iat + 120, jti: `logout-${serial++}`, events }
       return `logout_token=${provider.sign('id', claims, { header: { typ: 'logout+jwt' } })}`
@@ -96,4 +105,38 @@ await t.test('a logout token whose sign-outs could not be stored may be sent aga
   rmdirSync(revocationFile)
   t.equal((await post(body)).status, 200)
   t.equal((await post(body)).status, 400, 'but then no more')
+})
+
+await t.test('a word that comes late ends what was before it, and no sign-in since', async (t) => {
+  const { post, tokenFor, visit, provider, url } = await start(t)
+  const visitor = await visit({ sub: 'pat' })
+  const statusOf = async () => (await visitor.copy().fetch(`${url}/auth/session`)).status
+  t.equal((await post(tokenFor('pat', 120))).status, 200)
+  t.equal(await statusOf(), 200, 'it began since')
+  const kept = provider.sign('id', { sub: 'pat', iat: Math.floor(Date.now() / 1000) - 130 })
+  const old = await ask({ port: Number(new URL(url).port) }, 'GET /trac/auth/session', [
+    `Authorization: Bearer ${kept}`,
+  ])
+  t.equal(codeOf(old), 'ERR_TOKEN_REVOKED', 'a token from before is refused')
+  t.equal((await post(tokenFor('pat'))).status, 200)
+  t.equal(await statusOf(), 401)
+})
+
+await t.test('a logout token counts once, over a reload and for all replicas', async (t) => {
+  const { gateway, post, tokenFor, overlay } = await start(t)
+  const body = tokenFor('pat')
+  t.equal((await post(body)).status, 200)
+  t.equal(await gateway.reload({ ...overlay, log: { level: 'warn' } }), true)
+  t.equal((await post(body)).status, 400, 'after a reload')
+  const redis = await startRedis(t)
+  const session = { store: 'redis', redis: { url: { fromEnv: 'REDIS_URL' } } }
+  const server = { publicUrl: `http://localhost:${await freePort()}/trac` }
+  const { settings, ...one } = await start(t, { session, server }, { REDIS_URL: redis.url })
+  const other = await startTestGateway({ ...settings, port: await freePort() })
+  t.teardown(() => other.close())
+  const shared = one.tokenFor('pat')
+  const host = `Host: ${new URL(server.publicUrl).host}`
+  const headers = [form, host, `Content-Length: ${Buffer.byteLength(shared)}`]
+  t.equal((await ask(one.gateway, line, headers, shared)).status, 200)
+  t.equal((await ask(other, line, headers, shared)).status, 400, 'at the other replica')
 })

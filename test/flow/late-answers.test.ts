@@ -58,8 +58,6 @@ await t.test(
     const back = await visitor.follow(`${url}/auth/login?prompt=login`, isCallback)
     const { sessions } = gateway.gateway.services
     await sessions.end((await sessions.peek(value(visitor)!))!, minute)
-    // A sign-in of the same second would be ended with it.
-    clock.advance(1000)
     const release = await hold(visitor)
     const dead = value(visitor)
     const landed = await visitor.open(back.location)

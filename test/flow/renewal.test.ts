@@ -85,10 +85,17 @@ async function start(t: Test, overlay: Overlay = {}) {
       return Promise.all(
         Array.from({ length: count }, async (_, i) => {
           const ids = [`origin_jti storm-${i}`]
-          const since = clock()
           const { value } = await sessions.begin({
             profile,
-            identifiers: { issuer: provider.issuer, ids, subject: sub, namesSignIn: true, since },
+            identifiers: {
+              issuer: provider.issuer,
+              ids,
+              subject: sub,
+              namesSignIn: true,
+              issuedAt: clock(),
+              authenticatedAt: undefined,
+            },
+            begunAt: clock(),
             refreshToken: `storm-${i}`,
             accessToken: undefined,
             expiresAt: clock() + hour,

@@ -34,6 +34,9 @@ function stage() {
         ? Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE'))
         : work(client as unknown as RedisClient)
     },
+    keys: () => {
+      throw new Error('nobody looks at keys')
+    },
     subscribe: (_channel, onMessage) => void (state.publish = onMessage),
     close: () => undefined,
   }

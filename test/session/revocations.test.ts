@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { GatewayError } from '../../src/core/errors.js'
 import { RevocationFile } from '../../src/session/revocation-file.js'
+import { formatRevocation, parseRevocation } from '../../src/session/revocation-log.js'
 import { Revocations } from '../../src/session/revocations.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
 
@@ -30,31 +31,45 @@ await t.test('reads how a token can be recognised', async (t) => {
     ids: ['origin_jti o1', 'sid s1', `auth_time alice ${start / 1000 - 60}`, 'jti j1'],
     subject: 'alice',
     namesSignIn: true,
-    since: start - 60_000,
+    issuedAt: start - 60_000,
+    authenticatedAt: start - 60_000,
   })
   const bare = identifiersOf(issuer, { sub: 'alice', iat: 5, jti: 'j', sid: 7, origin_jti: '' })
-  t.match(bare, { ids: ['jti j'], namesSignIn: false, since: 5000 })
-  t.equal(identifiersOf(issuer, { sub: 'alice' }).since, 0)
+  t.match(bare, { ids: ['jti j'], namesSignIn: false, issuedAt: 5000, authenticatedAt: undefined })
+  t.equal(identifiersOf(issuer, { sub: 'alice' }).issuedAt, 0)
 })
 
 await t.test('a token that shares any identifier of the sign-in is refused', async (t) => {
   const { list } = stage()
   await list.endSignIn(identifiersOf(issuer, claimsOf({ sid: 's1' })), start + life)
   const other = { origin_jti: 'o2', sid: 's2', jti: 'j2', auth_time: 1 }
+  const second = start / 1000 - 60
   const cases: readonly (readonly [string, object, boolean])[] = [
     ['origin_jti', { ...other, origin_jti: 'o1' }, true],
     ['sid', { ...other, sid: 's1' }, true],
     ['jti', { ...other, jti: 'j1' }, true],
-    ['auth_time', { ...other, auth_time: start / 1000 - 60 }, true],
+    ['auth_time alone', { origin_jti: undefined, jti: 'j2', auth_time: second }, true],
+    ['auth_time, but another sid', { sid: 's2', jti: 'j2', auth_time: second }, false],
+    ['auth_time, but another origin_jti', { ...other, auth_time: second }, false],
     ['nothing', other, false],
     ['nothing but the person', { ...other, sub: 'alice' }, false],
-    ['auth_time of another person', { ...other, sub: 'bob', auth_time: start / 1000 - 60 }, false],
+    ['auth_time of another person', { ...other, sub: 'bob', auth_time: second }, false],
   ]
   for (const [what, more, revoked] of cases) {
-    t.equal(list.isRevoked(identifiersOf(issuer, claimsOf(more)), 'x'), revoked, what)
+    const claims = { ...claimsOf(), origin_jti: undefined, ...more }
+    t.equal(list.isRevoked(identifiersOf(issuer, claims), 'x'), revoked, what)
   }
   const elsewhere = identifiersOf('https://other.example', claimsOf())
   t.equal(list.isRevoked(elsewhere, 'x'), false, 'identifiers are the issuer’s')
+})
+
+await t.test('a sign-in that had nothing but auth_time is known by that', async (t) => {
+  const { list } = stage()
+  const bare = { origin_jti: undefined, jti: undefined }
+  await list.endSignIn(identifiersOf(issuer, claimsOf(bare)), start + life)
+  for (const more of [bare, { ...bare, jti: 'j9' }, { ...bare, sid: 's9' }]) {
+    t.equal(list.isRevoked(identifiersOf(issuer, claimsOf(more)), 'x'), true)
+  }
 })
 
 await t.test('a token that names no sign-in is judged by when it was made', async (t) => {
@@ -66,19 +81,140 @@ await t.test('a token that names no sign-in is judged by when it was made', asyn
   t.equal(list.isRevoked(identifiersOf(issuer, { sub: 'bob', iat: 1 }), 'x'), false)
 })
 
-await t.test('a user or a person ends as a whole, up to now', async (t) => {
+/** A session whose attempt began so many milliseconds after the start. */
+const sessionAt = (after: number, claims: object = {}) => ({
+  ...identifiersOf(issuer, claimsOf(claims)),
+  begunAt: start + after,
+})
+
+await t.test(
+  'whoever begins to sign in after a sign-out is in, whatever the session shares',
+  async (t) => {
+    const { clock, list } = stage()
+    const before = await list.beginAttempt()
+    await list.endSignIn(identifiersOf(issuer, claimsOf({ sid: 's1' })), start + life)
+    const after = await list.beginAttempt()
+    t.ok(after > before, 'within one millisecond')
+    const shares = identifiersOf(issuer, claimsOf({ sid: 's1' }))
+    t.equal(list.hasEnded({ ...shares, begunAt: before }, 'x'), true)
+    t.equal(list.hasEnded({ ...shares, begunAt: after }, 'x'), false)
+    clock.now -= 3_600_000
+    t.ok((await list.beginAttempt()) > start, 'a clock that is set back makes nobody earlier')
+    await list.endSignIn(identifiersOf(issuer, claimsOf({ sid: 's1' })), start + life)
+    t.equal(list.hasEnded({ ...shares, begunAt: after }, 'x'), true, 'nor a sign-out')
+  },
+)
+
+await t.test('two browsers in one second are two sign-ins', async (t) => {
+  for (const [what, one, other] of [
+    ['by origin_jti', { origin_jti: 'a' }, { origin_jti: 'b', jti: 'j2' }],
+    ['by sid', { sid: 'a', origin_jti: undefined }, { sid: 'b', origin_jti: undefined, jti: 'j2' }],
+    ['by nothing', { origin_jti: undefined }, { origin_jti: undefined, jti: 'j2' }],
+  ] as const) {
+    const { list } = stage()
+    await list.endSignIn(identifiersOf(issuer, claimsOf(one)), start + life)
+    t.equal(list.hasEnded(sessionAt(-1, one), 'x'), true, what)
+    t.equal(list.hasEnded(sessionAt(-1, other), 'x'), false, what)
+  }
+})
+
+await t.test(
+  'a new sign-in brings tokens back that share sid or auth_time, from its own on',
+  async (t) => {
+    const { clock, list } = stage()
+    const at = (seconds: number, more: object = {}) =>
+      identifiersOf(
+        issuer,
+        claimsOf({
+          origin_jti: undefined,
+          sid: 's1',
+          jti: `j${seconds}`,
+          ...more,
+          iat: start / 1000 + seconds,
+        }),
+      )
+    const isRevoked = (token: ReturnType<typeof at>) => list.isRevoked(token, 'alice')
+    await list.endSignIn(at(0, { jti: 'old' }), start + life)
+    t.equal(isRevoked(at(9)), true, 'also one that is renewed later')
+    t.equal(isRevoked(at(9, { auth_time: start / 1000 + 1 })), false, 'a password was typed since')
+    const early = { ...at(5), begunAt: start }
+    await list.lift(early, 'alice')
+    t.equal(isRevoked(at(9)), true, 'an attempt from before lifts nothing')
+    const begunAt = await list.beginAttempt()
+    await list.lift({ ...at(10), begunAt }, 'alice')
+    t.equal(isRevoked(at(9)), true)
+    t.equal(isRevoked(at(10)), false)
+    t.equal(isRevoked(at(10, { sid: undefined })), false, 'auth_time as well')
+    t.equal(isRevoked(at(10, { jti: 'old' })), true, 'never by jti')
+    await list.lift({ ...at(20), begunAt: (await list.beginAttempt()) + 5 }, 'alice')
+    t.equal(isRevoked(at(10)), false, 'the first lift sets from when on')
+    clock.now += 60_000
+    await list.endSignIn(at(20), start + life)
+    t.equal(isRevoked(at(70)), true, 'the next sign-out counts again')
+    await list.lift({ ...at(80), begunAt: await list.beginAttempt() }, 'alice')
+    t.equal(isRevoked(at(79)), true)
+    t.equal(isRevoked(at(80)), false)
+  },
+)
+
+await t.test('origin_jti never counts again as a token, and does as a session', async (t) => {
+  const { list } = stage()
+  await list.endSignIn(identifiersOf(issuer, claimsOf()), start + life)
+  const later = { ...identifiersOf(issuer, claimsOf()), begunAt: await list.beginAttempt() }
+  await list.lift(later, 'alice')
+  t.equal(list.isRevoked(identifiersOf(issuer, claimsOf({ iat: start / 1000 + 60 })), 'x'), true)
+  t.equal(list.hasEnded(later, 'alice'), false)
+})
+
+await t.test('a user or a subject ends as a whole, up to now and the tolerance', async (t) => {
+  for (const [what, end] of [
+    ['user', (list: Revocations, before: number) => list.endUser('Alice', before)],
+    ['subject', (list: Revocations, before: number) => list.endPerson(issuer, 'alice', before)],
+  ] as const) {
+    const { list } = stage()
+    await end(list, start + 30_000)
+    const at = (iat: number, auth_time?: number) =>
+      identifiersOf(issuer, {
+        sub: 'alice',
+        iat: start / 1000 + iat,
+        origin_jti: 'x',
+        ...(auth_time === undefined ? {} : { auth_time: start / 1000 + auth_time }),
+      })
+    const isRevoked = (token: ReturnType<typeof at>) => list.isRevoked(token, 'ALICE')
+    t.equal(isRevoked(at(30)), true, `${what}: the provider's clock may be ahead`)
+    t.equal(isRevoked(at(31)), false)
+    t.equal(isRevoked(at(300, -60)), true, 'renewed later from a sign-in of before')
+    t.equal(list.hasEnded(sessionAt(0), 'ALICE'), true)
+    const begunAt = await list.beginAttempt()
+    const session = { ...at(25, -60), begunAt }
+    t.equal(list.hasEnded(session, 'alice'), false, 'what comes is not ended')
+    await list.lift(session, 'alice')
+    t.equal(isRevoked(at(25, -60)), false, 'and its tokens count')
+    t.equal(isRevoked(at(24, -60)), true)
+  }
+})
+
+await t.test('the word of a provider may come late', async (t) => {
   const { clock, list } = stage()
-  await list.endUser('Alice')
-  await list.endPerson(issuer, 'bob', start + life)
-  const at = (sub: string, seconds: number) =>
-    identifiersOf(issuer, claimsOf({ sub, auth_time: start / 1000 + seconds, origin_jti: sub }))
-  t.equal(list.isRevoked(at('x', 0), 'ALICE'), true)
-  t.equal(list.isRevoked(at('x', 1), 'alice'), false)
-  t.equal(list.isRevoked(at('bob', 0), 'y'), true)
-  t.equal(list.isRevoked(at('bob', 1), 'y'), false)
-  clock.now += 10_000
-  await list.endUser('alice')
-  t.equal(list.isRevoked(at('x', 1), 'alice'), true, 'a second time counts on')
+  clock.now += 120_000
+  await list.endByProvider(issuer, { subject: 'alice' }, start)
+  await list.endByProvider(issuer, { sid: 's2' }, start)
+  const session = (begun: number, iat: number, more: object = {}) =>
+    sessionAt(begun, { iat: start / 1000 + iat, auth_time: 1, ...more })
+  t.equal(list.hasEnded(session(-1000, 0), 'x'), true, 'in the same second')
+  t.equal(list.hasEnded(session(1000, 1), 'x'), false, 'signed in since')
+  t.equal(list.hasEnded(session(130_000, 0), 'x'), false, 'by a clock that is behind')
+  const bySid = { sub: 'bob', sid: 's2' }
+  t.equal(list.hasEnded(session(-1000, 0, bySid), 'x'), true)
+  t.equal(list.hasEnded(session(1000, 1, bySid), 'x'), false)
+  const token = (claims: object) =>
+    list.isRevoked(identifiersOf(issuer, { iat: start / 1000 + 60, ...claims }), 'x')
+  t.equal(token({ sub: 'bob', sid: 's2' }), true)
+  t.equal(token({ sub: 'bob', sid: 's2', auth_time: start / 1000 + 1 }), false)
+  t.equal(token({ sub: 'alice', auth_time: start / 1000 }), true)
+  t.equal(token({ sub: 'alice' }), false)
+  await list.endSignIn(identifiersOf(issuer, claimsOf({ sid: 's2', sub: 'bob' })), start + life)
+  t.equal(list.hasEnded(session(1000, 1, bySid), 'x'), true, 'a sign-out here means all of it')
 })
 
 await t.test('an entry never shrinks, and goes when it can no longer matter', async (t) => {
@@ -89,24 +225,46 @@ await t.test('an entry never shrinks, and goes when it can no longer matter', as
   t.equal(list.isIdRevoked('s'), true)
   clock.now = start + 1001
   t.equal(list.isIdRevoked('s'), false)
-  await list.endUser('alice')
+  await list.endUser('alice', start)
   clock.now += life + 1
   t.equal(list.isRevoked(identifiersOf(issuer, claimsOf({ auth_time: 1 })), 'alice'), false)
 })
 
 await t.test('no issuer and identifier can read as another pair', async (t) => {
   const { list } = stage()
-  await list.endIdentifier('https://a', 'sid b 1', start + life)
+  await list.endByProvider('https://a', { sid: 'b 1' }, start)
   t.equal(list.isRevoked({ ...identifiersOf('https://a sid', {}), ids: ['b 1'] }, 'x'), false)
   t.equal(list.isRevoked({ ...identifiersOf('https://a', {}), ids: ['sid b 1'] }, 'x'), true)
 })
 
-await t.test('each entry counts the generation on', async (t) => {
+await t.test('each entry and each lift counts the generation on', async (t) => {
   const { list } = stage()
-  const before = list.generation
-  await list.endId('x', start + 1)
-  t.ok(list.generation > before)
+  const first = list.generation
+  await list.endUser('alice', start)
+  const second = list.generation
+  t.ok(second > first)
+  await list.lift({ ...sessionAt(0), begunAt: await list.beginAttempt() }, 'alice')
+  t.ok(list.generation > second)
   t.equal(list.durable, false)
+})
+
+await t.test('a line says the same again, and release 0.1 reads its first three parts', (t) => {
+  const whole = {
+    key: 'k',
+    before: 5,
+    until: 10,
+    at: 7,
+    issuedBy: 6,
+    told: ['sid'],
+  }
+  for (const one of [whole, { key: 'k', before: undefined, until: 10, at: 0 }]) {
+    const line = formatRevocation(one)
+    t.same(parseRevocation(line, 99), one)
+    t.same((JSON.parse(line) as unknown[]).slice(0, 3), [one.key, one.until, one.before ?? 0])
+  }
+  t.same(parseRevocation('["k",10,0]', 99), { key: 'k', before: undefined, until: 10, at: 99 })
+  t.same(parseRevocation('["k",10,5]', 99), { key: 'k', before: 5, until: 10, at: 5 })
+  t.end()
 })
 
 await t.test('a file keeps them, for the owner alone, and forgets what is over', async (t) => {
@@ -119,15 +277,21 @@ await t.test('a file keeps them, for the owner alone, and forgets what is over',
   t.equal(first.durable, true)
   await first.endId('kept', start + 10_000)
   await first.endId('short', start + 10)
-  await first.endUser('alice')
+  await first.endUser('alice', start)
+  const early = { ...sessionAt(0), begunAt: await first.beginAttempt() }
+  await first.lift(early, 'alice')
   t.equal(statSync(path).mode & 0o777, 0o600)
-  t.equal(readFileSync(path, 'utf8').trim().split('\n').length, 3)
+  t.equal(readFileSync(path, 'utf8').trim().split('\n').length, 4)
   now += 1000
   const second = open()
   t.equal(second.isIdRevoked('kept'), true)
   t.equal(second.isIdRevoked('short'), false)
-  t.equal(second.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true)
-  t.equal(readFileSync(path, 'utf8').trim().split('\n').length, 2)
+  const token = (iat: number) => identifiersOf(issuer, claimsOf({ iat: start / 1000 + iat }))
+  t.equal(second.isRevoked(token(-61), 'alice'), true)
+  t.equal(second.isRevoked(token(-60), 'alice'), false, 'a lift is kept as well')
+  t.equal(second.hasEnded(early, 'alice'), false)
+  t.ok((await second.beginAttempt()) > early.begunAt)
+  t.equal(readFileSync(path, 'utf8').trim().split('\n').length, 3)
   t.notOk(existsSync(`${path}.new`))
   await second.endId('later', start + 10_000)
   t.equal(open().isIdRevoked('later'), true)
@@ -140,7 +304,9 @@ await t.test('what cannot be written down is not said to be over', async (t) => 
     start: () => undefined,
     append: () => Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE')),
     catchUp: () => undefined,
+    readNow: () => Promise.resolve(),
+    time: () => Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE')),
   })
-  await t.rejects(list.endUser('alice'), { code: 'ERR_STORE_UNAVAILABLE' })
+  await t.rejects(list.endUser('alice', start), { code: 'ERR_STORE_UNAVAILABLE' })
   t.equal(list.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true, 'but it is, here')
 })

@@ -35,6 +35,8 @@ await t.test('a record of release 0.1 is read, its instants as milliseconds', as
     },
     tokenIds: ['origin_jti o1', 'jti j3'],
     authenticatedAt: 1_699_999_990_000,
+    issuedAt: 1_699_999_990_000,
+    begunAt: 1_700_000_000_000,
     startedAt: 1_700_000_000_000,
     usedAt: 1_700_003_000_000,
     expiresAt: 1_700_006_600_000,
@@ -52,6 +54,16 @@ await t.test('a record without tokens is written without their members', async (
   const bare = written.replace(/,"refresh".*\}/, '}')
   t.equal(JSON.stringify(writeRecord(readRecord(JSON.parse(bare)))), bare)
 })
+
+await t.test(
+  'when a sign-in began, and its token was made, is kept beside what 0.1 reads',
+  async (t) => {
+    const times = { begunAt: 1_699_999_987_654, issuedAt: 1_700_000_001_000 }
+    const record = { ...readRecord(JSON.parse(written)), ...times }
+    t.match(writeRecord(record), { ...(JSON.parse(written) as object), ago: 12_346, iat: 1 })
+    t.same(readRecord(writeRecord(record)), record)
+  },
+)
 
 await t.test('a cookie that release 0.1 sealed opens', async (t) => {
   const opened = await createSealer('session', sealContext).open(cookie)

@@ -95,7 +95,7 @@ await t.test('a revocation ends a session whichever state it is in', async (t) =
     t.equal(after(minutes), 'ended', `after ${minutes} minutes`)
   }
   const { revocations, after } = await begun()
-  await revocations.endUser('ALICE')
+  await revocations.endUser('ALICE', 0)
   const identity = { principal: { user: 'alice' } as Principal } as OpenSession['identity']
   t.equal(after(1, {}, { identity }), 'ended', 'by the name of its user')
 })

@@ -13,7 +13,10 @@ const minute = 60_000
 function stage() {
   const clock = { now: 1_700_000_000_000 }
   const sealer = createSealer('login', sealContext)
-  return { clock, sealer, attempts: new LoginStates(sealer, names, issuer, () => clock.now) }
+  const now = () => clock.now
+  const revocations = { beginAttempt: () => Promise.resolve(clock.now) }
+  const parts = { sealer, names, issuer, now, revocations }
+  return { clock, sealer, parts, attempts: new LoginStates(parts) }
 }
 
 /** What a browser sends back of the cookies that it got. */
@@ -48,13 +51,13 @@ await t.test(
 )
 
 await t.test('another browser, another state and another issuer find nothing', async (t) => {
-  const { attempts, sealer, clock } = stage()
+  const { attempts, parts } = stage()
   const { attempt, cookies } = await attempts.start('/', [])
   const present = returned(cookies)
   t.equal(await attempts.find(attempt.state, []), undefined)
   t.equal(await attempts.find(`${attempt.state.slice(0, 8)}${'A'.repeat(35)}`, present), undefined)
   t.equal(await attempts.find(attempt.state, [[present[0]![0], 'made-up']]), undefined)
-  const elsewhere = new LoginStates(sealer, names, 'https://other.example', () => clock.now)
+  const elsewhere = new LoginStates({ ...parts, issuer: 'https://other.example' })
   t.equal(await elsewhere.find(attempt.state, present), undefined)
 })
 
