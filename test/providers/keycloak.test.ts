@@ -5,6 +5,7 @@ import { freePort } from '../fixtures/ports.js'
 import { redeemAt } from '../fixtures/refresh.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
+import type { Answer } from '../fixtures/visitor.js'
 import { Visitor } from '../fixtures/visitor.js'
 
 t.setTimeout(400_000)
@@ -38,10 +39,7 @@ function runAhead(seconds: number): void {
   ahead = seconds
 }
 
-/** A sign-in is known by the second in which it was, so each gets one of its own. */
 const signIn = async (name: keyof typeof people = 'sam') => {
-  const second = Math.floor(Date.now() / 1000)
-  await until(() => Math.floor(Date.now() / 1000) > second, 'the next second')
   const visitor = new Visitor()
   const page = await keycloak.signIn(visitor, `${base}/auth/login?return_to=/trac/wiki`, name)
   t.equal(page.status, 200)
@@ -183,6 +181,85 @@ await t.test('sign-out here is sign-out at Keycloak: the next sign-in asks again
   t.match(form.text, /name="password"/, 'Keycloak asks for the password')
   t.ok(form.url.href.startsWith(keycloak.issuer))
 })
+
+/** How the session of a browser names its sign-in, as `sid` and `auth_time`. */
+const namesOf = async (visitor: Visitor) => {
+  const { services } = gateway.gateway
+  const value = visitor.cookies(base).get(services.names.session) ?? ''
+  const { record } = (await services.sessions.peek(value))!
+  const find = (kind: string) => record.tokenIds.find((id) => id.startsWith(`${kind} `))
+  return { sid: find('sid'), authTime: find('auth_time') }
+}
+const again = `${base}/auth/login?return_to=/trac/wiki`
+
+await t.test(
+  'who left without Keycloak’s part of it comes back at once, with its session',
+  async (t) => {
+    const visitor = await signIn()
+    const first = await namesOf(visitor)
+    t.match(first, { sid: /^sid ./, authTime: /^auth_time ./ })
+    t.equal((await visitor.submit(`${base}/auth/logout`)).status, 303)
+    const silent = visitor.copy()
+    const form = await visitor.follow(again)
+    t.match(form.text, /name="password"/, 'the mark lets Keycloak ask for the password')
+    t.equal((await keycloak.signIn(visitor, again, 'sam')).url.href, `${base}/wiki`)
+    t.equal((await namesOf(visitor)).sid, first.sid, 'Keycloak’s session is the same')
+    t.match(await who(visitor), { user: 'sam' })
+    // Without the mark Keycloak asks nothing: single sign-on gives the same names again.
+    silent.cookies(base).delete(gateway.gateway.services.names.signOut)
+    t.equal((await silent.follow(again)).url.href, `${base}/wiki`)
+    t.equal((await namesOf(silent)).sid, first.sid)
+    t.match(await who(silent), { user: 'sam' })
+  },
+)
+
+await t.test(
+  'revoke ends what was: Keycloak’s session lives on, and the next sign-in works',
+  async (t) => {
+    const visitor = await signIn()
+    const first = await namesOf(visitor)
+    const old = visitor.copy()
+    t.match(await gateway.gateway.services.endings.endUser('SAM'), {
+      subjects: [{ issuer: keycloak.issuer, subject: await userId('sam') }],
+      refreshTokens: { failed: 0 },
+    })
+    t.match(await who(old), { status: 401 })
+    t.equal((await keycloak.signIn(visitor, again, 'sam')).url.href, `${base}/wiki`)
+    t.match(await who(visitor), { user: 'sam' })
+    t.match(await who(old), { status: 401 }, 'what was stays ended')
+    t.type(first.sid, 'string')
+  },
+)
+
+await t.test(
+  'a consent that is withdrawn at Keycloak ends the session, and not the next one',
+  async (t) => {
+    const [{ id }] = (await keycloak.admin('GET', `/clients?clientId=${keycloak.clientId}`)) as [
+      { id: string },
+    ]
+    const client = (await keycloak.admin('GET', `/clients/${id}`)) as object
+    const requireConsent = (consentRequired: boolean) =>
+      keycloak.admin('PUT', `/clients/${id}`, { ...client, consentRequired })
+    await requireConsent(true)
+    t.teardown(() => requireConsent(false))
+    const visitor = new Visitor()
+    const consent = async (form: Answer) => {
+      const action = /<form[^>]* action="([^"]+)"/.exec(form.text)?.[1]?.replaceAll('&amp;', '&')
+      const code = /name="code" value="([^"]+)"/.exec(form.text)?.[1] ?? ''
+      const accepted = new URLSearchParams({ code, accept: 'Yes' })
+      const answer = await visitor.submit(new URL(action!, form.url), accepted.toString())
+      return visitor.follow(answer.location)
+    }
+    t.equal((await consent(await keycloak.signIn(visitor, again, 'sam'))).url.href, `${base}/wiki`)
+    const first = await namesOf(visitor)
+    const path = `/users/${await userId('sam')}/consents/${keycloak.clientId}`
+    await keycloak.admin('DELETE', path)
+    await until(async () => 'status' in (await who(visitor.copy())), 'the session of sam ended')
+    t.equal((await consent(await visitor.follow(again))).url.href, `${base}/wiki`)
+    t.equal((await namesOf(visitor)).sid, first.sid, 'Keycloak’s session is the same')
+    t.match(await who(visitor), { user: 'sam' })
+  },
+)
 
 await t.test('a session that ends at Keycloak ends here by back-channel logout', async (t) => {
   const sam = await signIn()
