@@ -266,37 +266,39 @@ export class Reply {
   #otherAccount({ target, identity }: RequestContext): readonly PageAction[] {
     const { base } = this.#address
     const query = new URLSearchParams({ prompt: 'login', return_to: target.sent })
-    const isStart = target.path === base || target.path === `${base}/`
     const hasNothing = identity.principal.permissions.size === 0
     return [
-      ...(isStart || hasNothing ? [] : [this.#start]),
+      ...(hasNothing ? [] : this.#startFrom(target)),
       // It asks first; its form knows where the provider lets its own session be ended.
       { label: 'Sign out', href: `${base}/auth/logout` },
       { label: 'Use another account', href: `${base}/auth/login?${query.toString()}` },
     ]
   }
 
-  get #start(): PageAction {
-    return { label: 'Go to the start page', href: `${this.#address.base}/` }
+  /** The way to the start page; none on a page that stands there itself. */
+  #startFrom({ path }: RequestContext['target']): readonly PageAction[] {
+    const { base } = this.#address
+    if (path === base || path === `${base}/`) return []
+    return [{ label: 'Go to the start page', href: `${base}/` }]
   }
 
   #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
     if (isMisdirected(error)) return this.#rightHost(context, error)
     // Whatever is asked for with these headers is refused again.
     if (error.code === 'ERR_HEADER_TOO_LARGE') return []
-    const start = this.#start
+    const start = this.#startFrom(context.target)
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {
       const ownUrl = `${this.#address.base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
-      return [{ label: 'Sign in', href: own ? ownUrl : this.#loginUrl(sent) }, start]
+      return [{ label: 'Sign in', href: own ? ownUrl : this.#loginUrl(sent) }, ...start]
     }
     if (lacksRights.has(error.code) && context.identity.via === 'session') {
       return this.#otherAccount(context)
     }
     return error.status >= 500 && context.method === 'GET'
-      ? [{ label: 'Try again', href: sent }, start]
-      : [start]
+      ? [{ label: 'Try again', href: sent }, ...start]
+      : start
   }
 }
 

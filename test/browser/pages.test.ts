@@ -142,7 +142,14 @@ const causes: readonly Cause[] = [
     page: 'forbidden',
     status: 403,
     title: /^Not allowed/,
-    actions: [start],
+    actions: [
+      start,
+      ['Sign out', '/trac/auth/logout'],
+      [
+        'Use another account',
+        '/trac/auth/login?prompt=login&return_to=%2Ftrac%2Fwiki%2FStart%3Faction%3Dedit',
+      ],
+    ],
     reach: async (page) => {
       const { person } = provider
       provider.person = { ...person, groups: ['students'] }
