@@ -154,7 +154,6 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
       ...common,
       attempts,
       revocations,
-      maxTokenLife: identity.maxTokenLife,
       now: app.now,
       onLogin: (result) => metrics.logins.inc({ result }),
       onSignIn: (context, { identity }, groups) =>
@@ -164,8 +163,7 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
 }
 
 function signOutHandlers(services: Services, app: AppContext, parts: EndpointParts) {
-  const { address, metrics, now } = app
-  const { maxTokenLife } = services.config.identity
+  const { address, metrics } = app
   const { revocations } = app.storage
   const common = commonParts(services, app, parts)
   const signedOutUrl = `${address.url}/auth/signed-out`
@@ -175,13 +173,11 @@ function signOutHandlers(services: Services, app: AppContext, parts: EndpointPar
       ...common,
       signedOutUrl,
       revocations,
-      maxTokenLife,
       logoutPage,
       providerLogout: new ProviderLogout({
         ...common,
         signedOutUrl,
-        endSignIn: (identifiers, at) =>
-          revocations.endSignIn(identifiers, now() + maxTokenLife, at),
+        endSignIn: (identifiers, at) => revocations.endSignIn(identifiers, at),
       }),
       onLogout: (kind) => metrics.logouts.inc({ kind }),
     }),

@@ -187,7 +187,8 @@ export class FastifyAdapter {
     scope.route({
       url: '/own',
       method: allMethods,
-      onRequest: (request, reply, done) => runStages(pipelines.own, contextOf(request), reply, done),
+      onRequest: (request, reply, done) =>
+        runStages(pipelines.own, contextOf(request), reply, done),
       preParsing: (request, _reply, _payload, done) => {
         const context = contextOf(request)
         if (hasBody(context.headers)) limitBodyTime(context, pipelines)

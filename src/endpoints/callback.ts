@@ -31,7 +31,6 @@ export interface CallbackParts {
   readonly sessionCookies: SessionCookies
   readonly attempts: LoginStates
   readonly revocations: Revocations
-  readonly maxTokenLife: Milliseconds
   readonly loopGuard: LoopGuard
   readonly names: CookieNames
   readonly now: Now
@@ -122,7 +121,7 @@ export function createCallback(parts: CallbackParts) {
     const tell = (cause: unknown) => {
       context.cause ??= cause
     }
-    const left = await parts.sessions.replace(value, session, parts.maxTokenLife).catch(tell)
+    const left = await parts.sessions.replace(value, session).catch(tell)
     if (typeof left === 'string') parts.tokens.revoke(left).catch(tell)
   }
 

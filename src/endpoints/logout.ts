@@ -1,6 +1,5 @@
 /** `/auth/logout` and Trac's `/logout`: the session ends here first, then at the provider. */
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds } from '../core/clock.js'
 import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
@@ -22,7 +21,6 @@ export interface LogoutParts {
   readonly providerLogout: ProviderLogout
   readonly names: CookieNames
   readonly loopGuard: LoopGuard
-  readonly maxTokenLife: Milliseconds
   readonly isSameOrigin: (context: RequestContext) => boolean
   readonly reply: Reply
   /** For the page that asks, which has a form. */
@@ -42,7 +40,7 @@ export function createLogout(parts: LogoutParts) {
     if (session === undefined) return undefined
     const at = await parts.revocations.endingNow()
     // Before anything else: whatever happens at the provider, it is over here.
-    await sessions.end(session, parts.maxTokenLife, at)
+    await sessions.end(session, at)
     return parts.providerLogout.end(session.record.refreshToken, at, (cause) => {
       context.cause = cause
     })

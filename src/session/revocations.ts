@@ -92,10 +92,10 @@ export class Revocations {
    */
   async endSignIn(
     { issuer, ids, subject }: Pick<TokenIdentifiers, 'issuer' | 'ids' | 'subject'>,
-    until: Milliseconds,
     at?: Milliseconds,
   ): Promise<void> {
     const endedAt = at ?? (await this.endingNow())
+    const until = this.#now() + this.#life
     const told = ids.map(kindOf).filter((kind) => tellingKinds.has(kind))
     const entryOf = (id: string): Revocation => ({
       key: keyOf(issuer, id),
@@ -113,8 +113,9 @@ export class Revocations {
   }
 
   /** Ends single tokens by their `jti`, and nothing else of their sign-in. */
-  async endTokens(issuer: string, ids: readonly string[], until: Milliseconds): Promise<void> {
+  async endTokens(issuer: string, ids: readonly string[]): Promise<void> {
     const at = await this.endingNow()
+    const until = this.#now() + this.#life
     const tokenIds = ids.filter((id) => kindOf(id) === 'jti')
     await this.#add(
       ...tokenIds.map((id) => ({ key: keyOf(issuer, id), before: undefined, until, at })),

@@ -142,15 +142,11 @@ export class Sessions {
 
   /**
    * Ends a session and every token of its sign-in.
-   * @param life how long tokens can live
    * @param at when the sign-out happened ({@link Revocations.endingNow}); by default now
    */
-  async end(session: OpenSession, life: Milliseconds, at?: Milliseconds): Promise<void> {
-    const { revocations, now } = this.#options
-    await Promise.all([
-      this.remove(session),
-      revocations.endSignIn(session.identifiers, now() + life, at),
-    ])
+  async end(session: OpenSession, at?: Milliseconds): Promise<void> {
+    const { revocations } = this.#options
+    await Promise.all([this.remove(session), revocations.endSignIn(session.identifiers, at)])
   }
 
   /** Ends a session by its id alone. */
@@ -168,19 +164,15 @@ export class Sessions {
    * @param value the cookie of before
    * @returns its refresh token, if that is of another session at the provider and so of no more use
    */
-  async replace(
-    value: string,
-    session: OpenSession,
-    life: Milliseconds,
-  ): Promise<string | undefined> {
-    const { state, revocations, issuer, now } = this.#options
+  async replace(value: string, session: OpenSession): Promise<string | undefined> {
+    const { state, revocations, issuer } = this.#options
     const old = await this.peek(value).catch(() => undefined)
     if (old?.record.id === session.record.id) return undefined
     state.superseded.add(fingerprint(value))
     if (old === undefined) return undefined
     const { id, tokenIds, refreshToken } = old.record
     state.superseded.add(id)
-    await Promise.all([this.remove(old), revocations.endTokens(issuer, tokenIds, now() + life)])
+    await Promise.all([this.remove(old), revocations.endTokens(issuer, tokenIds)])
     const shared = tokenIds.some((one) => kindOf(one) === 'sid' && sharesId(session, one))
     return shared ? undefined : refreshToken
   }

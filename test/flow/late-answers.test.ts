@@ -57,7 +57,7 @@ await t.test(
     const visitor = await signIn()
     const back = await visitor.follow(`${url}/auth/login?prompt=login`, isCallback)
     const { sessions } = gateway.gateway.services
-    await sessions.end((await sessions.peek(value(visitor)!))!, minute)
+    await sessions.end((await sessions.peek(value(visitor)!))!)
     const release = await hold(visitor)
     const dead = value(visitor)
     const landed = await visitor.open(back.location)

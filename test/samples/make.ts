@@ -97,7 +97,7 @@ async function live(store: SessionStore, log: RevocationLog) {
     cookies[name] = (await store.write(record, false)) ?? ''
     if (name !== 'bob') continue
     await revocations.endId(record.id, record.startedAt + limits.maxAge)
-    await revocations.endSignIn(identifiersOf(context.issuer, claimsOf(name)), at + life)
+    await revocations.endSignIn(identifiersOf(context.issuer, claimsOf(name)))
   }
   await revocations.endUser('carl', at)
   await revocations.endByProvider(context.issuer, { subject: 'sub-dora' }, at)
