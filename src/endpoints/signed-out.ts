@@ -34,7 +34,9 @@ export function createSignedOut({ base, names, reply }: SignedOutParts) {
     if (comesFromProvider(cookies.signOut, state, headers.fetchSite)) {
       context.setCookies = [...context.setCookies, ...forgetSignOut(names, cookies)]
     }
-    reply.page(context, 200, content, clearCachedPages)
+    // Whoever has the page, in a bookmark or on a shared screen, has no use for what it was reached by.
+    if (state !== '') reply.redirect(context, 303, `${base}/auth/signed-out`)
+    else reply.page(context, 200, content, clearCachedPages)
     return Promise.resolve()
   }
 }

@@ -63,6 +63,7 @@ await t.test('who comes back from the provider’s log-out has no mark any more'
     t.equal(await asksAgain(visitor, url), true, query)
   }
   const back = await visitor.open(`${url}/auth/signed-out?state=${state}`)
+  t.equal(back.location, `${url}/auth/signed-out`, 'and the address has no state either')
   t.match(back.setCookies.join(), `${mark}=; Path=/; Max-Age=0`)
   t.equal(back.headers['cache-control'], 'no-store')
   t.equal(await asksAgain(visitor, url), false)
