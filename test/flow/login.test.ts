@@ -3,7 +3,7 @@ import t from 'tap'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-const { provider, alice, ivan, upstream, clock, url, origin, names } = await stage(t, {
+const { provider, alice, ivan, upstream, url, origin, names } = await stage(t, {
   provider: 'cognito',
   upstream: true,
   api: true,
@@ -125,7 +125,7 @@ await t.test('each sign-in has an id and a sealed value of its own', async (t) =
   const after = visitor.cookies(url).get(sessionName)
   t.not(after, before, 'a planted session is not continued')
   t.equal(await userOf(visitor), 'alice')
-  t.equal(await userOf(planted), 'ivan', 'nor does it become the other person’s')
+  t.equal(await userOf(planted), undefined, 'it is over, and does not become the other person’s')
   const second = new Visitor()
   await second.signIn(login('/trac/wiki'), alice)
   t.not(second.cookies(url).get(sessionName), after)
@@ -225,7 +225,6 @@ await t.test('signing in again after a sign-out is no loop', async (t) => {
     const out = await visitor.submit(`${url}/auth/logout`)
     const page = await visitor.follow(out.location)
     t.equal(page.url.href, `${url}/auth/signed-out`)
-    clock.advance(2000)
   }
 })
 
@@ -233,12 +232,10 @@ await t.test('a sign-in that was ended here does not come back unasked', async (
   const visitor = new Visitor()
   await visitor.signIn(login('/trac/wiki'), alice)
   await visitor.submit(`${url}/auth/logout`)
-  clock.advance(2000)
+  // The provider still knows its session, and would sign in whoever has the browser now.
   const page = await visitor.follow(login('/trac/wiki'))
-  t.equal(page.status, 401, 'the provider still knows its session')
-  t.match(page.text, 'ERR_TOKEN_REVOKED')
-  t.match(page.text, 'href="/trac/auth/login?prompt=login"', 'the way forward')
-  const again = await visitor.signIn(`${login('/trac/wiki')}&prompt=login`, alice)
+  t.match(page.text, 'id="sign-in"', 'the provider asks for the password')
+  const again = await visitor.signIn(login('/trac/wiki'), alice)
   t.equal(again.url.href, `${url}/wiki`)
   t.equal(again.status, 200)
 })
