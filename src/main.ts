@@ -2,6 +2,8 @@
 /** The process: commands, signals, exit codes (0 done, 1 problems found, 2 wrong usage). */
 import { Command, CommanderError } from 'commander'
 import { check } from './cli/check.js'
+import { names } from './cli/names.js'
+import type { NamesAction } from './cli/names.js'
 import { revoke } from './cli/revoke.js'
 import { routes } from './cli/routes.js'
 import { start } from './cli/start.js'
@@ -83,6 +85,7 @@ function createProgram(finish: (code: number) => void): Command {
     .action(async (options: { user: string; config: string; json: boolean }) =>
       finish(await revoke(options.config, { ...options, env: process.env })),
     )
+  addNames(program, finish)
   program
     .command('version')
     .description('print the version')
@@ -97,6 +100,46 @@ function createProgram(finish: (code: number) => void): Command {
     )
     .action(async () => finish(await demo()))
   return program
+}
+
+/** `trac-gateway names …`: one command for each thing that can be done. */
+function addNames(program: Command, finish: (code: number) => void): void {
+  const group = program.command('names').description('show and settle whose user name is whose')
+  const add = (
+    usage: string,
+    description: string,
+    toAction: (words: readonly string[], issuer: string | undefined) => NamesAction | undefined,
+  ): Command => {
+    const command = group
+      .command(usage)
+      .description(description)
+      .option('-c, --config <file>', 'the configuration', defaultConfig)
+      .option('--json', 'for machines', false)
+    return command.action(async () => {
+      const { config, json, issuer } = command.opts<NamesFlags>()
+      const action = toAction(command.args, issuer)
+      if (action === undefined) {
+        command.error('error: name one user name, or --issuer', { exitCode: 2 })
+      } else finish(await names(config, action, { json, env: process.env }))
+    })
+  }
+  add('list', 'all names and who has them', () => ({ do: 'list' }))
+  const reserve = 'keep names for nobody, until an alias gives one to somebody'
+  add('reserve <names...>', reserve, (all) => ({ do: 'reserve', names: all }))
+  const release = 'take a name from whoever has it, and end their sessions and tokens'
+  add('release [name]', release, ([name], issuer) => {
+    if (name !== undefined) return issuer === undefined ? { do: 'release', name } : undefined
+    return issuer === undefined ? undefined : { do: 'releaseIssuer', issuer }
+  }).option('--issuer <url>', 'all names of the people of an issuer')
+  add('export', 'all names as lines of JSON, for import', () => ({ do: 'export' }))
+  const take = 'take names over from an export; from standard input without a file'
+  add('import [file]', take, ([file]) => ({ do: 'import', file }))
+}
+
+interface NamesFlags {
+  readonly config: string
+  readonly json: boolean
+  readonly issuer?: string
 }
 
 const program = createProgram((code) => {

@@ -13,6 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['app'],
   ['endpoints'],
   ['authenticate', 'authorize', 'edge', 'forward', 'http', 'sign-in'],
+  ['names'],
   ['oidc', 'session'],
   ['config', 'observe'],
   ['request', 'trac', 'browser'],
@@ -58,7 +59,14 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 const isExempt = (name: string): boolean => name.startsWith('demo/') || name === 'browser/client.ts'
 
 /** Files that tests run as a process or in a browser instead of importing them. */
-const ranAsWhole = ['main.ts', 'cli/revoke.ts', 'cli/docs.ts', 'browser/client.ts']
+const ranAsWhole = [
+  'main.ts',
+  'cli/revoke.ts',
+  'cli/names.ts',
+  'cli/admin-client.ts',
+  'cli/docs.ts',
+  'browser/client.ts',
+]
 
 interface SourceFile {
   readonly name: string

@@ -123,7 +123,13 @@ function createStages(services: Services, app: AppContext, parts: StageParts): S
   const { reply, accessLog, counters } = parts
   const authenticate = createAuthenticate({
     bearer: services.bearer,
-    session: createSessionCredential(services.sessions, names, services.sessionCookies, app.now),
+    session: createSessionCredential(
+      services.sessions,
+      names,
+      services.sessionCookies,
+      services.settleName,
+      app.now,
+    ),
     onDropped: (scheme) => metrics.droppedCredentials.inc({ scheme }),
     observe: (credential, cache, result, seconds) =>
       metrics.authenticationDuration(credential, cache, result)(seconds),

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { Now, Timers } from '../core/clock.js'
 import type { PublicUrl } from '../core/public-url.js'
+import type { NameRegistry } from '../names/registry.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { Storage } from '../session/storage.js'
 
@@ -10,6 +11,7 @@ export interface AppContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly storage: Storage
+  readonly nameRegistry: NameRegistry
   readonly address: PublicUrl
   readonly now: Now
   readonly timers: Timers

@@ -17,6 +17,7 @@ import { createMetrics } from '../observe/metrics.js'
 import { createReadiness } from '../observe/readiness.js'
 import type { Readiness } from '../observe/readiness.js'
 import { openStorage } from '../session/storage.js'
+import { createNameCommands, openNames } from './names.js'
 import type { AppContext } from './context.js'
 import { Generation } from './generation.js'
 import type { Services } from './services.js'
@@ -90,18 +91,21 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   const readiness = createReadiness(['keys', 'upstream', ...(isShared ? ['store' as const] : [])])
   const report = (part: Parameters<Readiness['reached']>[0]) => (ok: boolean) =>
     ok ? readiness.reached(part) : readiness.missed(part)
+  const metrics = createMetrics({ version: readVersion() })
+  const storage = openStorage(
+    config,
+    now,
+    {
+      onStore: report('store'),
+      onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
+    },
+    timers,
+  )
   const app = {
     logger,
-    metrics: createMetrics({ version: readVersion() }),
-    storage: openStorage(
-      config,
-      now,
-      {
-        onStore: report('store'),
-        onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
-      },
-      timers,
-    ),
+    metrics,
+    storage,
+    nameRegistry: openNames(config, storage.redis, { logger, metrics, timers }),
     address: config.server.publicUrl,
     now,
     timers,
@@ -149,6 +153,7 @@ class RunningGateway implements Gateway {
       this.publicAddress = await listen(this.#listener.server, server.listen)
     } catch (error) {
       adminServer.close()
+      this.#app.nameRegistry.close()
       this.#app.storage.close()
       throw error
     }
@@ -194,13 +199,14 @@ class RunningGateway implements Gateway {
     await this.#reloading
     await this.#listener.close(this.services.config.server.timeouts.shutdown)
     await this.#generation.retire()
+    this.#app.nameRegistry.close()
     this.#app.storage.close()
     this.#admin?.closeAllConnections()
     await new Promise<void>((resolve) => this.#admin?.close(() => resolve()) ?? resolve())
   }
 
   #createAdmin(token: string | undefined): Server {
-    const { metrics, logger, now } = this.#app
+    const { metrics, nameRegistry, logger, now } = this.#app
     return createAdmin({
       metrics,
       readiness: this.readiness,
@@ -211,7 +217,9 @@ class RunningGateway implements Gateway {
         logger.info({ user, sessions: ending.sessions }, 'revoked')
         return ending
       },
+      names: createNameCommands(nameRegistry, (owner) => this.services.endings.endSubject(owner)),
       beforeScrape: () => {
+        metrics.names.set(nameRegistry.size)
         const { sessions, issuers } = this.services
         metrics.sessions.set(sessions.size)
         const { fetchedAt } = issuers.main.keys

@@ -2,7 +2,7 @@
 import type { IssuerPeople } from '../authenticate/admit.js'
 import { createGrants } from '../authorize/grants.js'
 import type { Config } from '../config/schema.js'
-import { forbiddenNames } from '../config/topics/identity/user-names.js'
+import { forbiddenNames, isBySubject } from '../config/topics/identity/user-names.js'
 import type { Route } from '../request/route.js'
 import { toIdentityHeaders } from '../trac/identity-headers.js'
 import { createNaming } from '../trac/user-names.js'
@@ -34,7 +34,12 @@ export function createPeople(
   })
   const people = new Map<string, IssuerPeople>()
   people.set(identity.issuer, {
-    source: { issuer: identity.issuer, main: true, prefix: '' },
+    source: {
+      issuer: identity.issuer,
+      main: true,
+      prefix: '',
+      bySubject: isBySubject(config, identity.issuer),
+    },
     claims: identity.claims,
     knownGroups,
     parts: { naming, grants: createGrants(permissions), toIdentityHeaders },
@@ -42,7 +47,12 @@ export function createPeople(
   for (const other of identity.additionalIssuers) {
     const rules = { ...permissions, groups: other.groups, fromClaims: 'none' as const }
     people.set(other.issuer, {
-      source: { issuer: other.issuer, main: false, prefix: other.prefix },
+      source: {
+        issuer: other.issuer,
+        main: false,
+        prefix: other.prefix,
+        bySubject: isBySubject(config, other.issuer),
+      },
       claims: { ...other.claims, permissions: [] },
       knownGroups: new Set([...Object.keys(other.groups), ...knownGroups]),
       parts: { naming, grants: createGrants(rules), toIdentityHeaders },

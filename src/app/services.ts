@@ -1,6 +1,7 @@
 /** Builds everything that one configuration becomes. What is built here never changes while it serves. */
 import { createAdmit } from '../authenticate/admit.js'
 import { createBearer } from '../authenticate/bearer.js'
+import type { SettleName } from '../authenticate/own-name.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
 import { createUserinfo } from '../authenticate/userinfo.js'
 import { compileRoutes, unmatchedRoute } from '../authorize/compile-routes.js'
@@ -116,23 +117,26 @@ function createTokenServices(
     readProfile: profileOf,
     groupsOf,
     nameOf: (profile) => toPrincipal(profile).user,
+    admit: async (profile) => app.nameRegistry.settle(toPrincipal(profile)),
     isRevoked,
     hasEnded: (session, user) => revocations.hasEnded(session, user),
     now,
   })
+  const settleName: SettleName = (principal) => app.nameRegistry.settle(principal)
   const bearer = createBearer<TokenIdentifiers>({
     async admit(token) {
       const admitted = await admit(token)
       seen.note(admitted.principal.user, admitted.principal)
       return admitted
     },
+    settle: settleName,
     isRevoked,
     revocationGeneration: () => revocations.generation,
     keyGeneration: () => issuers.all.reduce((sum, issuer) => sum + issuer.keys.generation, 0),
     now,
     onVerified: (result) => app.metrics.tokenVerifications.inc({ result }),
   })
-  return { endpoints, issuers, tokens, checks, bearer, toPrincipal }
+  return { endpoints, issuers, tokens, checks, bearer, toPrincipal, settleName }
 }
 
 function createSessionServices(

@@ -5,6 +5,8 @@ import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Identity, Principal } from '../core/identity.js'
 import { SingleFlight } from '../core/single-flight.js'
+import { withOwnName } from './own-name.js'
+import type { SettleName } from './own-name.js'
 
 /** A token that was verified and whose bearer has a name. */
 export interface KnownToken<T> {
@@ -21,6 +23,8 @@ export interface BearerParts<T> {
   readonly admit: (
     token: string,
   ) => Promise<{ principal: Principal; identifiers: T; expiresAt: Milliseconds }>
+  /** Asked on every use. */
+  readonly settle: SettleName
   readonly isRevoked: (identifiers: T, user: string) => boolean
   /** Grows with each revocation. */
   readonly revocationGeneration: () => number
@@ -61,16 +65,23 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
   const tokens = new LRUCache<string, KnownToken<T>>({ max: maxTokens })
   const verifying = new SingleFlight<KnownToken<T>>()
 
-  const guarded = (known: KnownToken<T>): KnownToken<T> => {
+  const named = (known: KnownToken<T>): KnownToken<T> | Promise<KnownToken<T>> => {
+    const identity = withOwnName(known.identity, parts.settle)
+    if (identity === known.identity) return known
+    if (!(identity instanceof Promise)) return { ...known, identity }
+    return identity.then((own) => ({ ...known, identity: own }))
+  }
+  const guarded = (known: KnownToken<T>): KnownToken<T> | Promise<KnownToken<T>> => {
     const generation = parts.revocationGeneration()
-    if (known.checkedAt === generation) return known
+    if (known.checkedAt === generation) return named(known)
     if (parts.isRevoked(known.identifiers, known.user)) throw new GatewayError('ERR_TOKEN_REVOKED')
     known.checkedAt = generation
-    return known
+    return named(known)
   }
   const verify = async (token: string, key: string): Promise<KnownToken<T>> => {
     try {
-      const { principal, identifiers, expiresAt } = await parts.admit(token)
+      const { principal: claimed, identifiers, expiresAt } = await parts.admit(token)
+      const principal = await parts.settle(claimed)
       const identity: Identity = { principal, via: 'bearer', expiresAt, accessToken: token }
       const known = { identity, identifiers, user: principal.user, checkedAt: -1 }
       tokens.set(key, known)

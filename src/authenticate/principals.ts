@@ -46,6 +46,7 @@ export function personPrincipal(
   return Object.freeze({
     kind: 'person',
     user,
+    nameKey: parts.naming.keyOf(user, profile.subject, source),
     email,
     name,
     issuer: source.issuer,
@@ -72,6 +73,7 @@ export function machinePrincipal(
   return Object.freeze({
     kind: 'machine',
     user,
+    nameKey: undefined,
     email: undefined,
     name: undefined,
     issuer,
@@ -92,6 +94,7 @@ export function anonymousPrincipal(
   return Object.freeze({
     kind: 'anonymous',
     user: '',
+    nameKey: undefined,
     email: undefined,
     name: undefined,
     ...nobody,

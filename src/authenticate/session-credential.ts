@@ -1,10 +1,14 @@
 /** The session cookie as a credential: what it leads to, and which Set-Cookie the answer owes for it. */
 import type { Now } from '../core/clock.js'
+import { GatewayError } from '../core/errors.js'
+import type { Identity } from '../core/identity.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { FoundSession, Sessions } from '../session/sessions.js'
 import type { SessionCookies } from '../session/session-cookies.js'
 import type { CookieOutcome } from './authenticate.js'
+import { withOwnName } from './own-name.js'
+import type { SettleName } from './own-name.js'
 
 const nothing: readonly string[] = []
 
@@ -13,29 +17,42 @@ export function createSessionCredential(
   sessions: Sessions,
   names: CookieNames,
   setCookies: SessionCookies,
+  settle: SettleName,
   now: Now,
 ) {
   return (header: string): CookieOutcome | Promise<CookieOutcome> | undefined => {
     const cookies = readCookies(header, names)
     if (cookies.sessionNames.length === 0) return undefined
     const since = now()
-    const outcomeOf = (resolved: FoundSession, warm: boolean): CookieOutcome => {
-      if (resolved.session !== undefined) {
-        const { session, fresh } = resolved
-        return {
-          identity: session.identity,
-          setCookies: fresh ? () => setCookies.current(session, cookies) : nothing,
-          signInCookies: nothing,
-          warm,
-        }
-      }
-      // A cookie that lost the race for a renewal must not delete the winner's.
-      const leaves = resolved.reason === 'final'
-      return {
-        identity: undefined,
-        setCookies: leaves ? nothing : () => setCookies.gone(cookies, since),
-        signInCookies: leaves ? deleteSession(names, cookies.sessionNames) : nothing,
+    /** A cookie that lost the race for a renewal (`final`) must not delete the winner's. */
+    const without = (warm: boolean, isFinal: boolean): CookieOutcome => ({
+      identity: undefined,
+      setCookies: isFinal ? nothing : () => setCookies.gone(cookies, since),
+      signInCookies: isFinal ? deleteSession(names, cookies.sessionNames) : nothing,
+      warm,
+    })
+    /** Whose name went to somebody else meanwhile is as one whose session ended; sign-in says why. */
+    const unnamed = (error: unknown): CookieOutcome => {
+      if (error instanceof GatewayError && error.status === 401) return without(false, false)
+      throw error
+    }
+    const outcomeOf = (
+      resolved: FoundSession,
+      warm: boolean,
+    ): CookieOutcome | Promise<CookieOutcome> => {
+      if (resolved.session === undefined) return without(warm, resolved.reason === 'final')
+      const { session, fresh } = resolved
+      const within = (identity: Identity): CookieOutcome => ({
+        identity,
+        setCookies: fresh ? () => setCookies.current(session, cookies) : nothing,
+        signInCookies: nothing,
         warm,
+      })
+      try {
+        const identity = withOwnName(session.identity, settle)
+        return identity instanceof Promise ? identity.then(within, unnamed) : within(identity)
+      } catch (error) {
+        return unnamed(error)
       }
     }
     const resolved = sessions.find(cookies.session)

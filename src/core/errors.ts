@@ -100,6 +100,11 @@ export const errors = {
     'unauthorized',
     'The user name in the token is reserved for somebody else.',
   ),
+  ERR_NAME_TAKEN: row(
+    401,
+    'unauthorized',
+    'The user name in the token belongs to another account already. An administrator can settle whose it is.',
+  ),
   ERR_NAME_UNKNOWN: row(401, 'unauthorized', 'No user name could be found for the token.'),
   ERR_PERMISSION_REQUIRED: row(403, 'forbidden', 'This needs a permission that you do not have.'),
   ERR_GROUP_REQUIRED: row(403, 'forbidden', 'This needs a group that you are not in.'),
@@ -166,6 +171,7 @@ export const errors = {
     'The sign-in provider cannot be reached right now.',
   ),
   ERR_STORE_UNAVAILABLE: row(503, 'unavailable', 'The session store cannot be reached right now.'),
+  ERR_NAMES_FULL: row(503, 'unavailable', 'No more user names can be taken in here.'),
   ERR_SPOOL_FULL: row(503, 'unavailable', 'Too many uploads at the same time. Please try again.'),
   ERR_UPSTREAM_TIMEOUT: row(
     504,

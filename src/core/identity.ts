@@ -25,6 +25,14 @@ export interface Profile {
   readonly permissions: readonly string[]
 }
 
+/** Who has a name in Trac; `issuer` and `subject` are empty for one that is kept for nobody. */
+export interface NameEntry {
+  /** As the first one who came spelled it. */
+  readonly name: string
+  readonly issuer: string
+  readonly subject: string
+}
+
 /** One granted action and where it came from: `group:admins`, `claim`, `authenticated`, `anonymous`. */
 export interface Grant {
   readonly action: string
@@ -36,6 +44,8 @@ export interface Principal {
   readonly kind: 'anonymous' | 'person' | 'machine'
   /** The final Trac user name; `anonymous` has the empty text. */
   readonly user: string
+  /** Under what the name belongs to whoever had it first; undefined if nobody else can come out at it. */
+  readonly nameKey: string | undefined
   readonly email: string | undefined
   readonly name: string | undefined
   readonly issuer: string

@@ -24,8 +24,10 @@ export interface Revoked {
 export interface AdminParts {
   readonly metrics: Metrics
   readonly readiness: Readiness
-  /** Undefined: `POST /revoke` is off. */
+  /** Undefined: `POST /revoke` and `POST /names` are off. */
   readonly token: string | undefined
+  /** Does what an operator wants of the registry of names. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE */
+  readonly names: (command: NameCommand) => Promise<NameReport>
   /** Ends everything of a user, and says what that was. */
   readonly revoke: (user: string) => Promise<Revoked>
   /** Brings gauges up to date before a scrape. */
@@ -36,8 +38,36 @@ export interface AdminParts {
 const wrongToken =
   'the token that came is not the admin.token which this gateway was started with: ask with the same configuration, or restart the gateway after a change of the token'
 
+/** A name as it goes over the admin listener; without issuer and `sub` it is reserved. */
+export interface PlainName {
+  readonly name: string
+  readonly issuer?: string
+  readonly sub?: string
+}
+
+/** What `POST /names` takes. */
+export type NameCommand =
+  | { readonly do: 'list' }
+  | { readonly do: 'reserve'; readonly names: readonly string[] }
+  | { readonly do: 'release'; readonly name: string }
+  | { readonly do: 'releaseIssuer'; readonly issuer: string }
+  | { readonly do: 'import'; readonly entries: readonly PlainName[] }
+
+/** What it answers: the names, or what became of each. */
+export type NameReport =
+  | { readonly names: readonly PlainName[] }
+  | {
+      readonly outcomes: readonly {
+        readonly name: string
+        readonly done: boolean
+        readonly why?: string
+      }[]
+    }
+
 /** Bytes that the body of `POST /revoke` may have. */
 const bodyLimit = 4096
+/** And that of `POST /names`: a thousand names of an import. */
+const namesBodyLimit = 1024 * 1024
 
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
@@ -48,43 +78,98 @@ function answer(response: ServerResponse, status: number, value: unknown): void 
   response.end(`${JSON.stringify(value)}\n`)
 }
 
-async function readUser(request: IncomingMessage): Promise<string> {
-  let body = ''
+/** The JSON of a body; undefined if it is none, or too long. */
+async function readJson(request: IncomingMessage, limit: number): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let length = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    body += chunk.toString('utf8')
-    if (body.length > bodyLimit) return ''
+    length += chunk.length
+    if (length > limit) return undefined
+    chunks.push(chunk)
   }
   try {
-    const { user } = JSON.parse(body) as { user?: unknown }
-    return typeof user === 'string' ? user : ''
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
   } catch {
-    return ''
+    return undefined
   }
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+async function readUser(request: IncomingMessage): Promise<string> {
+  const body = await readJson(request, bodyLimit)
+  const user = isObject(body) ? body['user'] : undefined
+  return typeof user === 'string' ? user : ''
+}
+
+const maxNameLength = 255
+const isName = (value: unknown): value is string =>
+  typeof value === 'string' &&
+  value !== '' &&
+  Array.from(value).length <= maxNameLength &&
+  !/[\p{Cc}\p{Cs}]/u.test(value)
+const isOptionalText = (value: unknown): boolean =>
+  value === undefined || (typeof value === 'string' && value !== '')
+
+/** Issuer and `sub` both, or neither: then the name is reserved. */
+const isPlainName = (value: unknown): boolean =>
+  isObject(value) &&
+  isName(value['name']) &&
+  isOptionalText(value['issuer']) &&
+  isOptionalText(value['sub']) &&
+  (value['issuer'] === undefined) === (value['sub'] === undefined)
+
+/** Each command with what must stand beside it. */
+const commandForms: Readonly<Record<string, (body: Readonly<Record<string, unknown>>) => boolean>> =
+  {
+    list: () => true,
+    reserve: ({ names }) => Array.isArray(names) && names.length > 0 && names.every(isName),
+    release: ({ name }) => isName(name),
+    releaseIssuer: ({ issuer }) => typeof issuer === 'string' && issuer !== '',
+    import: ({ entries }) => Array.isArray(entries) && entries.every(isPlainName),
+  }
+
+async function readCommand(request: IncomingMessage): Promise<NameCommand | undefined> {
+  const body = await readJson(request, namesBodyLimit)
+  if (!isObject(body) || typeof body['do'] !== 'string') return undefined
+  const { do: name } = body
+  if (!Object.hasOwn(commandForms, name) || commandForms[name]?.(body) !== true) return undefined
+  // Its form has just been looked at.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return body as unknown as NameCommand
 }
 
 /** Creates the server; the caller lets it listen. */
 export function createAdmin(parts: AdminParts): Server {
   const expected = parts.token === undefined ? undefined : digest(`Bearer ${parts.token}`)
 
-  const revoke = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const given = digest(request.headers.authorization ?? '')
-    if (expected === undefined || !timingSafeEqual(given, expected)) {
-      response.setHeader('www-authenticate', 'Bearer realm="admin"')
-      answer(response, 401, { error: 'unauthorized', message: wrongToken })
-      return
-    }
-    const user = await readUser(request)
-    if (user === '') answer(response, 400, { error: 'bad_request', message: 'send {"user": NAME}' })
-    else {
-      try {
-        answer(response, 200, { revoked: user, ...(await parts.revoke(user)) })
-      } catch (error) {
-        if (!(error instanceof GatewayError)) throw error
-        // It counts in this process all the same, but that is not what was asked for.
-        answer(response, error.status, { error: error.code, message: error.message })
-      }
+  const isOperator = (request: IncomingMessage): boolean =>
+    expected !== undefined && timingSafeEqual(digest(request.headers.authorization ?? ''), expected)
+
+  /** Answers what `work` gives, or why it could not be done. */
+  const answerWork = async (response: ServerResponse, work: () => Promise<unknown>) => {
+    try {
+      answer(response, 200, await work())
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error
+      // It may count in this process all the same, but that is not what was asked for.
+      answer(response, error.status, { error: error.code, message: error.message })
     }
   }
+  const revoke = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const user = await readUser(request)
+    if (user === '') answer(response, 400, { error: 'bad_request', message: 'send {"user": NAME}' })
+    else await answerWork(response, async () => ({ revoked: user, ...(await parts.revoke(user)) }))
+  }
+  const names = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const command = await readCommand(request)
+    if (command === undefined) {
+      const message = `send {"do": ${Object.keys(commandForms).join(' | ')}, …}`
+      answer(response, 400, { error: 'bad_request', message })
+    } else await answerWork(response, () => parts.names(command))
+  }
+  const commands: Readonly<Record<string, typeof revoke>> = { '/revoke': revoke, '/names': names }
   const scrape = async (response: ServerResponse): Promise<void> => {
     parts.beforeScrape()
     const text = await parts.metrics.registry.metrics()
@@ -99,8 +184,13 @@ export function createAdmin(parts: AdminParts): Server {
     else if (reading && url === '/readyz') {
       const report = parts.readiness.report()
       answer(response, report.ready ? 200 : 503, report)
-    } else if (method === 'POST' && url === '/revoke' && expected !== undefined) {
-      await revoke(request, response)
+    } else if (method === 'POST' && expected !== undefined && Object.hasOwn(commands, url ?? '')) {
+      if (isOperator(request)) {
+        await commands[url ?? '']?.(request, response)
+        return
+      }
+      response.setHeader('www-authenticate', 'Bearer realm="admin"')
+      answer(response, 401, { error: 'unauthorized', message: wrongToken })
     } else answer(response, 404, { error: 'not_found' })
   }
   return createServer((request, response) => {

@@ -80,6 +80,13 @@ export const metricTable = {
     'Open connections to upstreams.',
   ),
   sessions: row('gauge', 'sessions', [], 'Sessions that are open in memory.'),
+  names: row('gauge', 'names', [], 'User names that this process knows the owners of.'),
+  nameRefusals: row(
+    'counter',
+    'name_refusals_total',
+    ['reason'],
+    'People refused by their name: `taken`, `reserved`, `many` (too many names of one account), `full` (no name is left).',
+  ),
   tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
   configGeneration: row(
     'gauge',
@@ -146,6 +153,8 @@ export function createMetrics(build: { readonly version: string }) {
     upstreamErrors: counter(table.upstreamErrors),
     upstreamConnections: gauge(table.upstreamConnections),
     sessions: gauge(table.sessions),
+    names: gauge(table.names),
+    nameRefusals: counter(table.nameRefusals),
     tunnels: gauge(table.tunnels),
     configGeneration: gauge(table.configGeneration),
     configLastFailure: gauge(table.configLastFailure),

@@ -22,6 +22,17 @@ declare module 'ioredis' {
     removeSession(key: string, version: number): Result<number, Context>
     /** The time of the server that has this key, in microseconds. */
     serverTime(key: string): Result<number, Context>
+    /** Gives a name to whoever comes first; answers `held`, `new`, `full` or `many`, and what goes with it. */
+    claimName(
+      key: string,
+      name: string,
+      entry: string,
+      person: string,
+      maxNames: number,
+      maxEach: number,
+    ): Result<readonly [string, string?], Context>
+    /** Takes a name from its owner, if that is still who has it. */
+    releaseName(key: string, name: string, entry: string, person: string): Result<number, Context>
     /** Gives a lock back if it is still its owner's. */
     releaseLock(key: string, owner: string): Result<number, Context>
   }
@@ -47,6 +58,34 @@ return 1`,
   serverTime: `
 local time = redis.call('TIME')
 return time[1] * 1000000 + time[2]`,
+  // One hash holds all: `n <name>` its owner, `p <person>` their names, `count` how many, `changes` how many were taken.
+  claimName: `
+local held = redis.call('HGET', KEYS[1], 'n ' .. ARGV[1])
+if held then return {'held', held} end
+local count = tonumber(redis.call('HGET', KEYS[1], 'count') or '0')
+if count >= tonumber(ARGV[4]) then return {'full'} end
+local earlier = ''
+if ARGV[3] ~= '' then
+  earlier = redis.call('HGET', KEYS[1], 'p ' .. ARGV[3]) or ''
+  local _, had = string.gsub(earlier, '\\n', '')
+  if had >= tonumber(ARGV[5]) then return {'many', earlier} end
+  redis.call('HSET', KEYS[1], 'p ' .. ARGV[3], earlier .. ARGV[1] .. '\\n')
+end
+redis.call('HSET', KEYS[1], 'n ' .. ARGV[1], ARGV[2])
+redis.call('HINCRBY', KEYS[1], 'count', 1)
+return {'new', earlier}`,
+  releaseName: `
+if redis.call('HGET', KEYS[1], 'n ' .. ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], 'n ' .. ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'count', -1)
+redis.call('HINCRBY', KEYS[1], 'changes', 1)
+local left = ''
+for one in string.gmatch(redis.call('HGET', KEYS[1], 'p ' .. ARGV[3]) or '', '[^\\n]+') do
+  if one ~= ARGV[1] then left = left .. one .. '\\n' end
+end
+if left == '' then redis.call('HDEL', KEYS[1], 'p ' .. ARGV[3])
+else redis.call('HSET', KEYS[1], 'p ' .. ARGV[3], left) end
+return 1`,
   releaseLock: `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`,

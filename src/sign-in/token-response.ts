@@ -20,6 +20,8 @@ export interface TokenCheckParts {
   readonly groupsOf: (token: VerifiedToken) => readonly string[]
   /** The Trac user name of a profile. @throws {@link GatewayError} ERR_NAME_… */
   readonly nameOf: (profile: Profile) => string
+  /** Lets a person in under their name. @throws {@link GatewayError} (rejects) ERR_NAME_…, ERR_STORE_UNAVAILABLE */
+  readonly admit: (profile: Profile) => Promise<unknown>
   readonly isRevoked: (identifiers: TokenIdentifiers, user: string) => boolean
   /** Whether a session that would begin now was ended already, by a sign-out since its attempt began. */
   readonly hasEnded: (session: SessionIdentifiers, user: string) => boolean
@@ -99,6 +101,7 @@ export class TokenChecks {
     if (this.#parts.hasEnded({ ...identifiers, begunAt }, this.#parts.nameOf(profile))) {
       throw new GatewayError('ERR_TOKEN_REVOKED')
     }
+    await this.#parts.admit(profile)
     return {
       idToken,
       profile,

@@ -103,12 +103,19 @@ export interface NameSource {
   readonly issuer: string
   readonly main: boolean
   readonly prefix: string
+  /** Whether the claim for the name is the `sub`, or equals it where people have not chosen one (Cognito). */
+  readonly bySubject: boolean
 }
 
 /** Names people. */
 export interface Naming {
   /** @throws {@link GatewayError} ERR_NAME_REFUSED, ERR_NAME_RESERVED, ERR_NAME_UNKNOWN */
   nameOf(profile: Profile, source: NameSource): string
+  /**
+   * Under what a name belongs to whoever came first; undefined if nobody else can come out at it: it is given by an alias,
+   * or made of the `sub` alone.
+   */
+  keyOf(name: string, subject: string, source: NameSource): string | undefined
   /** @throws {@link GatewayError} ERR_NAME_REFUSED */
   checkMachineName(name: string): string
   /** Whether the name follows from `sub` alone. */
@@ -198,6 +205,10 @@ export function createNaming(rules: NameRules): Naming {
         throw new GatewayError('ERR_NAME_RESERVED')
       }
       return name
+    },
+    keyOf(name, subject, source) {
+      if (aliasOf(subject, source) !== undefined) return undefined
+      return source.bySubject && name === source.prefix + subject ? undefined : foldName(name)
     },
     checkMachineName: finalName,
     hasAlias: (subject, source) => aliasOf(subject, source) !== undefined,

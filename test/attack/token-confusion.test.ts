@@ -15,6 +15,7 @@ function stage() {
       const principal = { user: `user of ${token}` } as Principal
       return { principal, identifiers: token, expiresAt: 2000 }
     },
+    settle: (principal) => principal,
     isRevoked: (token) => state.revoked.has(token),
     revocationGeneration: () => state.revocations,
     keyGeneration: () => state.keys,

@@ -15,6 +15,7 @@ interface Who {
 function identityOf({ via, permissions = [], groups = [], scopes = [] }: Who): Identity {
   const principal: Principal = {
     kind: via === undefined ? 'anonymous' : 'person',
+    nameKey: undefined,
     user: via === undefined ? '' : 'sam',
     email: undefined,
     name: undefined,

@@ -67,7 +67,7 @@ function refusals(config: Config, name: string): readonly boolean[] {
     prefixes: [],
   })
   const profile = { subject: 's', username: undefined, email: undefined, emailVerified: false }
-  const source = { issuer: config.identity.issuer, main: true, prefix: '' }
+  const source = { issuer: config.identity.issuer, main: true, prefix: '', bySubject: false }
   const isRefused = (work: () => string): boolean => {
     try {
       return work() === ''

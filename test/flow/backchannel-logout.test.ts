@@ -40,7 +40,7 @@ async function start(t: Test, overlay: Overlay = {}, env: Record<string, string>
       ask(gateway, line, [...headers, `Content-Length: ${Buffer.byteLength(body)}`], body),
     /** Asks with a token of now, as often as it is called: one that is made after a sign-out is not ended by it. */
     signIn: (sub: string) => {
-      const authorization = `Authorization: Bearer ${provider.sign('id', { sub })}`
+      const authorization = `Authorization: Bearer ${provider.sign('id', { sub, 'cognito:username': sub })}`
       return () => ask(gateway, 'GET /trac/auth/session', [authorization])
     },
   }

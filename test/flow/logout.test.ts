@@ -422,7 +422,7 @@ await t.test('the provider ends sessions by a logout token', async (t) => {
   }
   const one = await signIn({ sid: 'sid-1' })
   const two = await signIn({ sid: 'sid-2' })
-  const other = await signIn({ sid: 'sid-3', sub: 'other' })
+  const other = await signIn({ sid: 'sid-3', sub: 'other', 'cognito:username': 'other' })
 
   const refused: readonly (readonly [string, string])[] = [
     ['of another issuer', logoutToken({ iss: 'https://evil.example' })],

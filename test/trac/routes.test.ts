@@ -15,6 +15,7 @@ function holder(actions: readonly string[]): Identity {
   const principal = {
     kind: 'person' as const,
     user: 'sam',
+    nameKey: undefined,
     email: undefined,
     name: undefined,
     issuer: '',

@@ -5,8 +5,18 @@ import type { Profile } from '../../src/core/identity.js'
 import { createNaming, foldName, forbidNames, judgeName } from '../../src/trac/user-names.js'
 import type { NameRules, NameSource } from '../../src/trac/user-names.js'
 
-const main: NameSource = { issuer: 'https://idp.example', main: true, prefix: '' }
-const partner: NameSource = { issuer: 'https://partner.example', main: false, prefix: 'partner-' }
+const main: NameSource = {
+  issuer: 'https://idp.example',
+  main: true,
+  prefix: '',
+  bySubject: false,
+}
+const partner: NameSource = {
+  issuer: 'https://partner.example',
+  main: false,
+  prefix: 'partner-',
+  bySubject: false,
+}
 
 const rules: NameRules = {
   aliases: {},

@@ -5,6 +5,7 @@ import type { Resolved } from '../../key.js'
 import type { Rule, Topic } from '../../topic.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { RoutesPart } from '../routes.js'
+import type { SessionPart } from '../session.js'
 import {
   additionalIssuers,
   completeIssuer,
@@ -89,4 +90,7 @@ export const identityTopic = {
     ...nameWarnings,
     ...machineWarnings,
   },
-} satisfies Topic<{ identity: typeof identity }, IdentityPart & PermissionsPart & RoutesPart>
+} satisfies Topic<
+  { identity: typeof identity },
+  IdentityPart & PermissionsPart & RoutesPart & SessionPart
+>

@@ -3,13 +3,16 @@ import { foldName, forbidNames, judgeName, readAliasKey } from '../../../trac/us
 import type { ForbiddenNames } from '../../../trac/user-names.js'
 import { entriesOf, itemsOf } from '../../draft.js'
 import type { Draft } from '../../draft.js'
-import { choice, leaf, record, shape, text } from '../../key.js'
+import { choice, fixed, leaf, optional, record, shape, text, value } from '../../key.js'
+import { filePath } from '../../kinds/file-path.js'
 import type { Resolved } from '../../key.js'
 import type { Path } from '../../problems.js'
 import type { Rule, Warnings } from '../../topic.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { RoutesPart } from '../routes.js'
+import type { SessionPart } from '../session.js'
 import type { AdditionalIssuer } from './additional-issuers.js'
+import { usernameClaim } from './claims.js'
 import type { Claims } from './claims.js'
 import type { MachinesPart } from './machines.js'
 import { mainIssuer } from './provider.js'
@@ -47,13 +50,22 @@ export const username = shape('From the claim to the name in Trac.', {
     ['auto', 'never'],
     'auto',
   ),
+  namesFile: optional(
+    fixed(
+      value(
+        filePath,
+        'Keeps over a restart whose name is whose: a name belongs to who had it first (one process; with `session.store: redis` it is kept there). Its folder must exist.',
+      ),
+    ),
+    'in memory only, or in Redis',
+  ),
 })
 
 /** What the rules of names look at. */
 export interface NamesPart {
   readonly identity: MachinesPart['identity'] & {
     readonly username: Resolved<typeof username>
-    readonly claims: Pick<Claims, 'email'>
+    readonly claims: Pick<Claims, 'email' | 'username'>
     readonly additionalIssuers: readonly AdditionalIssuer[]
   }
 }
@@ -163,7 +175,49 @@ const warnOfScopes: Rule<NamesPart> = ({ identity }, warn) => {
   warn(['identity', 'scopes'], 'no email', 'email, since names are made of the address')
 }
 
+/**
+ * Whether the names of an issuer's people are their `sub`, so that no two come out at one: by that claim, or by the user
+ * name of Cognito, which equals it wherever people have not chosen one.
+ */
+export function isBySubject({ identity }: IdentityNames, issuer: string): boolean {
+  const { emailLocalPart, case: nameCase } = identity.username
+  const isMain = issuer === identity.issuer
+  const other = identity.additionalIssuers.find((one) => one.issuer === issuer)
+  const claim = isMain ? identity.claims.username : other?.claims.username
+  if (isMain && emailLocalPart !== false) return false
+  const cognito = isMain ? identity.cognito !== undefined : other?.cognito === true
+  return claim === 'sub' ? nameCase === 'keep' : cognito && claim === 'cognito:username'
+}
+
+/** What {@link isBySubject} looks at. */
+interface IdentityNames {
+  readonly identity: NamesPart['identity'] & { readonly issuer: string }
+}
+
+const namesFile = ['identity', 'username', 'namesFile']
+
+const warnOfUnusedFile: Rule<NamesPart & SessionPart> = ({ identity, session }, warn) => {
+  if (session?.store !== 'redis' || identity?.username?.namesFile === undefined) return
+  warn(namesFile, 'a file beside Redis', 'no file: Redis keeps the names, and the file is not read')
+}
+
+const warnOfMemory: Rule<NamesPart & SessionPart> = ({ identity, session }, warn) => {
+  const { namesFile: file, emailLocalPart, case: nameCase } = identity?.username ?? {}
+  const claim = usernameClaim(identity?.claims, identity?.cognito !== undefined)
+  const isSubject = claim === 'sub' && emailLocalPart === false && nameCase === 'keep'
+  if (session?.store !== 'cookie' || isSubject || file !== undefined) return
+  warn(
+    namesFile,
+    'whose name is whose in memory only',
+    'a namesFile, such as /var/lib/trac-gateway/names: else, after a restart, whoever comes first gets a name that was somebody else’s',
+  )
+}
+
 /** What names must not be. */
 export const nameChecks: readonly Rule<Naming>[] = [checkNames, checkAliases, checkLocalPart]
 /** What to think about in names. */
-export const nameWarnings = { 'scope-email': warnOfScopes } satisfies Warnings<NamesPart>
+export const nameWarnings = {
+  'scope-email': warnOfScopes,
+  'names-in-memory': warnOfMemory,
+  'names-file-unused': warnOfUnusedFile,
+} satisfies Warnings<NamesPart & SessionPart>
