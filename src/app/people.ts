@@ -15,10 +15,11 @@ function knownGroupsOf(config: Config, routes: readonly Route[]): Set<string> {
   ])
 }
 
-/** Builds the rules of each issuer, by its name. */
+/** Builds the rules of each issuer, by its name; `onLeftOut` hears of claimed actions that count for nothing. */
 export function createPeople(
   config: Config,
   routes: readonly Route[],
+  onLeftOut: (action: string) => void,
 ): ReadonlyMap<string, IssuerPeople> {
   const { identity, permissions } = config
   const knownGroups = knownGroupsOf(config, routes)
@@ -42,7 +43,7 @@ export function createPeople(
     },
     claims: identity.claims,
     knownGroups,
-    parts: { naming, grants: createGrants(permissions), toIdentityHeaders },
+    parts: { naming, grants: createGrants(permissions, onLeftOut), toIdentityHeaders },
   })
   for (const other of identity.additionalIssuers) {
     const rules = { ...permissions, groups: other.groups, fromClaims: 'none' as const }

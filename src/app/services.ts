@@ -91,7 +91,7 @@ function createTokenServices(
     endpoints,
     fetch: providerFetch,
   })
-  const people = createPeople(config, routes)
+  const people = createPeople(config, routes, tellLeftOut(app))
   const main = people.get(identity.issuer)!
   const { admit, profileOf, groupsOf } = createAdmit({
     verify,
@@ -137,6 +137,22 @@ function createTokenServices(
     onVerified: (result) => app.metrics.tokenVerifications.inc({ result }),
   })
   return { endpoints, issuers, tokens, checks, bearer, toPrincipal, settleName }
+}
+
+/** Actions that are told of as left out; whoever can write the claim could make up any number. */
+const maxToldActions = 50
+
+/** Tells of each claimed action that `permissions.fromClaims` leaves out, once. */
+function tellLeftOut({ logger }: AppContext): (action: string) => void {
+  const told = new Set<string>()
+  return (action) => {
+    if (told.has(action) || told.size >= maxToldActions) return
+    told.add(action)
+    logger.warn(
+      { action },
+      `a claim names ${action}, which permissions.fromClaims leaves out; to grant it, write [nonAdmin, ${action}] there`,
+    )
+  }
 }
 
 function createSessionServices(

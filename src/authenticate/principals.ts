@@ -1,14 +1,11 @@
 /** Joins a profile, its name and its grants into the principal that every request of a token or session shares. */
-import type { Grant, Principal, Profile, IdentityHeaders } from '../core/identity.js'
+import type { Granted, Principal, Profile, IdentityHeaders } from '../core/identity.js'
 import type { NameSource, Naming } from '../trac/user-names.js'
 
 /** How a principal is named, what it may do, and how Trac is told. */
 export interface PrincipalParts {
   readonly naming: Naming
-  readonly grants: (
-    groups: Iterable<string>,
-    claimed: readonly string[],
-  ) => { readonly permissions: ReadonlySet<string>; readonly grants: readonly Grant[] }
+  readonly grants: (groups: Iterable<string>, claimed: readonly string[]) => Granted
   readonly toIdentityHeaders: (
     user: string,
     permissions: Iterable<string>,
@@ -89,7 +86,7 @@ export function machinePrincipal(
 /** The principal of everybody who has not signed in. */
 export function anonymousPrincipal(
   toIdentityHeaders: PrincipalParts['toIdentityHeaders'],
-  granted: { readonly permissions: ReadonlySet<string>; readonly grants: readonly Grant[] },
+  granted: Granted,
 ): Principal {
   return Object.freeze({
     kind: 'anonymous',

@@ -1,6 +1,6 @@
 /** Groups and claims become Trac actions, expanded as Trac expands them (deploy/docs/guides/permissions.md#permissions). */
-import type { Grant } from '../core/identity.js'
-import { actionPattern, expandActions, isAdministrative } from '../trac/permissions.js'
+import type { Granted } from '../core/identity.js'
+import { actionPattern, expandActions, isAdministrative, tracActions } from '../trac/permissions.js'
 
 /** The part of the configuration that grants. */
 export interface PermissionRules {
@@ -10,25 +10,26 @@ export interface PermissionRules {
   readonly fromClaims: 'nonAdmin' | 'all' | 'none' | readonly string[]
 }
 
-/** What somebody may do, and why. */
-export interface Granted {
-  readonly permissions: ReadonlySet<string>
-  readonly grants: readonly Grant[]
-}
-
 const action = new RegExp(actionPattern)
 
-/** Which actions a `trac_permissions` claim may add. */
+/** Trac's own actions that govern nothing and carry nothing that does. A plugin's could be made of any other in Trac. */
+const isNonAdmin = (name: string): boolean =>
+  Object.hasOwn(tracActions, name) && !isAdministrative(name)
+
+/** Which actions a `trac_permissions` claim may add, each with all that it carries. */
 function claimFilter(rule: PermissionRules['fromClaims']): (name: string) => boolean {
   if (rule === 'all') return () => true
   if (rule === 'none') return () => false
-  if (rule === 'nonAdmin') return (name) => !isAdministrative(name)
+  if (rule === 'nonAdmin') return isNonAdmin
   const listed = new Set(rule)
-  return (name) => listed.has(name)
+  return (name) => listed.has(name) || (listed.has('nonAdmin') && isNonAdmin(name))
 }
 
 /** Collects actions by source, then expands each source, so that the list says where each one came from. */
-function collect(sources: readonly (readonly [string, readonly string[]])[]): Granted {
+function collect(
+  sources: readonly (readonly [string, readonly string[]])[],
+  leftOut: readonly string[] = [],
+): Granted {
   const from = new Map<string, string[]>()
   for (const [source, actions] of sources) {
     for (const name of expandActions(actions)) {
@@ -39,14 +40,17 @@ function collect(sources: readonly (readonly [string, readonly string[]])[]): Gr
   }
   const grants = [...from].map(([name, list]) => ({ action: name, from: list }))
   grants.sort((a, b) => (a.action < b.action ? -1 : 1))
-  return { permissions: new Set(grants.map((grant) => grant.action)), grants }
+  return { permissions: new Set(grants.map((grant) => grant.action)), grants, leftOut }
 }
 
 /** What a person or machine in these groups, with these claimed actions, may do. */
 export type Grants = (groups: Iterable<string>, claimed: readonly string[]) => Granted
 
-/** Compiles the rules of one issuer. */
-export function createGrants(rules: PermissionRules): Grants {
+/** Compiles the rules of one issuer; `onLeftOut` hears of each claimed action that they leave out. */
+export function createGrants(
+  rules: PermissionRules,
+  onLeftOut: (action: string) => void = () => undefined,
+): Grants {
   const mapping = new Map(Object.entries(rules.groups))
   const mayClaim = claimFilter(rules.fromClaims)
   return (groups, claimed) => {
@@ -55,11 +59,11 @@ export function createGrants(rules: PermissionRules): Grants {
       ['authenticated', rules.authenticated],
     ]
     for (const group of groups) sources.push([`group:${group}`, mapping.get(group) ?? []])
-    const extra = claimed.filter((name) => action.test(name) && mayClaim(name))
-    // A listed meta action is granted whole; a claimed one may not smuggle in what the rule keeps out.
-    const expanded = [...expandActions(extra)].filter(mayClaim)
-    sources.push(['claim', typeof rules.fromClaims === 'string' ? expanded : extra])
-    return collect(sources)
+    const actions = claimed.filter((name) => action.test(name))
+    sources.push(['claim', actions.filter(mayClaim)])
+    const leftOut = actions.filter((name) => !mayClaim(name))
+    for (const name of leftOut) onLeftOut(name)
+    return collect(sources, leftOut)
   }
 }
 

@@ -40,6 +40,8 @@ export interface KeySchema {
   readonly minBytes?: number
   /** What a problem report says was wanted. */
   readonly wanted?: string
+  /** What it says where the key is missing, if that is more. */
+  readonly missing?: string
   /** The smallest and largest duration or size allowed, written as in the file. */
   readonly min?: string
   readonly max?: string
@@ -51,7 +53,7 @@ export interface KeySchema {
   readonly advise?: Advice
 }
 
-type Doc = Pick<KeySchema, 'description' | 'default' | 'examples' | 'wanted'>
+type Doc = Pick<KeySchema, 'description' | 'default' | 'examples' | 'wanted' | 'missing'>
 /** What a single value can have besides its description. */
 export type LeafOptions = Omit<KeySchema, 'description' | 'type' | 'items' | 'properties'>
 

@@ -103,7 +103,7 @@ class Reader {
     if (schema.properties !== undefined) {
       return this.read(schema, { kind: 'map', place: nowhere, entries: [] }, path)
     }
-    this.#context.report(path, 'nothing', wantedOf(schema))
+    this.#context.report(path, 'nothing', schema.missing ?? wantedOf(schema))
     return undefined
   }
 

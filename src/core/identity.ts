@@ -39,6 +39,13 @@ export interface Grant {
   readonly from: readonly string[]
 }
 
+/** What somebody may do, and what they claimed in vain. */
+export interface Granted {
+  readonly permissions: ReadonlySet<string>
+  readonly grants: readonly Grant[]
+  readonly leftOut: readonly string[]
+}
+
 /** A person or a machine, verified. Frozen; holds nothing that one request could change for another. */
 export interface Principal {
   readonly kind: 'anonymous' | 'person' | 'machine'
@@ -56,6 +63,8 @@ export interface Principal {
   /** Trac actions, meta actions expanded. */
   readonly permissions: ReadonlySet<string>
   readonly grants: readonly Grant[]
+  /** Claimed actions that the configuration does not take from a claim. */
+  readonly leftOut: readonly string[]
   readonly identityHeaders: IdentityHeaders
 }
 

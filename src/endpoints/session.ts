@@ -12,6 +12,10 @@ export interface SessionPageParts {
   readonly reply: Reply
 }
 
+/** What a claim names in vain. */
+const leftOutFact = (names: readonly string[]): readonly (readonly [string, string])[] =>
+  names.length === 0 ? [] : [['Claimed, and not granted', names.join(', ')]]
+
 /** Builds the endpoint. */
 export function createSessionPage(parts: SessionPageParts) {
   return (context: RequestContext): Promise<void> => {
@@ -26,6 +30,7 @@ export function createSessionPage(parts: SessionPageParts) {
         name: principal.name ?? null,
         groups,
         permissions: principal.grants,
+        ...(principal.leftOut.length === 0 ? {} : { left_out: principal.leftOut }),
         via,
         expires_at: Math.floor(expiresAt / 1000),
       })
@@ -40,6 +45,7 @@ export function createSessionPage(parts: SessionPageParts) {
         ['Name', principal.name ?? 'not known'],
         ['E-mail', principal.email ?? 'not known, or not verified'],
         ['Groups', groups.length === 0 ? 'none that count here' : groups.join(', ')],
+        ...leftOutFact(principal.leftOut),
       ],
       section: {
         title: 'Permissions',

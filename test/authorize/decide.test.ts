@@ -26,6 +26,7 @@ function identityOf({ via, permissions = [], groups = [], scopes = [] }: Who): I
     scopes: new Set(scopes),
     permissions: new Set(permissions),
     grants: [],
+    leftOut: [],
     identityHeaders: { user: '', perms: '', email: '', name: '' },
   }
   return { principal, via, expiresAt: 0, accessToken: undefined }

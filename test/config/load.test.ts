@@ -10,7 +10,8 @@ import { warningNames } from '../../src/config/schema.js'
 import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { scaled } from '../fixtures/scale.js'
-import { loadText, minimal, problemsOf, secrets } from '../fixtures/config.js'
+import { learnTracGroups } from '../../src/config/topics/permissions.js'
+import { loadText, minimal, problemsOf, secrets, withPermissions } from '../fixtures/config.js'
 import type { Sources } from '../fixtures/config.js'
 
 /** A mistake: what stands in the file instead, and the report it must lead to. */
@@ -53,6 +54,10 @@ routes:
     upstream: api
     require: { anyGroup: [staff] }
 `
+
+/** The text with what it must have besides, at its end, where it moves no line. */
+const withGroups = (text: string): string =>
+  /^permissions:/m.test(text) ? text : `${text}permissions: { groups: { admins: [TRAC_ADMIN] } }\n`
 
 const long = 'x'.repeat(40)
 const pem = createCertificate()
@@ -293,8 +298,8 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: 'a permission in small letters',
-    put: 'permissions: { anonymous: [wiki_view] }\n',
-    at: [25, 28],
+    put: 'permissions: { groups: {}, anonymous: [wiki_view] }\n',
+    at: [25, 40],
     path: 'permissions.anonymous[0]',
     found: /wiki_view/,
     wanted: /capitals/,
@@ -1053,13 +1058,13 @@ function tlsFiles(): Sources {
 }
 
 function withMistake({ old, put }: Mistake): string {
-  if (old === undefined) return base + put
+  if (old === undefined) return withGroups(base + put)
   if (!base.includes(old)) throw new Error(`not in the file: ${old}`)
-  return base.replace(old, () => put)
+  return withGroups(base.replace(old, () => put))
 }
 
 await t.test('the file that the mistakes are put into has none', async (t) => {
-  t.same(problemsOf(base), [])
+  t.same(problemsOf(withGroups(base)), [])
   t.equal(loadText(minimal).config.server.publicUrl.url, 'https://trac.example.edu')
 })
 
@@ -1087,6 +1092,7 @@ session: { secrets: [{ fromEnv: NOT_SET }], idleTimeout: 30, replicas: many }
 upstreams: { trac: { url: http://trac:8001 } }
 routes: [{ name: none, path: x, upstream: y, require: { anyGroup: [] } }]
 colour: blue
+permissions: { groups: {} }
 `
   const problems = problemsOf(text)
   t.same(
@@ -1118,6 +1124,7 @@ await t.test('an empty file lacks all that is needed', async (t) => {
     t.same(paths.toSorted(), [
       'identity',
       'identity.clientId',
+      'permissions.groups',
       'server.publicUrl',
       'session.secrets',
       'upstreams',
@@ -1175,20 +1182,38 @@ await t.test('says what to think about, and loads all the same', async (t) => {
     [
       'an action nobody knows',
       'permissions.anonymous[0]',
-      `${minimal}permissions: { anonymous: [WIKI_VEIW] }\n`,
+      withPermissions('groups: {}, anonymous: [WIKI_VEIW]'),
       /or WIKI_VIEW/,
     ],
     [
       'an administrator for everybody',
       'permissions.anonymous[0]',
-      `${minimal}permissions: { anonymous: [TRAC_ADMIN] }\n`,
+      withPermissions('groups: {}, anonymous: [TRAC_ADMIN]'),
       /group only/,
     ],
     [
       'any claim grants',
       'permissions.fromClaims',
-      `${minimal}permissions: { fromClaims: all }\n`,
+      withPermissions('groups: {}, fromClaims: all'),
       /nonAdmin/,
+    ],
+    [
+      'nobody who can administer',
+      'permissions.groups',
+      withPermissions('groups: { students: [WIKI_VIEW] }'),
+      /TRAC_ADMIN for a group/,
+    ],
+    [
+      'a plugin’s permissions by the word of 0.1',
+      'permissions.fromClaims',
+      withPermissions('groups: {}, fromClaims: nonAdmin'),
+      /\[nonAdmin, LEARNING_PARTICIPATE\]/,
+    ],
+    [
+      'names in memory only',
+      'identity.username.namesFile',
+      minimal.replace('clientId: trac', 'clientId: trac, username: { case: lower }'),
+      /after a restart/,
     ],
     [
       'an open admin listener',
@@ -1273,7 +1298,8 @@ await t.test('says what to think about, and loads all the same', async (t) => {
       /GET and HEAD/,
     ],
   ]
-  for (const [name, path, text, wanted] of advice) {
+  for (const [name, path, written, wanted] of advice) {
+    const text = withGroups(written)
     const { warnings } = loadText(text)
     const warning = warnings.find((one) => one.path === path)
     t.match(warning?.wanted, wanted, name)
@@ -1304,6 +1330,32 @@ function claims(text: string): string {
   return minimal.replace('clientId: trac', `clientId: trac, claims: { ${text} }`)
 }
 
+await t.test('where groups are missing, LearnTrac’s lines are shown, ready to paste', async (t) => {
+  const without = minimal.replace(/^permissions.*\n/m, '')
+  const [problem, ...more] = problemsOf(without)
+  t.equal(more.length, 0)
+  t.match(problem, { path: 'permissions.groups', found: 'nothing' })
+  const lines = /\n\n(permissions:[^]*)$/.exec(problem?.wanted ?? '')?.[1] ?? ''
+  const { config, warnings } = loadText(without + lines)
+  t.same({ ...config.permissions.groups }, learnTracGroups)
+  t.same(config.permissions.fromClaims, ['nonAdmin', 'LEARNING_PARTICIPATE'])
+  t.notOk(warnings.some(({ path }) => path === 'permissions.groups'))
+})
+
+await t.test(
+  'names are kept in a file where they could meet, and nothing asks for one else',
+  async (t) => {
+    const told = (identity: string, more = '') =>
+      loadText(minimal.replace('clientId: trac', `clientId: trac, ${identity}`) + more, {
+        env: { REDIS: 'redis://127.0.0.1' },
+      }).warnings.filter(({ path }) => path === 'identity.username.namesFile').length
+    t.equal(told('scopes: [openid]'), 0, 'names that are the sub')
+    t.equal(told('claims: { username: preferred_username }'), 1)
+    t.equal(told('username: { emailLocalPart: example.edu }'), 1)
+    t.equal(told('username: { emailLocalPart: example.edu, namesFile: names }'), 0)
+  },
+)
+
 await t.test('fills in what follows from other keys', async (t) => {
   const cognito = minimal.replace(
     'issuer: https://idp.example.edu/realms/trac',
@@ -1325,7 +1377,7 @@ await t.test('fills in what follows from other keys', async (t) => {
   const text = `${base}    timeouts: { firstByte: 5m }
     query: { action: edit, old: false, format: [csv, tab] }
 `
-  const [route] = loadText(text).config.routes
+  const [route] = loadText(withGroups(text)).config.routes
   t.same(route?.timeouts, { firstByte: 300_000, idle: 60_000 })
   t.equal(route?.bodyLimit, 10 * 1024 * 1024)
   t.same({ ...route?.query }, { action: ['edit'], old: false, format: ['csv', 'tab'] })
@@ -1398,14 +1450,14 @@ await t.test('the result is frozen all the way down', async (t) => {
     typeof value !== 'object' ||
     value === null ||
     (Object.isFrozen(value) && Object.values(value).every(frozen))
-  t.ok(frozen(loadText(base).config))
+  t.ok(frozen(loadText(withGroups(base)).config))
 })
 
 await t.test('follows aliases, and refuses a file of them that explodes', async (t) => {
   const shared = `${base}    timeouts: &limits { firstByte: 5m }
   - { name: b, path: /b, timeouts: *limits }
 `
-  const { config } = loadText(shared)
+  const { config } = loadText(withGroups(shared))
   t.equal(config.routes[1]?.timeouts.firstByte, 300_000)
   const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
   for (let i = 1; i < 9; i++) lines.push(`a${i}: &a${i} [${`*a${i - 1}, `.repeat(10)}x]`)
@@ -1497,7 +1549,7 @@ identity:
   clockTolerance: 30s
   keys: { maxAge: 1h, coolDown: 30s, cacheFile: keys.json }
   claims: { username: 'cognito:username', groups: ['cognito:groups', groups], permissions: [trac_permissions], email: [email], name: [name] }
-  username: { aliases: { 6f0c…: alice }, emailLocalPart: false, case: keep, userinfo: auto }
+  username: { aliases: { 6f0c…: alice }, emailLocalPart: false, case: keep, userinfo: auto, namesFile: /var/lib/trac-gateway/names }
   email: verified
   maxTokenLife: 24h
   publicRefresh: false
@@ -1514,7 +1566,7 @@ permissions:
   groups: { admins: [TRAC_ADMIN], instructors: [TICKET_CREATE], students: [TICKET_VIEW] }
   authenticated: []
   anonymous: []
-  fromClaims: nonAdmin
+  fromClaims: [nonAdmin, LEARNING_PARTICIPATE]
 upstreams:
   trac: { url: 'http://127.0.0.1:8000', signingKeys: [{ id: k1, secret: { fromFile: k1 } }], timeouts: { connect: 2s, firstByte: 60s, idle: 60s }, insecureHttp: false }
   api: { url: 'http://127.0.0.1:8001', forwardAccessToken: true }

@@ -11,7 +11,7 @@ const named = `permissions:
   groups: { admins: [TRAC_ADMIN], learners: [LEARNING_PARTICIPATE] }
   authenticated: [PLUGIN_A]
   anonymous: [PLUGIN_B]
-  fromClaims: [PLUGIN_C]
+  fromClaims: [nonAdmin, PLUGIN_C]
 routes:
   - name: a
     path: /a
@@ -21,7 +21,7 @@ routes:
 function withNames(alias: string, machine: string, nameCase: string): string {
   const quoted = (name: string) => JSON.stringify(name)
   return (
-    minimal.replace(
+    minimal.replace(/^permissions.*\n/m, '').replace(
       'clientId: trac',
       () => `clientId: trac,
   machines: { m: { username: ${quoted(machine)}, groups: [bots] } },
@@ -48,7 +48,16 @@ await t.test('finds every group and action that a configuration names', async (t
 const names = [
   ...['alice', 'Alice', 'zoë', 'a b', 'x'.repeat(255), '𠀀'.repeat(255), '𠀀'.repeat(256), 'Иван'],
   ...['', 'x'.repeat(256), 'Anonymous', 'wiki_view', 'Staff', 'bots', 'a,b', ' a', 'a\u200Db', 'ﬁ'],
-  ...['learning_participate', 'Plugin_A', 'PLUGIN_B', 'plugin_c', 'plugin_d', 'plugin_e'],
+  ...[
+    'nonadmin',
+    'nonAdmin',
+    'learning_participate',
+    'Plugin_A',
+    'PLUGIN_B',
+    'plugin_c',
+    'plugin_d',
+    'plugin_e',
+  ],
   ...['😀'.repeat(200), '😀'.repeat(256), 'learning_Participate'],
   ...['plugin_f', 'partners', 'a@b.example', 'TRAC_ADMIN', 'authenticated', 'ALİCE'],
 ]

@@ -8,8 +8,8 @@ import { listKeys } from '../../src/config/docs.js'
 import { jsonSchema } from '../../src/config/json-schema.js'
 import type { KeySchema } from '../../src/config/key.js'
 import { configKeys } from '../../src/config/schema.js'
-import { defaultGroups } from '../../src/config/topics/permissions.js'
-import { loadText, minimal } from '../fixtures/config.js'
+import { learnTracGroups } from '../../src/config/topics/permissions.js'
+import { loadText, minimal, withPermissions } from '../fixtures/config.js'
 import { alternativeNames, gatewayYaml, takeAlternative } from '../fixtures/gateway-yaml.js'
 
 function everyKey(schema: KeySchema, path = 'file'): readonly (readonly [string, KeySchema])[] {
@@ -76,15 +76,14 @@ await t.test('a file of five lines gets every default of the contract', async (t
   t.same(config.identity.keys, { maxAge: 3_600_000, coolDown: 30_000, cacheFile: undefined })
   t.same(config.session.idleTimeout, 8 * 3_600_000)
   t.same(config.session.maxAge, 7 * 86_400_000)
-  t.same({ ...config.permissions.groups }, defaultGroups)
   t.same(config.permissions.anonymous, [])
   t.equal(config.permissions.fromClaims, 'nonAdmin')
   t.same(config.rateLimit, { auth: { max: 600, per: 60_000 }, failures: { max: 20, per: 60_000 } })
   t.same(config.upstreams['trac']?.timeouts, { connect: 2000, firstByte: 60_000, idle: 60_000 })
 })
 
-await t.test('grants by default only what Trac knows', async (t) => {
-  for (const action of Object.values(defaultGroups).flat())
+await t.test('LearnTrac’s lines grant only what Trac knows', async (t) => {
+  for (const action of Object.values(learnTracGroups).flat())
     t.ok(Object.hasOwn(tracActions, action), action)
 })
 
@@ -110,8 +109,9 @@ await t.test('the schema for editors marks mistakes', async (t) => {
     `${minimal}mode: shadows\n`,
     `${minimal}rateLimit: { auth: { per: 30 } }\n`,
     `${minimal}rateLimit: { auth: { per: 30sec } }\n`,
-    `${minimal}permissions: { anonymous: [wiki_view] }\n`,
-    `${minimal}permissions: { fromClaims: some }\n`,
+    withPermissions('groups: {}, anonymous: [wiki_view]'),
+    withPermissions('groups: {}, fromClaims: some'),
+    minimal.replace(/^permissions.*\n/m, ''),
     `${minimal}routes: [{ name: a }]\n`,
     `${minimal}routes: [{ name: a, path: /a, require: { anyGroup: [] } }]\n`,
     minimal.replace('[{ fromEnv: SESSION }]', '[plain-text-secret]'),

@@ -13,7 +13,10 @@ const { provider, ivan, gateway, visitor, ...s } = await stage(t, {
   person: 'ivan',
   clock,
   // Names that an access token says, too.
-  overlay: { identity: { username: {} } },
+  overlay: {
+    identity: { username: {} },
+    permissions: { fromClaims: ['nonAdmin', 'LEARNING_PARTICIPATE'] },
+  },
 })
 const url = `${s.url}/auth/session`
 
@@ -96,6 +99,25 @@ await t.test('/auth/session tells a Bearer client what its token carries', async
   t.match(access, { user: ivan.username, via: 'bearer', groups: ['instructors'], email: null })
   t.ok(actionsOf(id).includes('LEARNING_PARTICIPATE'))
   t.notOk(actionsOf(access).includes('LEARNING_PARTICIPATE'), 'an access token lacks that claim')
+  t.notOk('left_out' in id)
+})
+
+await t.test('what a claim names in vain is told, and logged once', async (t) => {
+  const overlay = { identity: { username: {} }, permissions: { fromClaims: 'nonAdmin' } }
+  const plain = await stage(t, { provider, upstream: s.upstream, overlay })
+  const claimed = { trac_permissions: ['PROJECT_LEAD', 'WIKI_ADMIN', 'WIKI_DELETE', 'no action'] }
+  const authorization = `Bearer ${await provider.mint(claimed, { person: ivan })}`
+  const at = `${plain.url}/auth/session`
+  for (let i = 0; i < 2; i++) {
+    const told = (await new Visitor().fetch(at, { headers: { authorization } })).json()
+    t.same(told['left_out'], ['PROJECT_LEAD', 'WIKI_ADMIN'])
+  }
+  const headers = { authorization, accept: 'text/html', 'sec-fetch-mode': 'navigate' }
+  const page = await new Visitor().fetch(at, { headers })
+  t.match(page.text, '<dt>Claimed, and not granted</dt><dd>PROJECT_LEAD, WIKI_ADMIN</dd>')
+  const lines = plain.gateway.lines.filter(({ action }) => action === 'PROJECT_LEAD')
+  t.equal(lines.length, 1)
+  t.match(lines[0], { level: 'warn', msg: /\[nonAdmin, PROJECT_LEAD\]/ })
 })
 
 await t.test(

@@ -25,6 +25,7 @@ function holder(actions: readonly string[]): Identity {
     scopes: new Set<string>(),
     permissions: expandActions(actions),
     grants: [],
+    leftOut: [],
     identityHeaders: { user: '', perms: '', email: '', name: '' },
   }
   return { principal, via: 'session', expiresAt: 0, accessToken: undefined }

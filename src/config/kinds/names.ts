@@ -5,7 +5,7 @@ import type { Advice } from '../key.js'
 import { suggest } from '../problems.js'
 
 /** A plugin's action is no mistake, but a misspelt one of Trac looks the same. */
-const adviseAction: Advice = (action) => {
+export const adviseAction: Advice = (action) => {
   if (Object.hasOwn(tracActions, action)) return undefined
   const near = suggest(action, Object.keys(tracActions))
   return {

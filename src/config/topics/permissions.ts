@@ -1,14 +1,23 @@
 /** `permissions`: who may do what in Trac. */
-import { isAdministrative } from '../../trac/permissions.js'
-import { itemsOf } from '../draft.js'
-import { keyOf, leaf, list, record, shape } from '../key.js'
+import { actionPattern, isAdministrative } from '../../trac/permissions.js'
+import { entriesOf, itemsOf } from '../draft.js'
+import type { Draft } from '../draft.js'
+import { keyOf, leaf, list, record, shape, text } from '../key.js'
 import type { Resolved } from '../key.js'
-import { action, groupPattern } from '../kinds/names.js'
+import { action, adviseAction, groupPattern } from '../kinds/names.js'
 import type { Rule, Topic } from '../topic.js'
 
-/** What the seed of LearnTrac grants, completed by ROADMAP_VIEW so that Trac's pages work. */
-export const defaultGroups: Readonly<Record<string, readonly string[]>> = {
-  admins: ['TRAC_ADMIN'],
+/** What the seed of LearnTrac grants, completed by ROADMAP_VIEW so that Trac's pages work: an example, and no default. */
+export const learnTracGroups: Readonly<Record<string, readonly string[]>> = {
+  admins: [
+    'TRAC_ADMIN',
+    'TICKET_ADMIN',
+    'MILESTONE_ADMIN',
+    'WIKI_ADMIN',
+    'PERMISSION_GRANT',
+    'PERMISSION_REVOKE',
+    'ROADMAP_VIEW',
+  ],
   instructors: [
     'TICKET_CREATE',
     'TICKET_MODIFY',
@@ -40,6 +49,26 @@ export const defaultGroups: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+/** The example as lines of gateway.yaml. What 0.1 took by default stands there as it must be written now. */
+function learnTracLines(): string {
+  const groups = Object.entries(learnTracGroups).map(
+    ([group, actions]) => `    ${group}: [${actions.join(', ')}]`,
+  )
+  const lines = [
+    'permissions:',
+    '  groups:',
+    ...groups,
+    '  fromClaims: [nonAdmin, LEARNING_PARTICIPATE]',
+  ]
+  return lines.join('\n')
+}
+
+const claimable = text('A Trac action, one that a plugin adds, or nonAdmin.', {
+  pattern: `^nonAdmin$|${actionPattern}`,
+  wanted: 'nonAdmin, or a permission in capitals, such as WIKI_VIEW',
+  advise: (name) => (name === 'nonAdmin' ? undefined : adviseAction(name)),
+})
+
 const fromClaims = leaf<'nonAdmin' | 'all' | 'none' | readonly string[]>({
   anyOf: [
     {
@@ -47,22 +76,22 @@ const fromClaims = leaf<'nonAdmin' | 'all' | 'none' | readonly string[]>({
       enum: ['nonAdmin', 'all', 'none'],
       wanted: 'nonAdmin, all, none, or a list',
     },
-    { type: 'array', items: keyOf(action) },
+    { type: 'array', items: keyOf(claimable) },
   ],
   wanted: 'nonAdmin, all, none, or a list of permissions',
   description:
-    'Which permissions a claim may add: `nonAdmin`, `all`, `none`, or a list. `nonAdmin` leaves out TRAC_ADMIN, *_ADMIN and PERMISSION_*, so that no token makes an administrator.',
+    'Which permissions a claim may add: `nonAdmin`, `all`, `none`, or a list in which `nonAdmin` may stand beside names. `nonAdmin` is Trac’s own permissions without TRAC_ADMIN, *_ADMIN and PERMISSION_*. A plugin’s must be named, since Trac may expand it to any of those.',
   default: 'nonAdmin',
+  examples: [['nonAdmin', 'LEARNING_PARTICIPATE']],
 })
 
 const permissions = shape(
   'Who may do what in Trac. Actions that contain others count as in Trac: TRAC_ADMIN is everything.',
   {
     groups: record('group', list(action, { description: 'Its actions.' }), {
-      description:
-        'What each group may do. Given at all, it takes the place of the whole default, which is LearnTrac’s.',
-      default: defaultGroups,
+      description: 'What each group may do. Nothing is granted by default; `{}` says nobody.',
       propertyNames: { pattern: groupPattern },
+      missing: `what each group may do; nothing is granted by default, and {} says nobody. LearnTrac’s lines, to paste and change:\n\n${learnTracLines()}\n`,
     }),
     authenticated: list(action, {
       description: 'What everybody who is signed in may do besides.',
@@ -102,9 +131,43 @@ const warnOfClaims: Rule<PermissionsPart> = ({ permissions }, warn) => {
   )
 }
 
+/** Whether some rule makes somebody TRAC_ADMIN. */
+function hasAdministrator({ permissions }: Draft<PermissionsPart>): boolean {
+  const { groups, authenticated, anonymous, fromClaims: claimed } = permissions ?? {}
+  const lists = [
+    ...entriesOf(groups).map(([, actions]) => actions),
+    authenticated,
+    anonymous,
+    typeof claimed === 'object' ? claimed : [],
+  ]
+  return claimed === 'all' || lists.some((actions) => actions?.includes('TRAC_ADMIN') === true)
+}
+
+const warnOfNoAdministrator: Rule<PermissionsPart> = (draft, warn) => {
+  if (draft.permissions?.groups === undefined || hasAdministrator(draft)) return
+  const wanted = 'TRAC_ADMIN for a group, such as admins: [TRAC_ADMIN]'
+  warn(['permissions', 'groups'], 'nobody who can become TRAC_ADMIN', wanted)
+}
+
+/** Release 0.1 let a plugin's permissions through by the same word. */
+const warnOfPluginClaims: Rule<PermissionsPart> = ({ permissions }, warn, given) => {
+  const path = ['permissions', 'fromClaims']
+  if (permissions?.fromClaims !== 'nonAdmin' || !given(path)) return
+  warn(
+    path,
+    'nonAdmin alone: since 0.2 that is Trac’s own permissions, and no plugin’s',
+    'write "fromClaims: [nonAdmin, NAME]" for a plugin’s, such as [nonAdmin, LEARNING_PARTICIPATE], or [nonAdmin] for none',
+  )
+}
+
 /** Who may do what in Trac. */
 export const permissionsTopic = {
   keys: { permissions },
   checks: [],
-  warnings: { 'admin-for-everybody': warnOfAdministrators, 'claims-grant-all': warnOfClaims },
+  warnings: {
+    'admin-for-everybody': warnOfAdministrators,
+    'claims-grant-all': warnOfClaims,
+    'no-admin': warnOfNoAdministrator,
+    'plugin-claims': warnOfPluginClaims,
+  },
 } satisfies Topic<{ permissions: typeof permissions }, PermissionsPart>

@@ -91,7 +91,7 @@ function namedActions({ identity, permissions, routes }: Draft<Naming>): readonl
     ...actionsOf(permissions?.groups),
     permissions?.authenticated,
     permissions?.anonymous,
-    typeof claimed === 'object' ? claimed : [],
+    typeof claimed === 'object' ? claimed.filter((name) => name !== 'nonAdmin') : [],
     ...itemsOf(identity?.additionalIssuers).flatMap(([, { groups }]) => actionsOf(groups)),
     ...itemsOf(routes).flatMap(([, { require }]) => [
       require?.anyPermission,
