@@ -26,6 +26,10 @@ export class LocalNames implements NameStore {
     return this.#names.get(key)
   }
 
+  async find(key: string): Promise<NameEntry | undefined> {
+    return this.#names.get(key)
+  }
+
   // Nothing here waits between the look and the write, so that nobody can come between.
   async claim(entry: NameEntry): Promise<Claimed> {
     const held = this.#names.get(keyOf(entry))

@@ -19,6 +19,8 @@ export interface NameStore {
   readonly size: number
   /** What this process knows of a folded name. */
   known(key: string): NameEntry | undefined
+  /** Who has a folded name, whether this process has seen it or not. */
+  find(key: string): Promise<NameEntry | undefined>
   /** Gives a name to whoever comes first, in one step for all processes; it is kept before this resolves. */
   claim(entry: NameEntry): Promise<Claimed>
   /** Takes a folded name from whoever has it, who is answered. */

@@ -49,12 +49,17 @@ export class RedisNames implements NameStore {
     return this.#seen.get(key)
   }
 
+  async find(key: string): Promise<NameEntry | undefined> {
+    const written = await this.#read(key)
+    return written === null ? undefined : read(written)
+  }
+
   claim(entry: NameEntry): Promise<Claimed> {
     return this.#claims.run(write(entry), () => this.#claim(entry))
   }
 
   async release(key: string): Promise<NameEntry | undefined> {
-    const written = await this.#link.ask((client) => client.hget(this.#key, `n ${key}`))
+    const written = await this.#read(key)
     if (written === null) return undefined
     const entry = read(written)
     const done = await this.#link.ask((client) =>
@@ -83,6 +88,10 @@ export class RedisNames implements NameStore {
   close(): void {
     this.#closed = true
     this.#timers.clearTimeout(this.#timer)
+  }
+
+  #read(key: string): Promise<string | null> {
+    return this.#link.ask((client) => client.hget(this.#key, `n ${key}`))
   }
 
   async #claim(entry: NameEntry): Promise<Claimed> {

@@ -53,6 +53,12 @@ export class NameRegistry {
     return this.#store.list()
   }
 
+  /** Who has a name; undefined if nobody has, or if it is reserved. */
+  async find(name: string): Promise<NameEntry | undefined> {
+    const entry = await this.#store.find(foldName(name))
+    return entry === undefined || isReserved(entry) ? undefined : entry
+  }
+
   /** Keeps a name for nobody, so that only an alias can give it to somebody. */
   reserve(name: string): Promise<Outcome> {
     return this.take({ name, issuer: '', subject: '' })

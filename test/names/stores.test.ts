@@ -10,8 +10,10 @@ import { maxNames } from '../../src/names/name-store.js'
 import type { NameStore } from '../../src/names/name-store.js'
 import { NamesFile } from '../../src/names/names-file.js'
 import { RedisNames } from '../../src/names/redis-names.js'
+import { NameRegistry } from '../../src/names/registry.js'
 import { connectRedis } from '../../src/session/redis-link.js'
 import { startRedis } from '../fixtures/redis.js'
+import { nobody as nobodyYet } from '../fixtures/request-context.js'
 import { until } from '../fixtures/until.js'
 
 const folder = t.testdir({})
@@ -60,6 +62,8 @@ for (const [where, open] of stores) {
     t.same(await store.claim(of('carl', 's2')), { entry: carl, earlier: [] }, 'not the second one')
     t.same(await store.claim(of('CARL', 's1')), { entry: carl, earlier: [] }, 'the first spelling')
     t.same(store.known('carl'), carl)
+    t.same(await store.find('carl'), carl)
+    t.equal(await store.find('nobody'), undefined)
     const elsewhere = { ...of('carl', 's1'), issuer: 'https://other.example' }
     t.same(await store.claim(elsewhere), { entry: carl, earlier: [] }, 'nor the same sub elsewhere')
   })
@@ -102,6 +106,30 @@ for (const [where, open] of stores) {
     t.equal(new Set(owners).size, 1)
   })
 }
+
+await t.test('a known pair costs a look into a map and no promise', async (t) => {
+  const refused: string[] = []
+  const registry = new NameRegistry(new LocalNames(), {
+    onRenamed: () => undefined,
+    onRefused: (reason) => refused.push(reason),
+  })
+  const named = { ...nobodyYet.principal, user: 'Zoë', nameKey: 'zoë', issuer }
+  const [first, second] = [
+    { ...named, subject: 's1' },
+    { ...named, subject: 's2' },
+  ]
+  t.equal(await registry.settle(first), first)
+  t.equal(registry.settle(first), first, 'the very same principal, at once')
+  t.throws(() => registry.settle(second), { code: 'ERR_NAME_TAKEN' }, 'and a refusal at once, too')
+  t.same(refused, ['taken'])
+  const again = { ...first, user: 'zoë' }
+  const respelled = registry.settle(again)
+  t.match(respelled, { user: 'Zoë', identityHeaders: { user: 'Zo%C3%AB' } }, 'the first spelling')
+  t.equal(registry.settle(again), respelled, 'made once')
+  t.same(await registry.find('ZOË'), { name: 'Zoë', issuer, subject: 's1' })
+  await registry.reserve('root')
+  t.equal(await registry.find('root'), undefined)
+})
 
 await t.test('at 200,000 names new ones are refused, and the old ones stay', async (t) => {
   const store = new LocalNames()
