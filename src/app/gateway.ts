@@ -212,7 +212,9 @@ class RunningGateway implements Gateway {
       readiness: this.readiness,
       token,
       revoke: async (user) => {
-        const ending = await this.services.endings.endUser(user)
+        // A registry that can't be asked is no reason not to end what is known here.
+        const owner = await nameRegistry.find(user).catch(() => undefined)
+        const ending = await this.services.endings.endUser(user, owner === undefined ? [] : [owner])
         metrics.revocations.inc({ kind: 'user' })
         logger.info({ user, sessions: ending.sessions }, 'revoked')
         return ending

@@ -8,7 +8,7 @@ import { compileRoutes, unmatchedRoute } from '../authorize/compile-routes.js'
 import { anonymousGrants } from '../authorize/grants.js'
 import { createRouter } from '../authorize/router.js'
 import type { Config } from '../config/schema.js'
-import type { Identity, Profile } from '../core/identity.js'
+import type { Identity, Principal, Profile } from '../core/identity.js'
 import { providerFetch } from '../oidc/provider-fetch.js'
 import { TokenClient } from '../oidc/token-client.js'
 import { createVerifier } from '../oidc/verify-token.js'
@@ -104,12 +104,18 @@ function createTokenServices(
     byEmail: identity.username.emailLocalPart !== false,
   })
   const facts = { clientId: identity.clientId, scopes: new Set<string>() }
-  const { seen } = app.storage.state
-  const toPrincipal = (profile: Profile) => {
-    const principal = personPrincipal(main.parts, profile, main.source, facts)
-    seen.note(principal.user, principal)
+  const { nameRegistry } = app
+  /** Who is refused under a name was not seen under it: whoever ends that name means its owner. */
+  const note = (principal: Principal): Principal => {
+    if (nameRegistry.holds(principal)) app.storage.state.seen.note(principal.user, principal)
     return principal
   }
+  const settleName: SettleName = (principal) => {
+    const settled = nameRegistry.settle(principal)
+    return settled instanceof Promise ? settled.then(note) : settled
+  }
+  const toPrincipal = (profile: Profile) =>
+    note(personPrincipal(main.parts, profile, main.source, facts))
   const checks = new TokenChecks({
     verify,
     issuer: identity.issuer,
@@ -117,16 +123,15 @@ function createTokenServices(
     readProfile: profileOf,
     groupsOf,
     nameOf: (profile) => toPrincipal(profile).user,
-    admit: async (profile) => app.nameRegistry.settle(toPrincipal(profile)),
+    admit: async (profile) => settleName(toPrincipal(profile)),
     isRevoked,
     hasEnded: (session, user) => revocations.hasEnded(session, user),
     now,
   })
-  const settleName: SettleName = (principal) => app.nameRegistry.settle(principal)
   const bearer = createBearer<TokenIdentifiers>({
     async admit(token) {
       const admitted = await admit(token)
-      seen.note(admitted.principal.user, admitted.principal)
+      note(admitted.principal)
       return admitted
     },
     settle: settleName,

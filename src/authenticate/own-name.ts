@@ -10,8 +10,12 @@ export type SettleName = (principal: Principal) => Principal | Promise<Principal
 
 /** An identity under its own name; the very same one in the usual case. @throws as {@link SettleName} */
 export function withOwnName(identity: Identity, settle: SettleName): Identity | Promise<Identity> {
-  const under = (principal: Principal): Identity =>
-    principal === identity.principal ? identity : { ...identity, principal }
   const settled = settle(identity.principal)
-  return settled instanceof Promise ? settled.then(under) : under(settled)
+  if (settled === identity.principal) return identity
+  return settled instanceof Promise
+    ? settled.then((principal) => under(identity, principal))
+    : under(identity, settled)
 }
+
+const under = (identity: Identity, principal: Principal): Identity =>
+  principal === identity.principal ? identity : { ...identity, principal }

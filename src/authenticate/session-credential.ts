@@ -1,9 +1,9 @@
 /** The session cookie as a credential: what it leads to, and which Set-Cookie the answer owes for it. */
-import type { Now } from '../core/clock.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Identity } from '../core/identity.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
-import type { CookieNames } from '../session/cookies.js'
+import type { CookieNames, Cookies } from '../session/cookies.js'
 import type { FoundSession, Sessions } from '../session/sessions.js'
 import type { SessionCookies } from '../session/session-cookies.js'
 import type { CookieOutcome } from './authenticate.js'
@@ -11,6 +11,14 @@ import { withOwnName } from './own-name.js'
 import type { SettleName } from './own-name.js'
 
 const nothing: readonly string[] = []
+
+/** The cookies of a request, and when they came. */
+interface Brought {
+  readonly cookies: Cookies
+  readonly since: Milliseconds
+}
+
+type LivingSession = Extract<FoundSession, { readonly fresh: boolean }>
 
 /** Reads the session of a Cookie header; undefined if there is no session cookie at all. */
 export function createSessionCredential(
@@ -20,44 +28,58 @@ export function createSessionCredential(
   settle: SettleName,
   now: Now,
 ) {
+  /** A cookie that lost the race for a renewal (`final`) must not delete the winner's. */
+  const without = (
+    { cookies, since }: Brought,
+    warm: boolean,
+    isFinal: boolean,
+  ): CookieOutcome => ({
+    identity: undefined,
+    setCookies: isFinal ? nothing : () => setCookies.gone(cookies, since),
+    signInCookies: isFinal ? deleteSession(names, cookies.sessionNames) : nothing,
+    warm,
+  })
+  const within = (
+    { cookies }: Brought,
+    { session, fresh }: LivingSession,
+    identity: Identity,
+    warm: boolean,
+  ): CookieOutcome => ({
+    identity,
+    setCookies: fresh ? () => setCookies.current(session, cookies) : nothing,
+    signInCookies: nothing,
+    warm,
+  })
+  /** Whose name went to somebody else meanwhile is as one whose session ended; sign-in says why. */
+  const unnamed = (brought: Brought, error: unknown): CookieOutcome => {
+    if (error instanceof GatewayError && error.status === 401) return without(brought, false, false)
+    throw error
+  }
+  const outcomeOf = (
+    brought: Brought,
+    found: FoundSession,
+    warm: boolean,
+  ): CookieOutcome | Promise<CookieOutcome> => {
+    if (found.session === undefined) return without(brought, warm, found.reason === 'final')
+    try {
+      const identity = withOwnName(found.session.identity, settle)
+      if (!(identity instanceof Promise)) return within(brought, found, identity, warm)
+      return identity.then(
+        (late) => within(brought, found, late, false),
+        (error: unknown) => unnamed(brought, error),
+      )
+    } catch (error) {
+      return unnamed(brought, error)
+    }
+  }
+
   return (header: string): CookieOutcome | Promise<CookieOutcome> | undefined => {
     const cookies = readCookies(header, names)
     if (cookies.sessionNames.length === 0) return undefined
-    const since = now()
-    /** A cookie that lost the race for a renewal (`final`) must not delete the winner's. */
-    const without = (warm: boolean, isFinal: boolean): CookieOutcome => ({
-      identity: undefined,
-      setCookies: isFinal ? nothing : () => setCookies.gone(cookies, since),
-      signInCookies: isFinal ? deleteSession(names, cookies.sessionNames) : nothing,
-      warm,
-    })
-    /** Whose name went to somebody else meanwhile is as one whose session ended; sign-in says why. */
-    const unnamed = (error: unknown): CookieOutcome => {
-      if (error instanceof GatewayError && error.status === 401) return without(false, false)
-      throw error
-    }
-    const outcomeOf = (
-      resolved: FoundSession,
-      warm: boolean,
-    ): CookieOutcome | Promise<CookieOutcome> => {
-      if (resolved.session === undefined) return without(warm, resolved.reason === 'final')
-      const { session, fresh } = resolved
-      const within = (identity: Identity): CookieOutcome => ({
-        identity,
-        setCookies: fresh ? () => setCookies.current(session, cookies) : nothing,
-        signInCookies: nothing,
-        warm,
-      })
-      try {
-        const identity = withOwnName(session.identity, settle)
-        return identity instanceof Promise ? identity.then(within, unnamed) : within(identity)
-      } catch (error) {
-        return unnamed(error)
-      }
-    }
-    const resolved = sessions.find(cookies.session)
-    return resolved instanceof Promise
-      ? resolved.then((late) => outcomeOf(late, false))
-      : outcomeOf(resolved, true)
+    const brought = { cookies, since: now() }
+    const found = sessions.find(cookies.session)
+    return found instanceof Promise
+      ? found.then((late) => outcomeOf(brought, late, false))
+      : outcomeOf(brought, found, true)
   }
 }

@@ -1,10 +1,8 @@
 /** `trac-gateway revoke`: ends all sessions and Bearer use of one user at once, through the admin listener. */
-import { request } from 'node:http'
-import type { RequestOptions } from 'node:http'
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem } from '../config/problems.js'
-import type { Address } from '../config/kinds/listen-address.js'
 import type { Revoked } from '../observe/admin.js'
+import { askAdmin } from './admin-client.js'
 
 /** Whom to end, and what to take from the process. */
 export interface RevokeOptions {
@@ -24,39 +22,6 @@ interface Answer {
 
 /** How long the listener may take: it looks at every session, and asks the provider for each that it ends. */
 const timeout = 120_000
-
-/** Where the admin listener of this configuration is reached from the same machine. */
-function placeOf(listen: Address): RequestOptions {
-  if ('path' in listen) return { socketPath: listen.path }
-  const own: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
-  return { host: own[listen.host] ?? listen.host, port: listen.port }
-}
-
-async function post(listen: Address, token: string, user: string): Promise<Answer> {
-  const [status, text] = await send(listen, token, user)
-  try {
-    return { status, body: JSON.parse(text) as Answer['body'] }
-  } catch (cause) {
-    throw new Error('something else than trac-gateway answers there', { cause })
-  }
-}
-
-function send(listen: Address, token: string, user: string): Promise<[number, string]> {
-  return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-    const options = { ...placeOf(listen), path: '/revoke', method: 'POST', headers, agent: false }
-    const message = request(options, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (chunk: string) => (text += chunk))
-      response.on('error', reject)
-      response.on('end', () => resolve([response.statusCode ?? 0, text]))
-    })
-    message.setTimeout(timeout, () => message.destroy(new Error('no answer in 2 minutes')))
-    message.on('error', reject)
-    message.end(JSON.stringify({ user }))
-  })
-}
 
 /** What to say of an answer, and whether all is well. */
 function judge(user: string, { status, body }: Answer): { ok: boolean; text: string } {
@@ -118,7 +83,7 @@ export async function revoke(path: string, options: RevokeOptions): Promise<numb
     if (token === undefined) {
       return say(false, 'admin.token is not set, so the gateway takes no revocations')
     }
-    const answer = await post(listen, token, user)
+    const answer: Answer = await askAdmin(listen, token, '/revoke', { user }, timeout)
     const { ok, text } = judge(user, answer)
     return say(ok, text, answer.status === 200 ? answer.body : {})
   } catch (error) {

@@ -48,12 +48,19 @@ export class NameRegistry {
     return entry === undefined ? this.#claim(principal) : this.#take(principal, entry)
   }
 
+  /** Whether a principal's name is known to be its own: nobody else can have it, or it came first. */
+  holds({ nameKey, issuer, subject }: Principal): boolean {
+    if (nameKey === undefined) return true
+    const entry = this.#store.known(nameKey)
+    return entry?.subject === subject && entry.issuer === issuer
+  }
+
   /** All names, in their order. */
   list(): Promise<readonly NameEntry[]> {
     return this.#store.list()
   }
 
-  /** Who has a name; undefined if nobody has, or if it is reserved. */
+  /** Who has a name, as far as it is kept at all; undefined if nobody has, or if it is reserved. */
   async find(name: string): Promise<NameEntry | undefined> {
     const entry = await this.#store.find(foldName(name))
     return entry === undefined || isReserved(entry) ? undefined : entry

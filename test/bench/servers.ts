@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import Fastify from 'fastify'
 import { startGateway } from '../../src/app/gateway.js'
+import { learnTracGroups } from '../../src/config/topics/permissions.js'
 import { createLogger } from '../../src/observe/logger.js'
 import { loadText, secrets } from '../fixtures/config.js'
 
@@ -22,6 +23,7 @@ async function runGateway(): Promise<void> {
       admin: { listen: '127.0.0.1:0' },
       identity: JSON.parse(identity) as unknown,
       session: { secrets: [{ fromEnv: 'SESSION' }] },
+      permissions: { groups: learnTracGroups },
       upstreams: {
         trac: { url: upstream, signingKeys: [{ id: 'k1', secret: { fromEnv: 'SIGNING' } }] },
       },

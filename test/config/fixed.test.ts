@@ -29,6 +29,7 @@ admin: { ${admin ?? 'listen: 127.0.0.1:9464'} }
 identity: { issuer: https://idp.example.edu, ${identity ?? 'clientId: trac'} }
 session: { secrets: [{ fromEnv: SESSION }], redis: { url: { fromEnv: REDIS } }, ${session ?? ''} }
 upstreams: { trac: { url: http://127.0.0.1:8001 } }
+permissions: { groups: {} }
 ${more ?? ''}
 `
   const env = { REDIS: 'rediss://redis.example.edu', TOKEN: 't'.repeat(16) }
@@ -44,6 +45,10 @@ await t.test('what is open already, or named after a key, needs a restart', asyn
     [{ admin: 'token: { fromEnv: TOKEN }' }, ['admin.token']],
     [{ identity: 'clientId: other' }, ['identity.clientId']],
     [{ identity: 'clientId: trac, maxTokenLife: 1h' }, ['identity.maxTokenLife']],
+    [
+      { identity: 'clientId: trac, username: { namesFile: /tmp/x }' },
+      ['identity.username.namesFile'],
+    ],
     [{ session: 'store: redis' }, ['session.store']],
     [{ session: 'revocationFile: /tmp/x' }, ['session.revocationFile']],
     [{ limits: 'body: 1MiB' }, []],

@@ -36,6 +36,7 @@ async function start(t: Test, { username = {}, session = {}, env = {} }: Options
   }
   return {
     url: s.url,
+    clock: s.clock,
     log: () => gateway.log(),
     metrics: () => gateway.metrics(),
     lines: () => gateway.lines,
@@ -54,11 +55,12 @@ async function start(t: Test, { username = {}, session = {}, env = {} }: Options
       const answer = await visitor.fetch(`${s.url}/auth/session`)
       return answer.status === 200 ? answer.json()['user'] : answer.status
     },
-    async names(command: object): Promise<{ status: number; body: Record<string, unknown> }> {
-      const answer = await fetch(`${gateway.adminUrl}/names`, {
+    /** Asks the admin listener as an operator. */
+    async admin(path: string, body: object) {
+      const answer = await fetch(gateway.adminUrl + path, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}` },
-        body: JSON.stringify(command),
+        body: JSON.stringify(body),
       })
       return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
     },
@@ -174,23 +176,33 @@ await t.test('an alias settles whose name it is; so does a release', async (t) =
   const headers = s.headersOf('s5', 'hal')
   const old = () => new Visitor().fetch(`${s.url}/wiki/Start`, { headers })
   t.equal(seen(await old()), 'hal')
-  const { status, body } = await s.names({ do: 'release', name: 'HAL' })
+  const { status, body } = await s.admin('/names', { do: 'release', name: 'HAL' })
   t.equal(status, 200)
   t.match(body, { outcomes: [{ name: 'HAL', done: true, was: { subject: 's5' } }] })
   t.equal(await s.userOf(visitor), 401, 'the session has ended')
   t.equal(seen(await old()), 'ERR_TOKEN_REVOKED', 'and so has the token')
   t.equal(await s.ask('s6', 'hal'), 'hal', 'whoever comes first gets it')
-  const late = {
-    iat: Math.floor(Date.now() / 1000) + 5,
-    auth_time: Math.floor(Date.now() / 1000) + 5,
-  }
+  s.clock.advance(60_000)
+  const iat = Math.floor(s.clock() / 1000)
+  const late = { iat, auth_time: iat, exp: iat + 600 }
   t.equal(await s.ask('s5', 'hal', late), 'ERR_NAME_TAKEN')
+})
+
+await t.test('revoke knows from the file whose name it is, after a restart, too', async (t) => {
+  const s = await start(t, { username: { namesFile: join(folder, 'revoked') } })
+  t.equal(await s.ask('s1', 'lea'), 'lea')
+  t.equal(await s.ask('s2', 'lea'), 'ERR_NAME_TAKEN')
+  await s.restart()
+  const { body } = await s.admin('/revoke', { user: 'LEA' })
+  t.match(body, { subjects: [{ subject: 's1', issuer: provider.issuer }] })
+  t.equal((body['subjects'] as unknown[]).length, 1, 'and not who was refused under it')
+  t.equal(await s.ask('s1', 'lea'), 'ERR_TOKEN_REVOKED')
 })
 
 await t.test('a reserved name is nobody’s without an alias', async (t) => {
   const s = await start(t)
   await s.ask('s1', 'ivy')
-  const { body } = await s.names({ do: 'reserve', names: ['root', 'ivy'] })
+  const { body } = await s.admin('/names', { do: 'reserve', names: ['root', 'ivy'] })
   t.match(body, {
     outcomes: [
       { name: 'root', done: true },
@@ -200,7 +212,7 @@ await t.test('a reserved name is nobody’s without an alias', async (t) => {
   t.equal(await s.ask('s2', 'Root'), 'ERR_NAME_RESERVED')
   await s.reload({ aliases: { s2: 'root' } })
   t.equal(await s.ask('s2', 'Root'), 'root')
-  t.match((await s.names({ do: 'list' })).body, {
+  t.match((await s.admin('/names', { do: 'list' })).body, {
     names: [{ name: 'ivy', sub: 's1' }, { name: 'root' }],
   })
 })
