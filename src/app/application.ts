@@ -138,6 +138,8 @@ function createStages(services: Services, app: AppContext, parts: StageParts): S
     router: services.router,
     publicOrigin: address.origin,
     mode: config.mode,
+    base: address.base,
+    targetLimit: config.server.limits.target,
     unmatched: services.unmatched,
     record: accessLog.decision,
   })
@@ -153,6 +155,11 @@ function createStages(services: Services, app: AppContext, parts: StageParts): S
     }),
     ...createOwnStages({ reply, authenticate, ...counters }),
     ...policyStages(policy),
+    answerMoved(context) {
+      if (context.moved === undefined) return undefined
+      reply.redirect(context, 302, context.moved)
+      return 'answered'
+    },
     answerPreflight(context) {
       if (!isOptionsForTrac(context)) return undefined
       // Without CORS headers: no other origin is let in.

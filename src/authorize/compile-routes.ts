@@ -4,7 +4,7 @@ import type { Milliseconds } from '../core/clock.js'
 import type { Via } from '../core/identity.js'
 import type { QueryCondition, Requirement, Route } from '../request/route.js'
 import type { TracRoute } from '../trac/routes.js'
-import { tracRoutes } from '../trac/routes.js'
+import { pluginsRow, takesBackslash, tracRoutes } from '../trac/routes.js'
 
 /** What rows that say nothing fall back to. */
 export interface RouteDefaults {
@@ -39,6 +39,10 @@ function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
   return {
     name: row.name,
     path: row.path,
+    except: [],
+    unknownOnly: false,
+    trailingSlash: false,
+    backslash: row.backslash,
     methods: row.methods === undefined ? undefined : new Set(row.methods),
     query: conditionsOf(row.query),
     upstream: row.upstream,
@@ -54,24 +58,25 @@ function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
 }
 
 function requirementOf(row: TracRoute): Requirement | undefined {
-  if (row.anyPermission === undefined && row.allPermissions === undefined) return undefined
-  return {
-    anyPermission: row.anyPermission,
-    allPermissions: row.allPermissions,
-    anyGroup: undefined,
-    scopes: undefined,
-  }
+  const { anyPermission, allPermissions, somebody = false } = row
+  if (anyPermission === undefined && allPermissions === undefined && !somebody) return undefined
+  return { anyPermission, allPermissions, anyGroup: undefined, scopes: undefined, somebody }
 }
 
 function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
   return {
     name: row.name,
     path: row.path,
+    except: row.except ?? [],
+    unknownOnly: row.unknownOnly ?? false,
+    // Trac itself leads to the page without it.
+    trailingSlash: true,
+    backslash: takesBackslash(row),
     methods: new Set(row.methods),
     query: conditionsOf(row.query),
     upstream: 'trac',
     credentials: bothCredentials,
-    access: 'optional',
+    access: row.closed === true ? 'deny' : 'optional',
     require: requirementOf(row),
     mode: defaults.mode,
     rateLimit: undefined,
@@ -81,15 +86,20 @@ function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
   }
 }
 
-/** All rows in the order in which they are tried: the operator's own, then Trac's. */
+/**
+ * All rows in the order in which they are tried: the operator's own, then Trac's.
+ * @param builtin whether there are built-in ones; `strict`: without the row for plugins' pages
+ */
 export function compileRoutes(
   rows: readonly RouteConfig[],
-  builtin: boolean,
+  builtin: boolean | 'strict',
   defaults: RouteDefaults,
 ): readonly Route[] {
+  const table = builtin === false ? [] : tracRoutes
+  const kept = table.filter(({ name }) => builtin !== 'strict' || name !== pluginsRow)
   return [
     ...rows.map((row) => fromConfig(row, defaults)),
-    ...(builtin ? tracRoutes.map((row) => fromTable(row, defaults)) : []),
+    ...kept.map((row) => fromTable(row, defaults)),
   ]
 }
 

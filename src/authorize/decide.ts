@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../core/errors.js'
 import type { Identity, Principal } from '../core/identity.js'
 import type { Requirement, Route } from '../request/route.js'
+import { anyView, mayView } from '../trac/permissions.js'
 
 /** The answer, as data; `missing` names what the requirement wanted. */
 export type Decision =
@@ -15,13 +16,17 @@ function refuse(code: ErrorCode, missing: readonly string[] = []): Decision {
 }
 
 /** Whether a principal holds a permission; TRAC_ADMIN holds every one, plugins' own included. */
-function holds(principal: Principal, permission: string): boolean {
-  return principal.permissions.has(permission) || principal.permissions.has('TRAC_ADMIN')
+function holds({ permissions }: Principal, permission: string): boolean {
+  if (permissions.has(permission) || permissions.has('TRAC_ADMIN')) return true
+  return permission === anyView && mayView(permissions)
 }
 
 /** The first part of the requirement that is not met, if any. */
-function unmet(require: Requirement, principal: Principal): Decision | undefined {
-  const { anyPermission, allPermissions, anyGroup, scopes } = require
+function unmet(require: Requirement, { principal, via }: Identity): Decision | undefined {
+  const { anyPermission, allPermissions, anyGroup, scopes, somebody } = require
+  if (somebody === true && via === undefined && !holds(principal, anyView)) {
+    return refuse('ERR_PERMISSION_REQUIRED', [anyView])
+  }
   if (anyPermission !== undefined && !anyPermission.some((name) => holds(principal, name))) {
     return refuse('ERR_PERMISSION_REQUIRED', anyPermission)
   }
@@ -51,7 +56,7 @@ export function decide(route: Route, identity: Identity): Decision {
     return refuse('ERR_CREDENTIAL_NOT_ACCEPTED', [...route.credentials])
   }
   if (anonymous && route.access === 'authenticated') return refuse('ERR_LOGIN_REQUIRED')
-  const failed = route.require === undefined ? undefined : unmet(route.require, identity.principal)
+  const failed = route.require === undefined ? undefined : unmet(route.require, identity)
   if (failed === undefined) return allowed
   return anonymous ? refuse('ERR_LOGIN_REQUIRED') : failed
 }

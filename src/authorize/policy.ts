@@ -3,10 +3,16 @@ import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { RequestContext, Stage } from '../request/context.js'
 import type { Route } from '../request/route.js'
+import { noRoute } from '../request/route.js'
+import { hasBody } from '../request/headers.js'
+import { encodePath, parseTarget } from '../request/target.js'
+import { isSameNaming, namingOf, queryAt } from '../trac/addresses.js'
+import { anyView } from '../trac/permissions.js'
+import { judgeQuery, readQuery } from '../trac/query.js'
 import { isSameOrigin, safeMethods } from './csrf.js'
 import { decide } from './decide.js'
-import { readQuery } from '../trac/query.js'
-import type { Router } from './router.js'
+import type { Decision } from './decide.js'
+import type { RouteMatch, Router } from './router.js'
 
 /** A decision as the audit log and the counter want it. */
 export interface DecisionRecord {
@@ -20,6 +26,10 @@ export interface DecisionRecord {
 export interface PolicyParts {
   readonly router: Router
   readonly publicOrigin: string
+  /** The base path, empty text for none. */
+  readonly base: string
+  /** Bytes that a target may have. */
+  readonly targetLimit: number
   /** The whole gateway's mode; in `shadow` even what no row matches goes to Trac. */
   readonly mode: 'enforce' | 'shadow'
   /** The row for unmatched requests in global shadow mode. */
@@ -27,9 +37,13 @@ export interface PolicyParts {
   readonly record: (decision: DecisionRecord) => void
 }
 
+const hiddenText =
+  'What is meant must stand in the path of the address, not in its query or in the body.'
+const anyViewText = 'to view something (any that ends in _VIEW)'
+
 /** A sentence for the person, naming what would have been needed. */
 function explain(code: ErrorCode, missing: readonly string[]): string | undefined {
-  const names = missing.join(' or ')
+  const names = missing.map((name) => (name === anyView ? anyViewText : name)).join(' or ')
   if (code === 'ERR_PERMISSION_REQUIRED') return `This needs the permission ${names}.`
   if (code === 'ERR_GROUP_REQUIRED') return `This needs the group ${names}.`
   if (code === 'ERR_SCOPE_REQUIRED') return `This needs the scope ${missing.join(' ')}.`
@@ -49,10 +63,16 @@ function refusal(
   })
 }
 
-/** A preflight is judged as the method it asks for (Fetch §4.8). */
+/**
+ * A preflight is judged as the method it asks for (Fetch §4.8). It has no body: with one, it is an OPTIONS like any other
+ * method, and needs a row and a credential.
+ */
 function preflightMethod({ method, headers }: RequestContext): string | undefined {
   const isPreflight =
-    method === 'OPTIONS' && headers.origin !== '' && headers.preflightMethod !== ''
+    method === 'OPTIONS' &&
+    headers.origin !== '' &&
+    headers.preflightMethod !== '' &&
+    !hasBody(headers)
   return isPreflight ? headers.preflightMethod : undefined
 }
 
@@ -64,23 +84,14 @@ export class Policy {
     this.#parts = parts
   }
 
-  #inShadow(context: RequestContext): boolean {
-    return this.#parts.mode === 'shadow' || context.route.mode === 'shadow'
-  }
-
-  #record(context: RequestContext, result: 'allow' | ErrorCode): void {
-    this.#parts.record({
-      context,
-      route: context.routeName,
-      result,
-      mode: this.#inShadow(context) ? 'shadow' : 'enforce',
-    })
+  #record(context: RequestContext, result: 'allow' | ErrorCode, mode = context.route.mode): void {
+    this.#parts.record({ context, route: context.routeName, result, mode })
   }
 
   /** Refuses, or in shadow mode counts what it would have refused and lets it pass. */
   #refuse(context: RequestContext, error: GatewayError): void {
     this.#record(context, error.code)
-    if (!this.#inShadow(context)) throw error
+    if (context.route.mode !== 'shadow') throw error
     if (error.code === 'ERR_ROUTE_DENIED' && this.#parts.mode !== 'shadow') throw error
     context.shadowed ??= error.code
   }
@@ -89,19 +100,50 @@ export class Policy {
     // It would echo the signature, and a forwarded token, to whoever asks (RFC 9110 §9.3.8).
     if (context.method === 'TRACE') throw new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
     const asked = preflightMethod(context)
-    const match = this.#parts.router(asked ?? context.method, context.path, context.target.query)
-    if (match.route === undefined) {
-      const error =
-        match.allow.length > 0
-          ? new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: match.allow })
-          : new GatewayError('ERR_ROUTE_UNKNOWN')
-      this.#record(context, error.code)
-      if (this.#parts.mode !== 'shadow') throw error
-      context.shadowed = error.code
+    const { path, target } = context
+    const match = this.#parts.router(asked ?? context.method, path, target.query)
+    if (path.includes('\\') && match.route?.backslash !== true) {
+      throw new GatewayError('ERR_TARGET_SLASH')
     }
-    context.route = match.route ?? this.#parts.unmatched
+    context.route = match.route ?? this.#withoutRoute(context, match)
     context.routeName = context.route.name
     context.preflight = asked !== undefined
+    if (context.route.upstream === 'trac' && context.route.access !== 'deny') {
+      this.#readNames(context)
+    }
+  }
+
+  /** What no row has is refused, or in the gateway's shadow mode judged by a row that asks for nothing. */
+  #withoutRoute(context: RequestContext, match: RouteMatch): Route {
+    const { mode, unmatched } = this.#parts
+    const allow = 'allow' in match ? match.allow : []
+    const error =
+      allow.length > 0
+        ? new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow })
+        : new GatewayError('ERR_ROUTE_UNKNOWN')
+    this.#record(context, error.code, mode)
+    if (mode !== 'shadow') throw error
+    context.shadowed = error.code
+    return unmatched
+  }
+
+  /** An object of Trac is judged at its own address: whatever else names it leads there, or nowhere. */
+  #readNames(context: RequestContext): void {
+    if (context.preflight) return
+    const { method, path, target } = context
+    const judge = (values: Parameters<typeof namingOf>[2]) => namingOf(method, path, values)
+    const naming = judgeQuery(target.query, judge, isSameNaming)
+    if (naming.kind === 'hidden') {
+      this.#refuse(context, new GatewayError('ERR_ROUTE_DENIED', { detail: hiddenText }))
+    } else if (naming.kind === 'shows') {
+      context.shows = naming.path
+    } else if (naming.kind === 'moved') {
+      const query = queryAt(naming, target.query)
+      const address = this.#parts.base + encodePath(naming.path) + (query && `?${query}`)
+      const read = parseTarget(address, this.#parts.targetLimit)
+      if ('code' in read) throw new GatewayError(read.code)
+      context.moved = read.sent
+    }
   }
 
   /** Trac saves an edited comment on GET, without a form token; older Pythons also split a query at ';'. */
@@ -118,8 +160,16 @@ export class Policy {
     return safeMethods.has(method) && (route.upstream !== 'trac' || headers.contentType === '')
   }
 
+  /** Trac sends whoever asks at `/intertrac` to any address that the query says. */
+  #leadsAway({ path, route, target, headers }: RequestContext): boolean {
+    if (route.upstream !== 'trac' || !/^\/intertrac(?:\/|$)/.test(path)) return false
+    const isOurs = headers.fetchSite === 'same-origin' || headers.fetchSite === 'none'
+    return !isOurs && readQuery(target.query, '&;').has('link')
+  }
+
   readonly csrf: Stage = (context) => {
     if (this.#writesOnGet(context)) this.#refuse(context, new GatewayError('ERR_UNSAFE_GET'))
+    if (this.#leadsAway(context)) this.#refuse(context, new GatewayError('ERR_CROSS_SITE'))
     if (context.identity.via !== 'session' || this.#isRead(context)) return
     if (!isSameOrigin(context.headers, this.#parts.publicOrigin)) {
       this.#refuse(context, new GatewayError('ERR_CROSS_SITE'))
@@ -127,14 +177,20 @@ export class Policy {
   }
 
   readonly access: Stage = (context) => {
-    const { route, identity } = context
     if (context.preflight) {
-      if (route.access === 'deny') throw new GatewayError('ERR_ROUTE_DENIED')
+      if (context.route.access === 'deny') throw new GatewayError('ERR_ROUTE_DENIED')
       return
     }
-    const decision = decide(route, identity)
+    const decision = this.#judge(context)
     if (!decision.allow) this.#refuse(context, refusal(decision.code, decision.missing, context))
     else if (context.shadowed === undefined) this.#record(context, 'allow')
+  }
+
+  /** By the row, and by that of a second object that the page shows. */
+  #judge({ route, identity, shows }: RequestContext): Decision {
+    const decision = decide(route, identity)
+    if (!decision.allow || shows === undefined) return decision
+    return decide(this.#parts.router('GET', shows, '').route ?? noRoute, identity)
   }
 
   /** A browser sends its own origin with every WebSocket and cookies with any: only our pages may (RFC 6455 §10.2). */
@@ -144,8 +200,7 @@ export class Policy {
       throw new GatewayError('ERR_UPGRADE_REFUSED')
     }
     const { origin } = headers
-    const ours =
-      origin === this.#parts.publicOrigin || (origin === '' && identity.via !== 'session')
+    const ours = origin === this.#parts.publicOrigin || (origin === '' && identity.via === 'bearer')
     if (!ours) throw new GatewayError('ERR_CROSS_SITE')
   }
 

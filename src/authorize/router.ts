@@ -2,7 +2,8 @@
 import type { Route } from '../request/route.js'
 import { compilePattern, firstSegment } from './pattern.js'
 import type { Matcher } from './pattern.js'
-import { readQuery } from '../trac/query.js'
+import { judgeQuery } from '../trac/query.js'
+import type { Query } from '../trac/query.js'
 
 /** What a request's method, path and query lead to. */
 export type RouteMatch =
@@ -12,6 +13,7 @@ export type RouteMatch =
  * Finds the route of a request. `path` is decoded and below the base path; the empty path is `/`.
  * Without a route, `allow` has the methods of rows that had the path (405), or is empty (404).
  * @throws {@link GatewayError} ERR_QUERY_ENCODING — a row asks for the query, which is not UTF-8
+ * @throws {@link GatewayError} ERR_QUERY_AMBIGUOUS — the two ways in which Tracs read the query lead to different rows
  */
 export type Router = (method: string, path: string, query: string) => RouteMatch
 
@@ -28,7 +30,7 @@ function takesMethod(route: Route, method: string): boolean {
   return route.methods.has(method) || (method === 'HEAD' && route.methods.has('GET'))
 }
 
-function queryFits(route: Route, values: ReadonlyMap<string, string>): boolean {
+function queryFits(route: Route, values: Query): boolean {
   for (const [name, condition] of route.query ?? []) {
     const value = values.get(name)
     const fits =
@@ -38,6 +40,17 @@ function queryFits(route: Route, values: ReadonlyMap<string, string>): boolean {
     if (!fits) return false
   }
   return true
+}
+
+/** What the row's path fits, with its exceptions. */
+function matcherOf({ path, except, trailingSlash }: Route): Matcher {
+  const fits = compilePattern(path)
+  const excluded = except.map(compilePattern)
+  const admits: Matcher =
+    excluded.length === 0 ? fits : (asked) => fits(asked) && !excluded.some((one) => one(asked))
+  if (!trailingSlash) return admits
+  return (asked) =>
+    admits(asked) || (asked.length > 1 && asked.endsWith('/') && admits(asked.slice(0, -1)))
 }
 
 /** Rows by the literal first segment of their path, each list still in the order of the file. */
@@ -64,24 +77,33 @@ function allowOf(route: Route): readonly string[] {
   return methods.includes('GET') ? [...methods, 'HEAD'] : methods
 }
 
+/** The first row that fits. */
+function find(rows: readonly Row[], method: string, path: string, values: () => Query): RouteMatch {
+  let isKnown = false
+  let allow: Set<string> | undefined
+  for (const { route, matches } of rows) {
+    if (!matches(path) || (isKnown && route.unknownOnly)) continue
+    isKnown = true
+    if (!takesMethod(route, method)) {
+      allow ??= new Set()
+      for (const name of allowOf(route)) allow.add(name)
+    } else if (route.query === undefined || queryFits(route, values())) {
+      return { route }
+    }
+  }
+  return { route: undefined, allow: allow === undefined ? [] : [...allow] }
+}
+
 /** Compiles the rows, in the order in which they are tried. */
 export function createRouter(routes: readonly Route[]): Router {
-  const rowsFor = index(routes.map((route) => ({ route, matches: compilePattern(route.path) })))
+  const rowsFor = index(routes.map((route) => ({ route, matches: matcherOf(route) })))
   return (method, path, query) => {
     const judged = path === '' ? '/' : path
-    let values: ReadonlyMap<string, string> | undefined
-    let allow: Set<string> | undefined
-    for (const { route, matches } of rowsFor(judged)) {
-      if (!matches(judged)) continue
-      if (!takesMethod(route, method)) {
-        allow ??= new Set()
-        for (const name of allowOf(route)) allow.add(name)
-        continue
-      }
-      if (route.query === undefined) return { route }
-      values ??= readQuery(query)
-      if (queryFits(route, values)) return { route }
-    }
-    return { route: undefined, allow: allow === undefined ? [] : [...allow] }
+    const rows = rowsFor(judged)
+    return judgeQuery(
+      query,
+      (values) => find(rows, method, judged, values),
+      (one, other) => one.route === other.route,
+    )
   }
 }

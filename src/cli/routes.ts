@@ -26,6 +26,7 @@ function requireText({ access, require }: Route): string {
   if (require?.anyPermission !== undefined) parts.push(`any of ${require.anyPermission.join(', ')}`)
   if (require?.allPermissions !== undefined) parts.push(require.allPermissions.join(' and '))
   if (require?.anyGroup !== undefined) parts.push(`a group of ${require.anyGroup.join(', ')}`)
+  if (require?.somebody === true) parts.push('signed in, or any of *_VIEW')
   if (require?.scopes !== undefined) parts.push(`scopes ${require.scopes.join(' ')}`)
   return parts.join('; ')
 }

@@ -225,6 +225,13 @@ class Reader {
   #readAny(schema: KeySchema, forms: readonly KeySchema[], node: Node, path: Path): unknown {
     const form = forms.find((candidate) => mayBe(candidate, node))
     if (form === undefined) return this.#refuse(schema, node, path)
+    if (form.type === 'string' && node.kind === 'scalar' && forms.some(isFlag)) {
+      // A variable may stand for a flag.
+      const filled = this.#fillIn(node, path)
+      if (filled === undefined) return undefined
+      const value = filled.changed ? fromText(filled.text) : undefined
+      if (typeof value === 'boolean') return value
+    }
     return this.read({ ...form, wanted: form.wanted ?? wantedOf(schema) }, node, path)
   }
 
@@ -283,6 +290,9 @@ class Reader {
     return undefined
   }
 }
+
+const isFlag = (schema: KeySchema): boolean =>
+  schema.type === 'boolean' && schema.enum === undefined
 
 function mayBe(schema: KeySchema, node: Node): boolean {
   if (node.kind === 'map') return schema.type === 'object'

@@ -30,6 +30,11 @@ export const errors = {
   ),
   ERR_TARGET_DOTS: row(400, 'bad_request', 'The address has a "." or ".." segment.'),
   ERR_QUERY_ENCODING: row(400, 'bad_request', 'The query is not correctly percent-encoded UTF-8.'),
+  ERR_QUERY_AMBIGUOUS: row(
+    400,
+    'bad_request',
+    'The query has a ";" that some servers read as a separator. Write it as %3B.',
+  ),
   ERR_CREDENTIAL_MALFORMED: row(400, 'bad_request', 'The Authorization header is malformed.'),
   ERR_BODY_MALFORMED: row(400, 'bad_request', 'The body is not what this address expects.'),
   ERR_CREDENTIAL_MISSING: row(

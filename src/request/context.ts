@@ -65,6 +65,10 @@ export class RequestContext {
   identity: Identity
   /** Whether the request is a CORS preflight that is judged as another method. */
   preflight = false
+  /** The address, in Trac, of the object that the query names: where a redirect leads. */
+  moved: string | undefined = undefined
+  /** The path of a second object that the page shows a part of. */
+  shows: string | undefined = undefined
   /** Cookies that only the answer which leads to sign-in carries. */
   signInCookies: readonly string[] = []
   cache: CacheUse = 'none'

@@ -11,6 +11,8 @@ export interface Requirement {
   readonly allPermissions: readonly string[] | undefined
   readonly anyGroup: readonly string[] | undefined
   readonly scopes: readonly string[] | undefined
+  /** Whether it must be somebody: who has signed in, or, where anonymous visitors may view anything, anybody. */
+  readonly somebody?: boolean
 }
 
 /** A route's own rate limit: `max` requests in `per`. */
@@ -24,6 +26,14 @@ export interface RouteRateLimit {
 export interface Route {
   readonly name: string
   readonly path: string
+  /** Paths that it does not match although `path` fits. */
+  readonly except: readonly string[]
+  /** Whether it matches only what no row before it has by path, whatever their methods and conditions. */
+  readonly unknownOnly: boolean
+  /** Whether one slash at the end of a path that has none in `path` matches, too. */
+  readonly trailingSlash: boolean
+  /** Whether a path may have a `\`. */
+  readonly backslash: boolean
   /** Absent: every method. GET implies HEAD. */
   readonly methods: ReadonlySet<string> | undefined
   /** Conditions on the query; rows that have some match only GET and HEAD. */
@@ -48,6 +58,10 @@ export type QueryCondition = boolean | ReadonlySet<string>
 export const noRoute: Route = Object.freeze({
   name: 'none',
   path: '',
+  except: [],
+  unknownOnly: false,
+  trailingSlash: false,
+  backslash: false,
   methods: new Set<string>(),
   query: undefined,
   upstream: '',

@@ -37,7 +37,7 @@ pathBytes[0x5c] = 0 // '\': a slash to WHATWG URL parsers
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** A `.` or `..` segment, or an empty one, in a path that has been decoded. */
+/** A `.` or `..` segment in a path that has been decoded. */
 const dotSegment = /\/\.\.?(?:\/|$)/
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/
@@ -59,7 +59,7 @@ function normalise(raw: string): { path: string; sent: string } | BadTarget {
       const value = hexValue(raw.charCodeAt(i + 1)) * 16 + hexValue(raw.charCodeAt(i + 2))
       if (!(value >= 0) || hexValue(raw.charCodeAt(i + 2)) < 0)
         return { code: 'ERR_TARGET_ENCODING' }
-      if (value === slash || value === 0x5c) return { code: 'ERR_TARGET_SLASH' }
+      if (value === slash) return { code: 'ERR_TARGET_SLASH' }
       sent += unreserved[value] === 1 ? String.fromCharCode(value) : encodeByte(value)
       byte = value
       i += 2
@@ -73,6 +73,17 @@ function normalise(raw: string): { path: string; sent: string } | BadTarget {
   } catch {
     return { code: 'ERR_TARGET_ENCODING' }
   }
+}
+
+/**
+ * A name in Trac may have a `\`, which comes as `%5C`. Some parsers take it for a slash, so the path must have no dot
+ * or empty segment in their reading either. Whether a row takes such a name at all is judged with the row.
+ */
+function segmentFault(path: string): ErrorCode | undefined {
+  const hasBackslash = path.includes('\\')
+  const read = hasBackslash ? path.replaceAll('\\', '/') : path
+  if (hasBackslash && read.includes('//')) return 'ERR_TARGET_SLASH'
+  return dotSegment.test(read) ? 'ERR_TARGET_DOTS' : undefined
 }
 
 function encodeByte(byte: number): string {
@@ -105,7 +116,8 @@ export function parseTarget(raw: string, limit: number): Target | BadTarget {
   const rawPath = end === raw.length ? raw : raw.slice(0, end)
   const read = plain ? { path: rawPath, sent: rawPath } : normalise(rawPath)
   if ('code' in read) return read
-  if (dotSegment.test(read.path)) return { code: 'ERR_TARGET_DOTS' }
+  const code = segmentFault(read.path)
+  if (code !== undefined) return { code }
   if (!plain && controlCharacter.test(read.path)) return { code: 'ERR_TARGET_CHARACTER' }
   const query = raw.slice(end + 1)
   const sent = query === '' ? read.sent : `${read.sent}?${query}`
@@ -118,4 +130,16 @@ export function belowBase(path: string, base: string): string | undefined {
   if (!path.startsWith(base)) return undefined
   const rest = path.slice(base.length)
   return rest === '' || rest.startsWith('/') ? rest : undefined
+}
+
+/** A decoded path as it stands in an address: what a path may not hold is percent-encoded (RFC 3986 §3.3). */
+export function encodePath(path: string): string {
+  let encoded = ''
+  for (const byte of Buffer.from(path)) {
+    encoded +=
+      byte < 128 && pathBytes[byte] === 1 && byte !== percent
+        ? String.fromCharCode(byte)
+        : encodeByte(byte)
+  }
+  return encoded
 }

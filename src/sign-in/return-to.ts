@@ -4,9 +4,9 @@ import { belowBase, parseTarget } from '../request/target.js'
 /** Characters that an address to return to may have. */
 const maxLength = 2048
 
-/** Sign-in and sign-out are not pages to return to: that would be a loop. */
+/** Sign-in and sign-out are not pages to return to: that would be a loop. `/intertrac` would lead anywhere. */
 function isOwn(path: string): boolean {
-  return ['/auth', '/login', '/logout'].some((own) => path === own || path.startsWith(`${own}/`))
+  return ['/auth', '/login', '/logout', '/intertrac'].some((own) => path === own || path.startsWith(`${own}/`))
 }
 
 /**

@@ -104,3 +104,12 @@ const administrative = /^(?:.*_ADMIN|PERMISSION_.*)$/
 
 /** Whether an action is for administrators: it governs a part of Trac, or who may do what. */
 export const isAdministrative = (action: string): boolean => administrative.test(action)
+
+/** Stands in a built-in row for every action that lets somebody view something, plugins' own included. */
+export const anyView = '*_VIEW'
+
+/** Whether one of these actions lets somebody view something. */
+export function mayView(actions: Iterable<string>): boolean {
+  for (const action of actions) if (action.endsWith('_VIEW')) return true
+  return false
+}

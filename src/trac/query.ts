@@ -12,15 +12,17 @@ function decode(text: string): string {
   }
 }
 
+/** What stands between pairs: `&`, or `;` too, as Python 2.7 and Python 3 before 3.9.2 read it. */
+export type Separators = '&' | '&;'
+
+/** The first value of each name. */
+export type Query = ReadonlyMap<string, string>
+
 /**
  * The first value of each name.
- * @param separators characters between pairs: `&`, or `&;` as Pythons before 2021 read it
  * @throws {@link GatewayError} ERR_QUERY_ENCODING — when bytes are not UTF-8, which Trac refuses too
  */
-export function readQuery(
-  query: string,
-  separators: '&' | '&;' = '&',
-): ReadonlyMap<string, string> {
+export function readQuery(query: string, separators: Separators = '&'): Query {
   const values = new Map<string, string>()
   if (query === '') return values
   for (const pair of query.split(separators === '&' ? '&' : /[&;]/)) {
@@ -30,4 +32,33 @@ export function readQuery(
     if (!values.has(name)) values.set(name, equals < 0 ? '' : decode(pair.slice(equals + 1)))
   }
   return values
+}
+
+/**
+ * What follows from a query, whichever way Trac's Python reads it: a rule that looks at a query asks here.
+ * @param judge what follows from one reading; it asks for the values only if it needs them
+ * @param isSame whether two results are one
+ * @throws {@link GatewayError} ERR_QUERY_AMBIGUOUS — when the two readings lead to different results
+ */
+export function judgeQuery<T>(
+  query: string,
+  judge: (values: () => Query) => T,
+  isSame: (one: T, other: T) => boolean,
+): T {
+  const first = judge(reader(query, '&'))
+  if (!query.includes(';')) return first
+  if (!isSame(first, judge(reader(query, '&;')))) throw new GatewayError('ERR_QUERY_AMBIGUOUS')
+  return first
+}
+
+/** Reads once, when it is asked for the first time. */
+function reader(query: string, separators: Separators): () => Query {
+  let values: Query | undefined
+  return () => (values ??= readQuery(query, separators))
+}
+
+/** The query as it was received, without the pairs of one name. */
+export function withoutParameter(query: string, name: string): string {
+  const rest = query.split('&').filter((pair) => !readQuery(pair).has(name))
+  return rest.join('&')
 }

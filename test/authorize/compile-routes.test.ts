@@ -34,6 +34,10 @@ await t.test('a row that says nothing asks for a sign-in by any credential, at T
   t.strictSame(row, {
     name: 'a',
     path: '/a',
+    except: [],
+    unknownOnly: false,
+    trailingSlash: false,
+    backslash: false,
     methods: undefined,
     query: undefined,
     upstream: 'trac',
@@ -94,7 +98,9 @@ await t.test('the mode of the gateway is that of rows that name none', async (t)
 
 await t.test('the built-in rows are optional and take GET, HEAD and POST only', async (t) => {
   const rows = compiled('  - { name: a, path: /a }\n').slice(1)
-  t.ok(rows.every((row) => row.access === 'optional' && row.upstream === 'trac'))
+  const closed = rows.filter((row) => row.access !== 'optional')
+  t.ok(closed.every((row) => row.access === 'deny' && row.name.startsWith('trac:accounts')))
+  t.ok(rows.every((row) => row.upstream === 'trac'))
   const methods = new Set(rows.flatMap((row) => [...(row.methods ?? ['every'])]))
   t.strictSame([...methods].toSorted(), ['GET', 'POST'])
   t.ok(rows.every((row) => !row.websocket))

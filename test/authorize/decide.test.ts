@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import t from 'tap'
 import { decide } from '../../src/authorize/decide.js'
 import type { Identity, Principal, Via } from '../../src/core/identity.js'
+import { noRoute } from '../../src/request/route.js'
 import type { Access, Requirement, Route } from '../../src/request/route.js'
 
 interface Who {
@@ -40,10 +41,10 @@ interface Row {
 
 function routeOf({ access = 'authenticated', credentials, require }: Row): Route {
   return {
+    ...noRoute,
     name: 'row',
     path: '/**',
     methods: undefined,
-    query: undefined,
     upstream: 'trac',
     credentials: new Set(credentials ?? ['bearer', 'session']),
     access,

@@ -13,6 +13,8 @@ function start(mode: 'enforce' | 'shadow') {
   const policy = new Policy({
     router: createRouter(compileRoutes([], true, defaults)),
     publicOrigin: 'https://trac.example.edu',
+    base: '',
+    targetLimit: 4000,
     mode,
     unmatched: unmatchedRoute(defaults),
     record: ({ route, result, mode: how }) => recorded.push(`${route} ${result} ${how}`),
@@ -36,7 +38,9 @@ await t.test('what is let through is recorded once, with its row', async (t) => 
 
 await t.test('each refusal is recorded with its code', async (t) => {
   const { policy, recorded, contextOf } = start('enforce')
-  t.throws(() => policy.matchRoute(contextOf('GET', '/nowhere')), { code: 'ERR_ROUTE_UNKNOWN' })
+  t.throws(() => policy.matchRoute(contextOf('GET', '/auth/nowhere')), {
+    code: 'ERR_ROUTE_UNKNOWN',
+  })
   t.throws(() => policy.matchRoute(contextOf('PUT', '/wiki')), { code: 'ERR_METHOD_NOT_ALLOWED' })
   const admin = contextOf('GET', '/admin')
   await policy.matchRoute(admin)
@@ -92,7 +96,7 @@ await t.test('without an identity it is judged as anonymous', async (t) => {
 await t.test('in shadow mode all of it is recorded and nothing thrown', async (t) => {
   const { policy, recorded, contextOf } = start('shadow')
   for (const [method, raw] of [
-    ['GET', '/nowhere'],
+    ['GET', '/auth/nowhere'],
     ['GET', '/admin'],
     ['GET', '/ticket/1?edit_comment=1'],
   ] as const) {

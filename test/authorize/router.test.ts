@@ -1,6 +1,7 @@
 /** Which row a request leads to: first match, methods, query conditions, and what is said when none fits. */
 import * as fc from 'fast-check'
 import t from 'tap'
+import type { GatewayError } from '../../src/core/errors.js'
 import { compilePattern } from '../../src/authorize/pattern.js'
 import { createRouter } from '../../src/authorize/router.js'
 import { noRoute } from '../../src/request/route.js'
@@ -37,7 +38,12 @@ function routerOf(rows: Readonly<Record<string, Row>>) {
 function found(router: ReturnType<typeof createRouter>, asked: string): string {
   const [method = '', target = ''] = asked.split(' ')
   const [path = '', query = ''] = target.split('?')
-  const match = router(method, path, query)
+  let match
+  try {
+    match = router(method, path, query)
+  } catch (error) {
+    return (error as GatewayError).code
+  }
   if (match.route !== undefined) return match.route.name
   return match.allow.length === 0 ? '404' : `405 ${match.allow.join(' ')}`
 }
@@ -66,7 +72,12 @@ const cases: readonly (readonly [asked: string, result: string])[] = [
   ['GET /wiki/X?action=edit&action=view', 'edit'],
   ['GET /wiki/X?action=view&action=edit', 'page'],
   ['GET /wiki/X?%61ction=%65dit', 'edit'],
-  ['GET /wiki/X?action=edit;x', 'page'],
+  ['GET /wiki/X?action=edit;x', 'ERR_QUERY_AMBIGUOUS'],
+  ['GET /wiki/X?x;action=edit', 'ERR_QUERY_AMBIGUOUS'],
+  ['GET /wiki/X?x;version', 'ERR_QUERY_AMBIGUOUS'],
+  ['GET /wiki/X?action=edit&x;y', 'edit'],
+  ['GET /wiki/X?x;y', 'page'],
+  ['POST /wiki/X?x;action=edit', 'page'],
   ['GET /wiki/X?Action=edit', 'page'],
   ['POST /wiki/X?action=edit', 'page'],
   ['GET /wiki/X?version=1', 'old'],

@@ -231,7 +231,7 @@ const causes: readonly Cause[] = [
     status: 404,
     title: /^Not found/,
     actions: [start],
-    reach: (page) => page.goto(`${url}/nothing/here`),
+    reach: (page) => page.goto(`${url}/auth/nothing/here`),
   },
   {
     page: 'outside of the base path',

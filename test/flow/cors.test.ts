@@ -52,7 +52,7 @@ await t.test('a preflight is matched as the method it asks for', async (t) => {
     'by the row behind it',
   )
   t.equal((await ask(gateway, 'OPTIONS /trac/api/shut', asks('GET'))).status, 403)
-  t.equal((await ask(gateway, 'OPTIONS /trac/nowhere', asks('GET'))).status, 404)
+  t.equal((await ask(gateway, 'OPTIONS /trac/auth/nowhere', asks('GET'))).status, 404)
   t.equal(api.received.length, before + 1)
 })
 

@@ -87,7 +87,7 @@ await t.test('what the original request may not do is 401 or 403', async (t) => 
     ['anonymous', original(gateway, '/trac/newticket'), 401],
     ['a bad token', original(gateway, '/trac/wiki', 'GET', { authorization: 'Bearer x' }), 401],
     ['a missing permission', original(gateway, '/trac/admin', 'GET', { authorization }), 403],
-    ['an unknown path', original(gateway, '/trac/nothing', 'GET', { authorization }), 403],
+    ['an unknown path', original(gateway, '/trac/auth/nothing', 'GET', { authorization }), 403],
     ['a path that two could read', original(gateway, '/trac/wiki/../admin'), 403],
     ['a path outside', original(gateway, '/other'), 403],
     ['another host', original(gateway, '/trac/wiki', 'GET', { [host]: 'evil.example' }), 403],
@@ -207,14 +207,14 @@ await t.test('a preflight is judged, not waved through', async (t) => {
   const headers = { ...preflight, authorization: `Bearer ${token}` }
   const toApi = await ask(gateway, headers, `${verify}/api/x`, 'OPTIONS')
   t.match(toApi, { status: 200, headers: { 'x-trac-user': '' } }, 'in nobody’s name')
-  t.equal((await ask(gateway, preflight, `${verify}/nothing`, 'OPTIONS')).status, 403)
+  t.equal((await ask(gateway, preflight, `${verify}/auth/nothing`, 'OPTIONS')).status, 403)
   for (const dialect of ['nginx', 'traefik', 'caddy']) {
     const named = await start(t, dialect)
     const asked = (uri: string, method: string) => original(named, uri, method, headers)
     const allowed = await ask(named, asked('/trac/api/x', 'OPTIONS'))
     t.match(allowed, { status: 200, headers: { 'x-trac-user': '' } }, dialect)
     t.equal((await ask(named, asked('/trac/newticket', 'OPTIONS'))).status, 403, dialect)
-    t.equal((await ask(named, asked('/trac/nothing', 'OPTIONS'))).status, 403, dialect)
+    t.equal((await ask(named, asked('/trac/auth/nothing', 'OPTIONS'))).status, 403, dialect)
     // Whatever method a proxy asks with, the original one is judged.
     const own = await ask(named, asked('/trac/newticket', 'POST'), undefined, 'OPTIONS')
     t.match(own, { status: 200, headers: { 'x-trac-user': 'ivan' } }, dialect)

@@ -265,7 +265,7 @@ const refusedWithBody: readonly (readonly [
   status: number,
 ])[] = [
   ['403, small body', 'POST /trac/shut', ['Content-Length: 5'], 'hello', 403],
-  ['404, small body', 'POST /trac/nowhere', ['Content-Length: 5'], 'hello', 404],
+  ['404, small body', 'POST /trac/auth/nowhere', ['Content-Length: 5'], 'hello', 404],
   [
     '405, a body that looks like a request',
     'PUT /trac/wiki',
@@ -283,7 +283,7 @@ const refusedWithBody: readonly (readonly [
   ],
   [
     '404, chunks',
-    'POST /trac/nowhere',
+    'POST /trac/auth/nowhere',
     ['Transfer-Encoding: chunked'],
     '5\r\nhello\r\n0\r\n\r\n',
     404,
@@ -332,7 +332,7 @@ await t.test(
 
 for (const [path, status] of [
   ['/shut', 403],
-  ['/nowhere', 404],
+  ['/auth/nowhere', 404],
   ['/small', 413],
   ['/newticket', 401],
 ] as const) {

@@ -104,7 +104,7 @@ const cases: readonly (readonly [
   ['POST /trac/post', 'sam', 200, ''],
   ['HEAD /trac/wiki', 'nobody', 200, ''],
   ['PUT /trac/wiki', 'alice', 405, 'ERR_METHOD_NOT_ALLOWED'],
-  ['GET /trac/nowhere', 'alice', 404, 'ERR_ROUTE_UNKNOWN'],
+  ['GET /trac/auth/nowhere', 'alice', 404, 'ERR_ROUTE_UNKNOWN'],
   ['GET /elsewhere', 'alice', 404, 'ERR_ROUTE_UNKNOWN'],
   ['GET /trac', 'nobody', 200, ''],
 ]
@@ -187,7 +187,7 @@ const order: readonly (readonly [
     [tokens.badToken],
     'ERR_METHOD_NOT_ALLOWED',
   ],
-  ['route before credential', 'GET /trac/nowhere', [tokens.badToken], 'ERR_ROUTE_UNKNOWN'],
+  ['route before credential', 'GET /trac/auth/nowhere', [tokens.badToken], 'ERR_ROUTE_UNKNOWN'],
   ['method before credential', 'PUT /trac/wiki', [tokens.badToken], 'ERR_METHOD_NOT_ALLOWED'],
   [
     'credential before CSRF',

@@ -168,8 +168,8 @@ await t.test('a refusal holds not one byte of the upstream, which was not called
 })
 
 await t.test('404 and 405 end for every method, by HEAD without a body', async (t) => {
-  t.equal((await ask(gateway, 'HEAD /trac/nowhere')).status, 404)
-  t.equal((await ask(gateway, 'PROPFIND /trac/nowhere')).status, 404)
+  t.equal((await ask(gateway, 'HEAD /trac/auth/nowhere')).status, 404)
+  t.equal((await ask(gateway, 'PROPFIND /trac/auth/nowhere')).status, 404)
   t.equal((await ask(gateway, 'TRACE /trac/wiki')).status, 405)
   t.equal((await ask(gateway, 'OPTIONS /trac/wiki')).status, 405)
 })

@@ -76,7 +76,7 @@ await t.test('a route in shadow mode lets through what it would have refused', a
     'the gateway still refuses what is denied, what no row matches, and what is too large',
     async (t) => {
       t.equal((await ask(gateway, 'GET /trac/shut', [token])).status, 403)
-      t.equal((await ask(gateway, 'GET /trac/nowhere', [token])).status, 404)
+      t.equal((await ask(gateway, 'GET /trac/auth/nowhere', [token])).status, 404)
       t.equal((await ask(gateway, 'PUT /trac/wiki', [token])).status, 405)
       t.equal(
         (await ask(gateway, 'POST /trac/api/x', [token, 'Content-Length: 999999999'])).status,
@@ -97,7 +97,12 @@ await t.test('a gateway in shadow mode lets through what it would have refused',
     routes,
   })
   await t.test('the gateway lets denied and unmatched requests through to Trac', async (t) => {
-    for (const line of ['GET /trac/shut', 'GET /trac/nowhere', 'PUT /trac/wiki', 'POST /trac/']) {
+    for (const line of [
+      'GET /trac/shut',
+      'GET /trac/auth/nowhere',
+      'PUT /trac/wiki',
+      'POST /trac/',
+    ]) {
       t.equal((await ask(gateway, line, [token])).status, 200, line)
       t.equal(upstream.lastHeaders()['x-trac-user'], 'sam')
     }
@@ -110,7 +115,7 @@ await t.test('a gateway in shadow mode lets through what it would have refused',
     t.ok(decisions().includes('trac:ticket ERR_UNSAFE_GET shadow'))
   })
   await t.test('the gateway still refuses a bad token everywhere', async (t) => {
-    for (const path of ['/wiki', '/nowhere', '/shut', '/api/x', '/chrome/x']) {
+    for (const path of ['/wiki', '/auth/nowhere', '/shut', '/api/x', '/chrome/x']) {
       const answer = await ask(gateway, `GET /trac${path}`, ['Authorization: Bearer x'])
       t.equal(answer.status, 401, path)
     }

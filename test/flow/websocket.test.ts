@@ -84,7 +84,7 @@ await t.test(
       ['/live/a', { origin: gateway.origin }, 401],
       ['/live/a', { headers: { authorization }, origin: 'https://evil.example' }, 403],
       ['/live/a', { headers: { authorization: 'Bearer x' }, origin: gateway.origin }, 401],
-      ['/nowhere', { headers: { authorization }, origin: gateway.origin }, 404],
+      ['/auth/nowhere', { headers: { authorization }, origin: gateway.origin }, 404],
     ]
     for (const [path, options, status] of cases) t.equal(await open(path, options), status, path)
     t.equal(seen.length, before, 'the upstream was never dialled')

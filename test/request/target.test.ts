@@ -38,6 +38,9 @@ const accepted: readonly (readonly [raw: string, path: string, sent?: string])[]
   ['/wiki/%EF%BB%BFa', '/wiki/\u{FEFF}a'],
   ['/Admin', '/Admin'],
   ['/trac%20', '/trac '],
+  ['/milestone/TCP%5CIP', '/milestone/TCP\\IP'],
+  ['/attachment/wiki/a%5cb/', '/attachment/wiki/a\\b/', '/attachment/wiki/a%5Cb/'],
+  ['/milestone/ends%5C', '/milestone/ends\\'],
 ]
 
 for (const [raw, path, sent = raw] of accepted) {
@@ -106,6 +109,13 @@ const refused: readonly (readonly [raw: string, code: string])[] = [
   ['/%?a', 'ERR_TARGET_ENCODING'],
   ['/wiki\\..\\admin', 'ERR_TARGET_SLASH'],
   ['/wiki/%5c..%5cadmin', 'ERR_TARGET_SLASH'],
+  ['/%5Cevil.example', 'ERR_TARGET_SLASH'],
+  ['/wiki/a%5C%5Cb', 'ERR_TARGET_SLASH'],
+  ['/wiki/a%5C/', 'ERR_TARGET_SLASH'],
+  ['/wiki/a%5C..', 'ERR_TARGET_DOTS'],
+  ['/wiki/a%5C%2e%5Cb', 'ERR_TARGET_DOTS'],
+  ['/wiki/..%5Cadmin', 'ERR_TARGET_DOTS'],
+  ['/wiki/a\\b', 'ERR_TARGET_SLASH'],
   ['/wiki%2f..%2fadmin', 'ERR_TARGET_SLASH'],
   ['/admin%2Fgeneral%2Fperm', 'ERR_TARGET_SLASH'],
   ['//admin', 'ERR_TARGET_SLASH'],

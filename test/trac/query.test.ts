@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import t from 'tap'
-import { readQuery } from '../../src/trac/query.js'
+import { judgeQuery, readQuery, withoutParameter } from '../../src/trac/query.js'
 import { GatewayError } from '../../src/core/errors.js'
 import { askPython, pythonOf } from '../fixtures/tracs.js'
 
@@ -48,6 +48,41 @@ await t.test(
         ['e', ''],
       ],
     )
+  },
+)
+
+/** Queries of which the two readings lead to different answers to "is there a page, and which?", or to the same. */
+const twoWays: readonly (readonly [query: string, answer: string])[] = [
+  ['x;page=A', 'ambiguous'],
+  ['page=A;B', 'ambiguous'],
+  ['page=A;page=B', 'ambiguous'],
+  ['x=1;y=2', 'none'],
+  ['page=A&x=1;page=B', 'A'],
+  ['page=A%3BB', 'A;B'],
+  ['x;page', 'ambiguous'],
+]
+
+for (const [query, answer] of twoWays) {
+  await t.test(
+    `asked for a page, ${query} says ${answer}, whichever way it is split`,
+    async (t) => {
+      const ask = () =>
+        judgeQuery(
+          query,
+          (values) => values().get('page') ?? 'none',
+          (one, other) => one === other,
+        )
+      if (answer === 'ambiguous') t.throws(ask, { code: 'ERR_QUERY_AMBIGUOUS' })
+      else t.equal(ask(), answer)
+    },
+  )
+}
+
+await t.test(
+  'a parameter is taken out however it is written, and the rest stays as it came',
+  async (t) => {
+    t.equal(withoutParameter('page=A&x=%2f&%70age=B&&y', 'page'), 'x=%2f&&y')
+    t.equal(withoutParameter('page=A', 'page'), '')
   },
 )
 

@@ -20,6 +20,7 @@ import { duration } from '../kinds/duration.js'
 import { action, group, scope } from '../kinds/names.js'
 import { pathPattern } from '../kinds/path-pattern.js'
 import { size } from '../kinds/size.js'
+import { tracRoutes } from '../../trac/routes.js'
 import { suggest } from '../problems.js'
 import type { Path, Report } from '../problems.js'
 import type { Rule, Topic } from '../topic.js'
@@ -122,6 +123,10 @@ const route = shape('One rule.', {
     firstByte: computed(duration('To the first byte of the answer.'), 'that of the upstream'),
     idle: computed(duration('Between two bytes of the answer.'), 'that of the upstream'),
   }),
+  backslash: flag(
+    'Whether the path may have a `\\`, written `%5C`, as names of milestones and attachments in Trac may. For Trac alone.',
+    false,
+  ),
   websocket: flag('Whether WebSocket connections are let through.', false),
 })
 
@@ -137,10 +142,13 @@ const routes = list(route, {
   default: [],
 })
 
-const builtinTracRoutes = flag(
-  'Whether the built-in rules for Trac’s pages come after your own. `trac-gateway routes` prints them.',
-  true,
-)
+const builtinTracRoutes = leaf<boolean | 'strict'>({
+  anyOf: [{ type: 'boolean' }, { type: 'string', enum: ['strict'] }],
+  wanted: 'true or false, or strict',
+  description:
+    'Whether the built-in rules for Trac’s pages come after your own. `strict` leaves out the last one, which lets pages of Trac’s plugins through for whoever may view anything. `trac-gateway routes` prints them all.',
+  default: true,
+})
 
 /** One of `routes`. A `query` value is a list, `true` (present) or `false` (absent). */
 export type RouteConfig = Resolved<typeof route>
@@ -150,6 +158,7 @@ export type Mode = Resolved<typeof mode>
 /** What the rules of routes look at. */
 export interface RoutesPart {
   readonly routes: readonly RouteConfig[]
+  readonly builtinTracRoutes: boolean | 'strict'
 }
 
 /** Judges one route; `at` is its place. */
@@ -236,6 +245,50 @@ const warnOfRequire = forEachRoute<object>(({ access, require }, at, warn) => {
   }
 })
 
+const checkBackslash = forEachRoute<object>(({ backslash, upstream }, at, report) => {
+  if (backslash !== true || upstream === undefined || upstream === 'trac') return
+  report([...at, 'backslash'], `backslash with the upstream ${upstream}`, 'it for Trac alone')
+})
+
+/** A rule for every path stands before the built-in ones, which then never match. */
+const warnOfShadowing: Rule<RoutesPart> = ({ routes, builtinTracRoutes }, warn) => {
+  if (builtinTracRoutes === false) return
+  for (const [index, { path = '', query, access, methods }] of itemsOf(routes)) {
+    if (!/^(?:\/\*\*)+$/.test(path) || query !== undefined || access === 'deny') continue
+    const hidden = tracRoutes.filter((row) =>
+      row.methods.every((method) => methods?.some((one) => one === method) ?? true),
+    )
+    if (hidden.length === 0) continue
+    const names = hidden.map(({ name }) => name).join(', ')
+    const wanted = `a narrower path, or builtinTracRoutes: false. Never reached: ${names}`
+    warn(['routes', index, 'path'], `${path} before every built-in rule`, wanted)
+  }
+}
+
+/** Objects that Trac also finds by another way than their path, so that a rule on one of them is no wall. */
+const foundElsewhere: readonly (readonly [path: RegExp, why: string])[] = [
+  [/^\/milestone\/(.+)$/, 'a POST to /milestone names the milestone in its body'],
+  [/^\/report\/(.+)$/, 'a POST to /report names the report in its body'],
+  [/^\/ticket\/(.+)$/, 'lists show its ticket, and /batchmodify names tickets in its body'],
+  [
+    /^\/(?:browser|export|file|log|changeset)\/(.+)$/,
+    '/changeset and /diff find files by new_path and old_path',
+  ],
+  [/^\/wiki\/(WikiStart)$/, '/ and /wiki show WikiStart, too'],
+]
+
+const warnOfSingleObjects = forEachRoute<object>((route, at, warn) => {
+  const { path = '', upstream, access, require } = route
+  const opens = access === 'public' || (access === 'optional' && require === undefined)
+  if (upstream !== 'trac' || opens) return
+  for (const [pattern, why] of foundElsewhere) {
+    const name = pattern.exec(path)?.[1]
+    if (name === undefined || /^[*/]+$/.test(name)) continue
+    const policy = 'a rule in Trac’s own AuthzPolicy (AuthzSourcePolicy for a repository), too'
+    warn([...at, 'path'], `a rule for ${path} alone`, `${policy}: ${why}`)
+  }
+})
+
 /** Fills in what a route takes over from the server and its upstream. */
 export function completeRoutes({
   routes,
@@ -269,11 +322,13 @@ function completeQuery(query: NonNullable<RouteConfig['query']>): RouteConfig['q
 /** The policy. */
 export const routesTopic = {
   keys: { mode, routes, builtinTracRoutes },
-  checks: [checkNames, checkUpstream, checkRequire, checkQuery],
+  checks: [checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash],
   warnings: {
     'route-path': warnOfPath,
     'route-methods': warnOfMethods,
     'route-require': warnOfRequire,
+    'route-hides-builtin': warnOfShadowing,
+    'route-single-object': warnOfSingleObjects,
   },
 } satisfies Topic<
   { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
