@@ -219,9 +219,7 @@ function verifyHandler(services: Services, { address }: AppContext, parts: Endpo
   const { server } = services.config
   return createVerify({
     dialect: server.forwardAuth,
-    base: address.base,
-    host: address.host,
-    proto: address.secure ? 'https' : 'http',
+    address,
     targetLimit: server.limits.target,
     stages: parts.original,
     proveIdentity: parts.proveIdentity,

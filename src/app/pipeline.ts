@@ -38,7 +38,7 @@ const table: readonly (readonly [keyof Stages, ...(PipelineName | undefined)[]])
   ['ownCredential',   'own', none,        none      ], // 400, 401, 503
   ['ownPersonLimit',  'own', none,        none      ], // 429
   ['matchRoute',      none,  'forwarded', 'original'], // 404, 405
-  ['answerMoved',     none,  'forwarded', 'original'], // 302
+  ['answerMoved',     none,  'forwarded', none      ], // 302
   ['answerPreflight', none,  'forwarded', none      ], // 204
   ['refusePreflight', none,  none,        'original'], // 403
   ['authenticate',    none,  'forwarded', 'original'], // 400, 401, 503

@@ -78,6 +78,8 @@ export function createPreconditions({ address, reply, onNamelessClient }: Precon
     // A balancer's own question comes from nobody else.
     if (context.endpoint.anyHost === 'everybody') return undefined
     noticeNameless(context)
+    // It is told of another request, and judges how that one came.
+    if (context.endpoint.anyHost === 'trusted' && context.trusted) return undefined
     if (!address.secure || context.scheme === 'https') return undefined
     const fault = schemeFault(context)
     if (fault !== undefined) throw fault

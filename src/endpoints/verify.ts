@@ -1,10 +1,14 @@
 /** `/auth/verify`: a front proxy asks whether a request may pass, and in whose name. */
 import { GatewayError } from '../core/errors.js'
+import { comparableHost } from '../core/host.js'
+import type { PublicUrl } from '../core/public-url.js'
 import type { Reply } from '../edge/reply.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
+import { schemeOf } from '../request/client-address.js'
 import { RequestContext, noEndpoint } from '../request/context.js'
 import type { Stage } from '../request/context.js'
 import { belowBase, parseTarget } from '../request/target.js'
+import { readQuery } from '../trac/query.js'
 import type { Signer } from '../trac/signature.js'
 
 /** How the front proxy tells of the original request. */
@@ -14,9 +18,7 @@ export type Dialect = 'nginx' | 'traefik' | 'caddy' | 'envoy'
 export interface VerifyParts {
   /** Undefined: the endpoint does not exist. */
   readonly dialect: Dialect | undefined
-  readonly base: string
-  readonly host: string
-  readonly proto: 'http' | 'https'
+  readonly address: PublicUrl
   /** Bytes of the original target. */
   readonly targetLimit: number
   /** The stages that the original request is judged by, in their order. */
@@ -49,6 +51,8 @@ function toVerdict(error: GatewayError, direct: boolean): GatewayError {
 interface Original {
   readonly method: string
   readonly target: string
+  /** Whether its visitor came by plain HTTP where only HTTPS is served. */
+  readonly insecure: boolean
 }
 
 /** A header that came once and whole: a list of two is two proxies' word. */
@@ -59,30 +63,43 @@ function single(value: string): string {
 
 /** Builds the endpoint; whoever is not a trusted proxy finds nothing there. */
 export function createVerify(parts: VerifyParts) {
-  const prefix = parts.base + verifyPath
-  const { reply } = parts
+  const { address, dialect, reply } = parts
+  const prefix = address.base + verifyPath
+  const ownScheme = address.secure ? 'https' : 'http'
 
-  const readOriginal = (context: RequestContext): Original => {
-    const { headers, target } = context
-    const inPath = target.path.length > prefix.length
-    if (parts.dialect === 'envoy') {
-      if (!inPath) throw new GatewayError('ERR_ROUTE_DENIED')
-      return { method: context.method, target: target.sent.slice(prefix.length) }
+  /** Whether the original came by plain HTTP; a scheme that is not ours in another way is refused. */
+  const isInsecure = (forwardedProto: string): boolean => {
+    // Envoy's file for a gateway on loopback may leave it out: there is nothing to tell.
+    if (dialect === 'envoy' && !address.secure && forwardedProto === '') return false
+    const scheme = schemeOf(single(forwardedProto))
+    if (scheme === undefined || (scheme === 'https' && !address.secure)) {
+      throw new GatewayError('ERR_ROUTE_DENIED')
     }
-    if (inPath) throw new GatewayError('ERR_ROUTE_DENIED')
-    const host = single(headers.forwardedHost).toLowerCase()
-    const proto = single(headers.forwardedProto).toLowerCase()
-    if (host !== parts.host || proto !== parts.proto) throw new GatewayError('ERR_ROUTE_DENIED')
+    return address.secure && scheme === 'http'
+  }
+
+  const readOriginal = ({ headers, target, method }: RequestContext): Original => {
+    const inPath = target.path.length > prefix.length
+    if (inPath !== (dialect === 'envoy')) throw new GatewayError('ERR_ROUTE_DENIED')
+    // Envoy hands the original's own Host on.
+    const host = inPath ? headers.host : single(headers.forwardedHost)
+    if (comparableHost(host, ownScheme) !== address.host) {
+      throw new GatewayError('ERR_ROUTE_DENIED', { cause: 'ERR_HOST_UNKNOWN' })
+    }
+    const insecure = isInsecure(headers.forwardedProto)
+    if (inPath) return { method, target: target.sent.slice(prefix.length), insecure }
     // A target may hold commas; one that was doubled has a space after one, which no target may hold.
-    return { method: single(headers.forwardedMethod), target: headers.forwardedUri }
+    return { method: single(headers.forwardedMethod), target: headers.forwardedUri, insecure }
   }
 
   /** The context of the original request. */
-  const restore = (context: RequestContext): RequestContext => {
-    const { method, target: rawTarget } = readOriginal(context)
+  const restore = (
+    context: RequestContext,
+    { method, target: rawTarget }: Original,
+  ): RequestContext => {
     const target = parseTarget(rawTarget, parts.targetLimit)
     if ('code' in target) throw new GatewayError('ERR_ROUTE_DENIED', { cause: target.code })
-    const path = belowBase(target.path, parts.base)
+    const path = belowBase(target.path, address.base)
     if (path === undefined) throw new GatewayError('ERR_ROUTE_DENIED')
     // Proxies keep `Connection` to themselves: `Upgrade` alone tells of a handshake, and there is no tunnel here.
     const isHandshake = context.headers.upgrade.toLowerCase() === 'websocket'
@@ -109,10 +126,26 @@ export function createVerify(parts: VerifyParts) {
     })
   }
 
-  /** Whether the front proxy hands a refusal to the client as it is; Envoy does, and its query is the original's. */
+  /**
+   * Whether the front proxy hands a refusal to the client as it is. Envoy does, and its query is the original's; nginx
+   * never does: to its `auth_request` a redirect is an error.
+   */
   const isDirect = (context: RequestContext): boolean =>
-    parts.dialect === 'envoy' ||
-    new URLSearchParams(context.target.query).get('login') === 'redirect'
+    dialect === 'envoy' ||
+    (dialect !== 'nginx' && readQuery(context.target.query).get('login') === 'redirect')
+
+  /** Leads the client to another address of the original. */
+  const redirect = (original: RequestContext, status: 302 | 308, location: string): void => {
+    if (dialect === 'nginx') throw new GatewayError('ERR_ROUTE_DENIED', { cause: location })
+    reply.redirect(original, status, location)
+  }
+
+  /** By plain HTTP nothing of the original is judged: it comes again over HTTPS, or is refused. */
+  const answerInsecure = (original: RequestContext): void => {
+    const { method, target } = original
+    if (method !== 'GET' && method !== 'HEAD') throw new GatewayError('ERR_HTTPS_REQUIRED')
+    redirect(original, 308, address.origin + target.sent)
+  }
 
   const refuse = (context: RequestContext, original: RequestContext, error: GatewayError): void => {
     const direct = isDirect(context)
@@ -135,19 +168,35 @@ export function createVerify(parts: VerifyParts) {
       // Some proxies replace a header but cannot edit it: these are the cookies without ours.
       ...['Cookie', parts.foreignCookies(original.headers.cookie)],
     ]
-    if (numbersCookies.has(parts.dialect)) {
+    if (numbersCookies.has(dialect)) {
       original.setCookies.forEach((cookie, i) => headers.push(`X-Set-Cookie-${i + 1}`, cookie))
     }
     reply.send(original, 200, headers, '')
   }
 
+  const judge = async (original: RequestContext): Promise<void> => {
+    for (const stage of parts.stages) {
+      await stage(original)
+      if (original.moved !== undefined) {
+        redirect(original, 302, original.moved)
+        return
+      }
+    }
+    allow(original)
+  }
+
   return async (context: RequestContext): Promise<void> => {
-    if (parts.dialect === undefined || !context.trusted) throw new GatewayError('ERR_ROUTE_UNKNOWN')
+    // No path of ours has one; Envoy's original may, and is judged for it.
+    if (dialect !== 'envoy' && context.path.includes('\\')) {
+      throw new GatewayError('ERR_TARGET_SLASH')
+    }
+    if (dialect === undefined || !context.trusted) throw new GatewayError('ERR_ROUTE_UNKNOWN')
     let original = context
     try {
-      original = restore(context)
-      for (const stage of parts.stages) await stage(original)
-      allow(original)
+      const asked = readOriginal(context)
+      original = restore(context, asked)
+      if (asked.insecure) answerInsecure(original)
+      else await judge(original)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       refuse(context, original, error)

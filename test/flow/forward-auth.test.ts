@@ -53,6 +53,9 @@ async function ask(
   })
 }
 
+/** What Envoy hands on of the original: its own Host. */
+const hostOf = ({ port }: TestGateway) => ({ host: `localhost:${port}` })
+
 /** The headers of the original request, by X-Forwarded-*. */
 function original(gateway: TestGateway, uri: string, method = 'GET', more = {}) {
   return {
@@ -114,7 +117,7 @@ await t.test('a navigation is sent to sign in where the proxy asks for it', asyn
 await t.test('Envoy puts the original target behind the path, with its method', async (t) => {
   const gateway = await start(t, 'envoy')
   const authorization = `Bearer ${token}`
-  const headers = { authorization, 'X-Forwarded-Proto': 'http' }
+  const headers = { authorization, 'X-Forwarded-Proto': 'http', ...hostOf(gateway) }
   const path = '/trac/auth/verify/trac/wiki/A%20B?x=1'
   t.match(await ask(gateway, headers, path, 'POST'), {
     status: 200,
@@ -127,12 +130,12 @@ await t.test('Envoy puts the original target behind the path, with its method', 
 await t.test('Envoy hands the answer to the browser, so a page is sent to sign in', async (t) => {
   const gateway = await start(t, 'envoy')
   const path = '/trac/auth/verify/trac/%6Eewticket?a=1&login=later'
-  const answer = await ask(gateway, browser, path)
+  const answer = await ask(gateway, { ...browser, ...hostOf(gateway) }, path)
   t.equal(answer.status, 302)
   const login = '/trac/auth/login?return_to=%2Ftrac%2Fnewticket%3Fa%3D1%26login%3Dlater'
   t.equal(answer.headers['location'], login)
   const asked = '/trac/auth/verify/trac/newticket?login=redirect'
-  t.equal((await ask(gateway, {}, asked)).status, 401, 'a client is told')
+  t.equal((await ask(gateway, hostOf(gateway), asked)).status, 401, 'a client is told')
 })
 
 await t.test('a form that was sent is not redirected, whichever method asks', async (t) => {
@@ -199,7 +202,8 @@ await t.test('a session in chunks comes by headers that nginx and Caddy can read
 
 await t.test('a preflight is judged, not waved through', async (t) => {
   const gateway = await start(t, 'envoy')
-  const preflight = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
+  const asks = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
+  const preflight = { ...asks, ...hostOf(gateway) }
   const verify = '/trac/auth/verify/trac'
   const toTrac = await ask(gateway, preflight, `${verify}/newticket`, 'OPTIONS')
   t.equal(toTrac.status, 403, 'Trac gets none')
@@ -210,7 +214,8 @@ await t.test('a preflight is judged, not waved through', async (t) => {
   t.equal((await ask(gateway, preflight, `${verify}/auth/nothing`, 'OPTIONS')).status, 403)
   for (const dialect of ['nginx', 'traefik', 'caddy']) {
     const named = await start(t, dialect)
-    const asked = (uri: string, method: string) => original(named, uri, method, headers)
+    const asked = (uri: string, method: string) =>
+      original(named, uri, method, { ...asks, authorization: headers.authorization })
     const allowed = await ask(named, asked('/trac/api/x', 'OPTIONS'))
     t.match(allowed, { status: 200, headers: { 'x-trac-user': '' } }, dialect)
     t.equal((await ask(named, asked('/trac/newticket', 'OPTIONS'))).status, 403, dialect)
@@ -218,10 +223,10 @@ await t.test('a preflight is judged, not waved through', async (t) => {
     // Whatever method a proxy asks with, the original one is judged.
     const own = await ask(named, asked('/trac/newticket', 'POST'), undefined, 'OPTIONS')
     t.match(own, { status: 200, headers: { 'x-trac-user': 'ivan' } }, dialect)
-    t.equal((await ask(named, preflight, undefined, 'OPTIONS')).status, 403, 'no original')
+    t.equal((await ask(named, asks, undefined, 'OPTIONS')).status, 403, 'no original')
   }
   const off = await startWithout(t)
-  const host = { ...preflight, host: `localhost:${off.port}` }
+  const host = { ...asks, ...hostOf(off) }
   t.equal((await ask(off, host, '/trac/auth/verify', 'OPTIONS')).status, 404)
 })
 
@@ -236,7 +241,7 @@ await t.test('a route’s rate limit counts the original requests', async (t) =>
     return ask(gateway, { ...headers, ...more }, path)
   }
   const envoy = await start(t, 'envoy', ['127.0.0.0/8'], { routes })
-  const answer = await third(envoy, {}, '/trac/auth/verify/trac/few')
+  const answer = await third(envoy, hostOf(envoy), '/trac/auth/verify/trac/few')
   t.match(answer, { status: 429, headers: { 'retry-after': /^\d+$/ } })
   const nginx = await start(t, 'nginx', ['127.0.0.0/8'], { routes })
   const refused = await third(nginx, original(nginx, '/trac/few'), '/trac/auth/verify')
@@ -257,6 +262,96 @@ await t.test('a handshake is one by Upgrade alone, and only our pages may make i
   t.equal(await status('/trac/live', 'https://evil.example'), 403)
   t.equal(await status('/trac/live', 'https://evil.example', whole), 403)
   t.equal(await status('/trac/wiki', gateway.origin), 403, 'a route that takes none')
+})
+
+/** The dialects, and how each asks about a target of a gateway at an address. */
+const dialects = ['nginx', 'traefik', 'caddy', 'envoy'] as const
+
+/** Asks about an original whose scheme is told in this text, or not told. */
+async function askAbout(
+  gateway: TestGateway,
+  dialect: (typeof dialects)[number],
+  target: string,
+  { method = 'GET', host = 'trac.example.edu', proto = 'https' as string | undefined } = {},
+) {
+  const told = proto === undefined ? {} : { 'X-Forwarded-Proto': proto }
+  if (dialect === 'envoy') {
+    const headers = { ...browser, ...told, host }
+    return ask(gateway, headers, `/trac/auth/verify${target}`, method)
+  }
+  const headers = {
+    ...browser,
+    ...told,
+    'X-Forwarded-Method': method,
+    'X-Forwarded-Uri': target,
+    'X-Forwarded-Host': host,
+  }
+  return ask(gateway, headers)
+}
+
+/** A gateway whose public address is https, behind a front proxy that speaks a dialect. */
+async function startSecure(t: Test, forwardAuth: string): Promise<TestGateway> {
+  const server = {
+    publicUrl: 'https://trac.example.edu/trac',
+    trustedProxies: ['127.0.0.0/8'],
+    forwardAuth,
+  }
+  const routes = [{ name: 'shut', path: '/wiki/Syllabus', access: 'deny' }]
+  return (await stage(t, { provider, overlay: { server, routes } })).gateway
+}
+
+for (const dialect of dialects) {
+  await t.test(`${dialect}: the original’s host, scheme and address are judged`, async (t) => {
+    const gateway = await startSecure(t, dialect)
+    const about = (target: string, more = {}) => askAbout(gateway, dialect, target, more)
+    t.equal((await about('/trac/wiki')).status, 200)
+    for (const proto of ['HTTPS', 'wss']) {
+      t.equal((await about('/trac/wiki', { proto })).status, 200, proto)
+    }
+    for (const proto of [undefined, 'https, http', 'https,https', 'spdy', 'on']) {
+      const answer = await about('/trac/wiki', { proto })
+      t.equal(answer.status, 403, `${proto}`)
+      t.equal(answer.headers['location'], undefined)
+    }
+    for (const host of ['evil.example', 'trac.example.edu.', 'trac.example.edu:444']) {
+      t.equal((await about('/trac/wiki', { host })).status, 403, host)
+    }
+    t.equal((await about('/trac/wiki', { host: 'TRAC.example.edu:443' })).status, 200)
+    for (const proto of ['http', 'ws']) {
+      const plain = await about('/trac/wiki?a=1', { proto })
+      const [status, location] =
+        dialect === 'nginx' ? [403, undefined] : [308, 'https://trac.example.edu/trac/wiki?a=1']
+      t.equal(plain.status, status, proto)
+      t.equal(plain.headers['location'], location, 'the original’s address')
+      t.equal((await about('/trac/wiki', { proto, method: 'POST' })).status, 403)
+    }
+    const moved = await about('/trac/wiki?page=Syllabus')
+    t.equal(moved.status, dialect === 'nginx' ? 403 : 302)
+    t.equal(moved.headers['location'], dialect === 'nginx' ? undefined : '/trac/wiki/Syllabus')
+    t.equal((await about('/trac/wiki/Syllabus')).status, 403)
+    t.equal((await about('/trac/wiki?x;page=Syllabus')).status, 403)
+    t.equal((await about('/trac/?page=Syllabus')).status, 403)
+    t.equal((await about('/trac/milestone/a%5Cb', {})).status, dialect === 'envoy' ? 302 : 401)
+    t.equal((await about('/trac/chrome/a%5Cb', {})).status, 403)
+  })
+}
+
+await t.test('nginx gets no redirect, whatever it asks with', async (t) => {
+  const gateway = await start(t, 'nginx')
+  const headers = original(gateway, '/trac/newticket', 'GET', browser)
+  t.equal((await ask(gateway, headers, '/trac/auth/verify?login=redirect')).status, 401)
+})
+
+await t.test('a WebSocket without Origin is for a token alone', async (t) => {
+  const routes = [{ name: 'live', path: '/live', websocket: true, access: 'optional' }]
+  const gateway = await start(t, 'nginx', ['127.0.0.0/8'], { routes })
+  const status = async (more: Record<string, string>) => {
+    const headers = { upgrade: 'websocket', ...more }
+    return (await ask(gateway, original(gateway, '/trac/live', 'GET', headers))).status
+  }
+  t.equal(await status({}), 403, 'nobody')
+  t.equal(await status({ cookie: await sessionCookie(gateway, ivan) }), 403, 'a session')
+  t.equal(await status({ authorization: `Bearer ${token}` }), 200)
 })
 
 await t.test('nobody but a trusted proxy finds /auth/verify', async (t) => {

@@ -339,6 +339,7 @@ await t.test('with revocationFile a sign-out outlives a restart', async (t) => {
 await t.test('POST /revoke ends everything of a user at once', async (t) => {
   const { provider, url, alice, ivan, gateway, name } = await demo(t, {
     admin: { token: { fromEnv: 'SESSION' } },
+    builtinTracRoutes: 'strict',
   })
   const revoke = (body: string, token = 's'.repeat(32)) =>
     fetch(`${gateway.adminUrl}/revoke`, {

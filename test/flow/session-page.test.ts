@@ -16,6 +16,7 @@ const { provider, ivan, gateway, visitor, ...s } = await stage(t, {
   overlay: {
     identity: { username: {} },
     permissions: { fromClaims: ['nonAdmin', 'LEARNING_PARTICIPATE'] },
+    builtinTracRoutes: 'strict',
   },
 })
 const url = `${s.url}/auth/session`
