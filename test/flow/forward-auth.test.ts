@@ -272,9 +272,9 @@ async function askAbout(
   gateway: TestGateway,
   dialect: (typeof dialects)[number],
   target: string,
-  { method = 'GET', host = 'trac.example.edu', proto = 'https' as string | undefined } = {},
+  { method = 'GET', host = 'trac.example.edu', proto = 'https' } = {},
 ) {
-  const told = proto === undefined ? {} : { 'X-Forwarded-Proto': proto }
+  const told = proto === '' ? {} : { 'X-Forwarded-Proto': proto }
   if (dialect === 'envoy') {
     const headers = { ...browser, ...told, host }
     return ask(gateway, headers, `/trac/auth/verify${target}`, method)
@@ -308,9 +308,9 @@ for (const dialect of dialects) {
     for (const proto of ['HTTPS', 'wss']) {
       t.equal((await about('/trac/wiki', { proto })).status, 200, proto)
     }
-    for (const proto of [undefined, 'https, http', 'https,https', 'spdy', 'on']) {
+    for (const proto of ['', 'https, http', 'https,https', 'spdy', 'on']) {
       const answer = await about('/trac/wiki', { proto })
-      t.equal(answer.status, 403, `${proto}`)
+      t.equal(answer.status, 403, proto)
       t.equal(answer.headers['location'], undefined)
     }
     for (const host of ['evil.example', 'trac.example.edu.', 'trac.example.edu:444']) {
