@@ -6,7 +6,9 @@ const maxLength = 2048
 
 /** Sign-in and sign-out are not pages to return to: that would be a loop. `/intertrac` would lead anywhere. */
 function isOwn(path: string): boolean {
-  return ['/auth', '/login', '/logout', '/intertrac'].some((own) => path === own || path.startsWith(`${own}/`))
+  return ['/auth', '/login', '/logout', '/intertrac'].some(
+    (own) => path === own || path.startsWith(`${own}/`),
+  )
 }
 
 /**

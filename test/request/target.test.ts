@@ -215,8 +215,11 @@ await t.test('nothing is sent that a second parser could read otherwise', async 
       if (/%(?:2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])/.test(sentPath)) {
         throw new Error(`encodes an unreserved character: ${sentPath}`)
       }
-      if (/%2F|%5C|%0|%1|%7F|\/\/|\\/.test(sentPath)) throw new Error(`sends ${sentPath}`)
-      if (path.split('/').some((part) => part === '.' || part === '..')) throw new Error(path)
+      if (/%2F|%0|%1|%7F|\/\/|\\/.test(sentPath)) throw new Error(`sends ${sentPath}`)
+      // A `%5C` may be a slash to the other parser.
+      const asSlashes = path.replaceAll('\\', '/')
+      if (asSlashes.includes('//')) throw new Error(path)
+      if (asSlashes.split('/').some((part) => part === '.' || part === '..')) throw new Error(path)
       // A WHATWG parser, as in browsers and proxies, leaves the path as it is.
       const url = new URL(`http://host${sent}`)
       if (url.pathname !== sentPath) throw new Error(`URL reads ${url.pathname}`)

@@ -74,6 +74,15 @@ const cases: readonly Case[] = [
   form('AttachmentModule', 'delete one’s own', '/attachment/wiki/Rules/{who}.txt', {
     action: 'delete',
   }),
+  view('AttachmentModule', '/attachment/wiki/Rules/a%5Cb.txt', 'a name with a backslash'),
+  form('AttachmentModule', 'delete a backslash', '/attachment/wiki/Rules/a%5C{who}.txt', {
+    action: 'delete',
+  }),
+  view('AdminModule', '/admin/ticket/components/UI%5CUX', 'a component with a backslash'),
+  form('AdminModule', 'rename it', '/admin/ticket/components/UI%5C{who}', {
+    save: '1',
+    name: 'new\\{who}',
+  }),
   view('PreferencesModule', '/prefs'),
   view('PreferencesModule', '/prefs/userinterface'),
   form('PreferencesModule', 'save', '/prefs/userinterface', { ui: 'x' }),
@@ -194,6 +203,7 @@ const passes: Exceptions = {
   'AttachmentModule: attach to ticket/1': ['sam', body],
   'AttachmentModule: attach to milestone/Autumn%20term': ['sam', body],
   'AttachmentModule: delete somebody’s': ['sam ivan', own],
+  'AttachmentModule: delete a backslash': ['sam ivan', own],
   'MilestoneModule: delete': ['ivan', body],
   'ReportModule: new': ['sam', body],
   'ReportModule: edit': ['sam', body],
@@ -253,7 +263,7 @@ import io, json, sys
 from trac.attachment import Attachment
 from trac.env import Environment
 from trac.resource import Resource
-from trac.ticket.model import Milestone, Report, Ticket
+from trac.ticket.model import Component, Milestone, Report, Ticket
 from trac.versioncontrol.api import RepositoryManager
 from trac.wiki.model import WikiPage
 env = Environment(sys.argv[1])
@@ -267,6 +277,12 @@ def milestone(name):
     one.name = name
     one.insert()
 milestone(u'TCP\\\\IP')
+def component(name):
+    one = Component(env)
+    one.name = name
+    one.insert()
+component(u'UI\\\\UX')
+attach((u'wiki', u'Rules'), u'a\\\\b.txt', u'trac')
 for who in (u'nobody', u'sam', u'ivan', u'alice'):
     for kind in (u'Edit', u'Rename', u'Gone'):
         page = WikiPage(env, u'%s-%s' % (kind, who))
@@ -274,6 +290,8 @@ for who in (u'nobody', u'sam', u'ivan', u'alice'):
         page.save(u'trac', u'')
     milestone(u'a\\\\%s' % who)
     milestone(u'gone\\\\%s' % who)
+    component(u'UI\\\\%s' % who)
+    attach((u'wiki', u'Rules'), u'a\\\\%s.txt' % who, u'trac')
     attach((u'wiki', u'Rules'), u'trac-%s.txt' % who, u'trac')
     attach((u'wiki', u'Rules'), u'%s.txt' % who, who)
     report = Report(env)
