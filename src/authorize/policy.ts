@@ -131,8 +131,11 @@ export class Policy {
   #readNames(context: RequestContext): void {
     if (context.preflight) return
     const { method, path, target } = context
-    const judge = (values: Parameters<typeof namingOf>[2]) => namingOf(method, path, values)
-    const naming = judgeQuery(target.query, judge, isSameNaming)
+    const naming = judgeQuery(
+      target.query,
+      (values) => namingOf(method, path, target.query !== '', values),
+      isSameNaming,
+    )
     if (naming.kind === 'hidden') {
       this.#refuse(context, new GatewayError('ERR_ROUTE_DENIED', { detail: hiddenText }))
     } else if (naming.kind === 'shows') {

@@ -47,8 +47,14 @@ const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD
 /**
  * What a request names, by one reading of its query.
  * @param path decoded, below the base path; the empty path is `/`
+ * @param hasQuery whether there is one at all; most requests have none, and are done sooner
  */
-export function namingOf(method: string, path: string, values: () => Query): Naming {
+export function namingOf(
+  method: string,
+  path: string,
+  hasQuery: boolean,
+  values: () => Query,
+): Naming {
   const [, start, number] = zeros.exec(path) ?? []
   if (start !== undefined) {
     return isRead(method)
@@ -56,6 +62,7 @@ export function namingOf(method: string, path: string, values: () => Query): Nam
       : hidden
   }
   if (!isRead(method)) return bodyNames.test(path || '/') ? hidden : plain
+  if (!hasQuery) return plain
   if (path === '' || path === '/') return namedAtHome(values()) ? hidden : plain
   return moved(path, values) ?? attachmentFormat(path, values) ?? shown(path, values) ?? plain
 }
