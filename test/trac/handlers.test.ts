@@ -306,6 +306,17 @@ RepositoryManager(env).get_repository('').sync()
 print(json.dumps(reports))
 `
 
+/** Who may have a page is known before it is written, and writing it takes most of Trac's time. */
+const blankPages = `
+from trac.web.chrome import Chrome
+whole = Chrome.render_template
+def render_template(self, req, *more, **named):
+    if req.get_header('X-Whole-Page') is None:
+        return b''
+    return whole(self, req, *more, **named)
+Chrome.render_template = render_template
+`
+
 const groups = {
   admins: ['TRAC_ADMIN'],
   instructors:
@@ -392,6 +403,7 @@ for (const server of both) {
     const [dir, revision] = await createRepository(t)
     const trac = await startFixture(t, server, {
       basePath: '/trac',
+      plugins: { 'blank_pages.py': blankPages },
       ini: {
         components: { 'tracopt.versioncontrol.git.*': 'enabled' },
         repositories: { '.dir': dir, '.type': 'git' },
@@ -417,6 +429,8 @@ for (const server of both) {
             ? one
             : { ...one, form: JSON.parse(fill(JSON.stringify(one.form))) as Record<string, string> }
         const passed = await passesGateway(one, target, header)
+        // Trac refuses an administrator nothing; it is asked if nobody else has it.
+        if (passed && who === 'alice' && served.has(name)) continue
         const status = await askTrac(trac, filled, target, person)
         if (status < 400) served.add(name)
         if (passed && status === 403) note('passes', name, who)
@@ -440,7 +454,8 @@ for (const server of both) {
 /** What the gateway leads to the first address, or judges twice, is a way to the object. */
 async function showsSecondAddresses(t: Test, trac: Fixture): Promise<void> {
   const text = async (target: string) =>
-    (await send(trac, { target: `/trac${target}`, from: admin })).body
+    (await send(trac, { target: `/trac${target}`, from: admin, headers: [['X-Whole-Page', '1']] }))
+      .body
   for (const [second, first, mark] of secondAddresses) {
     for (const target of [second, first]) t.match(await text(target), mark, target)
     const answer = await ask(s.gateway, `GET /trac${second}`)
