@@ -92,7 +92,7 @@ await t.test('a route in shadow mode lets through what it would have refused', a
 })
 
 await t.test('a gateway in shadow mode lets through what it would have refused', async (t) => {
-  const { gateway, upstream, decisions } = await start(t, {
+  const { gateway, upstream, decisions, cookieOf } = await start(t, {
     mode: 'shadow',
     routes,
   })
@@ -109,6 +109,17 @@ await t.test('a gateway in shadow mode lets through what it would have refused',
     t.ok(decisions().includes('none ERR_ROUTE_UNKNOWN shadow'))
     t.ok(decisions().includes('none ERR_METHOD_NOT_ALLOWED shadow'))
     t.ok(decisions().includes('shut ERR_ROUTE_DENIED shadow'))
+  })
+  await t.test('a rule that says enforce is enforced', async (t) => {
+    const before = upstream.received.length
+    const enforced = { name: 'bites', path: '/bites/**', mode: 'enforce' }
+    t.equal(await gateway.reload({ mode: 'shadow', routes: [enforced, ...routes] }), true)
+    t.equal((await ask(gateway, 'GET /trac/bites')).status, 401)
+    t.ok(decisions().includes('bites ERR_LOGIN_REQUIRED enforce'))
+    const site = [await cookieOf(sam), 'Origin: http://evil.example', 'Content-Length: 0']
+    t.equal((await ask(gateway, 'POST /trac/bites', site)).status, 403, 'another site’s form')
+    t.equal(upstream.received.length, before)
+    t.equal((await ask(gateway, 'GET /trac/shut', [token])).status, 200, 'the others are not')
   })
   await t.test('the gateway lets the GET that writes through and counts it', async (t) => {
     t.equal((await ask(gateway, 'GET /trac/ticket/1?edit_comment=1', [token])).status, 200)
