@@ -14,16 +14,19 @@ type RunDemo = typeof RunDemoFunction
 
 const defaultConfig = 'gateway.yaml'
 
-/** Serves until SIGTERM or SIGINT; SIGHUP reads configuration and certificate again. */
+/**
+ * Serves until SIGTERM or SIGINT; SIGHUP reads configuration and certificate again. Who presses Ctrl-C has no balancer
+ * that must notice first.
+ */
 async function serve(path: string): Promise<number> {
   const started = await start(path, { env: process.env })
   if (started === undefined) return 1
   process.on('SIGHUP', () => void started.reload())
-  await new Promise<void>((resolve) => {
+  const signal = await new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
-  await started.close()
+  await started.close(signal === 'SIGINT' ? 0 : undefined)
   return 0
 }
 
@@ -42,7 +45,7 @@ async function demo(): Promise<number> {
     startGateway: async (configPath, environment) => {
       const started = await start(configPath, { env: { ...process.env, ...environment } })
       if (started === undefined) throw new Error('the gateway did not start')
-      return started
+      return { close: () => started.close(0) }
     },
   })
 }

@@ -33,6 +33,8 @@ const waiting: readonly string[] = [
   'flow/redis',
   'flow/replicas',
   'flow/restart-under-load',
+  'flow/rolling-restart',
+  'flow/stop',
   'flow/stores',
   'flow/testssl',
 ]
@@ -64,6 +66,7 @@ export const scaledFiles: readonly string[] = [
   'flow/rate-limits',
   'flow/renewal',
   'flow/replicas',
+  'flow/rolling-restart',
   'flow/testssl',
   'request/target',
 ]

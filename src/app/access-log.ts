@@ -1,7 +1,8 @@
 /** What is written down of a request when it is over: one line, one audit line a decision, one observation each. */
 import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
-import type { ErrorCode, GatewayError } from '../core/errors.js'
+import { GatewayError } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
 import type { Principal } from '../core/identity.js'
 import { commonMethods } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
@@ -44,6 +45,11 @@ function levelOf({ code, endpoint }: RequestContext, status: number): 'error' | 
   return signInEndpoints.has(endpoint.name) || operatorsCodes.has(code) ? 'warn' : 'info'
 }
 
+/** Why an answer did not reach its end: cut by us, or left by its client. */
+function endOf({ errored }: RequestContext['response']): ErrorCode {
+  return errored instanceof GatewayError ? errored.code : 'ERR_CLIENT_GONE'
+}
+
 /** Creates the access log. */
 export function createAccessLog(
   logger: Logger,
@@ -74,7 +80,7 @@ export function createAccessLog(
       upstream_ms: context.upstreamMilliseconds,
       user: identity.principal.user || undefined,
       via: identity.via,
-      code: context.code ?? (gone ? 'ERR_CLIENT_GONE' : undefined),
+      code: context.code ?? (gone ? endOf(response) : undefined),
       shadow: context.shadowed,
       found: cleanFacts(context.found),
       wanted: cleanFacts(context.wanted),

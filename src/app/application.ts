@@ -217,7 +217,7 @@ function createForward(
       hsts,
     },
     bodyLimits: { idle: timeouts.bodyIdle, minimumRate: timeouts.bodyMinimumRate },
-    now: app.now,
+    timers: app.timers,
     isAlive: createLiveness(services.bearer, services.sessions, names, app.now),
     onTunnel: (change) => app.metrics.tunnels.inc(change),
     refuse: (context, error) => reply.refuse(context, error),

@@ -16,6 +16,7 @@ export interface AppContext {
   readonly now: Now
   readonly timers: Timers
   readonly random: () => number
+  readonly isStopping: () => boolean
   /** Whether the keys of the main issuer, or Trac, could be reached just now. */
   readonly onKeys: (ok: boolean) => void
   readonly onUpstream: (ok: boolean) => void

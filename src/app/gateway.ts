@@ -7,7 +7,7 @@ import { isSameConfig } from '../config/fixed.js'
 import type { Address } from '../config/kinds/listen-address.js'
 import type { Config } from '../config/schema.js'
 import { realTimers } from '../core/clock.js'
-import type { Now, Timers } from '../core/clock.js'
+import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { watchCertificate } from '../http/certificate.js'
 import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
 import { createListener } from '../http/listener.js'
@@ -49,8 +49,12 @@ export interface Gateway {
   refuseReload(cause: unknown): void
   /** Reads the certificate of `server.tls` again now. */
   reloadCertificate(): void
-  /** Takes no more work, lets what runs finish within `server.timeouts.shutdown`, then ends. */
-  close(): Promise<void>
+  /**
+   * Is not ready from now on, takes new connections for `server.timeouts.drain`, lets what runs finish within
+   * `server.timeouts.shutdown`, then ends.
+   * @param drain in the place of `server.timeouts.drain`
+   */
+  close(drain?: Milliseconds): Promise<void>
 }
 
 /** The version in package.json, which stands at the same distance from the sources and the build. */
@@ -110,6 +114,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     now,
     timers,
     random,
+    isStopping: () => readiness.draining,
     onKeys: report('keys'),
     onUpstream: report('upstream'),
   }
@@ -174,6 +179,7 @@ class RunningGateway implements Gateway {
     this.readiness.note('configuration', '')
     if (isSame) return false
     this.#generation = next
+    this.#listener.limitReading(config)
     next.start(this.readiness)
     const { logger } = this.#app
     logger.level = config.log.level
@@ -193,11 +199,13 @@ class RunningGateway implements Gateway {
     this.#certificate?.reload()
   }
 
-  async close(): Promise<void> {
+  async close(drain?: Milliseconds): Promise<void> {
     this.readiness.drain()
     this.#certificate?.close()
-    await this.#reloading
-    await this.#listener.close(this.services.config.server.timeouts.shutdown)
+    this.#app.logger.info('stopping')
+    const { timeouts } = this.services.config.server
+    const limits = { drain: drain ?? timeouts.drain, shutdown: timeouts.shutdown }
+    await Promise.all([this.#listener.stop(limits), this.#reloading])
     await this.#generation.retire()
     this.#app.nameRegistry.close()
     this.#app.storage.close()

@@ -5,6 +5,7 @@ import type { Loaded } from '../config/load.js'
 import { ConfigProblems, formatProblem, formatWarning } from '../config/problems.js'
 import { startGateway } from '../app/gateway.js'
 import type { Gateway } from '../app/gateway.js'
+import type { Milliseconds } from '../core/clock.js'
 import { createLogger } from '../observe/logger.js'
 import { watchFiles } from './watch-files.js'
 
@@ -21,7 +22,8 @@ export interface Started {
   readonly gateway: Gateway
   /** Reads configuration and certificate again now; what is wrong with them is logged, and the old ones serve on. */
   reload(): Promise<void>
-  close(): Promise<void>
+  /** @param drain how long new connections are still taken, in the place of `server.timeouts.drain` */
+  close(drain?: Milliseconds): Promise<void>
 }
 
 /**
@@ -69,9 +71,9 @@ function follow(
       gateway.reloadCertificate()
       await reloadConfig()
     },
-    async close() {
+    async close(drain) {
       watch.close()
-      await gateway.close()
+      await gateway.close(drain)
     },
   }
 }

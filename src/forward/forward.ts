@@ -1,11 +1,11 @@
 /** Sends one request to its upstream and its answer back; nothing is decided here any more. */
 import type { Readable } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
-import type { Milliseconds, Now } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
+import type { FlowLimits } from '../core/flow-meter.js'
 import type { RequestContext } from '../request/context.js'
 import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
-import type { BodyLimits } from './body-watch.js'
 import type { Connection } from './connections.js'
 import type { ProveIdentity } from './identity-proof.js'
 import { Relay } from './relay.js'
@@ -24,8 +24,8 @@ export interface ForwardParts {
   readonly spool: ReturnType<typeof createSpool>
   readonly proveIdentity: ProveIdentity
   readonly responseRules: ResponseRules
-  readonly bodyLimits: BodyLimits
-  readonly now: Now
+  readonly bodyLimits: FlowLimits
+  readonly timers: Timers
   readonly isAlive: (context: RequestContext) => boolean
   readonly onTunnel: (change: 1 | -1) => void
   readonly refuse: (context: RequestContext, error: unknown) => void
@@ -175,10 +175,10 @@ export class Forward {
   /** Streams the body, or collects it first if its length is not known; watched for slowness. */
   #sendBody(context: RequestContext, upstream: Upstream): void {
     const { request, response, headers } = context
-    const { bodyLimits, now } = this.#parts
+    const { bodyLimits, timers } = this.#parts
     if (headers.expectContinue) response.writeContinue()
     const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
-    const stop = watchBody(request, bodyLimits, now, () => {
+    const stop = watchBody(request, bodyLimits, timers, () => {
       if (context.relay !== undefined) context.relay.abort(tooSlow)
       // Its connection ends with the answer, and with it the collecting.
       else this.#parts.refuse(context, tooSlow)

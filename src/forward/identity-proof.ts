@@ -1,9 +1,9 @@
 /** Who an upstream is told a request is from, and the signature that proves it: for forwarded requests and `/auth/verify`. */
 import type { IdentityHeaders } from '../core/identity.js'
 import type { Now } from '../core/clock.js'
+import { maxFlowSeconds } from '../core/flow-meter.js'
 import type { RequestContext } from '../request/context.js'
 import type { Signer } from '../trac/signature.js'
-import { maxBodySeconds } from './body-watch.js'
 
 /** What the proof depends on. */
 export interface IdentityProofParts {
@@ -47,7 +47,7 @@ export function createIdentityProof(parts: IdentityProofParts): ProveIdentity {
     if (sign === undefined) return { identityHeaders, signature: '' }
     const { method, target } = context
     const signed = { method, host, path: target.path, query: target.query }
-    const bodySeconds = bodyBytes === 0 ? 0 : maxBodySeconds(bodyBytes, minimumRate)
+    const bodySeconds = bodyBytes === 0 ? 0 : maxFlowSeconds(bodyBytes, minimumRate)
     const signature = sign(signed, identityHeaders, Math.floor(now() / 1000), bodySeconds)
     return { identityHeaders, signature }
   }

@@ -2,18 +2,22 @@
 import { ServerResponse, createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
 import { Server as HttpsServer, createServer as createHttpsServer } from 'node:https'
+import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../config/schema.js'
+import { wait } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import type { FlowLimits } from '../core/flow-meter.js'
 import type { CertificatePair } from './certificate.js'
-import { lookEvery, watchIdleConnections } from './idle-connections.js'
-import { inOrder, isAnswering } from './pipelining.js'
+import { ConnectionWatch, lookEvery } from './connection-watch.js'
+import { endSoon } from './last-word.js'
+import { answerOf, inOrder } from './pipelining.js'
 import type { RequestHandler } from './pipelining.js'
 import { readUnparsed } from './unparsed.js'
 import type { ParserError } from './unparsed.js'
-import type { Milliseconds, Timers } from '../core/clock.js'
 
 /** Answers a request that was refused before it was one. */
 export type RefuseUnparsed = (
@@ -29,26 +33,31 @@ export interface Listener {
   handTo(handler: RequestHandler, refuse: RefuseUnparsed): void
   /** From now on, new TLS connections get this certificate; those that are open keep theirs. */
   present(pair: CertificatePair): void
-  /** Stops accepting and waits for what runs, at most `timeout`. */
-  close(timeout: Milliseconds): Promise<void>
+  /** From now on, clients must read what waits for them within the limits of this configuration. */
+  limitReading(config: Config): void
+  /**
+   * From now on every answer ends its connection. New connections are taken for `drain`; then it waits for what runs, and
+   * cuts it `shutdown` after the call.
+   */
+  stop(limits: StopLimits): Promise<void>
 }
 
-/** How often finished connections are looked for while closing. */
-const sweepEvery: Milliseconds = 100
-/** How long a connection that we have ended may stay half open, for its client to read the last word. */
-const lingerFor: Milliseconds = 1000
+/** How long stopping may take. */
+export interface StopLimits {
+  readonly drain: Milliseconds
+  readonly shutdown: Milliseconds
+}
+
+/**
+ * How long a kept connection has been without a request when it is ended: before then, the next one may be on its way.
+ * Once nobody new comes, what is on its way is what was sent before its client read the last answer.
+ */
+const quietWhileDraining: Milliseconds = 1000
+const quietAtEnd: Milliseconds = 100
 
 /** An answer without words, after which the connection ends. */
 const bare = (status: string) =>
   `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`
-
-/** Says a last word. Node's server would keep the other half open for as long as the client does. */
-function endSoon(socket: Duplex, lastWord = ''): void {
-  socket.end(lastWord)
-  const timer = setTimeout(() => socket.destroy(), lingerFor)
-  timer.unref()
-  socket.once('close', () => clearTimeout(timer))
-}
 
 /**
  * Takes a connection over from Node's server, which has taken its listeners off: an error would end the process.
@@ -56,38 +65,38 @@ function endSoon(socket: Duplex, lastWord = ''): void {
  */
 function takeOver(socket: Socket): boolean {
   socket.on('error', () => socket.destroy())
-  const free = socket.writable && !isAnswering(socket)
+  const free = socket.writable && answerOf(socket) === undefined
   if (!free) socket.destroy()
   return free
 }
 
 /** Makes the answer for a connection that Node's server does not answer by itself; the connection ends with it. */
-function answerOn(socket: Socket, request: IncomingMessage): ServerResponse {
+function answerOn(socket: Socket, request: IncomingMessage, timers: Timers): ServerResponse {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
-  response.once('finish', () => endSoon(socket))
+  response.once('finish', () => endSoon(socket, timers))
   return response
 }
 
 /** What Node's parser refuses never becomes a request: it is answered by itself, and the connection ends. */
-function createParserErrorHandler(headerLimit: number, refuse: RefuseUnparsed) {
+function createParserErrorHandler(headerLimit: number, refuse: RefuseUnparsed, timers: Timers) {
   /** Whatever else comes on such a connection is refused by the parser again. */
   const refused = new WeakSet<Socket>()
   return (error: ParserError, socket: Socket): void => {
     // Bytes behind `Connection: close`: nobody reads them, and the connection ends with the answer, which is still owed.
     if (error.code === 'HPE_CLOSED_CONNECTION' || refused.has(socket)) return
     // What is written now would stand in the middle of an answer that is under way.
-    const unparsed =
-      socket.writable && !isAnswering(socket) ? readUnparsed(error, socket, headerLimit) : undefined
+    const isFree = socket.writable && answerOf(socket) === undefined
+    const unparsed = isFree ? readUnparsed(error, socket, headerLimit) : undefined
     if (unparsed === undefined) {
       socket.destroy()
       return
     }
     refused.add(socket)
     // Browsers open connections ahead of need: one without a byte is no request.
-    if (socket.bytesRead === 0) endSoon(socket, bare('408 Request Timeout'))
-    else refuse(unparsed.request, answerOn(socket, unparsed.request), unparsed.error)
+    if (socket.bytesRead === 0) endSoon(socket, timers, bare('408 Request Timeout'))
+    else refuse(unparsed.request, answerOn(socket, unparsed.request, timers), unparsed.error)
   }
 }
 
@@ -140,8 +149,9 @@ function handUpgrade(
   refuse: RefuseUnparsed,
   request: IncomingMessage,
   socket: Duplex,
+  timers: Timers,
 ): void {
-  const response = answerOn(request.socket, request)
+  const response = answerOn(request.socket, request, timers)
   // Read on, so that a client that leaves is noticed; RFC 6455 §4.1 has it wait for the answer, so nothing is lost.
   // A tunnel has no answer any more.
   const isWaiting = () => response.socket !== null
@@ -162,36 +172,35 @@ export function createListener(config: Config, timers: Timers): Listener {
   let handler: RequestHandler = (_request, response) => response.destroy()
   let refuser: RefuseUnparsed = (_request, response) => response.destroy()
   const refuse: RefuseUnparsed = (request, response, error) => refuser(request, response, error)
-  const hand: RequestHandler = (request, response, upgradeSocket) =>
+  let isStopping = false
+  const hand: RequestHandler = (request, response, upgradeSocket) => {
+    // It crossed our end of the connection: nobody could be answered, so nothing is begun.
+    if (request.socket.writableEnded) {
+      request.resume()
+      return
+    }
+    if (isStopping) response.shouldKeepAlive = false
     handler(request, response, upgradeSocket)
-  const { keepAlive, headers } = config.server.timeouts
-  // Node's own limits, which look at each connection once a second, come first.
-  const letGo = watchIdleConnections(server, keepAlive + headers + 3 * lookEvery, timers)
-  const queue = inOrder(hand)
-  // A client that is still sending must have time to read why it was refused (RFC 9112 §9.6).
-  for (const event of ['connection', 'secureConnection']) {
-    server.on(event, (socket: Socket) => {
-      socket.destroySoon = () => endSoon(socket)
-    })
   }
-  server.on('request', queue)
-  // `100 Continue` is sent when a request has passed, not when it arrives.
-  server.on('checkContinue', queue)
-  // Another expectation is refused like any other header.
-  server.on('checkExpectation', queue)
-  const upgraded = new Set<Duplex>()
+  const { keepAlive, headers } = config.server.timeouts
+  let reading = readingLimits(config)
+  const watch = new ConnectionWatch(
+    server,
+    // Node's own limits, which look at each connection once a second, come first.
+    { idle: keepAlive + headers + 3 * lookEvery, reading: () => reading },
+    timers,
+  )
+  takeRequests(server, hand, timers)
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     if (!takeOver(socket)) return
-    letGo(socket)
-    upgraded.add(socket)
-    socket.once('close', () => upgraded.delete(socket))
-    handUpgrade(hand, refuse, request, socket)
+    watch.keepTunnel(socket)
+    handUpgrade(hand, refuse, request, socket, timers)
   })
-  server.on('clientError', createParserErrorHandler(config.server.limits.header, refuse))
+  server.on('clientError', createParserErrorHandler(config.server.limits.header, refuse, timers))
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     if (!takeOver(socket)) return
     const error = new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow: [] })
-    refuse(request, answerOn(socket, request), error)
+    refuse(request, answerOn(socket, request, timers), error)
   })
   return {
     server,
@@ -202,17 +211,65 @@ export function createListener(config: Config, timers: Timers): Listener {
     present(pair) {
       if (server instanceof HttpsServer) server.setSecureContext(secureContextOf(pair))
     },
-    close: (timeout) =>
-      new Promise((resolve) => {
-        const sweep = setInterval(() => server.closeIdleConnections(), sweepEvery)
-        const deadline = setTimeout(() => server.closeAllConnections(), timeout)
-        // A WebSocket has no end of its own to wait for.
-        for (const socket of upgraded) socket.destroy()
-        server.close(() => {
-          clearInterval(sweep)
-          clearTimeout(deadline)
-          resolve()
-        })
-      }),
+    limitReading(next) {
+      reading = readingLimits(next)
+    },
+    async stop({ drain, shutdown }) {
+      isStopping = true
+      watch.endQuiet(quietWhileDraining)
+      const cutting = timers.setTimeout(() => watch.destroyAll(), Math.max(drain, shutdown))
+      if (drain > 0) await wait(timers, drain)
+      await calmTurn()
+      const closed = stopAccepting(server)
+      watch.endTunnels()
+      watch.endQuiet(quietAtEnd)
+      await closed
+      timers.clearTimeout(cutting)
+    },
   }
+}
+
+function readingLimits({ server: { timeouts } }: Config): FlowLimits {
+  return { idle: timeouts.clientRead, minimumRate: timeouts.bodyMinimumRate }
+}
+
+/** A turn of the event loop that was shorter had next to nothing to do but to take new connections. */
+const calm: Milliseconds = 0.1
+/** Turns after which it is closed in any case. */
+const maxTurns = 10_000
+
+/**
+ * Waits for a turn of the event loop in which all that the kernel had for us was taken, and nothing else happened since:
+ * it resets the connections that wait there when the listener is closed, and requests may have been sent on them.
+ */
+async function calmTurn(): Promise<void> {
+  for (let turn = 0, before = 0; turn < maxTurns; turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    const now = performance.now()
+    if (now - before < calm) return
+    before = now
+  }
+}
+
+/** Node's own way for a server of HTTP would also end each connection that has no request at this moment. */
+function stopAccepting(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    NetServer.prototype.close.call(server, () => resolve())
+  })
+}
+
+/** Hands requests on, one after the other on each connection. */
+function takeRequests(server: Server, hand: RequestHandler, timers: Timers): void {
+  const queue = inOrder(hand)
+  // A client that is still sending must have time to read why it was refused (RFC 9112 §9.6).
+  for (const event of ['connection', 'secureConnection']) {
+    server.on(event, (socket: Socket) => {
+      socket.destroySoon = () => endSoon(socket, timers)
+    })
+  }
+  server.on('request', queue)
+  // `100 Continue` is sent when a request has passed, not when it arrives.
+  server.on('checkContinue', queue)
+  // Another expectation is refused like any other header.
+  server.on('checkExpectation', queue)
 }

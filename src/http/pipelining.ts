@@ -12,11 +12,11 @@ export type RequestHandler = (
 /** Requests that one connection may send ahead; browsers send none, the boldest package managers ten. */
 const maxWaiting = 100
 
-/** Whether an answer is under way on a connection. */
-export function isAnswering(socket: Duplex): boolean {
-  // Node keeps the running answer there.
-  const answer: unknown = Reflect.get(socket, '_httpMessage')
-  return (answer ?? null) !== null
+/** The answer that is under way on a connection, if there is one. */
+export function answerOf(socket: Duplex): ServerResponse | undefined {
+  // Node keeps it there, and null between two of them.
+  const answer = Reflect.get(socket, '_httpMessage') as ServerResponse | null | undefined
+  return answer ?? undefined
 }
 
 /**

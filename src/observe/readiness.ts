@@ -14,6 +14,7 @@ export interface Readiness {
   note(about: string, text: string): void
   /** From now on it is not ready: the process stops. */
   drain(): void
+  readonly draining: boolean
   report(): { readonly ready: boolean; readonly waiting: Part[]; readonly degraded: string[] }
 }
 
@@ -39,6 +40,9 @@ export function createReadiness(parts: readonly Part[]): Readiness {
     },
     drain() {
       draining = true
+    },
+    get draining() {
+      return draining
     },
     report: () => ({
       ready: waiting.size === 0 && !draining,

@@ -93,8 +93,10 @@ await t.test('the process serves without a command and exits with 0 at SIGTERM',
     file,
     minimal
       .replace('https://trac.example.edu', `http://localhost:${port}`)
-      .replace('trustedProxies', `listen: '127.0.0.1:${port}', trustedProxies`) +
-      `admin: { listen: '127.0.0.1:${admin}' }\n`,
+      .replace(
+        'trustedProxies',
+        `listen: '127.0.0.1:${port}', timeouts: { drain: 1s }, trustedProxies`,
+      ) + `admin: { listen: '127.0.0.1:${admin}' }\n`,
   )
   const child = spawn(process.execPath, [main, '-c', file], {
     env: { PATH: process.env['PATH'], ...secrets },

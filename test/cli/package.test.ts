@@ -92,7 +92,10 @@ await t.test('it serves, its script for pages too, and ends when it is told to',
   const url = `http://localhost:${port}`
   const text = minimal
     .replace('https://trac.example.edu', url)
-    .replace('trustedProxies', `listen: '127.0.0.1:${port}', trustedProxies`)
+    .replace(
+      'trustedProxies',
+      `listen: '127.0.0.1:${port}', timeouts: { drain: 1s }, trustedProxies`,
+    )
   await writeFile(file, `${text}admin: { listen: '127.0.0.1:${admin}' }\n`)
   const child = spawn(command, ['start', '--config', file], {
     env: { PATH: process.env['PATH'], ...secrets },

@@ -70,7 +70,9 @@ await t.test('a file of five lines gets every default of the contract', async (t
     headers: 15_000,
     bodyIdle: 30_000,
     bodyMinimumRate: 1024,
+    clientRead: 60_000,
     keepAlive: 75_000,
+    drain: 5000,
     shutdown: 30_000,
   })
   t.same(config.identity.keys, { maxAge: 3_600_000, coolDown: 30_000, cacheFile: undefined })

@@ -13,7 +13,7 @@ import { startGateway } from '../../src/app/gateway.js'
 import { createLogger } from '../../src/observe/logger.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { TestCertificate } from '../fixtures/certificate.js'
-import { configurationOf, environmentOf } from '../fixtures/gateway.js'
+import { closeGateway, configurationOf, environmentOf } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { startGatewayProcess } from '../fixtures/process.js'
@@ -100,7 +100,7 @@ async function startStage(t: Test, place: Place = write) {
   const logger = createLogger('info', { write: (line: string) => void (log += line) })
   const timers = createTimers()
   const gateway = await startGateway({ config, logger, timers })
-  t.teardown(() => gateway.close())
+  t.teardown(() => closeGateway(gateway, timers))
   const served = () => servedAt(t, port)
   /** Lets a second pass again and again, until it is so. */
   const passUntil = (isSo: () => boolean | Promise<boolean>, what: string) =>

@@ -43,15 +43,26 @@ const timeouts = shape(
   {
     headers: fixed(duration('Until all headers are here.', '15s', { min: '1s' })),
     bodyIdle: duration('Without one byte of the body.', '30s', { min: '1s' }),
-    bodyMinimumRate: size('Bytes of a body per second, at least, once 30 s are over.', '1KiB'),
+    bodyMinimumRate: size(
+      'Bytes per second of a body, or of an answer that waits for its client, at least, once 30 s are over.',
+      '1KiB',
+    ),
+    clientRead: duration('A client reads nothing of an answer that waits for it.', '60s', {
+      min: '1s',
+    }),
     keepAlive: fixed(
       duration(
         'An idle connection is kept for that long: more than the 60 s of common balancers, so that they close it first.',
         '75s',
       ),
     ),
+    drain: duration(
+      'How long new connections are still taken when the process stops, so that a balancer can notice. More than its probes take to fail.',
+      '5s',
+      { min: '0s' },
+    ),
     shutdown: duration(
-      'How long running requests may take to finish when the process stops.',
+      'How long running requests may take to finish when the process stops, `drain` included.',
       '30s',
     ),
   },
@@ -211,9 +222,23 @@ const warnOfTrust: Rule<ServerPart> = ({ server }, warn) => {
   }
 }
 
+const warnOfShutdown: Rule<ServerPart> = ({ server }, warn) => {
+  const { drain = 0, shutdown = Number.POSITIVE_INFINITY } = server?.timeouts ?? {}
+  if (drain === 0 || drain < shutdown) return
+  warn(
+    ['server', 'timeouts', 'drain'],
+    'no less than shutdown',
+    'less: what begins at the end of the drain would have no time to finish',
+  )
+}
+
 /** The public side. */
 export const serverTopic = {
   keys: { server },
   checks: [checkScheme, checkTls, checkForwardAuth, checkCertificate],
-  warnings: { 'base-path': warnOfBasePath, 'trusted-proxies': warnOfTrust },
+  warnings: {
+    'base-path': warnOfBasePath,
+    'trusted-proxies': warnOfTrust,
+    'drain-time': warnOfShutdown,
+  },
 } satisfies Topic<{ server: typeof server }, ServerPart>

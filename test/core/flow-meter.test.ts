@@ -1,6 +1,6 @@
 /** When a body counts as too slow: by the silence of its client, and by its rate after half a minute. */
 import t from 'tap'
-import { createBodyMeter } from '../../src/forward/body-watch.js'
+import { createFlowMeter } from '../../src/core/flow-meter.js'
 
 const limits = { idle: 30_000, minimumRate: 1024 }
 
@@ -10,7 +10,7 @@ function cutAt(
   waitingAt: (second: number) => boolean = () => false,
 ): number | undefined {
   let now = 0
-  const meter = createBodyMeter(limits, () => now)
+  const meter = createFlowMeter(limits, () => now)
   for (let second = 1; second <= 600; second++) {
     now = second * 1000
     if (meter.isTooSlow(bytesAt(second), waitingAt(second))) return second
