@@ -1,7 +1,9 @@
 /** The upstreams of one configuration, each with its connections, its header rules and its signer. */
 import type { Config } from '../config/schema.js'
 import { createConnections } from '../forward/connections.js'
+import { Gate } from '../forward/gate.js'
 import type { Upstream } from '../forward/upstream.js'
+import { interim } from '../forward/upstream-socket.js'
 import { foreignCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import { createSigner } from '../trac/signature.js'
@@ -19,13 +21,21 @@ export function createUpstreams(
     const connections = createConnections({
       address: upstream.url,
       connectTimeout: upstream.timeouts.connect,
+      interim: name === 'trac' ? interim.trac : interim.others,
       onCount: (change) => app.metrics.upstreamConnections.inc({ upstream: name }, change),
     })
+    const { queue } = config.server.timeouts
+    const gateOf = (max: number) =>
+      new Gate({ max, queue }, app.timers, (change) =>
+        app.metrics.upstreamWaiting.inc({ upstream: name }, change),
+      )
     upstreams.set(name, {
       name,
       isTrac: name === 'trac',
       address: upstream.url,
       connections,
+      requests: gateOf(upstream.maxConnections),
+      tunnels: gateOf(upstream.maxTunnels),
       headerRules: {
         host: app.address.host,
         proto: app.address.secure ? 'https' : 'http',

@@ -177,6 +177,11 @@ export const errors = {
   ),
   ERR_STORE_UNAVAILABLE: row(503, 'unavailable', 'The session store cannot be reached right now.'),
   ERR_NAMES_FULL: row(503, 'unavailable', 'No more user names can be taken in here.'),
+  ERR_UPSTREAM_BUSY: row(
+    503,
+    'unavailable',
+    'Too many requests wait for the application behind this address. Please try again.',
+  ),
   ERR_SPOOL_FULL: row(503, 'unavailable', 'Too many uploads at the same time. Please try again.'),
   ERR_UPSTREAM_TIMEOUT: row(
     504,

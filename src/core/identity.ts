@@ -1,4 +1,4 @@
-/** Who a request is from: pure types, made once per token or session and shared by every request of it. */
+/** Who a request is from: values made once per token or session and shared by every request of it. */
 import type { Milliseconds } from './clock.js'
 
 /** How somebody proved who they are. */
@@ -77,4 +77,9 @@ export interface Identity {
   readonly expiresAt: Milliseconds
   /** The access token to pass to upstreams with `forwardAccessToken`, if there is one. */
   readonly accessToken: string | undefined
+}
+
+/** A person or machine as it is counted. */
+export function principalKey({ issuer, subject }: { issuer: string; subject: string }): string {
+  return `${issuer} ${subject}`
 }

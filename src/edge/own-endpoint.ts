@@ -1,8 +1,9 @@
 /** The stages of an own endpoint: its method, its rate limit, and who it is that asks. Its row says which of them apply. */
 import { GatewayError } from '../core/errors.js'
+import { principalKey } from '../core/identity.js'
+import { addressKey } from '../core/network.js'
 import type { Stage } from '../request/context.js'
 import { hasBody } from '../request/headers.js'
-import { addressKey } from './rate-limit.js'
 import type { Counter } from './rate-limit.js'
 import type { Reply } from './reply.js'
 
@@ -65,9 +66,4 @@ export function createOwnStages(parts: OwnEndpointParts): OwnStages {
       return byPrincipal.hit(principalKey(identity.principal))
     },
   }
-}
-
-/** A person or machine as it is counted. */
-export function principalKey({ issuer, subject }: { issuer: string; subject: string }): string {
-  return `${issuer} ${subject}`
 }

@@ -28,20 +28,6 @@ export type CreateCount = (limit: RateLimit) => CountRequests
 /** Keys that are counted at the same time; beyond it the least recent start afresh. About 100 bytes each. */
 export const maxCountedKeys = 50_000
 
-/** The address as it is counted: IPv6 by /64, since a household has that many (RFC 6177 §2). */
-export function addressKey(address: string): string {
-  if (!address.includes(':')) return address
-  const [head = '', tail] = address.split('%', 1)[0]!.split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length)
-  const groups = [...left, ...Array<string>(zeros).fill('0'), ...right]
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
-}
-
 function refuseFor(ttlInSeconds: number): never {
   throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, ttlInSeconds) })
 }

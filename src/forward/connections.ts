@@ -3,17 +3,21 @@ import { Client, buildConnector } from 'undici'
 import type { Socket } from 'node:net'
 import type { Milliseconds } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
+import { dropInterim, outliveWriteFaults } from './upstream-socket.js'
+import type { AwaitsHead } from './upstream-socket.js'
 
 /** Where an upstream is and how long it may take. */
 export interface ConnectionOptions {
   readonly address: UpstreamAddress
   readonly connectTimeout: Milliseconds
+  /** The interim answers that are dropped. */
+  readonly interim: RegExp
   /** One more is open, or one less. */
   readonly onCount: (change: 1 | -1) => void
 }
 
 /** One connection. Its socket is known once it has connected. */
-export interface Connection {
+export interface Connection extends AwaitsHead {
   readonly client: Client
   socket: Socket | undefined
   /** Whether it may be kept when its answer is complete. */
@@ -65,11 +69,13 @@ export function createConnections(options: ConnectionOptions) {
             return
           }
           connection.socket = socket
+          dropInterim(socket, connection, options.interim)
+          if (!reusable) outliveWriteFaults(socket)
           callback(null, socket)
         })
       },
     })
-    const connection: Connection = { client, socket: undefined, reusable }
+    const connection: Connection = { client, socket: undefined, awaitsHead: true, reusable }
     // The client would quietly connect again: a connection here is one socket, and then it is over.
     client.on('disconnect', () => discard(connection))
     open.add(connection)
@@ -80,7 +86,10 @@ export function createConnections(options: ConnectionOptions) {
   return {
     /** A connection for one request. */
     take(reusable: boolean): Connection {
-      return (reusable ? idle.pop() : undefined) ?? create(reusable)
+      const kept = reusable ? idle.pop() : undefined
+      if (kept === undefined) return create(reusable)
+      kept.awaitsHead = true
+      return kept
     },
     /** Gives a connection back whose answer is complete. */
     release(connection: Connection): void {

@@ -1,8 +1,12 @@
 /** Sends one request to its upstream and its answer back; nothing is decided here any more. */
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
 import type { Readable } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Timers } from '../core/clock.js'
 import type { FlowLimits } from '../core/flow-meter.js'
+import { principalKey } from '../core/identity.js'
+import { addressKey } from '../core/network.js'
 import type { RequestContext } from '../request/context.js'
 import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
@@ -45,9 +49,36 @@ const nothing = () => undefined
 const noBody: OutgoingBody = { body: null, length: undefined, release: nothing }
 const emptyBody: OutgoingBody = { ...noBody, length: 0 }
 
-/** Methods that carry no body here: whatever came with them stays on this side. */
+/** Methods that mean nothing by a body (RFC 9110 §9.3.1). */
 function isBodiless(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
+}
+
+/** Whether a body is sent on. Trac's servers would take that of a GET for the next request, and its RPC waits for it. */
+function bringsBody({ method, headers }: RequestContext, { isTrac }: Upstream): boolean {
+  return hasBody(headers) && !(isTrac && isBodiless(method))
+}
+
+/** The body as a stream of its own: undici destroys what it reads from, and the client's connection would go with it. */
+function passageOf(request: IncomingMessage): PassThrough {
+  const passage = new PassThrough()
+  passage.on('error', nothing)
+  request.pipe(passage)
+  request.once('close', () => {
+    if (!request.complete) passage.destroy(new Error('the client left'))
+  })
+  // What nobody wants any more is thrown away, so that its client comes to read the answer.
+  passage.once('close', () => {
+    request.unpipe(passage)
+    request.resume()
+  })
+  return passage
+}
+
+/** Whether an answer has no end of its own (https://html.spec.whatwg.org/#server-sent-events). */
+function isEventStream(headers: readonly string[]): boolean {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'content-type')
+  return at >= 0 && headers[at + 1]!.toLowerCase().startsWith('text/event-stream')
 }
 
 /** Takes out a type that came without a value: beside another one Trac's servers would join the two. */
@@ -74,6 +105,7 @@ export class Forward {
       isAlive: parts.isAlive,
       fail: (context, upstream, error) => this.fail(context, upstream, error),
       onOpen: parts.onTunnel,
+      timers: parts.timers,
     })
   }
 
@@ -83,10 +115,38 @@ export class Forward {
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
     // The client left while its credential was looked at: nobody would be told any more.
     if (context.response.destroyed) return
-    const { method, headers, upgradeSocket } = context
-    if (upgradeSocket !== undefined) this.#tunnel(context, upgradeSocket, upstream)
+    if (context.headers.chunked && bringsBody(context, upstream)) {
+      void this.#collectAndSend(context, upstream)
+    } else this.#enter(context, upstream, undefined)
+  }
+
+  /** Begins it as soon as it has a place at its upstream. */
+  #enter(context: RequestContext, upstream: Upstream, collected: OutgoingBody | undefined): void {
+    const gate = context.upgradeSocket === undefined ? upstream.requests : upstream.tunnels
+    if (!gate.take(context)) {
+      gate.wait(
+        context,
+        () => this.#begin(context, upstream, collected),
+        (error) => this.#parts.refuse(context, error),
+      )
+      return
+    }
+    try {
+      this.#begin(context, upstream, collected)
+    } catch (error) {
+      gate.release(context)
+      throw error
+    }
+  }
+
+  #begin(context: RequestContext, upstream: Upstream, collected: OutgoingBody | undefined): void {
+    const { method, response, upgradeSocket } = context
+    if (upgradeSocket !== undefined) {
+      response.once('close', () => upstream.tunnels.release(context))
+      this.#tunnel(context, upgradeSocket, upstream)
+    } else if (collected !== undefined) this.dispatch(context, upstream, collected, false)
+    else if (bringsBody(context, upstream)) this.#stream(context, upstream)
     else if (isBodiless(method)) this.dispatch(context, upstream, noBody, method === 'GET')
-    else if (hasBody(headers)) this.#sendBody(context, upstream)
     else this.dispatch(context, upstream, emptyBody, false)
   }
 
@@ -128,7 +188,9 @@ export class Forward {
     const error = left ? new GatewayError('ERR_CLIENT_GONE', { cause: fault }) : fault
     context.code = error.code
     context.cause = error.details.cause
-    if (error.status >= 500) this.#parts.onError(upstream.name, error)
+    // A full gate is ours, not the upstream's.
+    const isUpstreams = error.status >= 500 && error.code !== 'ERR_UPSTREAM_BUSY'
+    if (isUpstreams) this.#parts.onError(upstream.name, error)
     // A truncated answer must not look complete.
     if (response.headersSent) response.destroy()
     else this.#parts.refuse(context, error)
@@ -143,6 +205,10 @@ export class Forward {
   ): string[] {
     this.#parts.onAnswer(upstream.name, context, milliseconds)
     const headers = this.#answerHeaders(context, upstream, raw)
+    if (isEventStream(headers)) {
+      upstream.tunnels.takeOrRefuse(context)
+      upstream.requests.release(context)
+    }
     if (hasUnreadBody(context)) headers.push('Connection', 'close')
     return headers
   }
@@ -150,7 +216,7 @@ export class Forward {
   #headersFor(context: RequestContext, upstream: Upstream, outgoing: OutgoingBody): string[] {
     const { length } = outgoing
     const proof = this.#parts.proveIdentity(context, upstream.sign, length ?? 0)
-    const list = upstreamHeaders(context, upstream.headerRules, proof)
+    const list = upstreamHeaders(context, upstream.headerRules, proof, length === undefined)
     if (length === undefined) return list
     list.push('Content-Length', String(length))
     if (upstream.isTrac && context.headers.contentType === '') {
@@ -172,8 +238,8 @@ export class Forward {
     })
   }
 
-  /** Streams the body, or collects it first if its length is not known; watched for slowness. */
-  #sendBody(context: RequestContext, upstream: Upstream): void {
+  /** Lets a body come, and watches it for slowness. */
+  #welcomeBody(context: RequestContext): void {
     const { request, response, headers } = context
     const { bodyLimits, timers } = this.#parts
     if (headers.expectContinue) response.writeContinue()
@@ -184,28 +250,39 @@ export class Forward {
       else this.#parts.refuse(context, tooSlow)
     })
     response.once('close', stop)
-    if (headers.chunked) {
-      void this.#collectAndSend(context, upstream)
-      return
+  }
+
+  #stream(context: RequestContext, upstream: Upstream): void {
+    this.#welcomeBody(context)
+    const { request, headers } = context
+    const outgoing = {
+      body: passageOf(request),
+      length: headers.contentLength,
+      release: nothing,
     }
-    const outgoing = { body: request, length: headers.contentLength, release: nothing }
     this.dispatch(context, upstream, outgoing, false)
   }
 
+  /** Collects a body whose length is not known, before it takes a place. */
   async #collectAndSend(context: RequestContext, upstream: Upstream): Promise<void> {
     const { request, response, route, identity, address } = context
-    const owner = identity.principal.user || address
+    this.#welcomeBody(context)
+    const owner =
+      identity.via === undefined ? addressKey(address) : principalKey(identity.principal)
     const isOver = () => response.headersSent || response.destroyed
     try {
       const { length, body, release } = await this.#parts.spool(request, owner, route.bodyLimit)
       // Nobody would be told any more that the client left.
       if (isOver()) release()
       else {
-        const outgoing = { length, body: length === 0 ? null : body, release }
-        this.dispatch(context, upstream, outgoing, false)
+        // It may leave, or be refused, while it waits.
+        response.once('close', release)
+        this.#enter(context, upstream, { length, body: length === 0 ? null : body, release })
       }
     } catch (error) {
       if (!isOver()) this.#parts.refuse(context, error)
+      // The rest of the body, so that its client comes to read why.
+      request.resume()
     }
   }
 }
@@ -251,6 +328,7 @@ class Attempt implements RelayEvents {
     this.#context.response.off('close', this.#gone)
     this.#outgoing.release()
     this.#upstream.connections.release(used)
+    this.#leave()
   }
 
   failed(used: Connection, error: GatewayError, started: boolean, untouched: boolean): void {
@@ -262,5 +340,12 @@ class Attempt implements RelayEvents {
     }
     this.#outgoing.release()
     this.#forward.fail(this.#context, this.#upstream, error)
+    this.#leave()
+  }
+
+  /** Gives its place to who is next. */
+  #leave(): void {
+    this.#upstream.requests.release(this.#context)
+    this.#upstream.tunnels.release(this.#context)
   }
 }

@@ -32,8 +32,8 @@ export type ProveIdentity = (
   bodyBytes: number,
 ) => IdentityProof
 
-/** A public route tells nobody's identity, and a preflight has none: browsers send it without credentials. */
-function isToldToUpstream({ route, preflight }: RequestContext): boolean {
+/** A public route tells nobody's identity or token, and a preflight has none: browsers send it without credentials. */
+export function isToldToUpstream({ route, preflight }: RequestContext): boolean {
   return route.access !== 'public' && !preflight
 }
 

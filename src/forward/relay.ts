@@ -83,8 +83,7 @@ export class Relay {
 
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
     if (this.#over) return false
-    // An interim answer that nobody asked for: what follows it can't be told from the next answer. A 100 never gets
-    // here: undici itself ends the connection, since no request of ours expects one (RFC 9110 §15.2.1 would skip it).
+    // An interim answer that is not dropped before it gets here (upstream-socket.ts).
     if (status < 200) throw new GatewayError('ERR_UPSTREAM_ANSWER')
     this.#resume = resume
     const headers = this.#events.headers(status, raw)

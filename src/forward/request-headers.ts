@@ -1,6 +1,7 @@
 /** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
 import type { RequestContext } from '../request/context.js'
 import { connectionNames } from './connection-names.js'
+import { isToldToUpstream } from './identity-proof.js'
 import type { IdentityProof } from './identity-proof.js'
 
 /**
@@ -51,14 +52,19 @@ export interface UpstreamHeaderRules {
   readonly forwardAccessToken: boolean
 }
 
-/** Verdicts on names, so that a name is judged once and not once a request. Bounded: clients choose names. */
+/**
+ * Verdicts on names, so that a name is judged once and not once a request. Clients choose names: so many are remembered,
+ * none that is longer, and when it is full all are forgotten.
+ */
 const verdicts = new Map<string, boolean>()
 const maxVerdicts = 2000
+const maxNameLength = 64
 
 function drops(rawName: string): boolean {
   let verdict = verdicts.get(rawName)
   if (verdict === undefined) {
     verdict = isDropped(rawName.toLowerCase())
+    if (rawName.length > maxNameLength) return verdict
     if (verdicts.size >= maxVerdicts) verdicts.clear()
     verdicts.set(rawName, verdict)
   }
@@ -68,18 +74,20 @@ function drops(rawName: string): boolean {
 /**
  * Builds the flat list for an upstream: the client's headers less the dropped ones, then ours.
  * Nothing a client sends can come after or beside what is set here.
+ * @param withoutBody what came as a body stays here
  */
 export function upstreamHeaders(
   context: RequestContext,
   headerRules: UpstreamHeaderRules,
   { identityHeaders, signature }: IdentityProof,
+  withoutBody: boolean,
 ): string[] {
   const raw = context.request.rawHeaders
   const named = connectionNames(raw)
   const list: string[] = ['Host', headerRules.host]
   // The type of a body that is not sent on: Trac's RPC would wait for it, whatever the method.
   const bodiless = context.method === 'GET' || context.method === 'HEAD'
-  const typed = bodiless && context.headers.contentType !== ''
+  const typed = bodiless && withoutBody && context.headers.contentType !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue
@@ -88,7 +96,10 @@ export function upstreamHeaders(
   }
   const cookie = headerRules.foreignCookies(context.headers.cookie)
   if (cookie !== '') list.push('Cookie', cookie)
-  const accessToken = headerRules.forwardAccessToken ? context.identity.accessToken : undefined
+  const accessToken =
+    headerRules.forwardAccessToken && isToldToUpstream(context)
+      ? context.identity.accessToken
+      : undefined
   if (accessToken !== undefined) list.push('Authorization', `Bearer ${accessToken}`)
   list.push(
     'X-Forwarded-For',

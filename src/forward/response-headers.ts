@@ -42,8 +42,28 @@ function cookieIsOurs(value: string, prefix: string): boolean {
   return name === 'trac_auth' || name.startsWith(prefix)
 }
 
-function isPersonalAlready(cacheControl: string): boolean {
-  return /(?:^|[\s,])(?:private|no-store)(?:$|[\s,=])/i.test(cacheControl)
+/** What tells caches between us and the client, by names of their own, to keep an answer: nginx, Akamai, RFC 9213. */
+function isForSharedCaches(name: string): boolean {
+  return (
+    name === 'surrogate-control' ||
+    name === 'x-accel-expires' ||
+    name === 'edge-control' ||
+    name.endsWith('cdn-cache-control')
+  )
+}
+
+/** Directives, whose values may be quoted and have commas then (RFC 9111 §5.2). */
+const directives = /(?:"(?:[^"\\]|\\.)*"|[^,"])+/g
+/** What lets a shared cache keep it. `private` with names of headers lets it keep all the others. */
+const shares = /^(?:public|s-maxage|private\s*=)/i
+const isPersonal = /^(?:private|no-store)$/i
+
+/** `Cache-Control` of an answer that is somebody's own. */
+function personalCacheControl(value: string): string {
+  const kept = (value.match(directives) ?? [])
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '' && !shares.test(directive))
+  return (kept.some((one) => isPersonal.test(one)) ? kept : ['private', ...kept]).join(', ')
 }
 
 /** Builds the flat list for `writeHead` from the raw one as it came. */
@@ -63,11 +83,12 @@ export function clientHeaders(
     if (dropped.has(lower) || named?.has(lower) === true || lower.startsWith('x-trac-')) continue
     if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookiePrefix)) continue
     if (lower === 'strict-transport-security' && rules.hsts !== undefined) continue
+    if (facts.personal && isForSharedCaches(lower)) continue
     if (facts.byCookie && lower.startsWith('access-control-')) continue
     if (lower === 'cache-control') {
       if (facts.setCookies.length > 0) continue
       cached = true
-      if (facts.personal && !isPersonalAlready(value)) value = `private, ${value}`
+      if (facts.personal) value = personalCacheControl(value)
     }
     if (lower === 'x-content-type-options') typed = true
     list.push(name, value)

@@ -53,7 +53,7 @@ export function createSpool(options: SpoolOptions) {
     all -= bytes
   }
   /**
-   * Collects a body for its owner (a principal or an address).
+   * Collects a body for its owner (a person or machine, or a client's address by its network).
    * @param limit bytes that the route allows
    * @throws {@link GatewayError} ERR_BODY_TOO_LARGE, ERR_SPOOL_FULL, ERR_CLIENT_GONE
    */

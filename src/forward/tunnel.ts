@@ -5,7 +5,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext } from '../request/context.js'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Upstream } from './upstream.js'
 
@@ -23,6 +23,7 @@ export interface TunnelParts {
   readonly isAlive: (context: RequestContext) => boolean
   readonly fail: (context: RequestContext, upstream: Upstream, error: GatewayError) => void
   readonly onOpen: (change: 1 | -1) => void
+  readonly timers: Timers
 }
 
 /** How often it is asked whether the session still lives. */
@@ -39,8 +40,14 @@ function toBuffers(raw: readonly string[]): Buffer[] {
 }
 
 /** Carries bytes both ways until either side, or the session, ends. */
-function join(client: Duplex, upstream: Duplex, isAlive: () => boolean, onEnd: () => void): void {
-  const timer = setInterval(() => {
+function join(
+  client: Duplex,
+  upstream: Duplex,
+  isAlive: () => boolean,
+  timers: Timers,
+  onEnd: () => void,
+): void {
+  const timer = timers.setInterval(() => {
     if (!isAlive()) end()
   }, watchEvery)
   timer.unref()
@@ -48,7 +55,7 @@ function join(client: Duplex, upstream: Duplex, isAlive: () => boolean, onEnd: (
   const end = (): void => {
     if (over) return
     over = true
-    clearInterval(timer)
+    timers.clearInterval(timer)
     client.destroy()
     upstream.destroy()
     onEnd()
@@ -91,6 +98,7 @@ export function createTunnel(parts: TunnelParts): Tunnel {
       client,
       upstreamSocket,
       () => parts.isAlive(context),
+      parts.timers,
       () => {
         parts.onOpen(-1)
         response.emit('close')
@@ -135,6 +143,12 @@ export function createTunnel(parts: TunnelParts): Tunnel {
     dialled.once('response', (answer) => decline(context, upstream, answer))
     dialled.once('upgrade', (answer, socket, head) => {
       dialled.off('error', fault)
+      // The bytes that follow would be read as another protocol on either side (RFC 9110 §7.8).
+      if (answer.headers.upgrade?.toLowerCase() !== 'websocket') {
+        socket.destroy()
+        parts.fail(context, upstream, new GatewayError('ERR_UPSTREAM_ANSWER'))
+        return
+      }
       context.response.off('close', gone)
       socket.setTimeout(0)
       accept(context, client, upstream, answer, socket, head)

@@ -3,6 +3,7 @@ import type { Milliseconds } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Signer } from '../trac/signature.js'
 import type { Connections } from './connections.js'
+import type { Gate } from './gate.js'
 import type { UpstreamHeaderRules } from './request-headers.js'
 
 /** One upstream. */
@@ -12,6 +13,9 @@ export interface Upstream {
   readonly isTrac: boolean
   readonly address: UpstreamAddress
   readonly connections: Connections
+  /** Places for requests, and those for what has no end of its own: tunnels and event streams. */
+  readonly requests: Gate
+  readonly tunnels: Gate
   readonly headerRules: UpstreamHeaderRules
   /** Undefined for an upstream without keys of its own: it is told nobody's identity with proof. */
   readonly sign: Signer | undefined

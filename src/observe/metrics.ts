@@ -79,6 +79,12 @@ export const metricTable = {
     ['upstream'],
     'Open connections to upstreams.',
   ),
+  upstreamWaiting: row(
+    'gauge',
+    'upstream_waiting',
+    ['upstream'],
+    'Requests that wait for a place at an upstream.',
+  ),
   sessions: row('gauge', 'sessions', [], 'Sessions that are open in memory.'),
   names: row('gauge', 'names', [], 'User names that this process knows the owners of.'),
   nameRefusals: row(
@@ -152,6 +158,7 @@ export function createMetrics(build: { readonly version: string }) {
     jwksAge: gauge(table.jwksAge),
     upstreamErrors: counter(table.upstreamErrors),
     upstreamConnections: gauge(table.upstreamConnections),
+    upstreamWaiting: gauge(table.upstreamWaiting),
     sessions: gauge(table.sessions),
     names: gauge(table.names),
     nameRefusals: counter(table.nameRefusals),

@@ -1532,7 +1532,7 @@ server:
   tls: { certificate: { fromFile: c.pem }, key: { fromFile: k.pem } }
   trustedProxies: [10.0.0.0/8]
   limits: { header: 32KiB, target: 4000B, body: 10MiB, spool: 1GiB }
-  timeouts: { headers: 15s, bodyIdle: 30s, bodyMinimumRate: 1KiB, clientRead: 60s, keepAlive: 75s, drain: 5s, shutdown: 30s }
+  timeouts: { headers: 15s, bodyIdle: 30s, bodyMinimumRate: 1KiB, clientRead: 60s, queue: 10s, keepAlive: 75s, drain: 5s, shutdown: 30s }
   spoolDirectory: /tmp
   forwardAuth: traefik
 admin: { listen: 127.0.0.1:9464, token: { fromFile: /run/secrets/session } }

@@ -71,6 +71,7 @@ await t.test('a file of five lines gets every default of the contract', async (t
     bodyIdle: 30_000,
     bodyMinimumRate: 1024,
     clientRead: 60_000,
+    queue: 10_000,
     keepAlive: 75_000,
     drain: 5000,
     shutdown: 30_000,

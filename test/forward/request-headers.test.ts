@@ -24,7 +24,7 @@ function sent(lines: readonly string[], token?: string): string[] {
     traceparent: 'tp',
     identity: { ...nobody, accessToken: token },
   })
-  const list = upstreamHeaders(context, rules, { identityHeaders, signature: 'sig' })
+  const list = upstreamHeaders(context, rules, { identityHeaders, signature: 'sig' }, true)
   return list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
 }
 
@@ -84,7 +84,7 @@ await t.test('whatever a client sends, what we say is said once and by us', asyn
 await t.test('e-mail and name are sent when they are known', async (t) => {
   const context = createContext({ rawHeaders: ['X-Trac-Email', 'evil'] })
   const known = { ...identityHeaders, email: 'a@b', name: 'A%20B' }
-  const list = upstreamHeaders(context, rules, { identityHeaders: known, signature: '' })
+  const list = upstreamHeaders(context, rules, { identityHeaders: known, signature: '' }, true)
   t.equal(list[list.indexOf('X-Trac-Email') + 1], 'a@b')
   t.equal(list[list.indexOf('X-Trac-Name') + 1], 'A%20B')
   t.notOk(list.includes('X-Trac-Signature'), 'without a key no signature')
@@ -93,4 +93,13 @@ await t.test('e-mail and name are sent when they are known', async (t) => {
 
 await t.test('a token goes on only where the upstream is to have it', async (t) => {
   t.notOk(sent(['Authorization: Bearer t'], 't').some((line) => line.startsWith('Authorization')))
+})
+
+await t.test('names of 31 KB are judged, and none of them stays in memory', async (t) => {
+  const before = process.memoryUsage().heapUsed
+  for (let i = 0; i < 2000; i++) sent([`X-Trac-${i}-${'a'.repeat(31_000)}: evil`])
+  const more = process.memoryUsage().heapUsed - before
+  t.ok(more < 32 * 1024 * 1024, `${more} bytes more`)
+  t.notOk(sent([`X-Trac-${'a'.repeat(31_000)}: evil`]).some((line) => line.endsWith('evil')))
+  t.ok(sent([`X-${'a'.repeat(31_000)}: good`]).some((line) => line.endsWith('good')))
 })

@@ -71,7 +71,37 @@ const cases: readonly (readonly [
     { personal: true },
     ['Cache-Control: max-age=1, PRIVATE'],
   ],
-  [['Cache-Control: private="x"'], { personal: true }, ['Cache-Control: private="x"']],
+  [['Cache-Control: private="x, y"'], { personal: true }, ['Cache-Control: private']],
+  [['Cache-Control: public'], { personal: true }, ['Cache-Control: private']],
+  [
+    ['Cache-Control: max-age=60, Public,s-maxage=600'],
+    { personal: true },
+    ['Cache-Control: private, max-age=60'],
+  ],
+  [['Cache-Control: private, s-maxage=9'], { personal: true }, ['Cache-Control: private']],
+  [['Cache-Control: s-maxage="9", no-store'], { personal: true }, ['Cache-Control: no-store']],
+  [
+    ['Cache-Control: no-cache="a, public"'],
+    { personal: true },
+    ['Cache-Control: private, no-cache="a, public"'],
+  ],
+  [
+    ['Cache-Control: public', 'Cache-Control: s-maxage=1'],
+    { personal: true },
+    ['Cache-Control: private', 'Cache-Control: private'],
+  ],
+  [['Cache-Control: public, s-maxage=9'], {}, ['Cache-Control: public, s-maxage=9']],
+  [
+    [
+      'Surrogate-Control: max-age=9',
+      'CDN-Cache-Control: public',
+      'Cloudflare-CDN-Cache-Control: x',
+    ],
+    { personal: true },
+    ['Cache-Control: private'],
+  ],
+  [['X-Accel-Expires: 600', 'Edge-Control: x'], { personal: true }, ['Cache-Control: private']],
+  [['Surrogate-Control: max-age=9'], {}, ['Surrogate-Control: max-age=9']],
   [['Cache-Control: x-private'], { personal: true }, ['Cache-Control: private, x-private']],
   [
     ['Cache-Control: public'],

@@ -50,6 +50,10 @@ const timeouts = shape(
     clientRead: duration('A client reads nothing of an answer that waits for it.', '60s', {
       min: '1s',
     }),
+    queue: duration(
+      'How long a request waits for a place at its upstream (`upstreams.*.maxConnections`). Then: 503.',
+      '10s',
+    ),
     keepAlive: fixed(
       duration(
         'An idle connection is kept for that long: more than the 60 s of common balancers, so that they close it first.',

@@ -4,7 +4,7 @@ import { upstreamAddress } from '../../core/upstream-address.js'
 import type { TcpAddress, UpstreamAddress } from '../../core/upstream-address.js'
 import { entriesOf, itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
-import { flag, list, record, shape, text, value } from '../key.js'
+import { count, flag, list, record, shape, text, value } from '../key.js'
 import type { Resolved } from '../key.js'
 import { duration } from '../kinds/duration.js'
 import { secret } from '../kinds/secret.js'
@@ -39,6 +39,14 @@ const upstream = shape('An application behind the gateway.', {
     ),
     idle: duration('Between two bytes of the answer.', '60s'),
   }),
+  maxConnections: count(
+    'Requests that it gets at the same time. One client address (IPv6 by /64), and one person or machine, has at most a quarter of them. Up to 1,000 more wait for `server.timeouts.queue`; beyond it: 503.',
+    { default: 64 },
+  ),
+  maxTunnels: count(
+    'WebSockets and event streams at the same time, which do not count above. Likewise at most a quarter for one.',
+    { default: 1000 },
+  ),
   insecureHttp: flag(
     'Whether plain `http://` may go to another machine, where anybody in between can read and write.',
     false,

@@ -1,6 +1,6 @@
 /** The address by which somebody is counted: IPv4 whole, IPv6 by its /64 in every spelling. */
 import t from 'tap'
-import { addressKey } from '../../src/edge/rate-limit.js'
+import { addressKey } from '../../src/core/network.js'
 
 const cases: readonly (readonly [address: string, key: string])[] = [
   ['203.0.113.5', '203.0.113.5'],

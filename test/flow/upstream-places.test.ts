@@ -1,0 +1,162 @@
+/** How many requests an upstream gets at once, from whom, and what becomes of the others. */
+import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
+import t from 'tap'
+import type { Test } from 'tap'
+import { WebSocketServer } from 'ws'
+import { listen } from '../fixtures/listen.js'
+import { stage } from '../fixtures/stage.js'
+import { until } from '../fixtures/until.js'
+import { Wire, codeOf, requestText } from '../fixtures/wire.js'
+
+const routes = [{ name: 'all', path: '/**', access: 'public', websocket: true }]
+
+/** An upstream that tells how many requests it has at once, and answers when it is told to. */
+async function startCounting(t: Test) {
+  const open = new Set<ServerResponse>()
+  const state = { most: 0, served: 0, hold: false }
+  const server = createServer((request, response) => {
+    open.add(response)
+    state.most = Math.max(state.most, open.size)
+    response.once('close', () => open.delete(response))
+    if (request.url?.includes('stream') === true) {
+      response.writeHead(200, { 'Content-Type': 'Text/Event-Stream; charset=utf-8' })
+      response.write('data: x\n\n')
+    } else if (!state.hold) setTimeout(() => answer(response), 5)
+  })
+  const answer = (response: ServerResponse): void => {
+    state.served++
+    response.end('page')
+  }
+  const sockets = new WebSocketServer({ server })
+  const url = `http://127.0.0.1:${await listen(server)}`
+  t.teardown(() => {
+    for (const one of sockets.clients) one.terminate()
+    server.closeAllConnections()
+    server.close()
+  })
+  return {
+    url,
+    open,
+    state,
+    letGo() {
+      state.hold = false
+      for (const response of open) answer(response)
+    },
+  }
+}
+
+await t.test(
+  '500 connections at once: Trac gets a quarter of 64, and all are served',
+  async (t) => {
+    const upstream = await startCounting(t)
+    const { gateway } = await stage(t, { upstream, overlay: { routes } })
+    const wires = Array.from({ length: 500 }, () => new Wire(gateway.port))
+    for (const wire of wires) wire.send(requestText(gateway, 'GET /trac/x'))
+    const answers = await Promise.all(wires.map((wire) => wire.answer()))
+    t.ok(answers.every((answer) => answer?.status === 200))
+    t.equal(upstream.state.most, 16)
+    t.equal(upstream.state.served, 500)
+    t.equal(await gateway.metric('trac_gateway_upstream_waiting'), 0)
+  },
+)
+
+/** Clients of several addresses, behind a proxy that names them. */
+const from = (address: string) => [`X-Forwarded-For: ${address}`, 'X-Forwarded-Proto: http']
+
+await t.test(
+  'others are served while one has its share; who leaves is dropped; too many are 503',
+  async (t) => {
+    const upstream = await startCounting(t)
+    const { gateway } = await stage(t, {
+      upstream,
+      overlay: {
+        routes,
+        server: { trustedProxies: ['127.0.0.1'], timeouts: { queue: '2s' } },
+        upstreams: { trac: { maxConnections: 8 } },
+      },
+    })
+    const send = (address: string, path = 'x', headers: readonly string[] = [], body = '') => {
+      const wire = new Wire(gateway.port)
+      const line = `${body === '' ? 'GET' : 'POST'} /trac/${path}`
+      wire.send(requestText(gateway, line, [...from(address), ...headers], body))
+      return wire
+    }
+    upstream.state.hold = true
+    const waiting = () => gateway.metric('trac_gateway_upstream_waiting')
+    const greedy = Array.from({ length: 1002 }, () => send('2001:db8:1:2::1'))
+    await until(async () => (await waiting()) === 1000, 'a thousand wait')
+    t.equal(upstream.open.size, 2, 'one network has a quarter')
+    // With a thousand in the queue there are still places for others.
+    const others = [send('2001:db8:1:3::1'), send('10.0.0.1', 'x', ['Content-Length: 4'], 'body')]
+    await until(() => upstream.open.size === 4, 'others are let in')
+    const refused = await send('2001:db8:1:2:5::1').answer()
+    t.equal(refused?.status, 503)
+    t.equal(codeOf(refused!), 'ERR_UPSTREAM_BUSY')
+    t.equal(refused?.header('retry-after'), '2')
+    for (const wire of greedy.slice(2, 900)) wire.destroy()
+    await until(async () => (await waiting()) < 110, 'who left waits no longer')
+    const late = await greedy.at(-1)!.answer()
+    t.equal(late?.status, 503, 'the time to wait is over')
+    t.equal((await fetch(`${gateway.adminUrl}/readyz`)).status, 503, 'without a provider')
+    upstream.letGo()
+    for (const wire of others) t.equal((await wire.answer())?.status, 200)
+    for (const wire of greedy) wire.destroy()
+    await until(() => upstream.open.size === 0, 'nothing is left')
+    t.ok(upstream.state.served <= 10, `${upstream.state.served} of 1,004 reached the upstream`)
+    t.equal(await waiting(), 0)
+    const errors = (await gateway.metrics()).match(/upstream_errors_total\{.*BUSY/)
+    t.equal(errors, null, 'a full gate is no fault of the upstream')
+  },
+)
+
+await t.test('tunnels and event streams are counted apart from requests', async (t) => {
+  const upstream = await startCounting(t)
+  const { gateway, origin } = await stage(t, {
+    upstream,
+    overlay: {
+      routes,
+      server: { timeouts: { queue: '1s' } },
+      upstreams: { trac: { maxConnections: 4, maxTunnels: 8 } },
+    },
+  })
+  const stream = () => {
+    const wire = new Wire(gateway.port)
+    wire.send(requestText(gateway, 'GET /trac/stream'))
+    return wire
+  }
+  const tunnel = () => {
+    const wire = new Wire(gateway.port)
+    wire.send(
+      requestText(gateway, 'GET /trac/live', [
+        ...['Connection: Upgrade', 'Upgrade: websocket', `Origin: ${origin}`],
+        ...['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='],
+      ]),
+    )
+    return wire
+  }
+  const first = stream()
+  await first.until(() => first.text.includes('data: x'))
+  const second = tunnel()
+  await second.until(() => second.text.includes('\r\n\r\n'))
+  t.match(second.text, /^HTTP\/1\.1 101 /)
+  const page = async () => {
+    const wire = new Wire(gateway.port)
+    wire.send(requestText(gateway, 'GET /trac/x'))
+    return wire.answer()
+  }
+  t.equal((await page())?.status, 200, 'they take no place of a request')
+  const third = await stream().answer()
+  t.equal(third?.status, 503, 'two of eight are a quarter')
+  t.equal(codeOf(third!), 'ERR_UPSTREAM_BUSY')
+  const fourth = await tunnel().answer()
+  t.equal(fourth?.status, 503)
+  t.equal((await page())?.status, 200)
+  first.destroy()
+  await until(() => upstream.open.size === 0, 'its place is free')
+  const fifth = tunnel()
+  await fifth.until(() => fifth.text.includes('\r\n\r\n'))
+  t.match(fifth.text, /^HTTP\/1\.1 101 /)
+  second.destroy()
+  fifth.destroy()
+})
