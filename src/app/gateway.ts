@@ -96,12 +96,18 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   const report = (part: Parameters<Readiness['reached']>[0]) => (ok: boolean) =>
     ok ? readiness.reached(part) : readiness.missed(part)
   const metrics = createMetrics({ version: readVersion() })
+  const onDropped = (count: number): void => {
+    metrics.revocationsDropped.inc(count)
+    readiness.note('revocations', 'more revocations than can be kept: the oldest are forgotten')
+    logger.error({ count }, 'the oldest revocations are forgotten: what they ended may count again')
+  }
   const storage = openStorage(
     config,
     now,
     {
       onStore: report('store'),
       onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
+      onDropped,
     },
     timers,
   )

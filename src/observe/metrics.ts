@@ -65,6 +65,12 @@ export const metricTable = {
   logins: row('counter', 'logins_total', ['result'], 'Sign-ins that came back.'),
   logouts: row('counter', 'logouts_total', ['kind'], 'Sign-outs.'),
   revocations: row('counter', 'revocations_total', ['kind'], 'Revocations entered.'),
+  revocationsDropped: row(
+    'counter',
+    'revocations_dropped_total',
+    [],
+    'Revocations that still mattered and were forgotten, since there were more than can be kept.',
+  ),
   jwksFetches: row('counter', 'jwks_fetches_total', ['result'], 'Fetches of key sets.'),
   jwksAge: row('gauge', 'jwks_age_seconds', [], 'Since the main key set was fetched.'),
   upstreamErrors: row(
@@ -154,6 +160,7 @@ export function createMetrics(build: { readonly version: string }) {
     logins: counter(table.logins),
     logouts: counter(table.logouts),
     revocations: counter(table.revocations),
+    revocationsDropped: counter(table.revocationsDropped),
     jwksFetches: counter(table.jwksFetches),
     jwksAge: gauge(table.jwksAge),
     upstreamErrors: counter(table.upstreamErrors),

@@ -23,11 +23,16 @@ function rewrite(path: string, lines: readonly string[]): void {
   renameSync(`${path}.new`, path)
 }
 
+/** Lines that the file may have beyond twice those that matter. */
+const slack = 10_000
+
 /** The log of `session.revocationFile`. */
 export class RevocationFile implements RevocationLog {
   readonly #path: string
   readonly #now: Now
   #file: number | undefined
+  /** Lines of the file. */
+  #written = 0
 
   constructor(path: string, now: Now) {
     this.#path = path
@@ -41,6 +46,7 @@ export class RevocationFile implements RevocationLog {
     for (const line of lines) learn(line, now)
     const live = lines.map((line) => parseRevocation(line, now)).filter(({ until }) => until >= now)
     rewrite(this.#path, live.map(formatRevocation))
+    this.#written = live.length
   }
 
   append(line: string): Promise<void> {
@@ -48,10 +54,24 @@ export class RevocationFile implements RevocationLog {
       this.#file ??= openSync(this.#path, 'a', 0o600)
       writeSync(this.#file, `${line}\n`)
       fsyncSync(this.#file)
+      this.#written++
       return Promise.resolve()
     } catch (cause) {
       return Promise.reject(new GatewayError('ERR_STORE_UNAVAILABLE', { cause }))
     }
+  }
+
+  /** Writes the file anew when most of it matters no more. A disk that is full leaves it as it is. */
+  compact(count: number, lines: () => readonly string[]): void {
+    if (this.#written <= 2 * count + slack) return
+    try {
+      rewrite(this.#path, lines())
+    } catch {
+      return
+    }
+    this.#written = count
+    if (this.#file !== undefined) closeSync(this.#file)
+    this.#file = undefined
   }
 
   catchUp(): undefined {

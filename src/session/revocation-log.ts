@@ -32,6 +32,11 @@ export interface RevocationLog {
   catchUp(): Promise<void> | undefined
   /** Resolves when all is known here that was written before. @throws as {@link RevocationLog.catchUp} */
   readNow(): Promise<void>
+  /**
+   * From time to time: what still matters, so that the log need not keep more for long.
+   * @param lines makes them; only called if they are wanted
+   */
+  compact?(count: number, lines: () => readonly string[]): void
   /** The time by the one clock of all who write, as exact as that is. @throws as {@link RevocationLog.catchUp} */
   time(): Promise<Milliseconds>
 }

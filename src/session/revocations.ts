@@ -5,7 +5,10 @@ import type { Revocation, RevocationLog } from './revocation-log.js'
 import { kindOf } from './token-identifiers.js'
 import type { SessionIdentifiers, TokenIdentifiers } from './token-identifiers.js'
 
-/** Revocations kept; beyond it the oldest go. Only a sign-out or an operator adds any, and each lift belongs to one. */
+/**
+ * Revocations kept; beyond it the oldest go, and it is told. Only a sign-out or an operator adds any, and each lift belongs
+ * to one.
+ */
 const maxRevocations = 1_000_000
 const pruneEvery: Milliseconds = 60_000
 
@@ -29,6 +32,13 @@ function liftKey(key: string): string {
   return `lift ${key}`
 }
 
+/** The bound of the list, and who hears that it was reached. */
+export interface RevocationBounds {
+  readonly max?: number
+  /** So many that still mattered were dropped: what they ended may count again. */
+  readonly onDropped?: (count: number) => void
+}
+
 /** The revocations known to this process. */
 export class Revocations {
   /** Whether a revocation is kept over a restart. */
@@ -36,6 +46,7 @@ export class Revocations {
   readonly #now: Now
   readonly #life: Milliseconds
   readonly #log: RevocationLog | undefined
+  readonly #bounds: RevocationBounds
   readonly #known = new Map<string, Revocation>()
   #generation = 0
   #prunedAt: Milliseconds
@@ -43,7 +54,13 @@ export class Revocations {
   #lastEnded: Milliseconds = 0
 
   /** Loads what the log kept. `life` is how long a revocation can matter. */
-  constructor(now: Now, life: Milliseconds, log: RevocationLog | undefined) {
+  constructor(
+    now: Now,
+    life: Milliseconds,
+    log: RevocationLog | undefined,
+    bounds: RevocationBounds = {},
+  ) {
+    this.#bounds = bounds
     this.#now = now
     this.#life = life
     this.#log = log
@@ -299,12 +316,25 @@ export class Revocations {
     const now = this.#now()
     if (now - this.#prunedAt > pruneEvery) {
       this.#prunedAt = now
-      for (const [key, { until }] of this.#known) if (until < now) this.#known.delete(key)
+      this.#dropEnded(now)
+      this.#log?.compact?.(this.#known.size, () => [...this.#known.values()].map(formatRevocation))
     }
+    const { max = maxRevocations, onDropped } = this.#bounds
+    if (this.#known.size <= max) return
+    this.#dropEnded(now)
+    let dropped = 0
+    // A hundredth at once: a full list is not looked through at every sign-out.
+    const kept = this.#known.size <= max ? max : Math.floor(max * 0.99)
     for (const key of this.#known.keys()) {
-      if (this.#known.size <= maxRevocations) break
+      if (this.#known.size <= kept) break
       this.#known.delete(key)
+      dropped++
     }
+    if (dropped > 0) onDropped?.(dropped)
+  }
+
+  #dropEnded(now: Milliseconds): void {
+    for (const [key, { until }] of this.#known) if (until < now) this.#known.delete(key)
   }
 }
 

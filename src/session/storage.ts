@@ -29,6 +29,8 @@ export interface Storage {
 export interface StorageEvents {
   readonly onStore: (reached: boolean) => void
   readonly onFault: (cause: unknown) => void
+  /** So many revocations that still mattered had no place in memory. */
+  readonly onDropped: (count: number) => void
 }
 
 /** Opens it. A revocation file that can't be read throws; a Redis that can't be reached is waited for. */
@@ -40,7 +42,7 @@ export function openStorage(
 ): Storage {
   return config.session.store === 'redis' && config.session.redis !== undefined
     ? openRedis(config, config.session.redis, now, events, timers)
-    : openHere(config, now)
+    : openHere(config, now, events)
 }
 
 /** How long a revocation can matter: a token lives for so long, and a session that nobody may use any more. */
@@ -48,12 +50,12 @@ function revocationLife({ session, identity }: Config): Milliseconds {
   return Math.max(identity.maxTokenLife, Math.min(session.idleTimeout, session.maxAge))
 }
 
-function openHere(config: Config, now: Now): Storage {
+function openHere(config: Config, now: Now, events: StorageEvents): Storage {
   const { session } = config
   const path = session.revocationFile
   const log = path === undefined ? undefined : new RevocationFile(path, now)
   return {
-    revocations: new Revocations(now, revocationLife(config), log),
+    revocations: new Revocations(now, revocationLife(config), log, events),
     state: createProcessState(now),
     redis: undefined,
     store: (sealer) => new CookieStore(sealer),
@@ -81,7 +83,7 @@ function openRedis(
   const life = Math.max(identity.maxTokenLife, maxAge)
   const log = new RedisRevocationLog({ link, now, timers, life, onState: events.onStore })
   return {
-    revocations: new Revocations(now, revocationLife(config), log),
+    revocations: new Revocations(now, revocationLife(config), log, events),
     state: createProcessState(now),
     redis: link,
     store: (sealer) => new RedisStore({ link, sealer, idleTimeout, maxAge, now, timers }),

@@ -54,6 +54,7 @@ async function start(t: Test) {
   const keeping = openStorage(config, Date.now, {
     onStore: () => undefined,
     onFault: () => undefined,
+    onDropped: () => undefined,
   })
   t.teardown(() => keeping.close())
   const context = { ...session, ...identity, publicUrl: server.publicUrl.url }

@@ -310,3 +310,42 @@ await t.test('what cannot be written down is not said to be over', async (t) => 
   await t.rejects(list.endUser('alice', start), { code: 'ERR_STORE_UNAVAILABLE' })
   t.equal(list.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true, 'but it is, here')
 })
+
+await t.test('a full list forgets the oldest, and says how many', async (t) => {
+  const clock = { now: start }
+  const dropped: number[] = []
+  const list = new Revocations(() => clock.now, life, undefined, {
+    max: 100,
+    onDropped: (count) => dropped.push(count),
+  })
+  for (let i = 0; i < 50; i++) await list.endId(`short-${i}`, start + 1000)
+  for (let i = 0; i < 50; i++) await list.endId(`long-${i}`, start + life)
+  clock.now += 2000
+  await list.endId('one more', start + life)
+  t.strictSame(dropped, [], 'what had run out made way')
+  for (let i = 0; i < 50; i++) await list.endId(`more-${i}`, start + life)
+  t.strictSame(dropped, [2])
+  t.equal(list.isIdRevoked('long-0'), false)
+  t.equal(list.isIdRevoked('long-2'), true)
+  t.equal(list.isIdRevoked('more-49'), true)
+})
+
+await t.test('the file is written anew while it is in use', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'revocations')
+  const clock = { now: start }
+  const fill = Array.from({ length: 10_100 }, (_, i) => `["id old-${i}",${start + 5000},0,0]\n`)
+  writeFileSync(path, fill.join(''))
+  const open = () =>
+    new Revocations(() => clock.now, life, new RevocationFile(path, () => clock.now))
+  const list = open()
+  await list.endId('kept', start + life)
+  clock.now += 61_000
+  await list.endId('later', start + life)
+  t.ok(readFileSync(path, 'utf8').split('\n').length < 5, 'what had run out is gone')
+  await list.endId('last', start + life)
+  const again = open()
+  for (const id of ['kept', 'later', 'last']) t.ok(again.isIdRevoked(id), id)
+  t.notOk(again.isIdRevoked('old-1'))
+})
