@@ -23,12 +23,16 @@ from trac.util.html import tag
 from trac.util.text import exception_to_unicode
 from trac.util.translation import _, tag_
 from trac.web.api import HTTPForbidden, IAuthenticator, IRequestFilter
-from trac.web.chrome import Chrome, INavigationContributor, add_script
+from trac.web.chrome import Chrome, INavigationContributor, add_notice, add_script, add_warning
 
 try:
-    from urllib.parse import unquote_to_bytes as unquote
+    from urllib.parse import quote_from_bytes as quote, unquote_to_bytes as unquote, urlsplit
 except ImportError:  # Python 2.7, where text of the request is bytes
-    from urllib import unquote
+    from urllib import quote, unquote
+    from urlparse import urlsplit
+
+# Told to the gateway with every answer, and shown on Trac's page about its plugins.
+__version__ = '0.2'
 
 # Seconds by which the clocks of gateway and Trac may differ.
 CLOCK_TOLERANCE = 30
@@ -52,11 +56,24 @@ SIGNATURE = re.compile(
     br';kid=([A-Za-z0-9_-]{1,32});sig=([A-Za-z0-9_-]{43})\Z')
 ENCODED_TEXT = re.compile(br'(?:[A-Za-z0-9._~@+-]|%[0-9A-Fa-f]{2})*\Z')
 ACTIONS = re.compile(br'[A-Z0-9_,]*\Z')
+# What the gateway's `Via` says of its key: the id and the fingerprint.
+VIA_KEY = re.compile(br'trac-gateway \(key ([A-Za-z0-9_-]{1,32}) ([0-9a-f]{8})\)')
 KEY_ID = re.compile(br'[A-Za-z0-9_-]{1,32}\Z')
 EMAIL = re.compile(u'[^@,;:<>"()\\[\\]\\\\\\s]+@[^@,;:<>"()\\[\\]\\\\\\s]+\\Z', re.UNICODE)
 
 # Control, format, surrogate, line and paragraph characters: they hide in a name or break a line.
 UNPRINTABLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
+
+# What the pages say that Trac has for what the gateway decides.
+PERMISSIONS_ELSEWHERE = (
+    u"Permissions are kept in the gateway's gateway.yaml (permissions.groups). What is granted or"
+    u" revoked on this page changes nothing.")
+PROFILE_ELSEWHERE = (
+    u"Your name and e-mail address come from the account that you sign in with. Change them there:"
+    u" what is saved on this page is replaced by them.")
+
+# The cookie of an anonymous visitor's settings.
+VISITOR_COOKIE = 'trac_session'
 
 # Where the verdict on a request is kept; a client can't set it, since its headers begin with HTTP_.
 VERDICT = 'trac_gateway.verdict'
@@ -83,6 +100,9 @@ class GatewayUser(type(u'')):
 
 class Verdict(object):
     """What the signature said about one request; `cause` is None if it is accepted."""
+
+    # What proves to the gateway that this plugin judged the request; set once it is accepted.
+    answer = None
 
     def __init__(self, user, email=u'', name=u'', cause=None):
         self.user = user
@@ -140,6 +160,23 @@ def signature_of(secret, text):
     """HMAC-SHA-256 as base64url without padding."""
     digest = hmac.new(secret, text, hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b'=')
+
+
+def answer_to(secret, kid, nonce):
+    """The value of `X-Trac-Gateway` in the answer to one request."""
+    version = __version__.encode('ascii')
+    mac = signature_of(secret, signed_text([b'trac-gateway-answer-v1', kid, nonce, version]))
+    return 'v1;%s;%s' % (__version__, mac.decode('ascii'))
+
+
+def fingerprint(secret):
+    """Tells two keys apart without telling anything of them."""
+    return hmac.new(secret, b'trac-gateway-key', hashlib.sha256).hexdigest()[:8]
+
+
+def shown(path):
+    """A path as a page and a log can show it."""
+    return quote(path, safe="/:@!$&'()*+,;=~") or '/'
 
 
 def decoded(value, what):
@@ -230,7 +267,8 @@ class TracGateway(Component):
     shares. A request without a valid signature is answered by 403, whatever it asks for. To set it
     up:
 
-     1. Copy `trac_gateway.py` into the folder `plugins/` of the environment.
+     1. Copy `trac_gateway.py` into the folder `plugins/` of the environment. Until then Trac knows
+        nobody: its pages show Login whoever is signed in.
      2. Write `conf/trac_gateway.keys` with one line: a key id, a blank, and a random secret of 32
         characters or more without blanks (as from `openssl rand -hex 32`), both the same as in
         `upstreams.trac.signingKeys` of `gateway.yaml`. The file belongs to the user that Trac runs
@@ -239,18 +277,20 @@ class TracGateway(Component):
         {{{
         [trac]
         permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy
-        request_filters = TracGateway
         [components]
         trac.web.auth.loginmodule = disabled
-        [trac_gateway]
-        key_file = trac_gateway.keys
         }}}
-        `request_filters` lets it judge a request before the filters of other plugins see it.
-     4. Clear the stored rights, which no longer count: `trac-admin ENV permission remove '*' '*'`.
-     5. Restart Trac, and let it listen on the loopback address or a private network.
+     4. Restart Trac, and let it listen on the loopback address or a private network.
 
-    While the key file or one of the settings is missing every request is refused, and the page and
-    Trac's log say which. To change the key, add the new one as a second line, let the gateway sign
+    While the key file or one of these settings is missing every request is refused, and the page and
+    Trac's log say which. Also good, but not necessary:
+
+      - `[trac] request_filters = TracGateway` lets it judge a request before the filters of other
+        plugins see it.
+      - `trac-admin ENV permission remove '*' '*'` clears the stored rights. They do not count here,
+        but would again if this plugin were taken out.
+
+    To change the key, add the new one as a second line, let the gateway sign
     with it, remove the old line: the file is read again when it changes.
 
     Nothing between the gateway and Trac may rewrite the path, the Host or the method; with Apache's
@@ -299,6 +339,8 @@ class TracGateway(Component):
             self.log.warning('trac_gateway refuses %s %r: %s', req.method, req.path_info,
                              verdict.cause)
             raise HTTPForbidden(verdict.cause)
+        # Trac takes it out again when the answer becomes an error.
+        req.send_header('X-Trac-Gateway', verdict.answer)
         if self.write_email:
             self._write_profile(req, verdict)
         return handler
@@ -307,6 +349,10 @@ class TracGateway(Component):
         # A visitor has no session to renew.
         if template is not None and self.inject_client and req.is_authenticated:
             add_script(req, '/auth/client.js')
+        if template == 'admin_perms.html':
+            add_warning(req, PERMISSIONS_ELSEWHERE)
+        elif template == 'prefs_general.html' and self._fills_profile(req):
+            add_notice(req, PROFILE_ELSEWHERE)
         return template, data, metadata
 
     # INavigationContributor methods
@@ -343,6 +389,9 @@ class TracGateway(Component):
             try:
                 self._check_configuration()
                 verdict = self._verify(req.environ, time.time())
+                if verdict.user != u'anonymous':
+                    # Else Trac makes what an anonymous visitor set, an address too, the account's.
+                    req.incookie.pop(VISITOR_COOKIE, None)
             except Refused as e:
                 verdict = Verdict(GatewayUser(u'anonymous'), cause=u'%s' % e)
             except Exception as e:
@@ -391,7 +440,9 @@ class TracGateway(Component):
             raise Refused('X-Trac-Signature is malformed or came more than once.')
         signed_at, expires_at, nonce, kid, signature = match.groups()
         if kid not in keys:
-            raise Refused('X-Trac-Signature is made with a key that is not in the key file.')
+            raise Refused('X-Trac-Signature is made with a key that is not in the key file: its id is'
+                          ' %s, and the file has %s.' % (
+                              kid.decode('ascii'), b', '.join(sorted(keys)).decode('ascii')))
         method = wire(environ, 'REQUEST_METHOD')
         host = wire(environ, 'HTTP_HOST')
         script_name, path_info = wire(environ, 'SCRIPT_NAME'), wire(environ, 'PATH_INFO')
@@ -400,26 +451,68 @@ class TracGateway(Component):
         paths = [script_name + path_info]
         if path_info == b'/':
             paths.append(script_name)  # tracd -e makes `/` of the empty path after the project
-        if not any(hmac.compare_digest(signature, signature_of(keys[kid], signed_text(
-                [b'trac-gateway-v1', kid, signed_at, expires_at, nonce, method, host, path,
-                 wire(environ, 'QUERY_STRING')] + identity))) for path in paths):
-            raise Refused('X-Trac-Signature is not valid for this request: it was signed for'
-                          ' another target, host, method or user, or with another secret.')
+        query = wire(environ, 'QUERY_STRING')
+
+        def fits(method, host, path):
+            return hmac.compare_digest(signature, signature_of(keys[kid], signed_text(
+                [b'trac-gateway-v1', kid, signed_at, expires_at, nonce, method, host, path, query] +
+                identity)))
+
+        if not any(fits(method, host, path) for path in paths):
+            raise Refused('X-Trac-Signature is not valid for this request: %s' % (
+                self._other_key(environ, kid, keys[kid]) or
+                self._other_target(environ, fits, method, host, paths[0]) or
+                'it was signed for another path, query, host, method or user than those that arrived'
+                ' (%s %s at Host %s), or with another secret: the fingerprint of the key %s is %s'
+                ' here.' % (method.decode('latin-1'), shown(paths[0]), shown(host),
+                            kid.decode('ascii'), fingerprint(keys[kid]))))
         signed_at, expires_at = int(signed_at), int(expires_at)
         if not signed_at <= expires_at <= signed_at + LONGEST_LIFETIME:
             raise Refused('X-Trac-Signature is valid for too long a time.')
         if now < signed_at - CLOCK_TOLERANCE:
             raise Refused('X-Trac-Signature comes from the future: the clocks of the gateway and of'
-                          ' Trac differ.')
+                          ' Trac differ by %d s.' % (signed_at - now))
         if now > expires_at + CLOCK_TOLERANCE:
             raise Refused('X-Trac-Signature has expired: the request came late, or the clocks of the'
-                          ' gateway and of Trac differ.')
+                          ' gateway and of Trac differ. It was signed %d s ago.' % (now - signed_at))
         if self.host and host.lower() != self.host.lower().encode('utf-8'):
-            raise Refused('The request is signed for another Host than [trac_gateway] host.')
+            raise Refused('The request is signed for another Host than [trac_gateway] host: for %s.'
+                          % shown(host))
         if method not in (b'GET', b'HEAD') and not nonces.use(
                 nonce, signed_at, expires_at + CLOCK_TOLERANCE, now):
             raise Refused('X-Trac-Signature was used before.')
-        return self._read_identity(*identity)
+        verdict = self._read_identity(*identity)
+        verdict.answer = answer_to(keys[kid], kid, nonce)
+        return verdict
+
+    def _other_key(self, environ, kid, secret):
+        """Says so if the gateway's key of this id is another one, by what its `Via` tells."""
+        told = VIA_KEY.search(wire(environ, 'HTTP_VIA'))
+        if not told or told.group(1) != kid or told.group(2).decode('ascii') == fingerprint(secret):
+            return None
+        return ("the key's fingerprint here is %s, there %s. Copy the secret that the gateway has for"
+                ' %s (upstreams.trac.signingKeys) into the key file.' % (
+                    fingerprint(secret), told.group(2).decode('ascii'), kid.decode('ascii')))
+
+    def _other_target(self, environ, fits, method, host, path):
+        """Says what else the signature fits: what something on the way, or a base path, has changed."""
+        base = urlsplit(self.env.config.get('trac', 'base_url')).path.rstrip('/').encode('utf-8')
+        path_info = wire(environ, 'PATH_INFO')
+        for other in (path_info or b'/', base + path_info, base + path):
+            if fits(method, host, other):
+                return ('it was signed for %s, arrived at %s. Trac must have the base path of'
+                        ' server.publicUrl (tracd --base-path), and nothing on the way may change'
+                        ' it.' % (shown(other), shown(path)))
+        for other in (wire(environ, 'HTTP_X_FORWARDED_HOST'),
+                      urlsplit(self.env.config.get('trac', 'base_url')).netloc.encode('utf-8')):
+            if fits(method, other, path):
+                return ('it was signed for Host %s, arrived with Host %s. Nothing between the gateway'
+                        ' and Trac may change it.' % (shown(other), shown(host)))
+        for other in (b'HEAD', b'GET', b'POST'):
+            if fits(other, host, path):
+                return ("it was signed for %s, arrived as %s. With Apache's mod_wsgi set"
+                        ' WSGIMapHEADToGET Off.' % (other.decode('ascii'), method.decode('latin-1')))
+        return None
 
     def _read_identity(self, user, perms, email, name):
         """The user of a request with a valid signature; the values are as they were sent.
@@ -444,6 +537,11 @@ class TracGateway(Component):
         if len(name) > LONGEST_NAME or not is_printable(name):
             name = u''
         return Verdict(GatewayUser(user, grants), email, name)
+
+    def _fills_profile(self, req):
+        """Whether name or e-mail of this user are the gateway's."""
+        verdict = self._verdict(req)
+        return self.write_email and bool(verdict.email or verdict.name)
 
     def _write_profile(self, req, verdict):
         """Keeps e-mail and name in the user's preferences, at once, for a notification may follow."""

@@ -16,6 +16,7 @@ import { Reply, hstsValue } from '../edge/reply.js'
 import { Forward } from '../forward/forward.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
+import { createPluginJudge } from '../forward/plugin-proof.js'
 import { createSpool } from '../forward/spool.js'
 import { createClientResolver, createTrust } from '../request/client-address.js'
 import type { Stage } from '../request/context.js'
@@ -224,6 +225,7 @@ function createForward(
     onTunnel: (change) => app.metrics.tunnels.inc(change),
     refuse: (context, error) => reply.refuse(context, error),
     onAnswer: accessLog.upstreamAnswer,
+    judgePlugin: createPluginJudge(app.now, app.onPlugin),
     onError: accessLog.upstreamError,
   })
 }

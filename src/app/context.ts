@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Now, Timers } from '../core/clock.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { NameRegistry } from '../names/registry.js'
+import type { PluginState } from '../forward/plugin-proof.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { Storage } from '../session/storage.js'
 
@@ -20,4 +21,6 @@ export interface AppContext {
   /** Whether the keys of the main issuer, or Trac, could be reached just now. */
   readonly onKeys: (ok: boolean) => void
   readonly onUpstream: (ok: boolean) => void
+  /** Whether Trac answers with our plugin. */
+  readonly onPlugin: (state: PluginState) => void
 }

@@ -20,6 +20,7 @@ import { openStorage } from '../session/storage.js'
 import { createNameCommands, openNames } from './names.js'
 import type { AppContext } from './context.js'
 import { Generation } from './generation.js'
+import { createPluginTrouble } from './plugin-trouble.js'
 import type { Services } from './services.js'
 
 /** What a gateway is started with. */
@@ -123,6 +124,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     isStopping: () => readiness.draining,
     onKeys: report('keys'),
     onUpstream: report('upstream'),
+    onPlugin: createPluginTrouble(logger, readiness),
   }
   return { app, readiness }
 }

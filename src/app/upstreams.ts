@@ -6,7 +6,7 @@ import type { Upstream } from '../forward/upstream.js'
 import { interim } from '../forward/upstream-socket.js'
 import { foreignCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
-import { createSigner } from '../trac/signature.js'
+import { createSigner, keyFingerprint } from '../trac/signature.js'
 import type { AppContext } from './context.js'
 
 /** Builds them, by name; no connection is opened yet. */
@@ -38,11 +38,13 @@ export function createUpstreams(
       tunnels: gateOf(upstream.maxTunnels),
       headerRules: {
         host: app.address.host,
+        via: `1.1 trac-gateway${key === undefined ? '' : ` (key ${key.id} ${keyFingerprint(key)})`}`,
         proto: app.address.secure ? 'https' : 'http',
         foreignCookies: (header) => foreignCookies(header, names),
         forwardAccessToken: upstream.forwardAccessToken,
       },
       sign: key === undefined ? undefined : createSigner(key),
+      answerKey: name === 'trac' ? key : undefined,
       timeouts: upstream.timeouts,
     })
   }

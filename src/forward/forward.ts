@@ -12,6 +12,7 @@ import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
 import type { Connection } from './connections.js'
 import type { ProveIdentity } from './identity-proof.js'
+import type { JudgePlugin } from './plugin-proof.js'
 import { Relay } from './relay.js'
 import type { RelayEvents } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
@@ -34,6 +35,7 @@ export interface ForwardParts {
   readonly onTunnel: (change: 1 | -1) => void
   readonly refuse: (context: RequestContext, error: unknown) => void
   readonly onAnswer: (upstream: string, context: RequestContext, milliseconds: Milliseconds) => void
+  readonly judgePlugin: JudgePlugin
   readonly onError: (upstream: string, error: GatewayError) => void
 }
 
@@ -200,10 +202,12 @@ export class Forward {
   answerHead(
     context: RequestContext,
     upstream: Upstream,
+    status: number,
     raw: readonly Buffer[],
     milliseconds: Milliseconds,
   ): string[] {
     this.#parts.onAnswer(upstream.name, context, milliseconds)
+    this.#parts.judgePlugin(context, upstream, status, raw)
     const headers = this.#answerHeaders(context, upstream, raw)
     if (isEventStream(headers)) {
       upstream.tunnels.takeOrRefuse(context)
@@ -216,6 +220,7 @@ export class Forward {
   #headersFor(context: RequestContext, upstream: Upstream, outgoing: OutgoingBody): string[] {
     const { length } = outgoing
     const proof = this.#parts.proveIdentity(context, upstream.sign, length ?? 0)
+    context.signature = proof.signature
     const list = upstreamHeaders(context, upstream.headerRules, proof, length === undefined)
     if (length === undefined) return list
     list.push('Content-Length', String(length))
@@ -319,9 +324,9 @@ class Attempt implements RelayEvents {
 
   readonly #gone = (): void => this.#relay?.abort(new GatewayError('ERR_CLIENT_GONE'))
 
-  headers(_status: number, raw: readonly Buffer[]): string[] {
+  headers(status: number, raw: readonly Buffer[]): string[] {
     const milliseconds = performance.now() - this.#startedAt
-    return this.#forward.answerHead(this.#context, this.#upstream, raw, milliseconds)
+    return this.#forward.answerHead(this.#context, this.#upstream, status, raw, milliseconds)
   }
 
   done(used: Connection): void {

@@ -48,6 +48,8 @@ export interface UpstreamHeaderRules {
   /** `Host` as the upstream sees it: that of the public address. */
   readonly host: string
   readonly proto: 'http' | 'https'
+  /** Names us, and the key that we sign with by its fingerprint (RFC 9110 §7.6.3). */
+  readonly via: string
   readonly foreignCookies: (header: string) => string
   readonly forwardAccessToken: boolean
 }
@@ -113,7 +115,7 @@ export function upstreamHeaders(
     'Traceparent',
     context.traceparent,
     'Via',
-    '1.1 trac-gateway',
+    headerRules.via,
     'X-Trac-User',
     identityHeaders.user,
     'X-Trac-Perms',

@@ -1,7 +1,7 @@
 /** An upstream with everything that was made for it when the configuration was taken. */
 import type { Milliseconds } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
-import type { Signer } from '../trac/signature.js'
+import type { Signer, SigningKey } from '../trac/signature.js'
 import type { Connections } from './connections.js'
 import type { Gate } from './gate.js'
 import type { UpstreamHeaderRules } from './request-headers.js'
@@ -19,5 +19,7 @@ export interface Upstream {
   readonly headerRules: UpstreamHeaderRules
   /** Undefined for an upstream without keys of its own: it is told nobody's identity with proof. */
   readonly sign: Signer | undefined
+  /** The key that Trac's plugin proves its answers with; undefined for an upstream that has no plugin of ours. */
+  readonly answerKey: SigningKey | undefined
   readonly timeouts: { readonly firstByte: Milliseconds; readonly idle: Milliseconds }
 }

@@ -10,6 +10,11 @@ export interface SigningKey {
   readonly secret: string
 }
 
+/** Tells two keys apart without telling anything of them; Trac's plugin makes the same of its own. */
+export function keyFingerprint({ secret }: SigningKey): string {
+  return createHmac('sha256', secret).update('trac-gateway-key').digest('hex').slice(0, 8)
+}
+
 /** What is signed besides the identity: all of it as the upstream receives it. */
 export interface SignedRequest {
   readonly method: string
@@ -33,6 +38,19 @@ export type Signer = (
   nowSeconds: number,
   bodySeconds: number,
 ) => string
+
+/** What a signature says of itself, by which its answer is recognised. */
+const signatureParts = /;n=([^;]+);kid=/
+
+/**
+ * What `X-Trac-Gateway` must say in the answer to a signed request, for the version that the plugin names there.
+ * @param signature the request's `X-Trac-Signature`
+ */
+export function answerMac(key: SigningKey, signature: string, version: string): string {
+  const nonce = signatureParts.exec(signature)?.[1] ?? ''
+  const text = field('trac-gateway-answer-v1') + field(key.id) + field(nonce) + field(version)
+  return createHmac('sha256', key.secret).update(text, 'utf8').digest('base64url')
+}
 
 /** Length-prefixed, so that no bytes can move from one field to its neighbour. */
 function field(value: string): string {

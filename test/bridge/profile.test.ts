@@ -50,6 +50,21 @@ for (const server of both) {
     )
   })
 
+  await t.test(`${server} carries nothing of an anonymous visitor into an account`, async (t) => {
+    const fixture = await startFixture(t, server)
+    const cookie = ['Cookie', 'trac_session=0123456789abcdef; trac_form_token=abc'] as const
+    const typed = 'name=Mallory&email=mallory@example.org&action=save&__FORM_TOKEN=abc'
+    const call = { target: '/prefs', method: 'POST', body: typed, headers: [cookie] }
+    t.equal((await send(fixture, call)).status, 303)
+    t.match((await send(fixture, { target: '/prefs', headers: [cookie] })).body, 'Mallory')
+    for (const from of [student, { ...student, user: 'ines', name: 'Ines' }]) {
+      t.equal((await send(fixture, { target: '/prefs', from, headers: [cookie] })).status, 200)
+    }
+    const known = { sam: [null, null], ines: ['Ines', null] }
+    t.strictSame(await knownUsers(fixture), known)
+    t.match((await send(fixture, { target: '/prefs', headers: [cookie] })).body, 'Mallory', 'kept')
+  })
+
   await t.test(`${server} stores no malformed address`, async (t) => {
     const fixture = await startFixture(t, server)
     const bad = [

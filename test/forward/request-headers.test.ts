@@ -7,6 +7,7 @@ import { createContext, nobody } from '../fixtures/request-context.js'
 const rules = {
   host: 'trac.example.edu',
   proto: 'https',
+  via: '1.1 trac-gateway',
   foreignCookies: (header: string) => header,
   forwardAccessToken: false,
 } as const
