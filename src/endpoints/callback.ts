@@ -148,7 +148,6 @@ export function createCallback(parts: CallbackParts) {
     context.setCookies = [
       ...parts.sessionCookies.begun(session, cookies),
       ...forgetSignOut(parts.names, cookies),
-      ...parts.attempts.finish(state, cookies.attempts),
       parts.loopGuard.count(cookies.attempts),
     ]
     parts.onLogin('ok')

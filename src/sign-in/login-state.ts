@@ -26,8 +26,6 @@ export interface LoginState {
 /** Attempts that one browser may have open; the oldest is dropped for a new one. */
 const maxAttempts = 5
 const lifetime: Milliseconds = 10 * 60_000
-/** A callback that is sent twice finds its attempt for this long. */
-const finishedLife: Milliseconds = 60_000
 
 /** An attempt as it was sealed; release 0.1 knew one instant only. */
 function readAttempt(value: unknown): LoginState | undefined {
@@ -45,7 +43,10 @@ export interface LoginStateParts {
   readonly revocations: Pick<Revocations, 'beginAttempt'>
 }
 
-/** The attempts of one gateway. */
+/**
+ * The attempts of one gateway. One that has served is left to its end in the browser, for a callback that is sent twice: to
+ * shorten its life would send all of it once more, beside a new session, and a usual proxy takes one page of headers.
+ */
 export class LoginStates {
   readonly #sealer: Sealer
   readonly #names: CookieNames
@@ -98,13 +99,6 @@ export class LoginStates {
       return undefined
     }
     return this.#now() - attempt.at > lifetime ? undefined : attempt
-  }
-
-  /** Shortens an attempt's life: it stays a moment for a callback that the browser sends twice. */
-  finish(state: string, present: CookiePairs): readonly string[] {
-    const cookie = this.#cookieOf(state, present)
-    if (cookie === undefined) return []
-    return [formatCookie(this.#names, cookie[0], cookie[1], finishedLife)]
   }
 
   #nameOf(state: string): string {

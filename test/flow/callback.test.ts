@@ -5,11 +5,13 @@ import type { Test } from 'tap'
 import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
 import type { ScriptedAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { rawExchange } from '../fixtures/gateway.js'
+import { requestText } from '../fixtures/wire.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
 
-const { provider, upstream, clock, url, names } = await stage(t, {
+const { provider, upstream, clock, url, port, names } = await stage(t, {
   provider: 'scripted',
   upstream: true,
 })
@@ -64,12 +66,43 @@ await t.test('a callback that is sent twice gets the same answer, with one excha
     return answer.setCookies.find((line) => line.startsWith(`${sessionName}=`))?.split(';')[0]
   })
   t.equal(new Set(values).size, 1, 'the very same session')
-  const attempt = third.setCookies.find((line) => line.startsWith(`${attemptStem}${stateOf(back)}`))
-  t.match(attempt, '; Max-Age=60;', 'for a minute')
 })
-function stateOf(url: URL): string {
-  return url.searchParams.get('state')!.slice(0, 8)
+
+/** Bytes of an answer from its first line to the empty one. */
+async function headSize(visitor: Visitor, target: URL): Promise<number> {
+  const cookie = `Cookie: ${visitor.cookieHeader(target)}`
+  const accept = 'Accept: text/html'
+  const bytes = requestText({ port }, `GET ${target.pathname}${target.search}`, [cookie, accept])
+  const text = await rawExchange(port, bytes)
+  t.match(text, /^HTTP\/1\.1 30[23] /)
+  return text.indexOf('\r\n\r\n') + 4
 }
+
+await t.test(
+  'what leads to sign-in and back fits one page, as a proxy’s buffer does',
+  async (t) => {
+    // As long as Cognito's, for a person with its usual claims.
+    const refresh_token = randomBytes(1350).toString('base64url')
+    provider.replace(
+      'token',
+      tokens(() => ({ refresh_token })),
+    )
+    t.teardown(() => provider.restore())
+    const long = `/trac/wiki/${'x'.repeat(1000)}`
+    for (const [what, returnTo] of [
+      ['a usual page', '/trac/wiki/Start?version=2'],
+      ['a long address', long],
+    ] as const) {
+      const { visitor, back } = await begin(returnTo)
+      const size = await headSize(visitor, back)
+      t.ok(size < 4000, `the callback for ${what}: ${size} bytes`)
+      for (let i = 0; i < 4; i++) await visitor.open(`${url}/auth/login`)
+      const start = new URL(`${url}/auth/login?return_to=${encodeURIComponent(returnTo)}`)
+      const first = await headSize(visitor, start)
+      t.ok(first < 4000, `sign-in for ${what}: ${first} bytes`)
+    }
+  },
+)
 
 await t.test(
   'a callback that failed fails the same when it is sent twice, with one exchange',

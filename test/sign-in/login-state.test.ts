@@ -83,15 +83,3 @@ await t.test('of six attempts the oldest is dropped', async (t) => {
   t.equal(cookies.length, 2)
   t.match(cookies[0], `${present[0]![0]}=; Path=/; Max-Age=0;`)
 })
-
-await t.test(
-  'a finished attempt stays for a minute, for a callback that comes twice',
-  async (t) => {
-    const { attempts } = stage()
-    const { attempt, cookies } = await attempts.start('/', [])
-    const [line] = attempts.finish(attempt.state, returned(cookies))
-    t.match(line, /Max-Age=60;/)
-    t.equal(line?.split(';')[0], cookies[0]!.split(';')[0], 'with the same value')
-    t.same(attempts.finish('unknown', returned(cookies)), [])
-  },
-)
