@@ -1286,6 +1286,12 @@ await t.test('says what to think about, and loads all the same', async (t) => {
       /never goes to Trac/,
     ],
     [
+      'a session that holds an access token',
+      'upstreams.api.forwardAccessToken',
+      base.replace('127.0.0.1:8002 }', '127.0.0.1:8002, forwardAccessToken: true }'),
+      /proxy_buffer_size/,
+    ],
+    [
       'something required where nobody comes in',
       'routes[0].require',
       base.replace('    upstream: api', '    access: deny'),

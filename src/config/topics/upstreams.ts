@@ -133,9 +133,26 @@ const warnOfPlainHttp: Rule<UpstreamsPart> = ({ upstreams }, warn) => {
   }
 }
 
+const warnOfAccessTokens: Rule<UpstreamsPart & SessionPart> = ({ upstreams, session }, warn) => {
+  if (session?.store === 'redis') return
+  for (const [name, { forwardAccessToken }] of entriesOf(upstreams)) {
+    if (forwardAccessToken !== true) continue
+    warn(
+      ['upstreams', name, 'forwardAccessToken'],
+      'sessions that hold the access token, in cookies of more than 4 kB together',
+      'session.store: redis, or a front proxy that takes as much (nginx: proxy_buffer_size 16k)',
+    )
+    return
+  }
+}
+
 /** The applications behind the gateway. */
 export const upstreamsTopic = {
   keys: { upstreams },
   checks: [checkTrac, checkScheme, checkKeys],
-  warnings: { 'unsigned-trac': warnOfNoSignature, 'plain-http': warnOfPlainHttp },
+  warnings: {
+    'unsigned-trac': warnOfNoSignature,
+    'plain-http': warnOfPlainHttp,
+    'access-token-cookies': warnOfAccessTokens,
+  },
 } satisfies Topic<{ upstreams: typeof upstreams }, UpstreamsPart & SessionPart>
