@@ -463,9 +463,10 @@ class TracGateway(Component):
                 self._other_key(environ, kid, keys[kid]) or
                 self._other_target(environ, fits, method, host, paths[0]) or
                 'it was signed for another path, query, host, method or user than those that arrived'
-                ' (%s %s at Host %s), or with another secret: the fingerprint of the key %s is %s'
-                ' here.' % (method.decode('latin-1'), shown(paths[0]), shown(host),
-                            kid.decode('ascii'), fingerprint(keys[kid]))))
+                ' (%s %s at Host %s, below the base path %s of this Trac), or with another secret: the'
+                ' fingerprint of the key %s is %s here.' % (
+                    method.decode('latin-1'), shown(paths[0]), shown(host), shown(script_name),
+                    kid.decode('ascii'), fingerprint(keys[kid]))))
         signed_at, expires_at = int(signed_at), int(expires_at)
         if not signed_at <= expires_at <= signed_at + LONGEST_LIFETIME:
             raise Refused('X-Trac-Signature is valid for too long a time.')

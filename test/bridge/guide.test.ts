@@ -26,9 +26,19 @@ const settings = block('ini')
 
 await t.test('the page has all settings that the plugin asks for', async (t) => {
   const plugin = await readFile('deploy/trac/trac_gateway.py', 'utf8')
-  for (const name of ['permission_policies', 'request_filters', 'trac.web.auth.loginmodule']) {
+  for (const name of ['permission_policies', 'trac.web.auth.loginmodule']) {
     const [, , value = ''] = settings.find(([, key]) => key === name) ?? []
     t.ok(plugin.includes(`${name} = ${value}\n`), name)
+  }
+})
+
+/** What the page calls good, but not necessary. */
+const optional = ['request_filters', 'base_url', 'use_base_url_for_redirect', 'secure_cookies']
+
+await t.test('no step that is not necessary stands among those that are', async (t) => {
+  for (const name of optional) {
+    t.notOk(settings.some(([, key]) => key === name))
+    t.match(page.split('not necessary:')[1], `${name} = `)
   }
 })
 
@@ -39,6 +49,7 @@ for (const server of both) {
       const fixture = await startFixture(t, server, { basePath: '/trac' })
       const keys = join(fixture.environment, 'gateway.keys')
       await rm(join(fixture.environment, 'conf', 'trac_gateway.keys'))
+      for (const name of optional) await setIni(fixture.environment, 'trac', name, undefined)
       for (const [section, name = '', value] of settings) {
         await setIni(fixture.environment, section, name, name === 'key_file' ? keys : value)
       }
