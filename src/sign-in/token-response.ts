@@ -80,18 +80,18 @@ export class TokenChecks {
     if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
     const groups = this.#parts.groupsOf(idToken)
     try {
-      return { ...this.#admit(idToken, answer, begunAt), groups }
+      return { ...(await this.#admit(idToken, answer, begunAt)), groups }
     } catch (error) {
       const { issuer, subject: sub, claims } = idToken
       throw withFacts(error, { issuer: issuer.issuer, sub, claims: Object.keys(claims), groups })
     }
   }
 
-  #admit(
+  async #admit(
     idToken: VerifiedToken,
     answer: TokenAnswer,
     begunAt: Milliseconds,
-  ): Omit<CheckedSignIn, 'groups'> {
+  ): Promise<Omit<CheckedSignIn, 'groups'>> {
     const identifiers = jointIdentifiers(
       idToken.issuer.issuer,
       idToken.claims,
