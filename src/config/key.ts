@@ -36,8 +36,12 @@ export interface KeySchema {
   readonly kind?: TextKind<unknown>
   /** Where a secret's text goes: alone, or with the file that it came from. */
   readonly secret?: 'text' | 'pem'
-  /** Fewest bytes of a secret. */
+  /** Fewest bytes of a secret; from 2 on it is one of ours, which must be random. */
   readonly minBytes?: number
+  /** A text by a secret's rules that everybody may read. */
+  readonly public?: boolean
+  /** What must be there before the start: the path as a folder, or the folder that its file is in. */
+  readonly needs?: 'folder' | 'parent folder'
   /** What a problem report says was wanted. */
   readonly wanted?: string
   /** What it says where the key is missing, if that is more. */

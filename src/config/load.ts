@@ -1,11 +1,12 @@
 /** gateway.yaml and the environment become one frozen {@link Config}, or every problem at once. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Draft } from './draft.js'
 import { Places } from './places.js'
 import { ConfigProblems, formatPath } from './problems.js'
 import type { Path, Place, Problem, Report, Warning } from './problems.js'
 import { readConfig } from './read.js'
+import type { StatFile } from './read.js'
 import { complete, configKeys, findProblems, findWarnings } from './schema.js'
 import type { Config } from './schema.js'
 import type { Given } from './topic.js'
@@ -16,6 +17,8 @@ export interface LoadOptions {
   readonly env: NodeJS.ProcessEnv
   /** Reads a text file, UTF-8; throws when it cannot. */
   readonly readFile?: (path: string) => string
+  /** Looks at a path; the file system by default. */
+  readonly stat?: StatFile
 }
 
 /** A configuration that can be run, and what to think about. */
@@ -25,6 +28,16 @@ export interface Loaded {
   readonly warnings: readonly Warning[]
   /** Every file that was read, this one first; a change of any is a change of the configuration. */
   readonly files: readonly string[]
+}
+
+const statFile: StatFile = (path) => {
+  try {
+    const stats = statSync(path)
+    return { isFolder: stats.isDirectory(), mode: stats.mode }
+  } catch {
+    // What can't be looked at is not there for this user.
+    return undefined
+  }
 }
 
 /** A file of more characters is no configuration. */
@@ -64,6 +77,7 @@ export function loadConfig(path: string, options: LoadOptions): Loaded {
       if (!files.includes(name)) files.push(name)
       return readFile(name)
     },
+    stat: options.stat ?? statFile,
     report,
     warn,
     found: (at, place) => places.add(at, place),

@@ -75,15 +75,19 @@ export function showValue(value: unknown): string {
   return text.length <= maxShownLength ? text : `${text.slice(0, maxShownLength)}…`
 }
 
-/** Number of single-character edits between two words (Levenshtein). */
+/** Number of single-character edits between two words; two neighbours that changed places are one (Damerau). */
 function distance(from: string, to: string): number {
+  let before: number[] = []
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 0; i < from.length; i++) {
     const next = [i + 1]
     for (let j = 0; j < to.length; j++) {
       const change = (row[j] ?? 0) + (from[i] === to[j] ? 0 : 1)
-      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+      const isSwap = i > 0 && j > 0 && from[i] === to[j - 1] && from[i - 1] === to[j]
+      const swap = isSwap ? (before[j - 1] ?? 0) + 1 : Number.POSITIVE_INFINITY
+      next.push(Math.min(change, swap, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
     }
+    before = row
     row = next
   }
   return row.at(-1) ?? 0

@@ -1,6 +1,7 @@
 /** Reads the parsed file by the schema: checks, converts and fills in defaults; every mistake is reported. */
-import type { KeySchema } from './key.js'
-import { fetchSecret, secretSources } from './kinds/secret.js'
+import { dirname } from 'node:path'
+import type { Advice, KeySchema } from './key.js'
+import { adviseMode, fetchSecret, isRepetitive, secretSources } from './kinds/secret.js'
 import type { Pem } from './kinds/secret.js'
 import { showValue, suggest } from './problems.js'
 import type { Path, Place, Report } from './problems.js'
@@ -8,12 +9,18 @@ import { convertText, fromText, isAllowed } from './scalar.js'
 import { substitute } from './substitute.js'
 import type { MapNode, Node, ScalarNode } from './yaml.js'
 
+/** What there is at a path; undefined for nothing. */
+export type StatFile = (
+  path: string,
+) => { readonly isFolder: boolean; readonly mode: number } | undefined
+
 /** What reading needs from outside. */
 export interface ReadContext {
   readonly env: NodeJS.ProcessEnv
   /** Where relative paths count from. */
   readonly folder: string
   readonly readFile: (path: string) => string
+  readonly stat: StatFile
   readonly report: Report
   /** Makes the report of what to think about under a name. */
   readonly warn: (name: string) => Report
@@ -192,6 +199,7 @@ class Reader {
     const read = convertText(filled.text, schema, this.#context.folder)
     if ('value' in read) {
       this.#advise(schema, filled.text, path)
+      this.#needFolder(schema, read.value, path, node)
       return read.value
     }
     const near = suggest(filled.text, (schema.enum ?? []).map(String))
@@ -200,12 +208,26 @@ class Reader {
     return undefined
   }
 
-  /** Says the same about a value only once, wherever it stands. */
   #advise({ advise }: KeySchema, text: string, path: Path): void {
     const advice = advise?.(text)
-    if (advice === undefined || this.#advised.has(advice.found)) return
-    this.#advised.add(advice.found)
+    if (advice !== undefined) this.#warnOnce(advice.found, path, advice)
+  }
+
+  /** Says the same about a value or a file only once, wherever it stands. */
+  #warnOnce(about: string, path: Path, advice: NonNullable<ReturnType<Advice>>): void {
+    if (this.#advised.has(about)) return
+    this.#advised.add(about)
     this.#context.warn(advice.name)(path, advice.found, advice.wanted)
+  }
+
+  #needFolder({ needs }: KeySchema, value: unknown, path: Path, node: Node): void {
+    const file = fileOf(value)
+    if (needs === undefined || file === undefined) return
+    const folder = needs === 'folder' ? file : dirname(file)
+    const there = this.#context.stat(folder)
+    if (there?.isFolder === true) return
+    const found = `${folder}, which ${there === undefined ? 'does not exist' : 'is no folder'}`
+    this.#context.report(path, found, 'a folder that is there before the start', node.place)
   }
 
   /** A number or a flag; written by a variable, its text counts as if it stood in the file. */
@@ -246,12 +268,23 @@ class Reader {
       this.#context.report(at, `${length} bytes`, length === 0 ? 'a secret' : wanted)
       return undefined
     }
+    if (schema.minBytes !== undefined && schema.minBytes > 1 && isRepetitive(secret.value)) {
+      const found = `${length} bytes with hardly a difference among them`
+      this.#context.report(at, found, 'random ones, such as openssl rand -base64 48 prints')
+      return undefined
+    }
+    if (secret.path !== undefined && schema.public !== true) this.#judgeMode(secret.path, at)
     if (schema.kind === undefined) return schema.secret === 'pem' ? secret : secret.value
     const value = schema.kind.parse(secret.value)
     if (value === undefined) {
       this.#context.report(path, 'another text (not shown)', schema.kind.wanted)
     }
     return value
+  }
+
+  #judgeMode(file: string, path: Path): void {
+    const advice = adviseMode(this.#context.stat(file)?.mode ?? 0)
+    if (advice !== undefined) this.#warnOnce(file, path, { name: 'secret-file-mode', ...advice })
   }
 
   #readSource(schema: KeySchema, node: Node, path: Path): { at: Path; secret: Pem } | undefined {
@@ -293,6 +326,12 @@ class Reader {
 
 const isFlag = (schema: KeySchema): boolean =>
   schema.type === 'boolean' && schema.enum === undefined
+/** The path that a value is, or has: that of a Unix socket. */
+function fileOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  const { path } = (value ?? {}) as { path?: unknown }
+  return typeof path === 'string' ? path : undefined
+}
 
 function mayBe(schema: KeySchema, node: Node): boolean {
   if (node.kind === 'map') return schema.type === 'object'

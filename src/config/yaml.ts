@@ -83,32 +83,65 @@ function hasMistakes(
   placeOf: (offset: number) => Place,
   report: Report,
 ): boolean {
-  const mistakes = [...document.errors, ...document.warnings]
+  const all = [...document.errors, ...document.warnings]
   let lastLine = 0
-  for (const { message, code, pos } of mistakes) {
+  for (const { message, code, pos } of all) {
     const place = placeOf(pos[0])
     // What follows on the same line is only what the first one led to.
-    if (place.line !== lastLine) report([], foundFor(code) ?? message, wantedFor(code), place)
+    if (place.line !== lastLine) report([], ...tell(code, message), place)
     lastLine = place.line
   }
-  return mistakes.length > 0
+  return all.length > 0
 }
 
-function foundFor(code: string): string | undefined {
-  return code === 'NON_STRING_KEY' ? 'a list, a map or an alias as key' : undefined
+/** What was found (if the library does not say it well) and what to write instead, by the code of the library: words of lines, columns, quotes and brackets. */
+const mistakes: Readonly<Record<string, readonly [found: string | undefined, wanted: string]>> = {
+  NON_STRING_KEY: ['a list, a map or an alias as key', 'a name as key'],
+  TAB_AS_INDENT: ['a tab at the beginning of a line', 'spaces, since YAML knows no tabs there'],
+  TAG_RESOLVE_FAILED: [undefined, 'a plain value without a tag'],
+  BAD_INDENT: [
+    'a line that begins in another column than its neighbours',
+    'the indentation of the lines next to it, or the closing bracket before it',
+  ],
+  BLOCK_AS_IMPLICIT_KEY: [
+    'a second key or a list on the line of a key that has its value there',
+    'each key on a line of its own, two spaces further in than the key that it belongs to; or quotes, if the value itself has ": " in it',
+  ],
+  MULTILINE_IMPLICIT_KEY: [
+    'a line that is neither a key with its : nor part of a value',
+    'key: value; a value that goes on over lines stands further in than its key',
+  ],
+  UNEXPECTED_TOKEN: [
+    'something that does not belong there',
+    'one value after each key; quotes, if the value itself has such a character',
+  ],
+  MISSING_CHAR: [
+    'a quote, a bracket or a key that is not ended',
+    'the closing quote or bracket, or the : after a key',
+  ],
+  BLOCK_IN_FLOW: [
+    'an indented block inside brackets',
+    'all of it in brackets, or all of it as indented lines',
+  ],
+  BAD_SCALAR_START: [
+    'a value that begins with a character that YAML keeps for itself',
+    'quotes around the value',
+  ],
+  BAD_DQ_ESCAPE: [
+    'a backslash that means nothing in double quotes',
+    'single quotes, in which a backslash is a backslash',
+  ],
+  BAD_ALIAS: ['a * before a name that no & has set', 'quotes around a value that begins with *'],
+  BAD_DIRECTIVE: ['a line that begins with %', 'quotes around a value that begins with %'],
+  DUPLICATE_KEY: ['the key a second time', 'it once'],
+  MULTIPLE_DOCS: ['a second document (a line of ---)', 'one document'],
+  KEY_OVER_1024_CHARS: ['a key of more than 1024 characters', 'a quote or a : that is missing'],
 }
 
-/** What to write instead, for the mistakes that people make. */
-function wantedFor(code: string): string {
-  if (code === 'NON_STRING_KEY') return 'a name as key'
-  if (code === 'TAB_AS_INDENT') return 'spaces, since YAML knows no tabs there'
-  if (code === 'TAG_RESOLVE_FAILED') return 'a plain value without a tag'
-  if (code === 'BAD_INDENT') {
-    return 'the indentation of the lines next to it, or the closing bracket before it'
-  }
-  if (code === 'MISSING_CHAR') return 'the closing quote or bracket, or the : after a key'
-  if (code === 'MULTIPLE_DOCS') return 'one document'
-  return 'valid YAML 1.2'
+/** A mistake in words; what the library can say besides is rare, and stands as it says it. */
+function tell(code: string, message: string): readonly [found: string, wanted: string] {
+  const [found = message, wanted = 'valid YAML 1.2'] = mistakes[code] ?? []
+  return [found, wanted]
 }
 
 /** Turns the YAML tree into plain nodes: aliases followed, doubled keys reported. */

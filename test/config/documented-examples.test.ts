@@ -2,7 +2,7 @@
 import t from 'tap'
 import { readFileSync, readdirSync } from 'node:fs'
 import { parse, stringify } from 'yaml'
-import { loadText, minimal } from '../fixtures/config.js'
+import { loadText, minimal, secretOf } from '../fixtures/config.js'
 
 const guides = 'deploy/docs/guides'
 const pages = ['README.md', ...readdirSync(guides).map((name) => `${guides}/${name}`)]
@@ -10,7 +10,7 @@ const pages = ['README.md', ...readdirSync(guides).map((name) => `${guides}/${na
 /** Secrets that the examples name. */
 const sources = {
   env: { REDIS_URL: 'rediss://redis.example.edu:6380' },
-  files: { '/run/secrets/session': 'a'.repeat(48), '/run/secrets/signing': 'b'.repeat(48) },
+  files: { '/run/secrets/session': secretOf('a'), '/run/secrets/signing': secretOf('b') },
 }
 
 type Tree = Readonly<Record<string, unknown>>

@@ -32,7 +32,7 @@ upstreams: { trac: { url: http://127.0.0.1:8001 } }
 permissions: { groups: {} }
 ${more ?? ''}
 `
-  const env = { REDIS: 'rediss://redis.example.edu', TOKEN: 't'.repeat(16) }
+  const env = { REDIS: 'rediss://redis.example.edu', TOKEN: 'tR4n-d0m-0f-16-b' }
   return loadText(text, { env, files: { 'c.pem': pair.certificate, 'k.pem': pair.key } }).config
 }
 

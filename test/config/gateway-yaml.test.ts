@@ -6,7 +6,7 @@ import { configKeys } from '../../src/config/schema.js'
 import type { KeySchema } from '../../src/config/key.js'
 import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
-import { loadText } from '../fixtures/config.js'
+import { loadText, secretOf } from '../fixtures/config.js'
 import { alternativeNames, gatewayYaml, takeAlternative } from '../fixtures/gateway-yaml.js'
 
 const { certificate, key } = createCertificate()
@@ -14,8 +14,8 @@ const { certificate, key } = createCertificate()
 /** What the file and its alternatives name; the demo gives the first two. */
 const sources = {
   env: {
-    TRAC_GATEWAY_SESSION_SECRET: 'a'.repeat(48),
-    TRAC_GATEWAY_SIGNING_SECRET: 'b'.repeat(48),
+    TRAC_GATEWAY_SESSION_SECRET: secretOf('a'),
+    TRAC_GATEWAY_SIGNING_SECRET: secretOf('b'),
     OIDC_CLIENT_SECRET: 'c',
     REDIS_URL: 'rediss://redis.example.edu:6380',
   },
@@ -23,7 +23,7 @@ const sources = {
     '/run/secrets/tls.crt': certificate,
     '/run/secrets/tls.key': key,
     '/run/secrets/redis-ca.crt': certificate,
-    '/run/secrets/admin-token': 'd'.repeat(32),
+    '/run/secrets/admin-token': secretOf('d'),
   },
 }
 

@@ -11,7 +11,7 @@ import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { scaled } from '../fixtures/scale.js'
 import { learnTracGroups } from '../../src/config/topics/permissions.js'
-import { loadText, minimal, problemsOf, secrets, withPermissions } from '../fixtures/config.js'
+import { loadText, minimal, problemsOf, secretOf, secrets, withPermissions } from '../fixtures/config.js'
 import type { Sources } from '../fixtures/config.js'
 
 /** A mistake: what stands in the file instead, and the report it must lead to. */
@@ -98,6 +98,51 @@ const mistakes: readonly Mistake[] = [
     path: '',
     found: /document/,
     wanted: /one document/,
+  },
+  {
+    name: 'two keys on one line',
+    old: '  idleTimeout: 8h',
+    put: '  idleTimeout: maxAge: 8h',
+    at: [14, 16],
+    path: '',
+    found: /a second key or a list on the line of a key/,
+    wanted: /on a line of its own, two spaces further in/,
+  },
+  {
+    name: 'a key below one that has a value',
+    old: '  idleTimeout: 8h',
+    put: '  idleTimeout: 8h\n    maxAge: 7d',
+    at: [14, 16],
+    path: '',
+    found: /second key|neither a key/,
+    wanted: /further in than/,
+  },
+  {
+    name: 'a line that begins one column too far left',
+    old: '  idleTimeout: 8h',
+    put: ' idleTimeout: 8h',
+    at: [14, 1],
+    path: '',
+    found: /another column than its neighbours/,
+    wanted: /indentation of the lines next to it/,
+  },
+  {
+    name: 'a line without a key',
+    old: '  idleTimeout: 8h',
+    put: '  idleTimeout',
+    at: [14, 3],
+    path: '',
+    found: /neither a key|not ended/,
+    wanted: /key/,
+  },
+  {
+    name: 'a value that begins with @',
+    old: '8h',
+    put: '@8h',
+    at: [14, 16],
+    path: '',
+    found: /keeps for itself/,
+    wanted: /quotes/,
   },
   {
     name: 'a key twice',
@@ -601,12 +646,59 @@ const mistakes: readonly Mistake[] = [
     wanted: /loopback/,
   },
   {
+    name: 'a region that is misspelled beside the user pool of a good one',
+    old: '  issuer: https://idp.example.edu/realms/trac',
+    put: '  cognito: { region: us-est-2, userPoolId: us-east-2_X, domain: a }',
+    at: [6, 22],
+    path: 'identity.cognito.region',
+    found: /^us-est-2$/,
+    wanted: /us-east-2, as userPoolId begins/,
+  },
+  {
+    name: 'the address of the discovery document as issuer',
+    old: 'https://idp.example.edu/realms/trac',
+    put: 'https://idp.example.edu/realms/trac/.well-known/openid-configuration',
+    at: [6, 11],
+    path: 'identity.issuer',
+    found: /well-known/,
+    wanted: /the issuer alone.*: https:\/\/idp\.example\.edu\/realms\/trac$/,
+  },
+  {
+    name: 'a revocation file in a folder that does not exist',
+    old: '  idleTimeout: 8h',
+    put: '  revocationFile: /var/lib/nowhere/revocations',
+    at: [14, 19],
+    path: 'session.revocationFile',
+    found: /^\/var\/lib\/nowhere, which does not exist$/,
+    wanted: /a folder that is there before the start/,
+    sources: { stat: () => undefined },
+  },
+  {
+    name: 'a spool directory that is a file',
+    old: '  listen: 127.0.0.1:8080',
+    put: '  spoolDirectory: spool',
+    at: [3, 19],
+    path: 'server.spoolDirectory',
+    found: /spool, which is no folder/,
+    wanted: /a folder/,
+    sources: { stat: () => ({ isFolder: false, mode: 0o100600 }) },
+  },
+  {
+    name: 'a secret that is one byte 32 times',
+    put: '',
+    at: [13, 24],
+    path: 'session.secrets[0].fromEnv',
+    found: /32 bytes with hardly a difference/,
+    wanted: /random ones, such as openssl rand/,
+    sources: { env: { SESSION: 'a'.repeat(32) } },
+  },
+  {
     name: 'a user pool of another region',
     old: '  issuer: https://idp.example.edu/realms/trac',
     put: '  cognito: { region: us-east-2, userPoolId: eu-west-1_X, domain: a }',
     at: [6, 45],
     path: 'identity.cognito.userPoolId',
-    found: /another region/,
+    found: /a user pool of eu-west-1, while region is us-east-2/,
     wanted: /us-east-2_/,
   },
   {
@@ -930,7 +1022,7 @@ const mistakes: readonly Mistake[] = [
     path: 'upstreams.trac.signingKeys[1].id',
     found: /second time/,
     wanted: /of its own/,
-    sources: { env: { NEW: 'n'.repeat(32) } },
+    sources: { env: { NEW: secretOf('n') } },
   },
   {
     name: 'three keys',
@@ -940,7 +1032,7 @@ const mistakes: readonly Mistake[] = [
     path: 'upstreams.trac.signingKeys',
     found: /3 entries/,
     wanted: /at most 2/,
-    sources: { env: { A: 'a'.repeat(32), B: 'b'.repeat(32), C: 'c'.repeat(32) } },
+    sources: { env: { A: secretOf('a'), B: secretOf('b'), C: secretOf('c') } },
   },
   {
     name: 'one key for two upstreams',
@@ -1149,7 +1241,7 @@ await t.test('never shows a secret, wherever it was put', async (t) => {
     `admin: { token: ${secret} }`,
   ]
   for (const text of places) {
-    const problems = problemsOf(text, { env: { SECRET: secret, A: 'a'.repeat(32) } })
+    const problems = problemsOf(text, { env: { SECRET: secret, A: secretOf('a') } })
     t.ok(problems.length > 0)
     t.notMatch(JSON.stringify(problems), secret, text)
   }
@@ -1238,6 +1330,36 @@ await t.test('says what to think about, and loads all the same', async (t) => {
       'server.trustedProxies[0]',
       minimal.replace('10.0.0.0/8', '0.0.0.0/0'),
       /networks/,
+    ],
+    [
+      'two halves of everybody as proxies',
+      'server.trustedProxies[0]',
+      minimal.replace('[10.0.0.0/8]', '[0.0.0.0/1, 128.0.0.0/1]'),
+      /networks/,
+    ],
+    [
+      'networks that are everybody together',
+      'server.trustedProxies',
+      minimal.replace('[10.0.0.0/8]', '[0.0.0.0/2, 64.0.0.0/2, 128.0.0.0/2]'),
+      /networks/,
+    ],
+    [
+      'all of IPv6 that is in use as proxy',
+      'server.trustedProxies[1]',
+      minimal.replace('[10.0.0.0/8]', '[fd00::/8, 2000::/3]'),
+      /networks/,
+    ],
+    [
+      'an issuer with a slash that its tokens do not have',
+      'identity.issuer',
+      minimal.replace('realms/trac', 'realms/trac/'),
+      /^https:\/\/idp\.example\.edu\/realms\/trac, as tokens/,
+    ],
+    [
+      'an issuer without the slash that its tokens have',
+      'identity.issuer',
+      minimal.replace('idp.example.edu/realms/trac', 'x.eu.auth0.com'),
+      /auth0\.com\/, as tokens/,
     ],
     [
       'Cognito without its dialect',
@@ -1332,6 +1454,24 @@ await t.test('says what to think about, and loads all the same', async (t) => {
   t.same(withRedis('store: redis, revocationFile: /tmp/x,'), ['session.revocationFile'])
 })
 
+await t.test('a secret file that everybody can read is told once, with its mode', async (t) => {
+  const text = minimal
+    .replaceAll('fromEnv: SESSION', 'fromFile: session')
+    .replaceAll('fromEnv: SIGNING', 'fromFile: signing')
+  const files = { session: secretOf('s'), signing: secretOf('k') }
+  const told = (mode: number) =>
+    loadText(text, {
+      files,
+      stat: (path) => ({ isFolder: path === '/tmp', mode }),
+    }).warnings.filter(({ name }) => name === 'secret-file-mode')
+  t.match(told(0o100644), [
+    { path: 'session.secrets[0].fromFile', found: /mode 0644/, wanted: /chmod o=/ },
+    { path: 'upstreams.trac.signingKeys[0].secret.fromFile' },
+  ])
+  t.same(told(0o100640), [], 'its group may, as a service has one')
+  t.same(told(0o100400), [])
+})
+
 function claims(text: string): string {
   return minimal.replace('clientId: trac', `clientId: trac, claims: { ${text} }`)
 }
@@ -1424,12 +1564,12 @@ await t.test(
     const sources = {
       files: {
         ...files,
-        'session.key': 'a'.repeat(40) + '\r\n',
-        '/run/secrets/old': 'b'.repeat(32),
+        'session.key': secretOf('a') + '\r\n',
+        '/run/secrets/old': secretOf('b'),
       },
     }
     const { config, files: read } = loadText(text, sources)
-    t.same(config.session.secrets, ['a'.repeat(40), 'b'.repeat(32)])
+    t.same(config.session.secrets, [secretOf('a'), secretOf('b')])
     t.match(config.server.tls?.certificate.path, /c\.pem$/)
     t.match(config.server.tls?.key.value, /^-----BEGIN PRIVATE KEY-----/)
     t.equal(read.length, 5, 'this file and all that it names, for whoever watches them')
@@ -1600,7 +1740,7 @@ await t.test('takes every name of the contract', async (t) => {
   const { files = {} } = tlsFiles()
   const sources = {
     env: { OIDC_CLIENT_SECRET: 'x', REDIS_URL: 'redis://127.0.0.1' },
-    files: { ...files, '/run/secrets/session': 's'.repeat(32), k1: 'k'.repeat(32) },
+    files: { ...files, '/run/secrets/session': secretOf('s'), k1: secretOf('k') },
   }
   t.same(problemsOf(contract, sources), [])
   const { config } = loadText(contract, sources)

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import type { DemoProvider } from '../../src/demo/provider.js'
 import { twoCookiesOfGroups } from '../fixtures/groups.js'
@@ -341,7 +342,7 @@ await t.test('POST /revoke ends everything of a user at once', async (t) => {
     admin: { token: { fromEnv: 'SESSION' } },
     builtinTracRoutes: 'strict',
   })
-  const revoke = (body: string, token = 's'.repeat(32)) =>
+  const revoke = (body: string, token = secretOf('s')) =>
     fetch(`${gateway.adminUrl}/revoke`, {
       method: 'POST',
       body,

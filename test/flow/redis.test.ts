@@ -1,5 +1,6 @@
 /** Sessions in a real Redis: two replicas act as one, and Redis lost is trouble for a while, never a lost session. */
 import t from 'tap'
+import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startBalancer } from '../fixtures/balancer.js'
@@ -237,7 +238,7 @@ await t.test('revoke reaches every replica, and says that it lasts', async (t) =
   clock.stop()
   const revoked = await fetch(`${a.adminUrl}/revoke`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${'k'.repeat(32)}` },
+    headers: { authorization: `Bearer ${secretOf('k')}` },
     body: JSON.stringify({ user: '6f0c1d2e-0000-4000-8000-000000000001' }),
   })
   t.match(await revoked.json(), { durable: true })

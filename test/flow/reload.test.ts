@@ -1,5 +1,6 @@
 /** A configuration that changes while it serves: all of it or nothing, and nobody who is served notices (deploy/docs/guides/operations.md#changing-the-configuration). */
 import t from 'tap'
+import { secretOf } from '../fixtures/config.js'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Test } from 'tap'
 import { rawExchange } from '../fixtures/gateway.js'
@@ -18,7 +19,7 @@ const { provider, upstream, clock, settings } = await stage(t, {
   /** What it was told of the person. */
   answer: ({ headers }) => String(headers['x-trac-perms']),
   api: true,
-  env: { SECOND: 'z'.repeat(32) },
+  env: { SECOND: secretOf('z') },
   gateway: false,
 })
 

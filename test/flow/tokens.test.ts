@@ -1,6 +1,7 @@
 /** Every Bearer token that must not pass, through a running gateway; and what a token that passed is asked each time. */
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
+import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { rawExchange } from '../fixtures/gateway.js'
 import {
@@ -360,7 +361,7 @@ await t.test('a known token is refused the moment its user is revoked', async (t
   t.equal((await ask('/api/x', later)).status, 200)
   const answer = await fetch(`${gateway.adminUrl}/revoke`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${'s'.repeat(32)}` },
+    headers: { authorization: `Bearer ${secretOf('s')}` },
     body: JSON.stringify({ user: 'ruth' }),
   })
   t.match(await answer.json(), {

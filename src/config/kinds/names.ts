@@ -16,7 +16,7 @@ export const adviseAction: Advice = (action) => {
 }
 
 /** Names of what is said about single values, for `acknowledge`. */
-export const adviceNames = ['unknown-action'] as const
+export const adviceNames = ['unknown-action', 'secret-file-mode'] as const
 
 /** A Trac action. */
 export const action = text('A Trac action, or one that a plugin adds.', {

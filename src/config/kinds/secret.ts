@@ -47,9 +47,25 @@ export const secret = (description: string, minBytes = 1): TUnsafe<string> =>
 export const secretAddress = <T>(kind: TextKind<T>, description: string): TUnsafe<T> =>
   leaf({ ...keyOf(secret(description)), kind })
 
-/** A key with a PEM text. */
-export const pem = (description: string): TUnsafe<Pem> =>
-  leaf({ ...keyOf(secret(description)), secret: 'pem' })
+/** A key with a PEM text, which is secret unless it is public. */
+export const pem = (description: string, isPublic = false): TUnsafe<Pem> =>
+  leaf({ ...keyOf(secret(description)), secret: 'pem', public: isPublic })
+
+/** Whether a secret of ours is no random one: of random bytes in any usual form, 16 differ more. */
+export const isRepetitive = (text: string): boolean => new Set(text).size < 4
+
+/** Others than its owner and its group. */
+const others = 0o007
+
+/** What to think about in a file that holds a secret; undefined for nothing. */
+export function adviseMode(mode: number): { found: string; wanted: string } | undefined {
+  if ((mode & others) === 0) return undefined
+  const shown = (mode & 0o777).toString(8).padStart(4, '0')
+  return {
+    found: `a file that every user of this machine can read (mode ${shown})`,
+    wanted: 'a file for its owner and group alone: chmod o= FILE',
+  }
+}
 
 /** What the sources of secrets need of the process. */
 export interface SecretContext {

@@ -12,7 +12,7 @@ const admin = shape('The listener for probes and Prometheus. It must never be pu
     value(
       listenAddress,
       'Where `/metrics`, `/healthz`, `/readyz`, `/revoke` and `/names` answer. Loopback, since it asks nobody who they are.',
-      { default: '127.0.0.1:9464', examples: ['127.0.0.1:9464'] },
+      { default: '127.0.0.1:9464', examples: ['127.0.0.1:9464'], needs: 'parent folder' },
     ),
   ),
   token: optional(

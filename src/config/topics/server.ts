@@ -2,6 +2,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { isLoopbackForBrowsers } from '../../core/host.js'
 import { trustedPeer } from '../../core/network.js'
+import type { Network } from '../../core/network.js'
 import { publicUrl } from '../../core/public-url.js'
 import { itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
@@ -84,13 +85,17 @@ const server = shape('What browsers see.', {
     value(
       listenAddress,
       'Where to listen: `host:port` or `unix:/path`. A container is reached at `0.0.0.0` only.',
-      { default: '0.0.0.0:8080', examples: ['0.0.0.0:8080', 'unix:/run/trac-gateway.sock'] },
+      {
+        default: '0.0.0.0:8080',
+        examples: ['0.0.0.0:8080', 'unix:/run/trac-gateway.sock'],
+        needs: 'parent folder',
+      },
     ),
   ),
   tls: optional(
     fixed(
       shape('A certificate of our own. What its files hold is read again when it changes.', {
-        certificate: pem('The certificate chain as PEM, the server’s own certificate first.'),
+        certificate: pem('The certificate chain as PEM, the server’s own certificate first.', true),
         key: pem('Its private key as PEM, without passphrase.'),
       }),
     ),
@@ -112,7 +117,7 @@ const server = shape('What browsers see.', {
   spoolDirectory: value(
     filePath,
     'Where chunked bodies over 1 MiB wait, in files without a name.',
-    { default: '/tmp' },
+    { default: '/tmp', needs: 'folder' },
   ),
   forwardAuth: optional(
     choice(
@@ -215,12 +220,24 @@ const warnOfBasePath: Rule<ServerPart> = ({ server }, warn) => {
   )
 }
 
+/** The part of all addresses from which on networks are no longer those of proxies; all of IPv6 in use is 2000::/3. */
+const everybody = { ipv4: 1 / 2, ipv6: 1 / 8 } as const
+
+/** The part of its family's addresses that a network has. */
+const shareOf = ({ prefix = 128 }: Draft<Network>): number => 2 ** -prefix
+
 const warnOfTrust: Rule<ServerPart> = ({ server }, warn) => {
-  for (const [index, peer] of itemsOf(server?.trustedProxies)) {
-    if (peer === 'unix' || peer.prefix !== 0) continue
+  const networks = itemsOf(server?.trustedProxies).flatMap(([index, peer]) =>
+    peer === 'unix' ? [] : [{ index, share: shareOf(peer), family: peer.family }],
+  )
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const own = networks.filter((network) => network.family === family)
+    if (own.reduce((sum, { share }) => sum + share, 0) < everybody[family]) continue
+    // The one that is everybody by itself, or all of them together.
+    const whole = own.find(({ share }) => share >= everybody[family])
     warn(
-      ['server', 'trustedProxies', index],
-      'everybody',
+      ['server', 'trustedProxies', ...(whole === undefined ? [] : [whole.index])],
+      whole === undefined ? 'networks that are everybody together' : 'everybody, or nearly',
       'the networks of the proxies alone: whoever is in them can write X-Forwarded-*',
     )
   }

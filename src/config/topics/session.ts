@@ -43,7 +43,11 @@ const session = shape('Browser sessions.', {
   ),
   redis: optional(fixed(redis), 'no Redis'),
   revocationFile: optional(
-    fixed(value(filePath, 'Keeps revocations over a restart (one process).')),
+    fixed(
+      value(filePath, 'Keeps revocations over a restart (one process).', {
+        needs: 'parent folder',
+      }),
+    ),
     'in memory only, or in Redis',
   ),
   idleTimeout: fixed(

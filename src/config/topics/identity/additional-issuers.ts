@@ -7,7 +7,7 @@ import { issuerKind } from '../../kinds/issuer.js'
 import { action, clientId, groupPattern } from '../../kinds/names.js'
 import type { Rule, Warnings } from '../../topic.js'
 import { checkOneName, foreignClaims, usernameClaim, warnOfClaims } from './claims.js'
-import { checkIsPrivate, isCognitoIssuer } from './provider.js'
+import { checkIsPrivate, isCognitoIssuer, warnOfSpelling } from './provider.js'
 import type { ProviderPart } from './provider.js'
 
 const additionalIssuer = shape('A further provider.', {
@@ -92,6 +92,12 @@ const warnOfForeignClaims: Rule<IssuersPart> = ({ identity }, warn) => {
   }
 }
 
+const warnOfForeignSpelling: Rule<IssuersPart> = ({ identity }, warn) => {
+  for (const [index, { issuer }] of itemsOf(identity?.additionalIssuers)) {
+    warnOfSpelling(issuer, [...pathOf(index), 'issuer'], warn)
+  }
+}
+
 /** What further providers must not be. */
 export const issuerChecks: readonly Rule<IssuersPart>[] = [
   checkIssuers,
@@ -101,6 +107,7 @@ export const issuerChecks: readonly Rule<IssuersPart>[] = [
 /** What to think about in further providers. */
 export const issuerWarnings = {
   'writable-claims-elsewhere': warnOfForeignClaims,
+  'issuer-spelling-elsewhere': warnOfForeignSpelling,
 } satisfies Warnings<IssuersPart>
 
 /** Fills in the dialect and the claim for names. */

@@ -43,6 +43,17 @@ const cognito = shape('Amazon Cognito: its dialect, and where it is.', {
   ),
 })
 
+/** Regions of Amazon; a newer one is no mistake. */
+const regions = [
+  ...['us-east-1', 'us-east-2', 'us-west-1', 'us-west-2', 'us-gov-east-1', 'us-gov-west-1'],
+  ...['ca-central-1', 'ca-west-1', 'mx-central-1', 'sa-east-1', 'af-south-1', 'il-central-1'],
+  ...['eu-central-1', 'eu-central-2', 'eu-north-1', 'eu-south-1', 'eu-south-2', 'eu-west-1'],
+  ...['eu-west-2', 'eu-west-3', 'me-central-1', 'me-south-1', 'ap-east-1', 'ap-east-2'],
+  ...['ap-northeast-1', 'ap-northeast-2', 'ap-northeast-3', 'ap-south-1', 'ap-south-2'],
+  ...['ap-southeast-1', 'ap-southeast-2', 'ap-southeast-3', 'ap-southeast-4', 'ap-southeast-5'],
+  ...['ap-southeast-7', 'cn-north-1', 'cn-northwest-1'],
+]
+
 const algorithms = [
   'RS256',
   'RS384',
@@ -121,6 +132,7 @@ export const tokenKeys = {
       value(
         filePath,
         'Keeps the keys over a restart, so that it can start with the provider down.',
+        { needs: 'parent folder' },
       ),
       'in memory only',
     ),
@@ -217,12 +229,43 @@ const checkProvider: Rule<ProviderPart> = ({ identity }, report, given) => {
 const checkRegion: Rule<ProviderPart> = ({ identity }, report) => {
   const { region, userPoolId } = identity?.cognito ?? {}
   if (!region || !userPoolId || userPoolId.startsWith(`${region}_`)) return
+  const named = userPoolId.slice(0, userPoolId.indexOf('_'))
+  // A user pool's id is copied, a region is often typed: the one that Amazon does not have is the wrong one.
+  if (!regions.includes(region) && regions.includes(named)) {
+    report(['identity', 'cognito', 'region'], region, `${named}, as userPoolId begins`)
+    return
+  }
   report(
     ['identity', 'cognito', 'userPoolId'],
-    `a user pool of another region than ${region}`,
-    `${region}_…`,
+    `a user pool of ${named}, while region is ${region}`,
+    `${region}_…; or region: ${named}`,
   )
 }
+
+/** Forms of issuers that are known to have no slash at their end. */
+const withoutSlash = [
+  /^https:\/\/cognito-idp\./,
+  /\/realms\/[^/]+\/$/,
+  /^https:\/\/accounts\.google\.com\//,
+  /^https:\/\/login\.microsoftonline\.com\//,
+  /^https:\/\/[a-z0-9-]+\.okta\.com\//,
+]
+/** Those that are known to have one. */
+const withSlash = [/^https:\/\/[a-z0-9.-]+\.auth0\.com$/]
+
+/** Warns of an issuer that tokens of such a provider spell otherwise: then no sign-in would succeed. */
+export function warnOfSpelling(issuer: string | undefined, path: Path, warn: Report): void {
+  if (issuer === undefined) return
+  if (issuer.endsWith('/') && withoutSlash.some((form) => form.test(issuer))) {
+    warn(path, 'a slash at the end', `${issuer.slice(0, -1)}, as tokens of such a provider say`)
+  }
+  if (withSlash.some((form) => form.test(issuer))) {
+    warn(path, 'no slash at the end', `${issuer}/, as tokens of such a provider say`)
+  }
+}
+
+const warnOfIssuer: Rule<ProviderPart> = ({ identity }, warn) =>
+  warnOfSpelling(identity?.issuer, ['identity', 'issuer'], warn)
 
 const checkScopes: Rule<ProviderPart> = ({ identity }, report) => {
   if (identity?.scopes && !identity.scopes.includes('openid')) {
@@ -262,5 +305,6 @@ export const providerChecks: readonly Rule<ProviderPart>[] = [
 /** What to think about in the provider's keys. */
 export const providerWarnings = {
   'cognito-dialect': warnOfDialect,
+  'issuer-spelling': warnOfIssuer,
   'public-refresh': warnOfPublicRefresh,
 } satisfies Warnings<ProviderPart>
