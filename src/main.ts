@@ -7,6 +7,7 @@ import type { NamesAction } from './cli/names.js'
 import { revoke } from './cli/revoke.js'
 import { routes } from './cli/routes.js'
 import { start } from './cli/start.js'
+import { suggest } from './config/problems.js'
 import type { runDemo as RunDemoFunction } from './demo/demo.js'
 import { readVersion } from './app/gateway.js'
 
@@ -145,10 +146,21 @@ interface NamesFlags {
   readonly issuer?: string
 }
 
+/** What stands where a command would, and is none; undefined if all is well. */
+function findMistyped(program: Command, [word = '-']: readonly string[]): string | undefined {
+  const known = ['help', ...program.commands.map((command) => command.name())]
+  if (word.startsWith('-') || known.includes(word)) return undefined
+  const near = suggest(word, known)
+  const hint = near === undefined ? `one of ${known.toSorted().join(', ')}` : near
+  return `found the command ${JSON.stringify(word)}; wanted ${hint}`
+}
+
 const program = createProgram((code) => {
   process.exitCode = code
 })
+const mistyped = findMistyped(program, process.argv.slice(2))
 try {
+  if (mistyped !== undefined) program.error(mistyped, { exitCode: 2 })
   await program.parseAsync()
 } catch (error) {
   // Commander has said what it wants; help and version are no errors.

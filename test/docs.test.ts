@@ -3,8 +3,15 @@ import { readFileSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { renewReference, replaceBetween } from '../src/cli/reference.js'
 import { listKeys } from '../src/config/docs.js'
+import { errorHints } from '../src/core/error-hints.js'
 import { errors } from '../src/core/errors.js'
-import { decisionFields, requestFields, signInFields } from '../src/observe/log-fields.js'
+import type { ErrorCode } from '../src/core/errors.js'
+import {
+  decisionFields,
+  grantsFields,
+  requestFields,
+  signInFields,
+} from '../src/observe/log-fields.js'
 import { createMetrics } from '../src/observe/metrics.js'
 
 const read = (file: string): string => readFileSync(file, 'utf8')
@@ -27,7 +34,12 @@ await t.test('the reference has every option, and no other', async (t) => {
 await t.test('the reference has every error with its status and words, and no other', async (t) => {
   t.same(firstCells(page('errors'), 'errors'), Object.keys(errors))
   for (const [code, { status, error, text }] of Object.entries(errors)) {
-    t.ok(page('errors').includes(`| \`${code}\` | ${status} | \`${error}\` | ${text} |`), code)
+    t.ok(
+      page('errors').includes(
+        `| \`${code}\` | ${status} | \`${error}\` | ${text} | ${errorHints[code as ErrorCode]} |`,
+      ),
+      code,
+    )
   }
 })
 
@@ -47,6 +59,7 @@ await t.test('the reference has every field of the log lines, and no other', asy
   t.same(firstCells(page('log'), 'request'), Object.keys(requestFields))
   t.same(firstCells(page('log'), 'decision'), Object.keys(decisionFields))
   t.same(firstCells(page('log'), 'sign-in'), Object.keys(signInFields))
+  t.same(firstCells(page('log'), 'grants'), Object.keys(grantsFields))
 })
 
 await t.test('the generated files are what `npm run docs` would write', async (t) => {

@@ -1,14 +1,18 @@
 /** What is written down of a request when it is over: one line, one audit line a decision, one observation each. */
 import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
+import { errorHints } from '../core/error-hints.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Principal } from '../core/identity.js'
 import { commonMethods } from '../core/methods.js'
+import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
 import type { LogLine, decisionFields, requestFields, signInFields } from '../observe/log-fields.js'
 import { cleanFacts } from '../observe/logger.js'
 import type { Metrics } from '../observe/metrics.js'
+import type { Audit } from './audit.js'
+import { refusalFacts } from './refusal-facts.js'
 
 /** Status texts, made once: a metric's label is text. */
 const statusTexts = Array.from({ length: 600 }, (_, status) => String(status))
@@ -54,8 +58,9 @@ function endOf({ errored }: RequestContext['response']): ErrorCode {
 export function createAccessLog(
   logger: Logger,
   metrics: Metrics,
-  audit: boolean,
-  onUpstream: (ok: boolean) => void,
+  address: PublicUrl,
+  audit: Audit | undefined,
+  onUpstream: (ok: boolean, fault?: GatewayError) => void,
 ) {
   const close = (context: RequestContext): void => {
     const { method, response, identity } = context
@@ -68,6 +73,9 @@ export function createAccessLog(
       methodLabels.has(method) ? method : 'other',
       statusTexts[status] ?? 'other',
     )(milliseconds / 1000)
+    const level = levelOf(context, status)
+    const code = context.code ?? (gone ? endOf(response) : undefined)
+    const facts = refusalFacts(context, address)
     const line: LogLine<typeof requestFields> = {
       request_id: context.id,
       traceparent: context.traceparent,
@@ -80,13 +88,15 @@ export function createAccessLog(
       upstream_ms: context.upstreamMilliseconds,
       user: identity.principal.user || undefined,
       via: identity.via,
-      code: context.code ?? (gone ? endOf(response) : undefined),
+      code,
+      reason: context.reason,
+      hint: level === 'info' || code === undefined ? undefined : errorHints[code],
       shadow: context.shadowed,
-      found: cleanFacts(context.found),
-      wanted: cleanFacts(context.wanted),
+      found: cleanFacts(facts.found),
+      wanted: cleanFacts(facts.wanted),
       cause: context.cause,
     }
-    logger[levelOf(context, status)](line, 'request')
+    logger[level](line, 'request')
   }
 
   return {
@@ -107,7 +117,8 @@ export function createAccessLog(
     },
     decision({ context, route, result, mode }: DecisionRecord): void {
       metrics.decisions(route, result, mode)(1)
-      if (!audit) return
+      if (audit === undefined) return
+      const { groups, scopes, permissions } = audit.of(context.identity.principal)
       const line: LogLine<typeof decisionFields> = {
         request_id: context.id,
         user: context.identity.principal.user || undefined,
@@ -117,6 +128,10 @@ export function createAccessLog(
         route,
         result,
         mode,
+        groups: groups.length === 0 ? undefined : groups,
+        scopes: scopes.length === 0 ? undefined : scopes,
+        permissions,
+        query: audit.query(context.target.query),
       }
       logger.info(line, 'decision')
     },
@@ -127,7 +142,7 @@ export function createAccessLog(
     },
     upstreamError(upstream: string, error: GatewayError): void {
       metrics.upstreamErrors.inc({ upstream, code: error.code })
-      if (upstream === 'trac') onUpstream(false)
+      if (upstream === 'trac') onUpstream(false, error)
     },
   }
 }

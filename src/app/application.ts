@@ -18,18 +18,23 @@ import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
 import { createPluginJudge } from '../forward/plugin-proof.js'
 import { createSpool } from '../forward/spool.js'
+import type { LogLine, grantsFields } from '../observe/log-fields.js'
 import { createClientResolver, createTrust } from '../request/client-address.js'
 import type { Stage } from '../request/context.js'
 import { createRequestReader } from '../request/read-request.js'
 import { createRequestNames } from '../request/request-id.js'
 import { createAccessLog } from './access-log.js'
 import type { AccessLog } from './access-log.js'
+import { createAudit } from './audit.js'
+import type { Audit } from './audit.js'
 import type { AppContext } from './context.js'
 import { createEndpoints, findEndpoint } from './endpoints.js'
 import { FastifyAdapter } from './fastify.js'
 import { pipelineOf } from './pipeline.js'
 import type { Stages } from './pipeline.js'
 import type { Services } from './services.js'
+import { tellFault } from './tell-fault.js'
+import { upstreamName } from './upstreams.js'
 
 /** Handles the requests of one generation. */
 export interface Application {
@@ -52,7 +57,11 @@ export async function createApplication(services: Services, app: AppContext): Pr
     formTargets: services.formTargets,
     contact: config.pages.contact,
   })
-  const accessLog = createAccessLog(app.logger, app.metrics, config.log.audit, app.onUpstream)
+  const { trac } = config.upstreams
+  const audit = config.log.audit ? createAuditOf(services, app) : undefined
+  const accessLog = createAccessLog(app.logger, app.metrics, address, audit, (ok, fault) =>
+    app.onUpstream(ok, trac && upstreamName('trac', trac.url), tellFault(fault)),
+  )
   const counters = createCounters(adapter, services)
   const proveIdentity = createIdentityProof({
     host: address.host,
@@ -101,6 +110,13 @@ export async function createApplication(services: Services, app: AppContext): Pr
     },
     close: () => adapter.close(),
   }
+}
+
+function createAuditOf({ routes }: Services, { logger }: AppContext): Audit {
+  return createAudit(routes, (permissions, actions) => {
+    const line: LogLine<typeof grantsFields> = { permissions, actions }
+    logger.info(line, 'grants')
+  })
 }
 
 function createCounters(adapter: FastifyAdapter, { config }: Services): Counters {

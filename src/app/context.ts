@@ -7,6 +7,9 @@ import type { PluginState } from '../forward/plugin-proof.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { Storage } from '../session/storage.js'
 
+/** Hears whether a part could be reached. */
+export type OnReach = (ok: boolean, name?: string, why?: string) => void
+
 /** It outlives a reload. */
 export interface AppContext {
   readonly logger: Logger
@@ -18,9 +21,9 @@ export interface AppContext {
   readonly timers: Timers
   readonly random: () => number
   readonly isStopping: () => boolean
-  /** Whether the keys of the main issuer, or Trac, could be reached just now. */
-  readonly onKeys: (ok: boolean) => void
-  readonly onUpstream: (ok: boolean) => void
+  /** Whether the keys of the main issuer, or Trac, could be reached just now; if not, which they are and why. */
+  readonly onKeys: OnReach
+  readonly onUpstream: OnReach
   /** Whether Trac answers with our plugin. */
   readonly onPlugin: (state: PluginState) => void
 }

@@ -18,7 +18,7 @@ import { createReadiness } from '../observe/readiness.js'
 import type { Readiness } from '../observe/readiness.js'
 import { openStorage } from '../session/storage.js'
 import { createNameCommands, openNames } from './names.js'
-import type { AppContext } from './context.js'
+import type { AppContext, OnReach } from './context.js'
 import { Generation } from './generation.js'
 import { createPluginTrouble } from './plugin-trouble.js'
 import type { Services } from './services.js'
@@ -94,8 +94,10 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   const { timers = realTimers } = options
   const isShared = config.session.store === 'redis'
   const readiness = createReadiness(['keys', 'upstream', ...(isShared ? ['store' as const] : [])])
-  const report = (part: Parameters<Readiness['reached']>[0]) => (ok: boolean) =>
-    ok ? readiness.reached(part) : readiness.missed(part)
+  const report =
+    (part: Parameters<Readiness['reached']>[0]): OnReach =>
+    (ok, name, why) =>
+      ok ? readiness.reached(part) : readiness.missed(part, name, why)
   const metrics = createMetrics({ version: readVersion() })
   const onDropped = (count: number): void => {
     metrics.revocationsDropped.inc(count)

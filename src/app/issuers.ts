@@ -11,6 +11,8 @@ import type { KeySource } from '../oidc/issuer-keys.js'
 import { createEndpointFinder } from '../oidc/provider-endpoints.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
 import type { Issuer } from '../oidc/verify-token.js'
+import type { OnReach } from './context.js'
+import { tellFault } from './tell-fault.js'
 
 /** What issuers share with the process. */
 export interface IssuerContext {
@@ -18,7 +20,7 @@ export interface IssuerContext {
   readonly metrics: Metrics
   readonly now: Now
   /** Whether the keys of the main issuer could be fetched just now. */
-  readonly onKeys: (ok: boolean) => void
+  readonly onKeys: OnReach
 }
 
 /** What is known of the provider under one configuration. */
@@ -63,7 +65,7 @@ function createKeys(
     now: app.now,
     onFetch: (result, cause) => {
       app.metrics.jwksFetches.inc({ result })
-      if (main) app.onKeys(result === 'ok')
+      if (main) app.onKeys(result === 'ok', `keys of ${identity.issuer}`, tellFault(cause))
       if (result === 'failed') app.logger.warn({ cause }, 'keys could not be fetched')
     },
     ...(main ? keyFile(identity.keys.cacheFile, app.logger) : {}),

@@ -1,10 +1,14 @@
 /** What is tried in the background: keys and Trac until both were reached once, then keys ahead of their end. */
 import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Readiness } from '../observe/readiness.js'
 import type { AppContext } from './context.js'
 import type { Services } from './services.js'
+import { tellFault } from './tell-fault.js'
+import { upstreamName } from './upstreams.js'
 
 /** How often a part that was not reached yet is tried again. */
 const retryEvery: Milliseconds = 2000
@@ -12,19 +16,25 @@ const retryEvery: Milliseconds = 2000
 /** Node's timers hold no longer span. */
 const maxTimer: Milliseconds = 2 ** 31 - 1
 
-/** Whether anything listens at an upstream's address. */
-function canConnect(address: UpstreamAddress, timeout: Milliseconds): Promise<boolean> {
+/** Connects as requests do, TLS with its certificate verified; nothing is sent. */
+function open(address: UpstreamAddress): Socket {
+  if (address.kind === 'unix') return connect({ path: address.path })
+  const { host, port, tls, serverName } = address
+  return tls ? connectTls({ host, port, servername: serverName }) : connect({ host, port })
+}
+
+/** Why an upstream can't be reached; undefined when it can. */
+function findFault(address: UpstreamAddress, timeout: Milliseconds): Promise<Error | undefined> {
   return new Promise((resolve) => {
-    const socket = connect(
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
-    )
-    const end = (reached: boolean): void => {
+    const socket = open(address)
+    const end = (fault?: Error): void => {
       socket.destroy()
-      resolve(reached)
+      resolve(fault)
     }
-    socket.setTimeout(timeout, () => end(false))
-    socket.once('connect', () => end(true))
-    socket.once('error', () => end(false))
+    const isTls = address.kind === 'tcp' && address.tls
+    socket.setTimeout(timeout, () => end(Object.assign(new Error(), { code: 'ETIMEDOUT' })))
+    socket.once(isTls ? 'secureConnect' : 'connect', () => end())
+    socket.on('error', end)
   })
 }
 
@@ -80,7 +90,13 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
   )
   const stopUpstream = untilReached(
     timers,
-    async () => trac !== undefined && canConnect(trac.url, trac.timeouts.connect),
+    async () => {
+      if (trac === undefined) return false
+      const fault = await findFault(trac.url, trac.timeouts.connect)
+      if (fault === undefined) return true
+      app.onUpstream(false, upstreamName('trac', trac.url), tellFault(fault))
+      return false
+    },
     () => app.onUpstream(true),
   )
   return () => {

@@ -1,5 +1,6 @@
 /** The upstreams of one configuration, each with its connections, its header rules and its signer. */
 import type { Config } from '../config/schema.js'
+import type { UpstreamAddress } from '../core/upstream-address.js'
 import { createConnections } from '../forward/connections.js'
 import { Gate } from '../forward/gate.js'
 import type { Upstream } from '../forward/upstream.js'
@@ -8,6 +9,10 @@ import { foreignCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import { createSigner, keyFingerprint } from '../trac/signature.js'
 import type { AppContext } from './context.js'
+
+/** An upstream as `/readyz` calls it. */
+export const upstreamName = (name: string, { url }: UpstreamAddress): string =>
+  `upstream ${name} (${url})`
 
 /** Builds them, by name; no connection is opened yet. */
 export function createUpstreams(

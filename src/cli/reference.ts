@@ -3,8 +3,10 @@ import { listKeys } from '../config/docs.js'
 import { renewGatewayYaml } from '../config/gateway-yaml.js'
 import { jsonSchema } from '../config/json-schema.js'
 import { configKeys } from '../config/schema.js'
+import { errorHints } from '../core/error-hints.js'
 import { errors } from '../core/errors.js'
-import { decisionFields, requestFields, signInFields } from '../observe/log-fields.js'
+import type { ErrorCode } from '../core/errors.js'
+import { decisionFields, grantsFields, requestFields, signInFields } from '../observe/log-fields.js'
 import { metricTable } from '../observe/metrics.js'
 import type { MetricRow } from '../observe/metrics.js'
 
@@ -34,8 +36,9 @@ function errorsTable(): string {
     String(status),
     code(error),
     text,
+    errorHints[name as ErrorCode],
   ])
-  return toTable(['code', 'status', 'error', 'meaning'], rows)
+  return toTable(['code', 'status', 'error', 'meaning', 'what to do'], rows)
 }
 
 function metricsTable(): string {
@@ -80,6 +83,11 @@ const parts: readonly GeneratedPart[] = [
     file: 'deploy/docs/reference/log.md',
     marker: 'decision',
     content: () => fieldsTable(decisionFields),
+  },
+  {
+    file: 'deploy/docs/reference/log.md',
+    marker: 'grants',
+    content: () => fieldsTable(grantsFields),
   },
 ]
 

@@ -84,8 +84,12 @@ function explain(error: unknown): string {
     address?: string
     port?: number
   }
-  const where = port === undefined ? (path ?? address ?? '') : `${address}:${port}`
+  const where = port === undefined || port < 0 ? (path ?? address ?? '') : `${address}:${port}`
+  if (where === '') return message
   if (code === 'EADDRINUSE') return `${where} is in use: stop what listens there, or change listen`
-  if (code === 'EACCES') return `${where} may not be used by this user`
+  if (code === 'EACCES') return `${where} may not be used by this user: change its owner or mode`
+  if (code === 'ENOENT') return `${where} can’t be made: its folder does not exist`
+  if (code === 'EADDRNOTAVAIL') return `${where} is no address of this machine: change listen`
+  if (code === 'EROFS') return `${where} is on a file system that is read-only`
   return message
 }

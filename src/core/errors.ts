@@ -170,6 +170,11 @@ export const errors = {
     'The application behind this address gave no valid answer.',
   ),
   ERR_PROVIDER_ANSWER: row(502, 'bad_gateway', 'The sign-in provider gave no valid answer.'),
+  ERR_PROVIDER_ISSUER: row(
+    502,
+    'bad_gateway',
+    'The sign-in provider has another name than the one configured here.',
+  ),
   ERR_PROVIDER_UNAVAILABLE: row(
     503,
     'unavailable',

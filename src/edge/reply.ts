@@ -189,6 +189,7 @@ export class Reply {
     const error = toGatewayError(thrown)
     context.code = error.code
     context.cause ??= error.details.cause
+    context.reason ??= error.message
     context.found ??= error.details.found
     context.wanted ??= error.details.wanted
     if (error.status === 499) {

@@ -14,6 +14,8 @@ export const requestFields = {
   user: 'The Trac user name of the identity.',
   via: 'Which credential the identity came from: `bearer` or `session`.',
   code: 'The `ERR_…` code of a refusal or fault.',
+  reason: 'What whoever asked was told of it.',
+  hint: 'What an operator can do about it; on lines of level `warn` and `error`.',
   shadow: 'The code of what would have been refused, were the route not in shadow mode.',
   found:
     'What a refusal found, where that tells its cause: issuer, Host, names of claims, groups, times. Cut after 300 characters a value.',
@@ -41,6 +43,18 @@ export const decisionFields = {
   route: 'The name of the route that matched, or `none`.',
   result: '`allow`, or the `ERR_…` code of the refusal.',
   mode: '`enforce` or `shadow`.',
+  groups: 'The groups that counted.',
+  scopes: 'The scopes of the token.',
+  permissions:
+    'Which permissions there were, as a fingerprint: the line `grants` with the same one says what stands behind it.',
+  query:
+    'The values of those names of the query that some route asks for, each cut after 200 characters.',
+} as const
+
+/** The line `grants`: one for each new set of permissions that a decision saw. */
+export const grantsFields = {
+  permissions: 'The fingerprint.',
+  actions: 'All permissions behind it, meta actions expanded.',
 } as const
 
 /** A line with all its fields, and no other. */

@@ -5,9 +5,9 @@ export type Part = 'keys' | 'upstream' | 'store'
 
 /** The state that `/readyz` tells. */
 export interface Readiness {
-  /** A part was reached, or could not be. */
+  /** A part was reached, or could not be: `name` says which it is, and `why` what stood in the way. */
   reached(part: Part): void
-  missed(part: Part): void
+  missed(part: Part, name?: string, why?: string): void
   /** A part was not reached, but what is known of it is enough to go on. */
   serves(part: Part): void
   /** Other trouble, such as a refused reload; empty text ends it. */
@@ -28,8 +28,8 @@ export function createReadiness(parts: readonly Part[]): Readiness {
       waiting.delete(part)
       trouble.delete(part)
     },
-    missed(part) {
-      trouble.set(part, `${part} can't be reached`)
+    missed(part, name = part, why) {
+      trouble.set(part, `${name} can't be reached${why === undefined ? '' : `: ${why}`}`)
     },
     serves(part) {
       waiting.delete(part)

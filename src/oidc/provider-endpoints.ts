@@ -80,12 +80,28 @@ function usable(value: unknown, insecure: boolean): string | undefined {
   return protocol === 'https:' || (insecure && protocol === 'http:') ? value : undefined
 }
 
+/**
+ * The name in the document must be the configured one to the letter, as tokens carry it (OpenID Connect Discovery 1.0
+ * §4.3); the library compares addresses, for which a slash at the end of an origin is nothing.
+ */
+async function checkName(wanted: string, response: Response): Promise<void> {
+  const document: unknown = await response.json().catch(() => undefined)
+  const { issuer: named } = (document ?? {}) as { issuer?: unknown }
+  if (typeof named !== 'string' || named === wanted) return
+  throw new GatewayError('ERR_PROVIDER_ISSUER', {
+    detail: `the provider names itself ${named.slice(0, 300)}, and the configuration ${wanted}`,
+    found: { issuer: named },
+    wanted: { issuer: wanted },
+  })
+}
+
 async function discover(options: ProviderOptions): Promise<Endpoints> {
   const issuer = new URL(options.issuer)
   const response = await discoveryRequest(issuer, {
     [customFetch]: (url: string, init: RequestInit) => options.fetch(url, init),
     [allowInsecureRequests]: options.insecure,
   } as unknown as Parameters<typeof discoveryRequest>[1])
+  await checkName(options.issuer, response.clone())
   const server = await processDiscoveryResponse(issuer, response).catch((cause: unknown) => {
     throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
   })

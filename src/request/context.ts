@@ -77,6 +77,8 @@ export class RequestContext {
   /** What shadow mode let pass. */
   shadowed: ErrorCode | undefined
   cause: unknown = undefined
+  /** What whoever asked was told of a refusal. */
+  reason: string | undefined = undefined
   /** The facts of the refusal, for the log. */
   found: Facts | undefined = undefined
   wanted: Facts | undefined = undefined

@@ -74,6 +74,37 @@ await t.test('wrong usage exits with 2, help and version exit with 0', async (t)
   t.match(await run(['version']), { code: 0, out: /^\d+\.\d+\.\d+\n$/ })
 })
 
+await t.test('a mistyped command is told with the right one, and nothing starts', async (t) => {
+  for (const [typed, meant] of [
+    ['chekc', 'check'],
+    ['strat', 'start'],
+    ['revok', 'revoke'],
+  ]) {
+    const { code, out } = await run([typed!, '-c', good])
+    t.equal(code, 2)
+    t.match(out, `found the command "${typed}"; wanted ${meant}\n`)
+  }
+  t.match((await run(['nonsense'])).out, /wanted one of check, .*start/)
+})
+
+await t.test('a start that fails says which file or address, and what to change', async (t) => {
+  const socket = minimal.replace(
+    'trustedProxies: [',
+    "listen: 'unix:/nowhere/x.sock', trustedProxies: [unix, ",
+  )
+  const elsewhere = minimal.replace('trustedProxies', "listen: '192.0.2.1:8080', trustedProxies")
+  for (const [text, told] of [
+    [socket, 'server.listen: found /nowhere, which does not exist; wanted a folder'],
+    [elsewhere, '192.0.2.1:8080 is no address of this machine: change listen'],
+  ] as const) {
+    const file = join(folder, 'failing.yaml')
+    await writeFile(file, `${text}admin: { listen: '127.0.0.1:${await freePort()}' }\n`)
+    const { code, out } = await run(['start', '--config', file])
+    t.equal(code, 1)
+    t.match(out, told)
+  }
+})
+
 await t.test('the reference has every command, and no other', async (t) => {
   const { out } = await run(['--help'])
   const commands = [...(out.split('Commands:')[1] ?? '').matchAll(/^  ([a-z]+)/gm)]

@@ -55,6 +55,7 @@ export const username = shape('From the claim to the name in Trac.', {
       value(
         filePath,
         'Keeps over a restart whose name is whose: a name belongs to who had it first (one process; with `session.store: redis` it is kept there). Its folder must exist.',
+        { needs: 'parent folder' },
       ),
     ),
     'in memory only, or in Redis',

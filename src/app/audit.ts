@@ -1,0 +1,74 @@
+/** What the policy saw of a request, as an audit line tells it: groups, scopes, permissions, and what it asked of the query. */
+import { fingerprint } from '../core/fingerprint.js'
+import type { Principal } from '../core/identity.js'
+import type { Route } from '../request/route.js'
+import { readQuery } from '../trac/query.js'
+
+/** What is told of a principal; made once for each. */
+interface Told {
+  readonly groups: readonly string[]
+  readonly scopes: readonly string[]
+  readonly permissions: string
+}
+
+/** Fingerprints whose permissions were told; beyond it the oldest is told again. */
+const maxTold = 1000
+/** Characters of a value of a query. */
+const maxValue = 200
+
+/** Tells what the policy saw. */
+export type Audit = ReturnType<typeof createAudit>
+
+/**
+ * Builds it for the rows of one policy.
+ * @param onGrants hears of a set of permissions that was not told yet
+ */
+export function createAudit(
+  routes: readonly Route[],
+  onGrants: (permissions: string, actions: readonly string[]) => void,
+) {
+  const known = new WeakMap<Principal, Told>()
+  const told = new Set<string>()
+  const names = new Set(routes.flatMap(({ query }) => [...(query?.keys() ?? [])]))
+
+  const tellGrants = (permissions: string, actions: readonly string[]): void => {
+    if (told.has(permissions)) return
+    const [oldest] = told
+    if (told.size >= maxTold && oldest !== undefined) told.delete(oldest)
+    told.add(permissions)
+    onGrants(permissions, actions)
+  }
+
+  return {
+    of(principal: Principal): Told {
+      const before = known.get(principal)
+      if (before !== undefined) return before
+      const actions = [...principal.permissions].toSorted()
+      const permissions = fingerprint(actions.join(','), 'hex').slice(0, 16)
+      const made = {
+        groups: [...principal.groups].toSorted(),
+        scopes: [...principal.scopes].toSorted(),
+        permissions,
+      }
+      known.set(principal, made)
+      tellGrants(permissions, actions)
+      return made
+    },
+    /** Values of the names that rows ask for; undefined without any. */
+    query(query: string): Readonly<Record<string, string>> | undefined {
+      if (query === '' || names.size === 0) return undefined
+      const values = [...readValues(query)].filter(([name]) => names.has(name))
+      if (values.length === 0) return undefined
+      return Object.fromEntries(values.map(([name, value]) => [name, value.slice(0, maxValue)]))
+    },
+  }
+}
+
+/** A query that Trac refuses has no values. */
+function readValues(query: string): ReadonlyMap<string, string> {
+  try {
+    return readQuery(query)
+  } catch {
+    return new Map()
+  }
+}
