@@ -181,6 +181,11 @@ export const errors = {
     'The sign-in provider cannot be reached right now.',
   ),
   ERR_STORE_UNAVAILABLE: row(503, 'unavailable', 'The session store cannot be reached right now.'),
+  ERR_SESSION_BUSY: row(
+    503,
+    'unavailable',
+    'Another replica of the gateway is busy with this session. Please try again in a moment.',
+  ),
   ERR_NAMES_FULL: row(503, 'unavailable', 'No more user names can be taken in here.'),
   ERR_UPSTREAM_BUSY: row(
     503,
@@ -211,6 +216,8 @@ export interface ErrorDetails {
   readonly wanted?: Facts
   /** Seconds for `Retry-After` (RFC 9110 §10.2.3). */
   readonly retryAfter?: number
+  /** How a provider failed: `down` where nothing answers for it, `busy` where it asks to be left alone for a while (429). */
+  readonly provider?: 'down' | 'busy'
   /** Methods for `Allow` (RFC 9110 §10.2.1). */
   readonly allow?: readonly string[]
   /** Whether the request carried a Bearer token, so that the challenge names it (RFC 6750 §3.1). */

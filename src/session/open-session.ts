@@ -15,8 +15,10 @@ export interface OpenSession {
   checkedGeneration: number
   /** The provider's last word was no: it serves until its tokens end. */
   final: boolean
-  /** No attempt to renew before. */
+  /** No attempt to renew before; then it is asked for again whether there may be one. */
   retryAt: Milliseconds
+  /** When there may be the next attempt, as far as is known. */
+  waitsUntil: Milliseconds
   /** When the store was last asked for it. */
   readAt: Milliseconds
   /** Stands for the cache that opened it: under another configuration the same record may have another identity. */

@@ -3,6 +3,8 @@ import { LRUCache } from 'lru-cache'
 import type { Now } from '../core/clock.js'
 import { SingleFlight } from '../core/single-flight.js'
 import type { OpenSession } from './open-session.js'
+import { MemoryRenewalGate } from './renewal-gate.js'
+import type { RenewalGate } from './renewal-gate.js'
 import { SeenPeople } from './seen-people.js'
 import { SupersededCookies } from './superseded-cookies.js'
 
@@ -18,14 +20,20 @@ export interface ProcessState {
   readonly superseded: SupersededCookies
   /** Whom a name meant. */
   readonly seen: SeenPeople
+  /** Who may ask the token endpoint. */
+  readonly gate: RenewalGate
 }
 
-/** Creates the state of a process that has just begun. */
-export function createProcessState(now: Now): ProcessState {
+/** Creates the state of a process that has just begun; its gate is its own unless replicas share one. */
+export function createProcessState(
+  now: Now,
+  gate: RenewalGate = new MemoryRenewalGate(now),
+): ProcessState {
   return {
     newest: new LRUCache({ max: maxNewest }),
     changes: new SingleFlight(),
     superseded: new SupersededCookies(now),
     seen: new SeenPeople(),
+    gate,
   }
 }

@@ -1,6 +1,15 @@
 /** What Redis does in one step: scripts, as typed commands of the client. */
 import type { Cluster, Redis, Result } from 'ioredis'
 import type { Milliseconds } from '../core/clock.js'
+import {
+  downAfter,
+  downWithin,
+  jitterPart,
+  maxWait,
+  minWait,
+  probeLife,
+  probePause,
+} from './renewal-gate.js'
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -35,9 +44,37 @@ declare module 'ioredis' {
     releaseName(key: string, name: string, entry: string, person: string): Result<number, Context>
     /** Gives a lock back if it is still its owner's. */
     releaseLock(key: string, owner: string): Result<number, Context>
+    /** Lets a lock live on if it is still its owner's; 0 if it is not. */
+    extendLock(key: string, owner: string, life: Milliseconds): Result<number, Context>
+    /** As {@link RenewalGate.enter}. */
+    enterRenewal(gate: string, wait: string, name: string): Result<Milliseconds, Context>
+    /** As {@link RenewalGate.failed}; `asked` is 0 where nothing was asked. */
+    failRenewal(
+      gate: string,
+      wait: string,
+      name: string,
+      kind: string,
+      asked: Milliseconds,
+      jitter: number,
+    ): Result<Milliseconds, Context>
+    /** As {@link RenewalGate.answered}. */
+    answerRenewal(gate: string, wait: string): Result<number, Context>
+    /** Counts a request; the count, and how long it stands. */
+    countRequest(key: string, per: Milliseconds): Result<[number, Milliseconds], Context>
+    /** The count as it is, and how long it stands. */
+    readCount(key: string): Result<[number, Milliseconds], Context>
   }
 }
 
+/** The time of Redis in milliseconds, in Lua. */
+const now = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)`
+
+/** A gate or a wait that nobody touches is forgotten after this, on top of what it waits for. */
+const forgottenAfter: Milliseconds = 600_000
+
+/** Scripts that work on one key. */
 const scripts = {
   createSession: `
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'd', ARGV[2])
@@ -89,11 +126,78 @@ return 1`,
   releaseLock: `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`,
+  extendLock: `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
+  countRequest: `
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {count, redis.call('PTTL', KEYS[1])}`,
+  readCount: `
+return {tonumber(redis.call('GET', KEYS[1]) or 0), math.max(0, redis.call('PTTL', KEYS[1]))}`,
+}
+
+/** Scripts that work on the gate of all renewals and on the wait of one session. */
+const gateScripts = {
+  enterRenewal: `${now}
+local wait = redis.call('HMGET', KEYS[2], 'until', 'at', 'down')
+local gate = redis.call('HMGET', KEYS[1], 'down', 'probe', 'next', 'answered')
+local free = tonumber(wait[1] or 0)
+if wait[3] == '1' and tonumber(gate[4] or 0) >= tonumber(wait[2]) then
+  free = math.min(free, tonumber(wait[2]) + ${minWait})
+end
+if now < free then return free - now end
+if gate[1] ~= '1' then return 0 end
+free = math.max(tonumber(gate[2] or 0), tonumber(gate[3] or 0))
+if now < free then return math.min(free - now, ${minWait}) end
+redis.call('HSET', KEYS[1], 'prober', ARGV[1], 'probe', now + ${probeLife})
+return 0`,
+  failRenewal: `${now}
+local failures = redis.call('HINCRBY', KEYS[2], 'failures', 1)
+local wait = tonumber(ARGV[3])
+if wait == 0 then
+  wait = math.floor(${minWait} * 2 ^ (failures - 1) * (1 + ${jitterPart} * tonumber(ARGV[4])))
+  wait = math.min(wait, ${maxWait})
+end
+local down = ARGV[2] == 'down' and 1 or 0
+redis.call('HSET', KEYS[2], 'until', now + wait, 'at', now, 'down', down)
+redis.call('PEXPIRE', KEYS[2], wait + ${forgottenAfter})
+if ARGV[2] == 'unverified' then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'answered', now)
+end
+if down == 1 then
+  local missed, count = ARGV[1] .. ' ' .. now, 1
+  for name, at in string.gmatch(redis.call('HGET', KEYS[1], 'missed') or '', '(%S+) (%S+)') do
+    if name ~= ARGV[1] and now - at < ${downWithin} and count < ${downAfter} then
+      missed, count = missed .. ' ' .. name .. ' ' .. at, count + 1
+    end
+  end
+  redis.call('HSET', KEYS[1], 'missed', missed)
+  if count == ${downAfter} then redis.call('HSET', KEYS[1], 'down', 1) end
+end
+if redis.call('HGET', KEYS[1], 'prober') == ARGV[1] then
+  redis.call('HDEL', KEYS[1], 'prober', 'probe')
+end
+redis.call('HSET', KEYS[1], 'next', now + ${probePause})
+redis.call('PEXPIRE', KEYS[1], ${forgottenAfter})
+return wait`,
+  // Where nothing failed lately there is no gate, and nothing is written.
+  answerRenewal: `${now}
+redis.call('DEL', KEYS[2])
+if redis.call('DEL', KEYS[1]) == 1 then
+  redis.call('HSET', KEYS[1], 'answered', now)
+  redis.call('PEXPIRE', KEYS[1], ${forgottenAfter})
+end
+return 1`,
 }
 
 /** Teaches a client the commands above. */
 export function defineCommands(client: Redis | Cluster): void {
   for (const [name, lua] of Object.entries(scripts)) {
     client.defineCommand(name, { numberOfKeys: 1, lua })
+  }
+  for (const [name, lua] of Object.entries(gateScripts)) {
+    client.defineCommand(name, { numberOfKeys: 2, lua })
   }
 }

@@ -5,7 +5,7 @@ import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
 import type { RedisLink } from './redis-link.js'
-import { acquireLock, lockLife } from './redis-lock.js'
+import { acquireLock } from './redis-lock.js'
 import type { Sealer } from './sealer.js'
 import { readRecord, writeRecord } from './session-record.js'
 import type { SessionRecord } from './session-record.js'
@@ -27,13 +27,17 @@ type KeyKind = 'session' | 'lock' | 'begun' | 'beginning'
 /** How often one who waits for another replica looks, at first and at last. */
 const minPollDelay: Milliseconds = 40
 const maxPollDelay: Milliseconds = 400
-/** A lock whose owner was killed runs out, and the one who has it next needs time for its own exchange. */
-const nextOwnerTime: Milliseconds = 10_000
+/** Nobody is kept waiting for another replica any longer: its lock may be free soon, and who asks can ask again. */
+const maxWaiting: Milliseconds = 5000
 /** For so long a callback that is sent again gets the same session. */
 const beginningLife: Milliseconds = 60_000
-/** For so long a write is retried that can't be had again: its lock lasts a little longer. */
+/** For so long a write is retried that can't be had again; its lock is kept alive meanwhile. */
 const maxRetrying: Milliseconds = 20_000
 const retryDelay: Milliseconds = 250
+
+function busy(): GatewayError {
+  return new GatewayError('ERR_SESSION_BUSY', { retryAfter: 2 })
+}
 
 const handleForm = /^[A-Za-z0-9_-]{43}$/
 
@@ -103,10 +107,10 @@ export class RedisStore implements SessionStore {
     work: () => Promise<T>,
   ): Promise<T | 'changed' | 'busy'> {
     const { link, timers } = this.#options
-    const until = timers.monotonic() + lockLife + nextOwnerTime
+    const until = timers.monotonic() + maxWaiting
     let delay = minPollDelay
     for (;;) {
-      const release = await acquireLock(link, this.#key('lock', id))
+      const release = await acquireLock(link, timers, this.#key('lock', id))
       if (release !== undefined) {
         try {
           // Another replica may have finished between our look and our lock.
@@ -116,7 +120,7 @@ export class RedisStore implements SessionStore {
         }
       }
       if (!waits) return 'busy'
-      if (timers.monotonic() > until) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+      if (timers.monotonic() > until) throw busy()
       await wait(timers, delay)
       if ((await this.#versionOf(id)) !== version) return 'changed'
       delay = Math.min(delay * 2, maxPollDelay)
@@ -125,11 +129,11 @@ export class RedisStore implements SessionStore {
 
   async beginOnce(name: string, begin: () => Promise<string>): Promise<string> {
     const { link, timers } = this.#options
-    const until = timers.monotonic() + lockLife
+    const until = timers.monotonic() + maxWaiting
     for (;;) {
       const earlier = await this.#begunAs(name)
       if (earlier !== undefined) return earlier
-      const release = await acquireLock(link, this.#key('beginning', name))
+      const release = await acquireLock(link, timers, this.#key('beginning', name))
       if (release !== undefined) {
         try {
           return (await this.#begunAs(name)) ?? (await this.#beginAs(name, begin))
@@ -137,7 +141,7 @@ export class RedisStore implements SessionStore {
           await release()
         }
       }
-      if (timers.monotonic() > until) throw new GatewayError('ERR_STORE_UNAVAILABLE')
+      if (timers.monotonic() > until) throw busy()
       await wait(timers, minPollDelay)
     }
   }

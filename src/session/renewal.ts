@@ -12,6 +12,8 @@ import type { SessionRecord } from './session-record.js'
 import { isRenewable } from './session-state.js'
 import type { Removal } from './session-store.js'
 import { joinIds } from './token-identifiers.js'
+import { minWait } from './renewal-gate.js'
+import type { Setback } from './renewal-gate.js'
 
 /** What an exchange of a refresh token gave, verified. */
 export interface Renewed {
@@ -24,8 +26,15 @@ export interface Renewed {
   readonly expiresAt: Milliseconds
 }
 
+/** What an exchange gave that can't be verified yet, since a key or the like is not to be had. */
+export interface Unverified {
+  readonly awaits: unknown
+  /** Counts all the same: a provider that rotates takes no other one from now on. */
+  readonly refreshToken: string | undefined
+}
+
 /** Makes a new set of tokens out of a refresh token; rejects with a GatewayError. */
-export type Renew = (refreshToken: string, subject: string) => Promise<Renewed>
+export type Renew = (refreshToken: string, subject: string) => Promise<Renewed | Unverified>
 
 /** What renewals are built with. */
 export interface RenewalOptions extends ChangeOptions {
@@ -40,8 +49,8 @@ export interface RenewalOptions extends ChangeOptions {
   readonly onRenewal: (result: string, cause?: unknown) => void
 }
 
-/** A failed renewal is tried again after this, with jitter. */
-const retryDelay: Milliseconds = 10_000
+/** A session that has to wait asks so often whether it still must: somebody else may have been answered. */
+const maxUnasked: Milliseconds = 1000
 /** Renewals are spread over this part of the tokens' life, so that a class does not renew in one second. */
 const jitter = 0.05
 
@@ -82,9 +91,10 @@ export class Renewal {
       return this.#isStillDue(session, next) ? await this.#renewAgain(next) : next
     } catch (error) {
       if (isOurs(error)) throw error
-      if (tokensLive()) return session
+      // A new refresh token may have been kept, though nothing else is new.
+      if (tokensLive()) return this.#cache.newestOf(session)
       if (isFinal(error)) return undefined
-      throw unavailable(error)
+      throw error
     }
   }
 
@@ -97,9 +107,8 @@ export class Renewal {
     try {
       return await this.#exchangeOnce(session, true)
     } catch (error) {
-      if (isOurs(error)) throw error
-      if (isFinal(error)) throw new GatewayError('ERR_SESSION_FINAL', { cause: error })
-      throw unavailable(error)
+      if (isOurs(error) || !isFinal(error)) throw error
+      throw new GatewayError('ERR_SESSION_FINAL', { cause: error })
     }
   }
 
@@ -123,17 +132,53 @@ export class Renewal {
   }
 
   async #exchange(session: OpenSession): Promise<OpenSession | undefined> {
-    const { renew, onRenewal } = this.#options
-    const { refreshToken, profile } = session.record
+    const { renew, state } = this.#options
+    const { id, refreshToken, profile } = session.record
+    const wait = await state.gate.enter(id)
+    if (wait > 0) throw this.#hold(session, wait, new Error('it is not tried again yet'))
+    let renewed: Renewed | Unverified
     try {
-      const renewed = await renew(refreshToken ?? '', profile.subject)
+      renewed = await renew(refreshToken ?? '', profile.subject)
+    } catch (error) {
+      return await this.#fail(session, error)
+    }
+    if ('awaits' in renewed) return await this.#await(session, renewed)
+    await this.#answered(id)
+    return await this.#finish(session, renewed)
+  }
+
+  async #finish(session: OpenSession, renewed: Renewed): Promise<OpenSession | undefined> {
+    try {
       // A rotated refresh token that is not written is lost, and the session with it: so the write is retried.
       const next = await this.#cache.save(this.#nextRecord(session.record, renewed), true)
-      onRenewal('ok')
+      this.#options.onRenewal('ok')
       return next
     } catch (error) {
-      return this.#fail(session, error)
+      if (isFinal(error)) return await this.#refuse(session, error)
+      this.#options.onRenewal('failed', error)
+      throw error
     }
+  }
+
+  /** Keeps the new refresh token of an answer that can't be verified yet; all else stays as it was. */
+  async #await(session: OpenSession, unverified: Unverified): Promise<undefined> {
+    const { record } = session
+    const refreshToken = unverified.refreshToken ?? record.refreshToken
+    const isNew = refreshToken !== record.refreshToken
+    const kept = isNew
+      ? await this.#cache.save({ ...record, version: record.version + 1, refreshToken }, true)
+      : session
+    if (kept === undefined) {
+      // Another replica has written a newer version, or ended the session.
+      await this.#answered(record.id)
+      return undefined
+    }
+    throw await this.#setBack(kept, unverified.awaits, 'unverified')
+  }
+
+  /** Whoever can't be told will find out by an exchange of their own. */
+  async #answered(id: string): Promise<void> {
+    await this.#options.state.gate.answered(id).catch(() => undefined)
   }
 
   #nextRecord(record: SessionRecord, renewed: Renewed): SessionRecord {
@@ -152,12 +197,37 @@ export class Renewal {
   }
 
   async #fail(session: OpenSession, error: unknown): Promise<undefined> {
-    const { now, random, onRenewal } = this.#options
-    const final = isFinal(error)
-    onRenewal(final ? 'refused' : 'failed', error)
-    session.final = final
-    session.retryAt = now() + retryDelay * (1 + random())
-    const removal = final ? await this.#giveUp(session) : 'kept'
+    if (!isFinal(error)) throw await this.#setBack(session, error, kindOf(error))
+    await this.#answered(session.record.id)
+    return await this.#refuse(session, error)
+  }
+
+  /** Makes a session wait for its next try; the error says for how long. */
+  async #setBack(session: OpenSession, error: unknown, kind: Setback['kind']) {
+    const { state, random, onRenewal } = this.#options
+    onRenewal('failed', error)
+    const asked = kind === 'busy' ? askedBy(error) : undefined
+    const setback = { kind, asked, jitter: random() }
+    const wait = await state.gate.failed(session.record.id, setback).catch(() => minWait)
+    return this.#hold(session, wait, error)
+  }
+
+  /** The error for who can't be served until the next try. */
+  heldUp(session: OpenSession): GatewayError {
+    return unavailable(new Error('its renewal waits'), session.waitsUntil - this.#options.now())
+  }
+
+  #hold(session: OpenSession, wait: Milliseconds, cause: unknown): GatewayError {
+    const at = this.#options.now()
+    session.waitsUntil = at + wait
+    session.retryAt = at + Math.min(wait, maxUnasked)
+    return unavailable(cause, wait)
+  }
+
+  async #refuse(session: OpenSession, error: unknown): Promise<undefined> {
+    this.#options.onRenewal('refused', error)
+    session.final = true
+    const removal = await this.#giveUp(session)
     if (removal === 'newer') return undefined
     throw removal === 'removed' ? new GatewayError('ERR_SESSION_ENDED', { cause: error }) : error
   }
@@ -180,19 +250,33 @@ export function isEnded(error: unknown): boolean {
   return error instanceof GatewayError && error.code === 'ERR_SESSION_ENDED'
 }
 
-/** An end or a fault that has nothing to do with the provider. */
+/** Ends and faults that have nothing to do with the provider. */
+const ours: ReadonlySet<string> = new Set([
+  'ERR_SESSION_ENDED',
+  'ERR_SESSION_BUSY',
+  'ERR_STORE_UNAVAILABLE',
+])
+
 function isOurs(error: unknown): boolean {
-  return isEnded(error) || (error instanceof GatewayError && error.code === 'ERR_STORE_UNAVAILABLE')
+  return error instanceof GatewayError && ours.has(error.code)
 }
 
 /** The provider's final word, a new token that names somebody else, or one too large: never worth another try. */
 function isFinal(error: unknown): boolean {
   if (!(error instanceof GatewayError)) return false
-  // A key may be so new that it is asked for only after the cool-down.
-  if (error.code === 'ERR_TOKEN_KEY_UNKNOWN') return false
   return error.status === 401 || error.code === 'ERR_SESSION_TOO_LARGE'
 }
 
-function unavailable(cause: unknown): GatewayError {
-  return new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter: 10 })
+function kindOf(error: unknown): Setback['kind'] {
+  return (error instanceof GatewayError ? error.details.provider : undefined) ?? 'odd'
+}
+
+function askedBy(error: unknown): Milliseconds | undefined {
+  const seconds = error instanceof GatewayError ? error.details.retryAfter : undefined
+  return seconds === undefined ? undefined : seconds * 1000
+}
+
+function unavailable(cause: unknown, wait: Milliseconds): GatewayError {
+  const retryAfter = Math.max(1, Math.ceil(wait / 1000))
+  return new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter })
 }

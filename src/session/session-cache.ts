@@ -187,6 +187,7 @@ export class SessionCache {
       checkedGeneration: -1,
       final: false,
       retryAt: 0,
+      waitsUntil: 0,
       readAt: now(),
       openedBy: this.#token,
     }

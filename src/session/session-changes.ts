@@ -48,7 +48,8 @@ export class SessionChanges {
     const { store, now } = this.#options
     const changed = await store.withLock(session.record, waits, () => change(session))
     if (changed === 'busy') {
-      session.retryAt = now() + lookAgainAfter
+      // Once its tokens have ended it is worth waiting for.
+      session.retryAt = Math.min(now() + lookAgainAfter, session.record.expiresAt)
       return session
     }
     if (changed !== 'changed' && changed !== undefined) return changed

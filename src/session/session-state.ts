@@ -13,6 +13,8 @@ export type SessionState =
   | 'due'
   /** Its tokens are to be renewed, but not before the next try; they live until then. */
   | 'waiting'
+  /** The same, and they have ended. */
+  | 'held'
   /** Its tokens can't be renewed, and still live. */
   | 'final'
   /** Its tokens can't be renewed, and have ended. */
@@ -54,7 +56,8 @@ export class SessionStates {
     }
     const tokensLive = at < record.expiresAt
     if (!isRenewable(session)) return tokensLive ? 'final' : 'spent'
-    return tokensLive && at < session.retryAt ? 'waiting' : 'due'
+    if (at >= session.retryAt) return 'due'
+    return tokensLive ? 'waiting' : 'held'
   }
 
   /** Whether nothing brings the session back. */

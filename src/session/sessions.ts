@@ -253,6 +253,7 @@ export class Sessions {
     const state = this.#states.of(session)
     if (settled.has(state)) return session
     if (state === 'unmarked') return this.#renewal.mark(session)
+    if (state === 'held') throw this.#renewal.heldUp(session)
     if (state === 'due') return (await this.#renewal.renewDue(session)) ?? 'final'
     return state === 'ended' ? 'ended' : 'final'
   }

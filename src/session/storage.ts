@@ -8,17 +8,21 @@ import { createProcessState } from './process-state.js'
 import type { ProcessState } from './process-state.js'
 import { connectRedis } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
+import { RedisRenewalGate } from './redis-renewal-gate.js'
 import { RedisRevocationLog } from './redis-revocation-log.js'
 import { RedisStore } from './redis-store.js'
 import { RevocationFile } from './revocation-file.js'
 import { Revocations } from './revocations.js'
 import type { Sealer } from './sealer.js'
 import type { SessionStore } from './session-store.js'
+import { MemoryUsedAttempts, RedisUsedAttempts } from './used-attempts.js'
+import type { UsedAttempts } from './used-attempts.js'
 
 /** What outlives a request, and perhaps the process. */
 export interface Storage {
   readonly revocations: Revocations
   readonly state: ProcessState
+  readonly usedAttempts: UsedAttempts
   /** Counts for all replicas; undefined: each process for itself. */
   readonly redis: RedisLink | undefined
   store(sealer: Sealer): SessionStore
@@ -57,6 +61,7 @@ function openHere(config: Config, now: Now, events: StorageEvents): Storage {
   return {
     revocations: new Revocations(now, revocationLife(config), log, events),
     state: createProcessState(now),
+    usedAttempts: new MemoryUsedAttempts(now),
     redis: undefined,
     store: (sealer) => new CookieStore(sealer),
     close: () => undefined,
@@ -84,7 +89,8 @@ function openRedis(
   const log = new RedisRevocationLog({ link, now, timers, life, onState: events.onStore })
   return {
     revocations: new Revocations(now, revocationLife(config), log, events),
-    state: createProcessState(now),
+    state: createProcessState(now, new RedisRenewalGate(link)),
+    usedAttempts: new RedisUsedAttempts(link),
     redis: link,
     store: (sealer) => new RedisStore({ link, sealer, idleTimeout, maxAge, now, timers }),
     close() {

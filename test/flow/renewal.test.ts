@@ -247,6 +247,7 @@ await t.test(
       t.equal((await visitor.open(`${url}/auth/signed-out`)).status, 200, 'our pages stay')
       t.equal(visitor.cookies(url).get(name), value)
       usually()
+      clock.advance(minute)
       t.equal(await userOf(visitor), provider.person['username'], 'and it goes on by itself')
     }
   },

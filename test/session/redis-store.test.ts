@@ -2,9 +2,12 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { realTimers } from '../../src/core/clock.js'
+import type { Timers } from '../../src/core/clock.js'
 import { redisAddress } from '../../src/core/redis-address.js'
 import type { OpenSession } from '../../src/session/open-session.js'
 import { connectRedis } from '../../src/session/redis-link.js'
+import { createProcessState } from '../../src/session/process-state.js'
+import { RedisRenewalGate } from '../../src/session/redis-renewal-gate.js'
 import { RedisRevocationLog } from '../../src/session/redis-revocation-log.js'
 import { RedisStore } from '../../src/session/redis-store.js'
 import { Revocations } from '../../src/session/revocations.js'
@@ -13,6 +16,7 @@ import { Sessions } from '../../src/session/sessions.js'
 import type { FoundSession } from '../../src/session/sessions.js'
 import { startRedis } from '../fixtures/redis.js'
 import { RotatingProvider, limits, minute, sealContext } from '../fixtures/rotating-provider.js'
+import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 
 t.setTimeout(600_000)
@@ -23,9 +27,9 @@ const prefix = 'trac-gateway:test:'
 async function stage(t: Test) {
   const redis = await startRedis(t)
   const state = new RotatingProvider(Date.now())
-  const begin = (): Sessions => {
+  const begin = (timers: Timers = realTimers): Sessions => {
     const options = state.options()
-    const common = { now: options.now, timers: realTimers }
+    const common = { now: options.now, timers }
     const link = connectRedis({
       address: redisAddress.parse(redis.url)!,
       authority: undefined,
@@ -41,6 +45,7 @@ async function stage(t: Test) {
     const sealer = createSealer('session', sealContext)
     return new Sessions({
       ...options,
+      state: createProcessState(options.now, new RedisRenewalGate(link)),
       store: new RedisStore({ ...common, ...limits, link, sealer }),
       revocations: new Revocations(options.now, life, log),
     })
@@ -126,6 +131,78 @@ await t.test(
     t.equal(versionOf(await slow), 2)
     state.now += 50 * minute
     t.equal(versionOf(await begin().find(value)), 3, 'another process goes on with it')
+  },
+)
+
+await t.test(
+  'a lock is kept alive as long as its owner lives, and free six seconds after that',
+  async (t) => {
+    const { redis, begin, signIn, renewSlowly, lockKey } = await stage(t)
+    const timers = createTimers()
+    const a = begin(timers)
+    const { value } = await signIn(a)
+    const { renewed, release } = await renewSlowly(a, value)
+    const key = await lockKey()
+    const life = () => redis.client.pttl(key)
+    for (let i = 0; i < 20; i++) {
+      t.ok((await life()) <= 6000)
+      await redis.client.pexpire(key, 1000)
+      timers.advance(2000)
+      await until(async () => (await life()) > 5000, 'it lives on')
+    }
+    const owner = await redis.client.get(key)
+    await redis.client.set(key, 'somebody else', 'PX', 1000)
+    timers.advance(2000)
+    await redis.client.ping()
+    t.ok((await life()) <= 1000, 'what is another’s is left alone')
+    await redis.client.set(key, owner!, 'PX', 1000)
+    release()
+    t.equal(versionOf(await renewed), 2)
+    t.same(await redis.client.keys(`${prefix}lock:*`), [], 'and it is given back')
+    timers.advance(2000)
+    t.equal(await life(), -2, 'for good')
+  },
+)
+
+await t.test(
+  'nobody waits longer than five seconds for another process, and is told what it is',
+  async (t) => {
+    const { state, begin, signIn, renewSlowly } = await stage(t)
+    const timers = createTimers()
+    const [a, b] = [begin(), begin(timers)]
+    const { value } = await signIn(a)
+    const { renewed, release } = await renewSlowly(a, value)
+    state.now += 11 * minute
+    let outcome: unknown
+    void Promise.resolve(b.find(value)).catch((error: unknown) => (outcome = error))
+    await until(() => {
+      timers.advance(100)
+      return outcome !== undefined
+    }, 'it gave up')
+    t.match(outcome, { code: 'ERR_SESSION_BUSY', status: 503, details: { retryAfter: 2 } })
+    t.ok(timers.monotonic() >= 5000 && timers.monotonic() < 60_000)
+    release()
+    t.equal(versionOf(await renewed), 2)
+    t.equal(versionOf(await begin().find(value)), 2)
+    t.equal(state.exchanges, 1)
+  },
+)
+
+await t.test(
+  'a process that was killed in its renewal leaves a lock that another one gets',
+  async (t) => {
+    const { redis, state, begin, signIn, renewSlowly, lockKey } = await stage(t)
+    // One whose timers stand still keeps nothing alive, as one that was killed.
+    const [a, b] = [begin(createTimers()), begin()]
+    const { value } = await signIn(a)
+    const { renewed, release } = await renewSlowly(a, value)
+    state.now += 11 * minute
+    state.held = Promise.resolve()
+    t.ok((await redis.client.pttl(await lockKey())) <= 6000)
+    await redis.client.pexpire(await lockKey(), 500)
+    t.equal(versionOf(await b.find(value)), 2)
+    release()
+    t.equal(versionOf(await renewed), 2)
   },
 )
 

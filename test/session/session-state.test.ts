@@ -51,12 +51,13 @@ await t.test('use is to be written down once a tenth of the idle time is over', 
 })
 
 await t.test(
-  'after a failed renewal the tokens serve until the next try, and no longer than they live',
+  'after a failed renewal the tokens serve until the next try, and who has none waits for it',
   async (t) => {
     const { session, after } = await begun()
     const retryAt = session.record.startedAt + 70 * minute
     t.equal(after(50, {}, { retryAt }), 'waiting')
-    t.equal(after(60, {}, { retryAt }), 'due', 'tokens that ended are tried for at once')
+    t.equal(after(60, {}, { retryAt }), 'held', 'tokens that ended are not tried for, either')
+    t.equal(after(70, {}, { retryAt }), 'due')
     t.equal(after(50, {}, { retryAt: session.record.startedAt + 49 * minute }), 'due')
   },
 )
