@@ -67,6 +67,7 @@ export const scaledFiles: readonly string[] = [
   'flow/renewal',
   'flow/replicas',
   'flow/rolling-restart',
+  'flow/stumbling-provider',
   'flow/testssl',
   'request/target',
 ]

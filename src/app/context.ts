@@ -5,6 +5,7 @@ import type { PublicUrl } from '../core/public-url.js'
 import type { NameRegistry } from '../names/registry.js'
 import type { PluginState } from '../forward/plugin-proof.js'
 import type { Metrics } from '../observe/metrics.js'
+import type { ProviderFetch } from '../oidc/provider-fetch.js'
 import type { Storage } from '../session/storage.js'
 
 /** Hears whether a part could be reached. */
@@ -21,6 +22,8 @@ export interface AppContext {
   readonly timers: Timers
   readonly random: () => number
   readonly isStopping: () => boolean
+  /** Asks the provider. */
+  readonly fetch: ProviderFetch
   /** Whether the keys of the main issuer, or Trac, could be reached just now; if not, which they are and why. */
   readonly onKeys: OnReach
   readonly onUpstream: OnReach

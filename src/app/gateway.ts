@@ -16,6 +16,7 @@ import { createAdmin } from '../observe/admin.js'
 import { createMetrics } from '../observe/metrics.js'
 import { createReadiness } from '../observe/readiness.js'
 import type { Readiness } from '../observe/readiness.js'
+import { createProviderFetch } from '../oidc/provider-fetch.js'
 import { openStorage } from '../session/storage.js'
 import { createNameCommands, openNames } from './names.js'
 import type { AppContext, OnReach } from './context.js'
@@ -124,6 +125,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     timers,
     random,
     isStopping: () => readiness.draining,
+    fetch: createProviderFetch(timers, now),
     onKeys: report('keys'),
     onUpstream: report('upstream'),
     onPlugin: createPluginTrouble(logger, readiness),

@@ -3,9 +3,9 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Config } from '../config/schema.js'
-import type { Now } from '../core/clock.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { Metrics } from '../observe/metrics.js'
-import { providerFetch } from '../oidc/provider-fetch.js'
+import type { ProviderFetch } from '../oidc/provider-fetch.js'
 import { IssuerKeys } from '../oidc/issuer-keys.js'
 import type { KeySource } from '../oidc/issuer-keys.js'
 import { createEndpointFinder } from '../oidc/provider-endpoints.js'
@@ -19,6 +19,7 @@ export interface IssuerContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly now: Now
+  readonly fetch: ProviderFetch
   /** Whether the keys of the main issuer could be fetched just now. */
   readonly onKeys: OnReach
 }
@@ -50,34 +51,57 @@ function keyFile(path: string | undefined, logger: Logger) {
   return { cache: { read, write, onFault } }
 }
 
+/** A provider that is down is asked every two seconds at first: the same reason is told once a minute. */
+const tellAgainAfter: Milliseconds = 60_000
+
+function tellFailures({ logger, now }: IssuerContext) {
+  let told = { reason: '', at: Number.NEGATIVE_INFINITY }
+  return (result: 'ok' | 'failed', cause: unknown): void => {
+    const reason = result === 'ok' ? '' : reasonOf(cause)
+    const isNew = reason !== told.reason || now() - told.at >= tellAgainAfter
+    if (result === 'ok') told = { reason, at: Number.NEGATIVE_INFINITY }
+    else if (isNew) {
+      told = { reason, at: now() }
+      logger.warn({ cause }, 'keys could not be fetched')
+    }
+  }
+}
+
+/** A fault with what is behind it, in one line. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.cause === undefined ? cause.message : `${cause.message}: ${reasonOf(cause.cause)}`
+}
+
 function createKeys(
   { identity }: Config,
   app: IssuerContext,
   jwksUri: () => Promise<string>,
   main: boolean,
 ): KeySource {
+  const tell = tellFailures(app)
   return new IssuerKeys({
     jwksUri,
     algorithms: identity.algorithms,
     maxAge: identity.keys.maxAge,
     coolDown: identity.keys.coolDown,
-    fetch: providerFetch,
+    fetch: app.fetch,
     now: app.now,
     onFetch: (result, cause) => {
       app.metrics.jwksFetches.inc({ result })
       if (main) app.onKeys(result === 'ok', `keys of ${identity.issuer}`, tellFault(cause))
-      if (result === 'failed') app.logger.warn({ cause }, 'keys could not be fetched')
+      tell(result, cause)
     },
     ...(main ? keyFile(identity.keys.cacheFile, app.logger) : {}),
   })
 }
 
-function createEndpoints({ identity }: Config, now: Now): FindEndpoints {
+function createEndpoints({ identity }: Config, { fetch, now }: IssuerContext): FindEndpoints {
   return createEndpointFinder({
     issuer: identity.issuer,
     cognitoDomain: identity.cognito?.domain,
     insecure: identity.issuer.startsWith('http:'),
-    fetch: providerFetch,
+    fetch,
     now,
   })
 }
@@ -105,7 +129,7 @@ export function createIssuers(
   const endpoints =
     earlier !== undefined && isDeepStrictEqual(earlier.config.identity.cognito, identity.cognito)
       ? earlier.endpoints
-      : createEndpoints(config, app.now)
+      : createEndpoints(config, app)
   const main: Issuer = {
     issuer: identity.issuer,
     cognito: identity.cognito !== undefined,
@@ -121,7 +145,7 @@ export function createIssuers(
       issuer: other.issuer,
       cognitoDomain: other.cognito ? other.issuer : undefined,
       insecure: other.issuer.startsWith('http:'),
-      fetch: providerFetch,
+      fetch: app.fetch,
       now: app.now,
     })
     return {

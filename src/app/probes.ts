@@ -77,11 +77,12 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
   }
   const timer = timers.setInterval(refreshAll, Math.min(maxAge, maxTimer))
   timer.unref()
-  refreshAll()
+  // After a reload most keys are known already: those that are not old are left alone.
+  for (const { keys } of all) if (keys.isOld) void keys.refresh()
   const stopKeys = untilReached(
     timers,
     async () => {
-      await main.keys.refresh()
+      if (main.keys.fetchedAt === undefined) await main.keys.refresh()
       // Keys kept from an earlier run serve as well; the provider is still waited for.
       if (main.keys.generation > 0) readiness.serves('keys')
       return main.keys.fetchedAt !== undefined

@@ -9,9 +9,8 @@ import { anonymousGrants } from '../authorize/grants.js'
 import { createRouter } from '../authorize/router.js'
 import type { Config } from '../config/schema.js'
 import type { Identity, Principal, Profile } from '../core/identity.js'
-import { providerFetch } from '../oidc/provider-fetch.js'
 import { TokenClient } from '../oidc/token-client.js'
-import { createVerifier } from '../oidc/verify-token.js'
+import { createClientCheck, createVerifier } from '../oidc/verify-token.js'
 import type { Route } from '../request/route.js'
 import { nameCookies } from '../session/cookies.js'
 import { Endings } from '../session/endings.js'
@@ -89,7 +88,7 @@ function createTokenServices(
     redirectUri: `${address.url}/auth/callback`,
     insecure: identity.issuer.startsWith('http:'),
     endpoints,
-    fetch: providerFetch,
+    fetch: app.fetch,
   })
   const people = createPeople(config, routes, tellLeftOut(app))
   const main = people.get(identity.issuer)!
@@ -118,6 +117,7 @@ function createTokenServices(
     note(personPrincipal(main.parts, profile, main.source, facts))
   const checks = new TokenChecks({
     verify,
+    isForUs: createClientCheck(issuers.main, address.url),
     issuer: identity.issuer,
     clientId: identity.clientId,
     readProfile: profileOf,

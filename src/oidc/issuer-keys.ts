@@ -5,7 +5,7 @@ import { GatewayError } from '../core/errors.js'
 import { SingleFlight } from '../core/single-flight.js'
 import { keySetLimit } from './provider-fetch.js'
 import type { ProviderFetch } from './provider-fetch.js'
-import { readKeySet } from './key-set.js'
+import { readKeySet, unnamed } from './key-set.js'
 import type { KeySet } from './key-set.js'
 
 /** What a key source needs. */
@@ -29,23 +29,45 @@ export interface KeyCache {
   onFault(cause: unknown): void
 }
 
+/** Who brought a token: whoever asks us, or the token endpoint itself in its answer. */
+export type TokenOrigin = 'client' | 'provider'
+
 /** Where the key for a token is found. */
 export interface KeySource {
   /**
-   * The key for a token's header. An unknown `kid` is worth one fetch in a cool-down, however many tokens bring it.
+   * The key for a token's header. An unknown `kid` of a client's token is worth one fetch in a cool-down, however many
+   * tokens bring it. One that the token endpoint just gave is worth a fetch of its own, so that no forged token can hold
+   * up a provider's new key.
    * @throws {@link GatewayError} ERR_TOKEN_KEY_UNKNOWN, ERR_TOKEN_ALGORITHM, ERR_PROVIDER_UNAVAILABLE
    */
-  find(header: JWSHeaderParameters): Promise<CryptoKey>
+  find(header: JWSHeaderParameters, origin?: TokenOrigin): Promise<CryptoKey>
+  /**
+   * The key that took the place of one without `kid` whose signature did not fit; it is looked for like an unknown `kid`.
+   * @throws {@link GatewayError} ERR_TOKEN_KEY_UNKNOWN — it is still the same one; and as {@link KeySource.find}
+   */
+  findNewer(
+    failed: CryptoKey,
+    header: JWSHeaderParameters,
+    origin?: TokenOrigin,
+  ): Promise<CryptoKey>
   /** Counts the changes of the key set; part of the key of every cache of verified tokens. */
   readonly generation: number
   /** When the keys in use were fetched; undefined until some were. */
   readonly fetchedAt: Milliseconds | undefined
+  /** Whether they were never fetched, or longer ago than a key set may be used unasked. */
+  readonly isOld: boolean
   /** Fetches now, once for all who ask at the same time; never rejects. */
   refresh(): Promise<void>
 }
 
 /** There is one thing to fetch. */
 const flight = 'key set'
+
+const namesNoKey = 'The token does not name the key that it is signed with (kid).'
+
+/** Fetches a minute for keys of tokens that came from the token endpoint. */
+const ownFetches = 10
+const minute: Milliseconds = 60_000
 
 /** The keys of one issuer; nothing is fetched until {@link refresh} or the first token. */
 export class IssuerKeys implements KeySource {
@@ -57,6 +79,8 @@ export class IssuerKeys implements KeySource {
   #generation = 0
   #fetchedAt: Milliseconds | undefined
   #askedAt = Number.NEGATIVE_INFINITY
+  /** When the latest of {@link ownFetches} were made. */
+  #ownFetchesAt: Milliseconds[] = []
 
   constructor(options: KeyOptions) {
     this.#options = options
@@ -70,30 +94,66 @@ export class IssuerKeys implements KeySource {
     return this.#fetchedAt
   }
 
+  get isOld(): boolean {
+    return this.#options.now() - (this.#fetchedAt ?? 0) > this.#options.maxAge
+  }
+
   refresh(): Promise<void> {
     this.#askedAt = this.#options.now()
     return this.#fetches.run(flight, () => this.#load())
   }
 
-  async find({ kid = '', alg = '' }: JWSHeaderParameters): Promise<CryptoKey> {
-    if (!this.#keys.has(kid)) await this.#lookForUnknown()
-    else if (this.#isOld() && this.#isCool()) void this.refresh()
+  async find({ kid = unnamed, alg = '' }: JWSHeaderParameters, origin: TokenOrigin = 'client') {
+    if (!this.#keys.has(kid)) await this.#lookFor(() => this.#keys.has(kid), origin)
+    else if (this.isOld && this.#isCool()) void this.refresh()
+    return this.#known(kid, alg)
+  }
+
+  async findNewer(
+    failed: CryptoKey,
+    { alg = '' }: JWSHeaderParameters,
+    origin: TokenOrigin = 'client',
+  ) {
+    const isNewer = () => this.#keys.get(unnamed)?.get(alg) !== failed
+    await this.#lookFor(isNewer, origin)
+    if (!isNewer()) throw new GatewayError('ERR_TOKEN_KEY_UNKNOWN')
+    return this.#known(unnamed, alg)
+  }
+
+  #known(kid: string, alg: string): CryptoKey {
     if (this.#keys.size === 0) throw new GatewayError('ERR_PROVIDER_UNAVAILABLE', { retryAfter: 5 })
     const byAlgorithm = this.#keys.get(kid)
-    if (byAlgorithm === undefined) throw new GatewayError('ERR_TOKEN_KEY_UNKNOWN')
+    if (byAlgorithm === undefined) {
+      throw new GatewayError('ERR_TOKEN_KEY_UNKNOWN', kid === unnamed ? { detail: namesNoKey } : {})
+    }
     const key = byAlgorithm.get(alg)
     if (key === undefined) throw new GatewayError('ERR_TOKEN_ALGORITHM')
     return key
   }
 
-  async #lookForUnknown(): Promise<void> {
+  /** Fetches until it is found, as far as whoever brought the token may cause that. */
+  async #lookFor(isFound: () => boolean, origin: TokenOrigin): Promise<void> {
     const running = this.#fetches.current(flight)
-    if (running !== undefined) await running
-    else if (this.#isCool()) await this.refresh()
+    if (running !== undefined) {
+      // It may have begun before the provider showed its new key.
+      await running
+      if (isFound()) return
+    }
+    if (this.#mayFetch(origin)) await this.refresh()
   }
 
-  #isOld(): boolean {
-    return this.#options.now() - (this.#fetchedAt ?? 0) > this.#options.maxAge
+  #mayFetch(origin: TokenOrigin): boolean {
+    // Who comes while a fetch is in flight shares it, and it is counted once.
+    if (this.#fetches.current(flight) !== undefined) return true
+    return origin === 'provider' ? this.#countOwnFetch() : this.#isCool()
+  }
+
+  #countOwnFetch(): boolean {
+    const at = this.#options.now()
+    const recent = this.#ownFetchesAt.filter((earlier) => at - earlier < minute)
+    const isAllowed = recent.length < ownFetches
+    this.#ownFetchesAt = isAllowed ? [...recent, at] : recent
+    return isAllowed
   }
 
   #isCool(): boolean {

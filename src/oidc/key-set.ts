@@ -5,8 +5,11 @@
 import { importJWK } from 'jose'
 import type { CryptoKey, JWK } from 'jose'
 
-/** Keys by `kid` and then by the algorithm they may verify. */
+/** Keys by `kid` and then by the algorithm they may verify; under {@link unnamed} the one that has no `kid`. */
 export type KeySet = ReadonlyMap<string, ReadonlyMap<string, CryptoKey>>
+
+/** Stands for the `kid` of a key or a token that has none. */
+export const unnamed = ''
 
 /** Keys beyond this number are not read. */
 const maxKeys = 100
@@ -51,26 +54,50 @@ async function importKey(jwk: JWK, algorithm: string): Promise<CryptoKey | undef
   }
 }
 
-/** Reads a JWK set; a `kid` that comes twice is nobody's, since one of the two could be an attacker's. */
+/** A key for signatures by each of the allowed algorithms that it can be used with. */
+async function importForSignatures(jwk: JWK, allowed: readonly string[]) {
+  const byAlgorithm = new Map<string, CryptoKey>()
+  if (!isForSignatures(jwk)) return byAlgorithm
+  for (const algorithm of algorithmsOf(jwk, allowed)) {
+    const key = await importKey(jwk, algorithm)
+    if (key !== undefined) byAlgorithm.set(algorithm, key)
+  }
+  return byAlgorithm
+}
+
+/** Why a set has no usable key, in the words of RFC 7517. */
+function uselessSet(unnamedKeys: number): TypeError {
+  return new TypeError(
+    unnamedKeys > 1
+      ? `the JWK set has ${unnamedKeys} keys for signatures without kid: which one signed can't be told`
+      : 'no usable key in the JWK set',
+  )
+}
+
+/**
+ * Reads a JWK set. A `kid` that comes twice is nobody's, since one of the two could be an attacker's. A key without `kid`
+ * counts only where it is the one usable key: there OpenID Connect Core §10.1 asks for no `kid`.
+ */
 export async function readKeySet(text: string, allowed: readonly string[]): Promise<KeySet> {
   const { keys } = JSON.parse(text) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new TypeError('not a JWK set')
   const known = new Map<string, Map<string, CryptoKey>>()
+  const withoutName: Map<string, CryptoKey>[] = []
   const seen = new Set<string>()
   const repeated = new Set<string>()
   for (const jwk of keys.slice(0, maxKeys) as JWK[]) {
-    if (typeof jwk !== 'object' || jwk === null || typeof jwk.kid !== 'string') continue
-    if (seen.has(jwk.kid)) repeated.add(jwk.kid)
-    seen.add(jwk.kid)
-    if (!isForSignatures(jwk)) continue
-    const byAlgorithm = new Map<string, CryptoKey>()
-    for (const algorithm of algorithmsOf(jwk, allowed)) {
-      const key = await importKey(jwk, algorithm)
-      if (key !== undefined) byAlgorithm.set(algorithm, key)
-    }
-    if (byAlgorithm.size > 0) known.set(jwk.kid, byAlgorithm)
+    if (typeof jwk !== 'object' || jwk === null) continue
+    const kid = typeof jwk.kid === 'string' ? jwk.kid : unnamed
+    if (kid !== unnamed && seen.has(kid)) repeated.add(kid)
+    seen.add(kid)
+    const byAlgorithm = await importForSignatures(jwk, allowed)
+    if (byAlgorithm.size === 0) continue
+    if (kid === unnamed) withoutName.push(byAlgorithm)
+    else known.set(kid, byAlgorithm)
   }
+  const [only] = withoutName
+  if (only !== undefined && withoutName.length === 1 && known.size === 0) known.set(unnamed, only)
   for (const kid of repeated) known.delete(kid)
-  if (known.size === 0) throw new TypeError('no usable key in the JWK set')
+  if (known.size === 0) throw uselessSet(withoutName.length)
   return known
 }

@@ -47,6 +47,8 @@ export interface ProviderOptions {
 }
 
 const discoveryMaxAge: Milliseconds = 3_600_000
+/** An old answer that could not be had anew serves for so long before the provider is asked again. */
+const discoveryRetry: Milliseconds = 30_000
 
 /** Cognito's endpoints follow from its domain and its issuer; nothing needs to be asked. */
 function cognitoEndpoints(issuer: string, domain: string): Endpoints {
@@ -143,6 +145,7 @@ export function createEndpointFinder(options: ProviderOptions): FindEndpoints {
       foundAt = now()
     } catch (error) {
       if (found === undefined) throw error
+      foundAt = now() - discoveryMaxAge + discoveryRetry
     }
     return found
   }

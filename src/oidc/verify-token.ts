@@ -1,12 +1,13 @@
 /** The rules for a token: who made it, for whom, with which key, for how long (RFC 8725 §3). */
 import { errors as joseErrors, jwtVerify } from 'jose'
-import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
+import type { CryptoKey, JWTPayload, ProtectedHeaderParameters } from 'jose'
 import { GatewayError, withFacts } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
-import type { KeySource } from './issuer-keys.js'
+import type { KeySource, TokenOrigin } from './issuer-keys.js'
 import { readJws } from './jws.js'
 import type { ReadJws } from './jws.js'
+import { unnamed } from './key-set.js'
 import { tokenFacts } from './token-facts.js'
 
 /** Everything that a token of one issuer is measured by. */
@@ -179,8 +180,8 @@ function isInstant(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
-/** Verifies one token. */
-export type VerifyToken = (token: string) => Promise<VerifiedToken>
+/** Verifies one token; `origin` is who brought it, and a client unless it is said. */
+export type VerifyToken = (token: string, origin?: TokenOrigin) => Promise<VerifiedToken>
 
 /**
  * Builds the verifier over a fixed list of issuers.
@@ -194,9 +195,10 @@ export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): V
     token: string,
     header: ProtectedHeaderParameters,
     issuer: Issuer | undefined,
+    origin: TokenOrigin,
   ): Promise<VerifiedToken> => {
     if (issuer === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
-    const claims = await readClaims(token, header, issuer, rules)
+    const claims = await readClaims(token, header, issuer, rules, origin)
     const { use, clientId } = meantFor(claims, header, issuer, rules.publicUrl)
     const scopes = use === 'access' ? text(claims['scope']).split(' ').filter(Boolean) : []
     return {
@@ -211,16 +213,33 @@ export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): V
       expiresAt: claims.exp * 1000,
     }
   }
-  return async (token) => {
+  return async (token, origin = 'client') => {
     const { header, claims } = read(token)
     const issuer = typeof claims.iss === 'string' ? byName.get(claims.iss) : undefined
     try {
-      return await verify(token, header, issuer)
+      return await verify(token, header, issuer, origin)
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
       const seen = { header, claims, issuer }
       const { found, wanted } = tokenFacts(error.code, seen, issuers, rules)
       throw withFacts(error, found, wanted)
+    }
+  }
+}
+
+/**
+ * Tells whether a token says that it is of an issuer and for one of its clients here. Nothing is verified: it is for
+ * tokens that the issuer itself just gave, some of which are for others (RFC 6749 §1.4).
+ */
+export function createClientCheck(issuer: Issuer, publicUrl: string): (token: string) => boolean {
+  return (token) => {
+    try {
+      const { header, claims } = read(token)
+      const { use, clientId } = meantFor(claims, header, issuer, publicUrl)
+      isMachine(issuer, clientId, use)
+      return claims.iss === issuer.issuer
+    } catch {
+      return false
     }
   }
 }
@@ -232,25 +251,48 @@ interface TimedClaims extends JWTPayload {
   readonly exp: number
 }
 
+/** Verifies with the key of a token's header; one without `kid` may have been replaced without a word. */
+async function withKey<T>(
+  keys: KeySource,
+  header: { readonly kid: string; readonly alg: string },
+  origin: TokenOrigin,
+  verifyWith: (key: CryptoKey) => Promise<T>,
+): Promise<T> {
+  const key = await keys.find(header, origin)
+  try {
+    return await verifyWith(key)
+  } catch (error) {
+    const isReplaced = header.kid === unnamed && codeOf(error) === 'ERR_TOKEN_SIGNATURE'
+    if (!isReplaced) throw error
+    return await verifyWith(await keys.findNewer(key, header, origin))
+  }
+}
+
+function codeOf(error: unknown): ErrorCode | undefined {
+  return error instanceof GatewayError ? error.code : undefined
+}
+
 /** Verifies the signature and the times, for the only issuer that the token may be of. */
 async function readClaims(
   token: string,
   header: ProtectedHeaderParameters,
   issuer: Issuer,
   rules: TokenRules,
+  origin: TokenOrigin,
 ): Promise<TimedClaims> {
   const alg = text(header.alg)
   if (!rules.algorithms.includes(alg)) throw new GatewayError('ERR_TOKEN_ALGORITHM')
-  const key = await issuer.keys.find({ kid: text(header.kid), alg })
-  const { payload } = await jwtVerify(token, key, {
-    algorithms: [...rules.algorithms],
-    issuer: issuer.issuer,
-    clockTolerance: rules.clockTolerance / 1000,
-    currentDate: new Date(rules.now()),
-    requiredClaims: ['exp', 'iat', 'sub'],
-  }).catch((cause: unknown) => {
-    throw fromJose(cause)
-  })
+  const verifyWith = (key: CryptoKey) =>
+    jwtVerify(token, key, {
+      algorithms: [...rules.algorithms],
+      issuer: issuer.issuer,
+      clockTolerance: rules.clockTolerance / 1000,
+      currentDate: new Date(rules.now()),
+      requiredClaims: ['exp', 'iat', 'sub'],
+    }).catch((cause: unknown) => {
+      throw fromJose(cause)
+    })
+  const { payload } = await withKey(issuer.keys, { kid: text(header.kid), alg }, origin, verifyWith)
   const { exp, iat, sub } = payload
   if (!isInstant(exp) || !isInstant(iat) || typeof sub !== 'string' || sub === '') {
     throw new GatewayError('ERR_TOKEN_CLAIMS')

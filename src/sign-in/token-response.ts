@@ -7,12 +7,14 @@ import type { TokenAnswer } from '../oidc/token-client.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify-token.js'
 import { identifiersOf } from '../session/token-identifiers.js'
 import type { SessionIdentifiers, TokenIdentifiers } from '../session/token-identifiers.js'
-import type { Renewed } from '../session/renewal.js'
+import type { Renewed, Unverified } from '../session/renewal.js'
 import type { SignIn } from '../session/sessions.js'
 
 /** What the checks need. */
 export interface TokenCheckParts {
   readonly verify: VerifyToken
+  /** Whether an access token says that it is for us or one of our clients; unverified. */
+  readonly isForUs: (accessToken: string) => boolean
   readonly issuer: string
   readonly clientId: string
   readonly readProfile: (token: VerifiedToken) => Profile
@@ -54,6 +56,15 @@ function jointIdentifiers(issuer: string, id: Claims, access: Claims): TokenIden
   const identifiers = identifiersOf(issuer, id)
   const ids = new Set([...identifiers.ids, ...identifiersOf(issuer, access).ids])
   return { ...identifiers, ids: [...ids] }
+}
+
+/**
+ * Whether a later try may go well: a fault of the provider or of the store, or a key that the provider does not list yet.
+ * Such a failure is never kept as an answer, and what was had before it is.
+ */
+export function isTemporary(error: unknown): boolean {
+  if (!(error instanceof GatewayError)) return true
+  return error.status >= 500 || error.code === 'ERR_TOKEN_KEY_UNKNOWN'
 }
 
 /** The checks of one gateway. */
@@ -114,10 +125,20 @@ export class TokenChecks {
   }
 
   /**
-   * Checks what a session's refresh token was exchanged for; an answer without ID token keeps the old profile.
+   * Checks what a session's refresh token was exchanged for; an answer without ID token keeps the old profile. Where the
+   * check can't be made for now, the new refresh token is not lost.
    * @see OpenID Connect Core §12.2
    */
-  async renewal(answer: TokenAnswer, subject: string): Promise<Renewed> {
+  async renewal(answer: TokenAnswer, subject: string): Promise<Renewed | Unverified> {
+    try {
+      return await this.#renewed(answer, subject)
+    } catch (error) {
+      if (!isTemporary(error)) throw error
+      return { awaits: error, refreshToken: answer.refreshToken }
+    }
+  }
+
+  async #renewed(answer: TokenAnswer, subject: string): Promise<Renewed> {
     const { accessToken, refreshToken } = answer
     if (answer.idToken === undefined) {
       const end = this.#accessEnd(answer)
@@ -142,11 +163,14 @@ export class TokenChecks {
     return jointIdentifiers(issuer, unverifiedClaims(idToken), unverifiedClaims(accessToken))
   }
 
-  /** Checks what is to be handed to an API client: every JWT in it, and that the sign-in was not ended. */
+  /**
+   * Checks what is to be handed to an API client: the ID token, an access token that is for us, and that the sign-in was
+   * not ended. An access token that is opaque or for somebody else is theirs to judge (RFC 6749 §1.4).
+   */
   async forClient({ idToken, accessToken }: TokenAnswer): Promise<void> {
+    const { isForUs, verify } = this.#parts
     const id = idToken === undefined ? undefined : await this.#checkIdToken(idToken)
-    const isJwt = accessToken.split('.').length === 3
-    const access = isJwt ? await this.#parts.verify(accessToken) : undefined
+    const access = isForUs(accessToken) ? await verify(accessToken, 'provider') : undefined
     if (id === undefined && access === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
     if (id !== undefined && access !== undefined && id.subject !== access.subject) {
       throw new GatewayError('ERR_TOKEN_SUBJECT')
@@ -162,7 +186,7 @@ export class TokenChecks {
   }
 
   async #checkIdToken(idToken: string): Promise<VerifiedToken> {
-    const token = await this.#parts.verify(idToken)
+    const token = await this.#parts.verify(idToken, 'provider')
     if (token.use !== 'id' || !token.issuer.main) throw new GatewayError('ERR_TOKEN_USE')
     if (token.clientId !== this.#parts.clientId) throw new GatewayError('ERR_TOKEN_CLIENT')
     return token

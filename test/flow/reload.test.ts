@@ -159,6 +159,38 @@ await t.test('a configuration whose keys can’t be fetched is refused', async (
   t.equal((await get(new Visitor(), '/api/x')).status, 403)
 })
 
+await t.test(
+  'a reload that changes nothing about the provider fetches no keys again',
+  async (t) => {
+    const other = await stage(t, { provider: 'scripted', gateway: false })
+    const additional = {
+      issuer: other.provider.issuer,
+      clients: [other.provider.clientId],
+      cognito: true,
+      prefix: 'other-',
+    }
+    const identity = { additionalIssuers: [additional] }
+    const { gateway, metric } = await start(t, { ...api(), identity })
+    const fetched = () => provider.counts.jwks
+    const ready = () => gateway.gateway.readiness.report().ready && other.provider.counts.jwks === 1
+    await until(ready, 'all keys are known')
+    const before = fetched()
+    for (const [i, change] of [{ access: 'public' }, { access: 'deny' }, {}].entries()) {
+      await gateway.reload({ ...api(change), identity })
+      t.equal(await metric('config_generation'), i + 2)
+    }
+    t.equal(fetched(), before)
+    t.equal(other.provider.counts.jwks, 1)
+    await gateway.reload(api({ access: 'public' }))
+    await gateway.reload({ ...api({ access: 'public' }), identity })
+    t.equal(fetched(), before, 'nor when another issuer goes and comes')
+    t.equal(other.provider.counts.jwks, 2, 'which is a new one then')
+    clock.advance(61 * minute)
+    await gateway.reload({ ...api({ access: 'deny' }), identity })
+    await until(() => fetched() === before + 1, 'old ones are fetched again')
+  },
+)
+
 await t.test('nobody notices twenty reloads under load', async (t) => {
   const { gateway, metric, signIn, get } = await start(t)
   provider.replace('token', tokensBy(provider, clock))

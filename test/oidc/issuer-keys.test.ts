@@ -271,3 +271,91 @@ await t.test('a file that cannot be written does not make the keys unknown', asy
   t.same(state.results, ['ok'])
   t.equal(faults.length, 1)
 })
+
+const noKid = (key: ScriptedKey | undefined): Jwk => ({ ...key!.publicJwk, kid: undefined })
+const encryption = { ...second!.publicJwk, kid: 'enc', use: 'enc' }
+
+await t.test('a key without kid counts where it is the only one for signatures', async (t) => {
+  const cases: readonly (readonly [string, readonly (ScriptedKey | Jwk)[], string])[] = [
+    ['alone', [noKid(first)], 'found'],
+    ['with an empty kid', [{ ...first!.publicJwk, kid: '' }], 'found'],
+    ['beside one for encryption', [encryption, noKid(first)], 'found'],
+    ['beside one that is too weak', [weak, noKid(first)], 'found'],
+    ['beside another one without kid', [noKid(first), noKid(third)], 'ERR_PROVIDER_UNAVAILABLE'],
+    ['beside one with a kid', [third!, noKid(first)], 'ERR_TOKEN_KEY_UNKNOWN'],
+    [
+      'that is for encryption itself',
+      [{ ...encryption, kid: undefined }],
+      'ERR_PROVIDER_UNAVAILABLE',
+    ],
+  ]
+  for (const [what, list, expected] of cases) {
+    const { keys } = source(() => listing(...list))
+    t.equal(await codeOf(keys.find({ alg: 'RS256' })), expected, what)
+  }
+  const { keys } = source(() => listing(noKid(first)))
+  t.equal(await codeOf(keys.find({ kid: 'one', alg: 'RS256' })), 'ERR_TOKEN_KEY_UNKNOWN')
+  const named = source(() => listing(first!))
+  const refusal = { code: 'ERR_TOKEN_KEY_UNKNOWN', message: /does not name the key .*\(kid\)/ }
+  await t.rejects(
+    named.keys.find({ alg: 'RS256' }),
+    refusal,
+    'and the refusal says what is missing',
+  )
+})
+
+await t.test('a key without kid that was replaced is looked for like an unknown kid', async (t) => {
+  let keys = listing(noKid(first))
+  const state = source(() => keys)
+  const header = { alg: 'RS256' }
+  const old = await state.keys.find(header)
+  t.equal(await codeOf(state.keys.findNewer(old, header)), 'ERR_TOKEN_KEY_UNKNOWN', 'cool-down')
+  t.equal(state.fetches, 1)
+  keys = listing(noKid(second))
+  state.now += 30_001
+  const next = await state.keys.findNewer(old, header)
+  t.not(next, old)
+  t.equal(await state.keys.find(header), next)
+  t.equal(await state.keys.findNewer(old, header), next, 'who comes later need not ask')
+  t.equal(state.fetches, 2)
+})
+
+await t.test(
+  'what the token endpoint gave is worth a fetch of its own, ten times a minute',
+  async (t) => {
+    const state = source(() => listing(first!))
+    const header = { kid: 'x', alg: 'RS256' }
+    await state.keys.refresh()
+    const find = async (times: number, origin: 'client' | 'provider') => {
+      for (let i = 0; i < times; i++) {
+        t.equal(await codeOf(state.keys.find(header, origin)), 'ERR_TOKEN_KEY_UNKNOWN')
+      }
+      return state.fetches
+    }
+    t.equal(await find(5, 'client'), 1)
+    t.equal(await find(12, 'provider'), 11)
+    state.now += 59_999
+    t.equal(await find(1, 'provider'), 11)
+    state.now += 1
+    t.equal(await find(12, 'provider'), 21)
+  },
+)
+
+await t.test(
+  'a fetch that began before the new key was shown is followed by another',
+  async (t) => {
+    let answer: (keys: unknown) => void = () => undefined
+    const state = source(() => new Promise((resolve) => (answer = resolve)))
+    const running = state.keys.refresh()
+    await new Promise(setImmediate)
+    const asked = Array.from({ length: 20 }, () =>
+      codeOf(state.keys.find({ kid: 'two', alg: 'RS256' }, 'provider')),
+    )
+    answer(listing(first!))
+    await running
+    await new Promise(setImmediate)
+    t.equal(state.fetches, 2, 'one for all of them')
+    answer(listing(first!, second!))
+    t.same(new Set(await Promise.all(asked)), new Set(['found']))
+  },
+)

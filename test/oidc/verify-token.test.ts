@@ -31,6 +31,8 @@ function issuer(name: string, more: Partial<Issuer> = {}): Issuer {
     keys: {
       generation: 1,
       fetchedAt: now,
+      isOld: false,
+      findNewer: () => Promise.reject(new Error('no key without kid is known')),
       refresh: () => Promise.resolve(),
       find: ({ kid }) => Promise.resolve(kid === 'curve' ? curveKey : rsaKey),
     },

@@ -150,21 +150,65 @@ await t.test('groups changed at Keycloak count from the next renewal on', async 
   t.same(((await who(visitor)) as { groups: string[] }).groups, ['students'])
 })
 
-await t.test('a new signing key of Keycloak is found without a restart', async (t) => {
-  // Past the cool-down of a fetch for an unknown key.
-  runAhead(60)
-  const realm = (await keycloak.admin('GET', '')) as { id: string }
-  await keycloak.admin('POST', '/components', {
-    name: 'newer',
-    providerId: 'rsa-generated',
-    providerType: 'org.keycloak.keys.KeyProvider',
-    parentId: realm.id,
-    config: { priority: ['200'], enabled: ['true'], active: ['true'], algorithm: ['RS256'] },
-  })
-  const before = gateway.gateway.services.issuers.main.keys.generation
-  t.match(await who(await signIn()), { user: 'sam' })
-  t.ok(gateway.gateway.services.issuers.main.keys.generation > before)
-})
+/** Sends forged tokens, each with a `kid` of its own, until the result is called. */
+function trickle(token: string): () => Promise<number> {
+  const [, payload, signature] = token.split('.')
+  let sent = 0
+  const stop = new AbortController()
+  const run = async () => {
+    while (!stop.signal.aborted) {
+      const header = { alg: 'RS256', typ: 'JWT', kid: `made-up-${sent++}` }
+      const forged = Buffer.from(JSON.stringify(header)).toString('base64url')
+      t.match(await bearer(`${forged}.${payload}.${signature}`), { status: 401 })
+    }
+  }
+  const running = run()
+  return async () => {
+    stop.abort()
+    await running
+    return sent
+  }
+}
+
+await t.test(
+  'a new signing key of Keycloak is found at once, under a trickle of forged tokens',
+  async (t) => {
+    const visitor = await signIn()
+    const stop = trickle(String((await tokensOfSam())['access_token']))
+    const { keys } = gateway.gateway.services.issuers.main
+    const realm = (await keycloak.admin('GET', '')) as { id: string }
+    const rotate = (priority: number) =>
+      keycloak.admin('POST', '/components', {
+        name: `newer-${priority}`,
+        providerId: 'rsa-generated',
+        providerType: 'org.keycloak.keys.KeyProvider',
+        parentId: realm.id,
+        config: {
+          priority: [String(priority)],
+          enabled: ['true'],
+          active: ['true'],
+          algorithm: ['RS256'],
+        },
+      })
+    const before = keys.generation
+    await rotate(200)
+    t.match(await who(await signIn()), { user: 'sam' }, 'a sign-in')
+    t.equal(keys.generation, before + 1)
+    await rotate(300)
+    runAhead(due[0])
+    t.match(await who(visitor), { user: 'sam' }, 'a renewal')
+    t.equal(keys.generation, before + 2)
+    await rotate(400)
+    const tokens = await tokensOfSam()
+    const redeemed = await redeemAt(base, String(tokens['refresh_token']))
+    t.equal(redeemed.status, 200, 'a program’s refresh token')
+    t.match(await bearer(redeemed.body['access_token']), { user: 'sam' })
+    t.ok((await stop()) > 10)
+    runAhead(due[1])
+    t.match(await who(visitor), { user: 'sam' }, 'and the session goes on')
+    t.match(await gateway.metrics(), /refreshes_total\{for="session",result="ok"\} [1-9]/)
+  },
+)
 
 await t.test('sign-out here is sign-out at Keycloak: the next sign-in asks again', async (t) => {
   const visitor = await signIn()

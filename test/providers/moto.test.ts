@@ -1,7 +1,8 @@
 /** moto: tokens with Amazon's own form of issuer and `origin_jti` hold every rule for Cognito's tokens. */
 import t from 'tap'
 import { person, refreshAt, signInAt, startMoto } from '../fixtures/cognito-servers.js'
-import { providerFetch } from '../../src/oidc/provider-fetch.js'
+import { realTimers } from '../../src/core/clock.js'
+import { createProviderFetch } from '../../src/oidc/provider-fetch.js'
 import { IssuerKeys } from '../../src/oidc/issuer-keys.js'
 import { createVerifier } from '../../src/oidc/verify-token.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
@@ -15,7 +16,7 @@ await t.test('tokens of moto verify, before and after a refresh by its own API',
     algorithms: ['RS256'],
     maxAge: 3_600_000,
     coolDown: 30_000,
-    fetch: providerFetch,
+    fetch: createProviderFetch(realTimers, Date.now),
     now: Date.now,
     onFetch: () => undefined,
   })
