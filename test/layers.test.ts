@@ -36,10 +36,12 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'authenticate/bearer.ts',
     'authenticate/userinfo.ts',
     'session/process-state.ts',
+    'session/renewal-gate.ts',
     'session/superseded-cookies.ts',
     'session/seen-people.ts',
     'session/session-cache.ts',
     'endpoints/callback.ts',
+    'endpoints/refresh.ts',
   ],
   oauth4webapi: [
     'oidc/provider-endpoints.ts',

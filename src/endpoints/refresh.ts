@@ -1,16 +1,18 @@
 /** `POST /auth/refresh`: new tokens for an API client, or a renewed session for a browser (deploy/docs/guides/programs.md#new-tokens). */
+import { LRUCache } from 'lru-cache'
 import { fingerprint } from '../core/fingerprint.js'
 import { SingleFlight } from '../core/single-flight.js'
 import { GatewayError } from '../core/errors.js'
 import type { Counter } from '../edge/rate-limit.js'
 import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
-import type { Now } from '../core/clock.js'
+import type { Milliseconds, Now } from '../core/clock.js'
 import type { TokenAnswer, TokenClient } from '../oidc/token-client.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
 import type { SessionCookies } from '../session/session-cookies.js'
+import { isTemporary } from '../sign-in/token-response.js'
 import type { TokenChecks } from '../sign-in/token-response.js'
 
 /** What the endpoint needs. */
@@ -31,6 +33,12 @@ export interface RefreshParts {
   readonly bySession: Counter
   readonly onRefresh: (who: 'client' | 'browser', result: string) => void
 }
+
+/** Answers of the provider that could not be verified yet: who asks again with the same refresh token gets the same one. */
+const maxAwaiting = 1000
+const awaitingLife: Milliseconds = 60_000
+/** Seconds after which a key that is awaited may be there. */
+const keyRetryAfter = 5
 
 const jsonType = /^application\/json(?:\s*;|\s*$)/i
 
@@ -57,13 +65,37 @@ function readBody(context: RequestContext, body: Buffer): string | undefined {
 export function createRefresh(parts: RefreshParts) {
   // Only exchanges in flight are shared: a finished one is not shown to anybody else.
   const exchanging = new SingleFlight<TokenAnswer>()
+  // Keyed by the refresh token, of which a rotating provider took the old one for the answer that is kept.
+  const awaiting = new LRUCache<string, TokenAnswer>({
+    max: maxAwaiting,
+    ttl: awaitingLife,
+    ttlResolution: 0,
+    noUpdateTTL: true,
+    perf: { now: parts.now },
+  })
 
-  const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> =>
-    exchanging.run(fingerprint(refreshToken), async () => {
-      const answer = await parts.tokens.refresh(refreshToken)
+  /** The answer is kept where it can't be verified for now; what can't ever be is refused at once. */
+  const verify = async (key: string, answer: TokenAnswer): Promise<void> => {
+    try {
       await parts.checks.forClient(answer)
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'ERR_PROVIDER_ANSWER') throw error
+      if (!isTemporary(error)) throw error
+      awaiting.set(key, answer)
+      throw error instanceof GatewayError && error.status === 503
+        ? error
+        : new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause: error, retryAfter: keyRetryAfter })
+    }
+  }
+
+  const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> => {
+    const key = fingerprint(refreshToken)
+    return exchanging.run(key, async () => {
+      const answer = awaiting.get(key) ?? (await parts.tokens.refresh(refreshToken))
+      await verify(key, answer)
       return answer
     })
+  }
 
   const forClient = async (context: RequestContext, refreshToken: string): Promise<void> => {
     if (!parts.acceptsTokens) throw new GatewayError('ERR_REFRESH_DISABLED')
@@ -89,6 +121,8 @@ export function createRefresh(parts: RefreshParts) {
       throw new GatewayError('ERR_SESSION_ENDED')
     }
     await parts.bySession.hit(`renewal ${found.session.record.id}`)
+    // A refusal for now may come with a new refresh token all the same.
+    context.setCookies = () => parts.sessionCookies.current(found.session, cookies)
     const session = found.fresh ? found.session : await parts.sessions.renewNow(found.session)
     context.setCookies = parts.sessionCookies.current(session, cookies)
     const { expiresAt } = session.identity
@@ -101,7 +135,9 @@ export function createRefresh(parts: RefreshParts) {
   return async (context: RequestContext, body: Buffer): Promise<void> => {
     const refreshToken = readBody(context, body)
     const who = refreshToken === undefined ? 'browser' : 'client'
-    const key = `${who} ${fingerprint(refreshToken ?? context.headers.cookie)}`
+    // Other cookies of a browser say nothing of who fails, and whoever fails could change them.
+    const { session } = readCookies(context.headers.cookie, parts.names)
+    const key = `${who} ${fingerprint(refreshToken ?? session)}`
     try {
       await parts.failures.check(key)
       await (refreshToken === undefined ? forBrowser(context) : forClient(context, refreshToken))

@@ -207,6 +207,104 @@ await t.test('what the provider refuses is 401, what it can’t answer 502 or 50
   scripted.restore()
 })
 
+await t.test(
+  'an access token that is opaque or for somebody else is passed on as it came',
+  async (t) => {
+    for (const dialect of ['cognito', 'standard'] as const) {
+      const { provider, url } = await stage(t, {
+        provider: 'scripted',
+        providerOptions: { dialect },
+        upstream,
+      })
+      const foreign = { iss: 'https://elsewhere.example', token_use: undefined }
+      const aud = 'https://api.example.edu'
+      const own = dialect === 'cognito' ? { client_id: 'other' } : { aud }
+      const accessTokens: readonly (readonly [string, string])[] = [
+        ['opaque', 'opaque-token'],
+        ['opaque with dots', 'a.b.c'],
+        ['for another audience', provider.sign('access', own)],
+        [
+          'for another audience, as a plain JWT',
+          provider.sign('access', own, { header: { typ: 'JWT' } }),
+        ],
+        [
+          'signed with a key that is not for us',
+          provider.sign('access', own, { key: stranger, kid: 'k9' }),
+        ],
+        ['of another issuer', provider.sign('access', foreign)],
+        ['encrypted', 'eyJhbGciOiJkaXIifQ..AAAA.AAAA.AAAA'],
+      ]
+      for (const [what, token] of accessTokens) {
+        const body = { access_token: token, id_token: provider.sign('id'), token_type: 'Bearer' }
+        provider.replace('token', () => ({ body }))
+        const answer = await redeem('refresh-token', {}, `${url}/auth/refresh`)
+        t.equal(answer.status, 200, `${dialect}: ${what}`)
+        t.match(answer.json(), { access_token: token, id_token: body.id_token })
+        provider.replace('token', () => ({ body: { ...body, id_token: undefined } }))
+        const bare = await redeem('refresh-token', {}, `${url}/auth/refresh`)
+        check(t, bare, 502, 'ERR_PROVIDER_ANSWER', `${what}: nothing in it can be verified`)
+        const forged = { ...body, id_token: provider.sign('id', {}, { key: stranger }) }
+        provider.replace('token', () => ({ body: forged }))
+        const refused = await redeem('refresh-token', {}, `${url}/auth/refresh`)
+        check(t, refused, 401, 'ERR_TOKEN_SIGNATURE', `${what}: the ID token is verified`)
+      }
+    }
+  },
+)
+
+await t.test(
+  'while its key is awaited a refresh token gets 503, and then what it was redeemed for',
+  async (t) => {
+    const { provider, url, clock } = await stage(t, {
+      provider: 'scripted',
+      tokens: { rotates: true },
+      upstream,
+    })
+    clock.stop()
+    const at = `${url}/auth/refresh`
+    const first = await new Visitor().follow(`${url}/auth/login`)
+    t.equal(first.status, 200)
+    const old = provider.keys
+    provider.keys = [await createScriptedKey('key-2'), ...old]
+    provider.replace('jwks', () => ({ body: { keys: old.map(({ publicJwk }) => publicJwk) } }))
+    const before = provider.counts.token
+    for (let i = 0; i < 3; i++) {
+      const answer = await redeem('refresh-1', {}, at)
+      check(t, answer, 503, 'ERR_PROVIDER_UNAVAILABLE')
+      t.match(answer.headers['retry-after'], /^[0-9]+$/)
+    }
+    t.equal(provider.counts.token, before + 1, 'it is redeemed once')
+    provider.restore('jwks')
+    const answer = await redeem('refresh-1', {}, at)
+    t.equal(answer.status, 200)
+    t.match(answer.json(), { refresh_token: 'refresh-2' })
+    clock.advance(59_000)
+    t.match((await redeem('refresh-1', {}, at)).json(), answer.json(), 'the same for a minute')
+    clock.advance(1001)
+    check(t, await redeem('refresh-1', {}, at), 401, 'ERR_REFRESH_REFUSED')
+    t.equal((await redeem('refresh-2', {}, at)).status, 200)
+  },
+)
+
+await t.test(
+  'failures of a browser are counted by its session, whatever other cookies it sends',
+  async (t) => {
+    const { url, origin, names } = await stage(t, {
+      provider: 'scripted',
+      overlay: { rateLimit: { failures: { max: 3, per: '1m' } } },
+    })
+    const ask = async (session: string, other: string) => {
+      const cookie = `${names.session}=${session}; other=${other}`
+      const sent = { method: 'POST', headers: { origin }, cookie, keep: false }
+      return (await new Visitor().fetch(`${url}/auth/refresh`, sent)).status
+    }
+    const statuses: number[] = []
+    for (let i = 0; i < 5; i++) statuses.push(await ask('junk', String(i)))
+    t.same(statuses, [401, 401, 401, 429, 429])
+    t.equal(await ask('other-junk', '0'), 401, 'another session is another matter')
+  },
+)
+
 await t.test('tokens of a sign-in that ended here are not handed out', async (t) => {
   const at = `${odd.url}/auth/refresh`
   const origin = { origin_jti: 'origin-1' }
@@ -327,6 +425,9 @@ await t.test(
     t.match(down.headers['retry-after'], /^[0-9]+$/)
     t.equal(await isIn(), 200)
     scripted.restore()
+    const waiting = await again()
+    check(t, waiting, 503, 'ERR_PROVIDER_UNAVAILABLE', 'the next try waits')
+    odd.clock.advance(2000)
     t.equal((await again()).status, 200)
     scripted.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
     for (let i = 0; i < 2; i++) {
