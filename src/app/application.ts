@@ -122,8 +122,8 @@ function createAuditOf({ routes }: Services, { logger }: AppContext): Audit {
 function createCounters(adapter: FastifyAdapter, { config }: Services): Counters {
   const { auth, failures } = config.rateLimit
   return {
-    byAddress: createCounter(adapter.count({ ...auth, name: 'auth' })),
-    byPrincipal: createCounter(adapter.count({ ...auth, name: 'session' })),
+    byAddress: createCounter(adapter.count({ ...auth, name: 'address' })),
+    byPrincipal: createCounter(adapter.count({ ...auth, name: 'principal' })),
     failures: createCounter(adapter.count({ ...failures, name: 'failures' })),
   }
 }
@@ -202,7 +202,7 @@ function createRouteLimits(adapter: FastifyAdapter, { routes }: Services): Stage
   const byRoute = new Map<string, Counter>()
   for (const { name, rateLimit: limit } of routes) {
     if (limit === undefined) continue
-    byRoute.set(name, createCounter(adapter.count({ ...limit, name: `route ${name}` })))
+    byRoute.set(name, createCounter(adapter.count({ ...limit, name: `route:${name}` })))
   }
   return ({ route, identity, address }) => {
     const counter = byRoute.get(route.name)

@@ -14,6 +14,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import type { Milliseconds, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
 import { maxCountedKeys } from '../edge/rate-limit.js'
 import type { CountRequests, RateLimit } from '../edge/rate-limit.js'
 import { noEndpoint } from '../request/context.js'
@@ -94,6 +95,34 @@ function runStages(
   done()
 }
 
+type Counted = (error: Error | null, result?: { current: number; ttl: Milliseconds }) => void
+
+/**
+ * The counts of all replicas. The plugin's own store names its keys after the method and address of a route, which a
+ * limit that is checked by hand has none of.
+ */
+function createLimitStore({ client, prefix }: RedisLink) {
+  const tell = (count: Promise<[number, Milliseconds]>, counted: Counted): void => {
+    count.then(
+      ([current, ttl]) => counted(null, { current, ttl }),
+      (error: unknown) => counted(error as Error),
+    )
+  }
+  return class LimitStore {
+    incr(key: string, counted: Counted, per: Milliseconds): void {
+      tell(client.countRequest(`${prefix}limit:${key}`, per), counted)
+    }
+
+    read(key: string, counted: Counted): void {
+      tell(client.readCount(`${prefix}limit:${key}`), counted)
+    }
+
+    child(): this {
+      return this
+    }
+  }
+}
+
 /** Fastify with its plugins: first it counts for the stages, then it serves them. */
 export class FastifyAdapter {
   readonly #fastify: FastifyInstance
@@ -122,9 +151,7 @@ export class FastifyAdapter {
     await fastify.register(rateLimit, {
       global: false,
       // Counting must not take anybody's requests away: without Redis nothing is counted for a while.
-      ...(redis === undefined
-        ? {}
-        : { redis: redis.client, nameSpace: `${redis.prefix}limit:`, skipOnError: true }),
+      ...(redis === undefined ? {} : { store: createLimitStore(redis), skipOnError: true }),
     })
     return new FastifyAdapter(fastify, () => redis?.isReady() ?? true)
   }
@@ -133,7 +160,11 @@ export class FastifyAdapter {
   count(limit: RateLimit): CountRequests {
     // The plugin asks a request for its key and its route's settings, and for nothing else.
     const requestOf = (key: string) =>
-      ({ key: `${limit.name} ${key}`, routeOptions: {} }) as unknown as FastifyRequest
+      ({
+        // Who is counted is nobody's business who can read Redis, and takes no more memory by having a long name.
+        key: `${limit.name}:${fingerprint(key, 'base64url')}`,
+        routeOptions: {},
+      }) as unknown as FastifyRequest
     // It takes `cache` for each limit, though its types name it for the whole plugin only.
     const options = {
       max: limit.max,

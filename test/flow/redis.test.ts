@@ -306,6 +306,59 @@ await t.test('a callback that comes twice, to two replicas, is one sign-in', asy
   t.notMatch(texts.join(), handles[0]!.slice(name.length + 1), 'what is kept of it is sealed')
 })
 
+await t.test('the cookie of a used attempt is refused by every replica', async (t) => {
+  const redis = await startRedis(t)
+  const { base, a, b, use, provider } = await startReplicas(t, redis.url)
+  const begin = async () => {
+    const visitor = new Visitor()
+    const there = await visitor.open(`${base}/auth/login`)
+    return { visitor, back: new URL((await visitor.open(there.location)).location) }
+  }
+  const [victim, attacker] = [await begin(), await begin()]
+  const kept = victim.visitor.copy()
+  use(a)
+  t.equal((await victim.visitor.open(victim.back)).status, 303)
+  victim.back.searchParams.set('code', attacker.back.searchParams.get('code')!)
+  const before = provider.counts.token
+  for (const replica of [a, b]) {
+    use(replica)
+    t.equal((await kept.copy().open(victim.back)).status, 400)
+  }
+  t.equal(provider.counts.token, before, 'without asking the provider')
+})
+
+await t.test('a callback that met a Redis which was down works once that is back', async (t) => {
+  const redis = await startRedis(t)
+  const { base, a, use, provider } = await startReplicas(t, redis.url)
+  use(a)
+  const begin = async () => {
+    const visitor = new Visitor()
+    const there = await visitor.open(`${base}/auth/login`)
+    return { visitor, back: (await visitor.open(there.location)).location }
+  }
+  const early = await begin()
+  const late = await begin()
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => (release = resolve))
+  const before = provider.counts.token
+  const tokens = tokensBy(provider, Date.now, {})
+  provider.replace('token', async (request) => {
+    await held
+    return tokens(request)
+  })
+  const running = late.visitor.copy().open(late.back)
+  await until(() => provider.counts.token === before + 1, 'the code is being redeemed')
+  await redis.stop()
+  release()
+  t.equal((await running).status, 503, 'Redis went away after the code was redeemed')
+  t.equal((await early.visitor.copy().open(early.back)).status, 503, 'or before')
+  await redis.start()
+  await until(() => a.gateway.readiness.report().degraded.length === 0, 'Redis is back')
+  t.equal((await late.visitor.open(late.back)).status, 303)
+  t.equal((await early.visitor.open(early.back)).status, 303)
+  t.equal(provider.counts.token, before + 2, 'each code was redeemed once')
+})
+
 await t.test('idleness is counted over all replicas', async (t) => {
   const redis = await startRedis(t)
   const { a, b, use, signIn, statusOf, clock } = await startReplicas(t, redis.url)
@@ -439,4 +492,13 @@ await t.test('limits are counted for all replicas together', async (t) => {
     logins.push((await new Visitor().open(`${base}/auth/login`)).status)
   }
   t.same(logins, [...Array<number>(30).fill(302), 429, 429], 'and not mixed with the others')
+  const named =
+    /^trac-gateway:tg-[0-9a-f]{8}:limit:(address|principal|failures|route:api):[\w-]{43}$/
+  const keys = await redis.client.keys('*limit*')
+  t.equal(keys.length, 2)
+  for (const key of keys) {
+    t.match(key, named, 'named by what it counts, and whom is a hash')
+    const life = await redis.client.pttl(key)
+    t.ok(life > 0 && life <= 60 * minute)
+  }
 })
