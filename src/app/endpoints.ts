@@ -154,6 +154,7 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
       ...common,
       attempts,
       revocations,
+      usedAttempts: app.storage.usedAttempts,
       now: app.now,
       onLogin: (result) => metrics.logins.inc({ result }),
       onSignIn: (context, { identity }, groups) =>

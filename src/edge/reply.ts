@@ -211,6 +211,14 @@ export class Reply {
     return `${this.#address.base}/auth/login?return_to=${encodeURIComponent(returnTo)}`
   }
 
+  #tryAgainUrl({ returnTo }: RequestContext, { code }: GatewayError): string {
+    const query = new URLSearchParams()
+    if (asksAgain.has(code)) query.set('prompt', 'login')
+    if (returnTo !== '' && returnTo !== `${this.#address.base}/`) query.set('return_to', returnTo)
+    const text = query.toString()
+    return `${this.#address.base}/auth/login${text === '' ? '' : `?${text}`}`
+  }
+
   #errorJson(context: RequestContext, error: GatewayError): void {
     const value = {
       error: errors[error.code].error,
@@ -291,8 +299,8 @@ export class Reply {
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {
-      const ownUrl = `${this.#address.base}/auth/login${asksAgain.has(error.code) ? '?prompt=login' : ''}`
-      return [{ label: 'Sign in', href: own ? ownUrl : this.#loginUrl(sent) }, ...start]
+      const href = own ? this.#tryAgainUrl(context, error) : this.#loginUrl(sent)
+      return [{ label: 'Sign in', href }, ...start]
     }
     if (lacksRights.has(error.code) && context.identity.via === 'session') {
       return this.#otherAccount(context)

@@ -3,18 +3,21 @@ import { validateAuthResponse } from 'oauth4webapi'
 import { LRUCache } from 'lru-cache'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import { fingerprint } from '../core/fingerprint.js'
 import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
-import { errorWord } from '../oidc/token-client.js'
-import type { TokenClient } from '../oidc/token-client.js'
+import { errorWords } from '../oidc/token-client.js'
+import type { TokenAnswer, TokenClient } from '../oidc/token-client.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Revocations } from '../session/revocations.js'
 import type { Sessions } from '../session/sessions.js'
 import type { SessionCookies } from '../session/session-cookies.js'
 import type { OpenSession } from '../session/open-session.js'
+import type { UsedAttempts } from '../session/used-attempts.js'
 import type { LoginState, LoginStates } from '../sign-in/login-state.js'
+import { isTemporary } from '../sign-in/token-response.js'
 import type { TokenChecks } from '../sign-in/token-response.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
 import { readReturnTo } from '../sign-in/return-to.js'
@@ -31,6 +34,7 @@ export interface CallbackParts {
   readonly sessionCookies: SessionCookies
   readonly attempts: LoginStates
   readonly revocations: Revocations
+  readonly usedAttempts: UsedAttempts
   readonly loopGuard: LoopGuard
   readonly names: CookieNames
   readonly now: Now
@@ -46,11 +50,13 @@ export interface CallbackParts {
 
 /** Answers kept for a callback that comes twice; each is one open session, shared with the sessions' own memory. */
 const maxAnswers = 1000
+/** Answers of the token endpoint kept for a callback that met a fault after it: a code is redeemed once. */
+const maxRedeemed = 1000
 const answerLife: Milliseconds = 60_000
 
 /** The provider's word that it or the person did not go through with it (RFC 6749 §4.1.2.1). */
-function deniedBy(error: string): GatewayError {
-  const cause = new Error(`the provider answered ${errorWord(error)}`)
+function deniedBy(error: string, description: string | null): GatewayError {
+  const cause = new Error(`the provider answered ${errorWords(error, description)}`)
   return error === 'temporarily_unavailable' || error === 'server_error'
     ? new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter: 10 })
     : new GatewayError('ERR_LOGIN_DENIED', { cause })
@@ -58,52 +64,73 @@ function deniedBy(error: string): GatewayError {
 
 /** Builds the endpoint. */
 export function createCallback(parts: CallbackParts) {
-  // Keyed by state, which only the browser with the attempt's sealed cookie can present here.
-  const answers = new LRUCache<string, Promise<OpenSession>>({
-    max: maxAnswers,
-    ttl: answerLife,
-    ttlResolution: 0,
-    perf: { now: parts.now },
-  })
+  const memory = { ttl: answerLife, ttlResolution: 0, perf: { now: parts.now } }
+  // Keyed by state and code; only the browser with the attempt's sealed cookie can present the state here.
+  const answers = new LRUCache<string, Promise<OpenSession>>({ max: maxAnswers, ...memory })
+  const redeemed = new LRUCache<string, TokenAnswer>({ max: maxRedeemed, ...memory })
 
-  const redeem = async (
-    context: RequestContext,
-    attempt: LoginState,
-    query: URLSearchParams,
-  ): Promise<OpenSession> => {
+  const readCallback = async (attempt: LoginState, query: URLSearchParams) => {
     const { server } = await parts.endpoints()
     let callback: URLSearchParams
     try {
       callback = validateAuthResponse(server, { client_id: parts.clientId }, query, attempt.state)
     } catch (cause) {
       const error = query.get('error')
-      throw error === null ? new GatewayError('ERR_CALLBACK_MALFORMED', { cause }) : deniedBy(error)
+      if (error === null) throw new GatewayError('ERR_CALLBACK_MALFORMED', { cause })
+      throw deniedBy(error, query.get('error_description'))
     }
     if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
-    let groups: readonly string[] | undefined
-    const session = await parts.sessions.beginOnce(attempt.state, async () => {
-      const answer = await parts.tokens.redeem(callback, attempt.verifier)
-      await parts.revocations.readNow()
-      const signedIn = await parts.checks.signIn(answer, attempt)
-      groups = signedIn.groups
-      return signedIn
-    })
-    // Another replica has written it down if the session was begun there.
-    if (groups !== undefined) parts.onSignIn(context, session, groups)
-    return session
+    return callback
   }
 
-  const once = (
+  /** An attempt serves once; a code that the provider never answered has not used it up. */
+  const redeem = async (attempt: LoginState, callback: URLSearchParams, key: string) => {
+    const kept = redeemed.get(key)
+    if (kept !== undefined) return kept
+    if (!(await parts.usedAttempts.use(attempt.state))) {
+      const cause = new Error('the attempt was used before: its cookie was put back')
+      throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause })
+    }
+    try {
+      const answer = await parts.tokens.redeem(callback, attempt.verifier)
+      redeemed.set(key, answer)
+      return answer
+    } catch (error) {
+      if (isTemporary(error)) {
+        await parts.usedAttempts.release(attempt.state).catch(() => undefined)
+      }
+      throw error
+    }
+  }
+
+  const once = async (
     context: RequestContext,
     attempt: LoginState,
     query: URLSearchParams,
   ): Promise<OpenSession> => {
-    let answer = answers.get(attempt.state)
-    if (answer === undefined) {
-      answer = redeem(context, attempt, query)
-      answers.set(attempt.state, answer)
+    const callback = await readCallback(attempt, query)
+    const key = `${attempt.state} ${fingerprint(callback.get('code') ?? '')}`
+    const earlier = answers.get(key)
+    if (earlier !== undefined) return earlier
+    let groups: readonly string[] | undefined
+    const answer = parts.sessions.beginOnce(key, async () => {
+      const given = await redeem(attempt, callback, key)
+      await parts.revocations.readNow()
+      const signedIn = await parts.checks.signIn(given, attempt)
+      groups = signedIn.groups
+      return signedIn
+    })
+    answers.set(key, answer)
+    try {
+      const session = await answer
+      redeemed.delete(key)
+      // Another replica has written it down if the session was begun there.
+      if (groups !== undefined) parts.onSignIn(context, session, groups)
+      return session
+    } catch (error) {
+      if (isTemporary(error)) answers.delete(key)
+      throw error
     }
-    return answer
   }
 
   /** A bookmark of this address, or Back after an hour: nothing is wrong if somebody is signed in. */
@@ -138,6 +165,7 @@ export function createCallback(parts: CallbackParts) {
       withoutAttempt(context)
       return
     }
+    context.returnTo = attempt.returnTo
     const session = await once(context, attempt, query).catch((error: unknown) => {
       if (error instanceof GatewayError && error.code === 'ERR_REFRESH_REFUSED') {
         throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause: error })

@@ -70,6 +70,7 @@ export function createLogin(parts: LoginParts) {
       context.setCookies = [...context.setCookies, ...parts.loopGuard.forget(attempts)]
       throw new GatewayError('ERR_LOGIN_LOOP')
     }
+    context.returnTo = returnTo
     const present = parts.loopGuard.others(attempts)
     const { attempt, codeChallenge, cookies } = await parts.attempts.start(returnTo, present)
     const url = await authorizeUrl(attempt.state, attempt.nonce, codeChallenge, fresh)

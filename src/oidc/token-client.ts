@@ -42,9 +42,25 @@ function optionalText(value: unknown): string | undefined {
     : undefined
 }
 
-/** An error code of OAuth as it may be logged: whatever does not look like one could repeat a secret. */
-export function errorWord(error: string): string {
-  return /^[a-z][a-z_]{0,39}$/.test(error) ? error : 'an error'
+/** Characters of an `error_description` that are logged. */
+const maxDescription = 200
+
+/** What may be a code, a token or part of one. */
+const secretLike = /[A-Za-z0-9_-]{24,}/g
+
+/**
+ * An error of OAuth as it may be logged: its code and its description (RFC 6749 §4.1.2.1, §5.2), without what could
+ * repeat a secret, break a line or fill the log.
+ */
+export function errorWords(error: string, description?: unknown): string {
+  const code = /^[a-z][a-z_]{0,39}$/.test(error) ? error : 'an error'
+  if (typeof description !== 'string') return code
+  const text = description
+    .slice(0, 4 * maxDescription)
+    .replace(/[^\x20-\x7e\p{L}\p{N}]+/gu, ' ')
+    .replace(secretLike, '…')
+    .trim()
+  return text === '' ? code : `${code}: ${text.slice(0, maxDescription)}`
 }
 
 async function readJson(response: Response): Promise<Record<string, unknown>> {
@@ -65,7 +81,8 @@ async function readTokens(response: Response): Promise<TokenAnswer> {
   const body = await readJson(response)
   if (response.status !== 200) {
     const error = optionalText(body['error']) ?? ''
-    const cause = new Error(`the token endpoint answered ${response.status} ${errorWord(error)}`)
+    const words = errorWords(error, body['error_description'])
+    const cause = new Error(`the token endpoint answered ${response.status} ${words}`)
     if (error === 'invalid_grant') throw new GatewayError('ERR_REFRESH_REFUSED', { cause })
     throw new GatewayError('ERR_PROVIDER_ANSWER', { cause })
   }

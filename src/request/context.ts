@@ -71,6 +71,8 @@ export class RequestContext {
   shows: string | undefined = undefined
   /** Cookies that only the answer which leads to sign-in carries. */
   signInCookies: readonly string[] = []
+  /** The page that a sign-in was asked for, canonical: where another try should lead; empty if none is known. */
+  returnTo = ''
   cache: CacheUse = 'none'
   /** The code of the refusal or fault that answered, for log and metrics. */
   code: ErrorCode | undefined

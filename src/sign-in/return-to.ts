@@ -2,26 +2,32 @@
 import { belowBase, parseTarget } from '../request/target.js'
 
 /** Characters that an address to return to may have. */
-const maxLength = 2048
+const maxLength = 1024
 
-/** Sign-in and sign-out are not pages to return to: that would be a loop. `/intertrac` would lead anywhere. */
-function isOwn(path: string): boolean {
+/** Sign-in and sign-out would be a loop, and Trac's `/intertrac` leads anywhere. */
+function isClosed(path: string): boolean {
   return ['/auth', '/login', '/logout', '/intertrac'].some(
     (own) => path === own || path.startsWith(`${own}/`),
   )
 }
 
+/** A fragment as a browser can have it (RFC 3986 §3.5, and what the URL standard lets stand). */
+const visible = /^[!-~]*$/
+
 /**
  * The canonical form of an address to return to, or undefined.
  * Only an origin-absolute path is read, by the same reader as every request, so that no browser can see another
- * host in it; `\`, `//`, control characters, dots and the like are refused there.
+ * host in it; `\`, `//`, control characters, dots and the like are refused there. A fragment is kept: no server reads it.
  */
 export function readReturnTo(value: string, base: string): string | undefined {
   if (value.length > maxLength) return undefined
-  const target = parseTarget(value, maxLength)
-  if ('code' in target) return undefined
+  const hash = value.indexOf('#')
+  const [address, fragment] = hash < 0 ? [value, ''] : [value.slice(0, hash), value.slice(hash)]
+  const target = parseTarget(address, maxLength)
+  if ('code' in target || !visible.test(fragment)) return undefined
   const path = belowBase(target.path, base)
-  return path === undefined || isOwn(path) ? undefined : target.sent
+  const whole = target.sent + fragment
+  return path === undefined || isClosed(path) || whole.length > maxLength ? undefined : whole
 }
 
 /** The same for a Referer, which is a whole address: it counts only if it is ours. */

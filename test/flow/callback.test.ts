@@ -11,7 +11,7 @@ import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
 
-const { provider, upstream, clock, url, port, names } = await stage(t, {
+const { provider, upstream, clock, url, port, names, gateway } = await stage(t, {
   provider: 'scripted',
   upstream: true,
 })
@@ -34,13 +34,25 @@ function checkPage(t: Test, page: Answer, status: number, code: string) {
   t.equal(page.status, status)
   t.match(page.text, `<dd>${code}</dd>`)
   t.match(page.text, /<dt>Request<\/dt><dd>[0-9a-f]{32}<\/dd>/)
-  t.match(page.text, /<a href="\/trac\/auth\/login(\?prompt=login)?">Sign in<\/a>/)
+  t.match(page.text, /<a href="\/trac\/auth\/login(\?[^"]*)?">Sign in<\/a>/)
   t.equal(page.location, '', 'no redirect')
   t.notMatch(page.text, /<script|http-equiv/i)
   t.match(page.headers['content-security-policy'], "default-src 'none'")
   t.equal(page.headers['referrer-policy'], 'same-origin')
   t.equal(page.headers['cache-control'], 'no-store')
 }
+
+/** The usual token answer with other members. */
+function tokens(change: (usual: Record<string, unknown>, nonce: string) => object) {
+  return (request: ScriptedRequest): ScriptedAnswer => {
+    const usual = provider.usual('token', request).body as Record<string, unknown>
+    const claims = String(usual['id_token']).split('.')[1] ?? ''
+    const { nonce } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { nonce: string }
+    return { body: { ...usual, ...change(usual, nonce) } }
+  }
+}
+const idToken = (claims: object, options = {}) =>
+  tokens((_, nonce) => ({ id_token: provider.sign('id', { nonce, ...claims }, options) }))
 
 await t.test('a callback ends in a session and at the page that asked', async (t) => {
   const { visitor, back } = await begin('/trac/ticket/42?x=1')
@@ -116,6 +128,152 @@ await t.test(
     provider.restore()
   },
 )
+
+/** The callback of one attempt with the code of another. */
+function withCodeOf(back: URL, other: URL): URL {
+  const mixed = new URL(back)
+  mixed.searchParams.set('code', other.searchParams.get('code')!)
+  return mixed
+}
+
+await t.test(
+  'the cookie of a used attempt, put back, is refused without asking the provider',
+  async (t) => {
+    for (const isGood of [true, false]) {
+      const { visitor, back } = await begin()
+      const kept = visitor.copy()
+      if (!isGood)
+        provider.replace('token', () => ({ status: 400, body: { error: 'invalid_grant' } }))
+      t.equal((await visitor.open(back)).status, isGood ? 303 : 400)
+      provider.restore()
+      const attacker = await begin()
+      const mixed = withCodeOf(back, attacker.back)
+      const before = provider.counts.token
+      for (const wait of [0, 30_000, 60_000, 7 * 60_000]) {
+        clock.advance(wait)
+        for (const browser of [kept.copy(), visitor.copy()]) {
+          for (const [name, value] of kept.cookies(url)) browser.cookies(url).set(name, value)
+          checkPage(t, await browser.open(mixed), 400, 'ERR_LOGIN_UNKNOWN')
+        }
+      }
+      checkPage(t, await kept.copy().open(back), 400, 'ERR_LOGIN_UNKNOWN')
+      t.equal(provider.counts.token, before, 'the provider was not asked')
+    }
+  },
+)
+
+await t.test('an attempt whose code is being redeemed takes no other one', async (t) => {
+  const { visitor, back } = await begin()
+  const attacker = await begin()
+  let release = (): void => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  provider.replace('token', async (request) => {
+    await released
+    return provider.usual('token', request)
+  })
+  const asked = provider.next('token')
+  const running = visitor.copy().open(back)
+  await asked
+  checkPage(t, await visitor.copy().open(withCodeOf(back, attacker.back)), 400, 'ERR_LOGIN_UNKNOWN')
+  release()
+  provider.restore()
+  t.equal((await running).status, 303)
+})
+
+await t.test('a temporary fault uses no attempt up, and is no answer to keep', async (t) => {
+  for (const fault of [
+    badAnswers.unavailable,
+    badAnswers.broken,
+    { status: 429 },
+    badAnswers.html,
+  ]) {
+    const { visitor, back } = await begin()
+    provider.replace('token', () => fault)
+    t.ok((await visitor.open(back)).status >= 500)
+    provider.restore()
+    t.equal((await visitor.open(back)).status, 303, 'the very same callback works at once')
+  }
+})
+
+await t.test(
+  'a callback whose key was awaited goes well when it comes again, with one exchange',
+  async (t) => {
+    const { visitor, back } = await begin()
+    const old = provider.keys
+    provider.keys = [await createScriptedKey('key-9'), ...old]
+    provider.replace('jwks', () => ({ body: { keys: old.map(({ publicJwk }) => publicJwk) } }))
+    const before = provider.counts.token
+    checkPage(t, await visitor.open(back), 401, 'ERR_TOKEN_KEY_UNKNOWN')
+    provider.restore('jwks')
+    t.equal((await visitor.open(back)).status, 303)
+    t.equal(provider.counts.token, before + 1)
+    provider.keys = old
+  },
+)
+
+await t.test(
+  'a fragment of return_to is kept to the end, beside an encoded # in the query',
+  async (t) => {
+    const { visitor, back } = await begin('/trac/ticket/42?a=b%23c#comment:3')
+    const answer = await visitor.open(back)
+    t.equal(answer.headers['location'], '/trac/ticket/42?a=b%23c#comment:3')
+    const again = await visitor.open(
+      `${url}/auth/login?return_to=${encodeURIComponent('/trac/wiki#top')}`,
+    )
+    t.equal(again.headers['location'], '/trac/wiki#top', 'also for who is signed in')
+  },
+)
+
+await t.test('after a sign-in that failed, another try leads to the same page', async (t) => {
+  const returnTo = '/trac/ticket/42?a=b%23c#comment:3'
+  const denied = (state: string) => `${callback}?state=${state}&error=access_denied`
+  const { visitor, back } = await begin(returnTo)
+  const page = await visitor.open(denied(back.searchParams.get('state')!))
+  checkPage(t, page, 403, 'ERR_LOGIN_DENIED')
+  const href = /href="([^"]+)">Sign in</.exec(page.text)![1]!.replaceAll('&amp;', '&')
+  const last = await visitor.follow(new URL(href, url), (to) => to.hash !== '')
+  t.equal(new URL(last.location).hash, '#comment:3')
+  t.equal(last.headers['location'], returnTo)
+
+  const failed = await begin(returnTo)
+  provider.replace('token', idToken({ 'cognito:username': 'Admins' }))
+  const refused = await failed.visitor.open(failed.back)
+  provider.restore()
+  checkPage(t, refused, 401, 'ERR_NAME_REFUSED')
+  t.match(refused.text, 'auth/login?prompt=login&amp;return_to=%2Ftrac%2Fticket%2F42')
+})
+
+await t.test('what the provider says of a refusal is logged, bounded and cleaned', async (t) => {
+  const cases: readonly (readonly [string, string])[] = [
+    [
+      'The user is not assigned to this app.',
+      'access_denied: The user is not assigned to this app.',
+    ],
+    ['one\r\ntwo\u001b[31m\u2028', 'access_denied: one two [31m'],
+    [`code ${'A'.repeat(40)} and eyJhbGciOiJSUzI1NiJ9abcdef.x`, 'access_denied: code … and ….x'],
+    ['word '.repeat(500), `access_denied: ${'word '.repeat(40)}`],
+    ['', 'access_denied'],
+  ]
+  for (const [description, logged] of cases) {
+    const { visitor, back } = await begin()
+    const state = back.searchParams.get('state')!
+    const query = new URLSearchParams({
+      state,
+      error: 'access_denied',
+      error_description: description,
+    })
+    await visitor.open(`${callback}?${query.toString()}`)
+    const line = JSON.stringify(gateway.lines.at(-1))
+    t.match(line, JSON.stringify(`the provider answered ${logged}`).slice(1, -1), description)
+    t.ok(line.length < 1500)
+  }
+  const { visitor, back } = await begin()
+  const error = { error: 'invalid_client', error_description: 'client secret expired' }
+  provider.replace('token', () => ({ status: 401, body: error }))
+  await visitor.open(back)
+  provider.restore()
+  t.match(gateway.log(), 'the token endpoint answered 401 invalid_client: client secret expired')
+})
 
 await t.test('a code that was used before, or is made up, gives nothing', async (t) => {
   const { visitor, back } = await begin()
@@ -261,18 +419,6 @@ await t.test('iss of RFC 9207 must come when the provider says it does', async (
     else t.equal(last.status, 303)
   }
 })
-
-/** The usual token answer with other members. */
-function tokens(change: (usual: Record<string, unknown>, nonce: string) => object) {
-  return (request: ScriptedRequest): ScriptedAnswer => {
-    const usual = provider.usual('token', request).body as Record<string, unknown>
-    const claims = String(usual['id_token']).split('.')[1] ?? ''
-    const { nonce } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { nonce: string }
-    return { body: { ...usual, ...change(usual, nonce) } }
-  }
-}
-const idToken = (claims: object, options = {}) =>
-  tokens((_, nonce) => ({ id_token: provider.sign('id', { nonce, ...claims }, options) }))
 
 await t.test('nonsense from the token endpoint ends in a page and no session', async (t) => {
   const cases: readonly (readonly [

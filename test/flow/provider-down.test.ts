@@ -26,7 +26,8 @@ async function startGateway(t: Test, provider: ScriptedProvider, overlay: Overla
   /** Lets the gateway try again, again and again until it is so. */
   const passUntil = (isSo: () => boolean | Promise<boolean>, what: string) =>
     until(() => {
-      timers.advance(2000)
+      // In small steps: a request to the provider that is under way has 10 s of this time, too.
+      timers.advance(500)
       return isSo()
     }, what)
   return Object.assign(gateway, { passUntil })
