@@ -191,6 +191,7 @@ function refreshHandler(services: Services, app: AppContext, parts: EndpointPart
   const { clientSecret, publicRefresh } = services.config.identity
   return createRefresh({
     ...commonParts(services, app, parts),
+    awaited: app.awaited,
     acceptsTokens: clientSecret === undefined || publicRefresh,
     now: app.now,
     failures: parts.counters.failures,

@@ -8,6 +8,7 @@ import type { Address } from '../config/kinds/listen-address.js'
 import type { Config } from '../config/schema.js'
 import { realTimers } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
+import { createAwaitedAnswers } from '../endpoints/refresh.js'
 import { watchCertificate } from '../http/certificate.js'
 import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
 import { createListener } from '../http/listener.js'
@@ -126,6 +127,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     random,
     isStopping: () => readiness.draining,
     fetch: createProviderFetch(timers, now),
+    awaited: createAwaitedAnswers(now),
     onKeys: report('keys'),
     onUpstream: report('upstream'),
     onPlugin: createPluginTrouble(logger, readiness),

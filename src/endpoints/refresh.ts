@@ -19,6 +19,8 @@ import type { TokenChecks } from '../sign-in/token-response.js'
 export interface RefreshParts {
   readonly tokens: TokenClient
   readonly checks: TokenChecks
+  /** Answers whose key is awaited. */
+  readonly awaited: AwaitedAnswers
   readonly sessions: Sessions
   readonly sessionCookies: SessionCookies
   readonly names: CookieNames
@@ -34,9 +36,11 @@ export interface RefreshParts {
   readonly onRefresh: (who: 'client' | 'browser', result: string) => void
 }
 
-/** Answers of the provider that could not be verified yet: who asks again with the same refresh token gets the same one. */
-const maxAwaiting = 1000
-const awaitingLife: Milliseconds = 60_000
+/** By the hash of the refresh token, which the provider may have taken for the answer: who asks again gets the same one. */
+export type AwaitedAnswers = LRUCache<string, TokenAnswer>
+
+const maxAwaited = 1000
+const awaitedLife: Milliseconds = 60_000
 /** Seconds after which a key that is awaited may be there. */
 const keyRetryAfter = 5
 
@@ -61,27 +65,30 @@ function readBody(context: RequestContext, body: Buffer): string | undefined {
   return token
 }
 
+/** Creates the memory of answers that could not be verified yet. It outlives a reload: what it has can't be had again. */
+export function createAwaitedAnswers(now: Now): AwaitedAnswers {
+  return new LRUCache({
+    max: maxAwaited,
+    ttl: awaitedLife,
+    ttlResolution: 0,
+    noUpdateTTL: true,
+    perf: { now },
+  })
+}
+
 /** Builds the endpoint. */
 export function createRefresh(parts: RefreshParts) {
   // Only exchanges in flight are shared: a finished one is not shown to anybody else.
   const exchanging = new SingleFlight<TokenAnswer>()
-  // Keyed by the refresh token, of which a rotating provider took the old one for the answer that is kept.
-  const awaiting = new LRUCache<string, TokenAnswer>({
-    max: maxAwaiting,
-    ttl: awaitingLife,
-    ttlResolution: 0,
-    noUpdateTTL: true,
-    perf: { now: parts.now },
-  })
-
   /** The answer is kept where it can't be verified for now; what can't ever be is refused at once. */
   const verify = async (key: string, answer: TokenAnswer): Promise<void> => {
     try {
       await parts.checks.forClient(answer)
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'ERR_PROVIDER_ANSWER') throw error
-      if (!isTemporary(error)) throw error
-      awaiting.set(key, answer)
+      // An answer with nothing to verify in it does not get better.
+      const isOdd = error instanceof GatewayError && error.code === 'ERR_PROVIDER_ANSWER'
+      if (isOdd || !isTemporary(error)) throw error
+      parts.awaited.set(key, answer)
       throw error instanceof GatewayError && error.status === 503
         ? error
         : new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause: error, retryAfter: keyRetryAfter })
@@ -91,7 +98,7 @@ export function createRefresh(parts: RefreshParts) {
   const exchangeOnce = (refreshToken: string): Promise<TokenAnswer> => {
     const key = fingerprint(refreshToken)
     return exchanging.run(key, async () => {
-      const answer = awaiting.get(key) ?? (await parts.tokens.refresh(refreshToken))
+      const answer = parts.awaited.get(key) ?? (await parts.tokens.refresh(refreshToken))
       await verify(key, answer)
       return answer
     })

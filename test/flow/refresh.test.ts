@@ -255,7 +255,7 @@ await t.test(
 await t.test(
   'while its key is awaited a refresh token gets 503, and then what it was redeemed for',
   async (t) => {
-    const { provider, url, clock } = await stage(t, {
+    const { provider, url, clock, gateway } = await stage(t, {
       provider: 'scripted',
       tokens: { rotates: true },
       upstream,
@@ -274,6 +274,7 @@ await t.test(
       t.match(answer.headers['retry-after'], /^[0-9]+$/)
     }
     t.equal(provider.counts.token, before + 1, 'it is redeemed once')
+    await gateway.reload({ rateLimit: { auth: { max: 500, per: '1m' } } })
     provider.restore('jwks')
     const answer = await redeem('refresh-1', {}, at)
     t.equal(answer.status, 200)
