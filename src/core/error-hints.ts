@@ -107,7 +107,10 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
     'Write `identity.issuer` as `found` has it, or correct the provider’s own address (behind its proxy).',
   ERR_PROVIDER_UNAVAILABLE: 'Start the provider, or open the way to it: `cause` says what failed.',
   ERR_STORE_UNAVAILABLE: 'Start Redis, or open the way to it.',
-  ERR_NAMES_FULL: 'Release names of people who have left: `trac-gateway names list`, `names release`.',
+  ERR_SESSION_BUSY:
+    'Usually nothing: it ends within seconds. If it lasts, look at the log of the other replicas.',
+  ERR_NAMES_FULL:
+    'Release names of people who have left: `trac-gateway names list`, `names release`.',
   ERR_UPSTREAM_BUSY:
     'The application is too slow for so many requests: raise `upstreams.*.maxConnections` or `server.timeouts.queue`, or give it more workers.',
   ERR_SPOOL_FULL: 'Raise `server.limits.spool`, if the disk has the space.',
