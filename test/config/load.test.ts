@@ -11,7 +11,14 @@ import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import { scaled } from '../fixtures/scale.js'
 import { learnTracGroups } from '../../src/config/topics/permissions.js'
-import { loadText, minimal, problemsOf, secretOf, secrets, withPermissions } from '../fixtures/config.js'
+import {
+  loadText,
+  minimal,
+  problemsOf,
+  secretOf,
+  secrets,
+  withPermissions,
+} from '../fixtures/config.js'
 import type { Sources } from '../fixtures/config.js'
 
 /** A mistake: what stands in the file instead, and the report it must lead to. */
