@@ -60,7 +60,6 @@ const titles: Readonly<Record<number, string>> = {
   405: 'Not possible that way',
   408: 'That took too long',
   413: 'That is too large',
-  421: 'That is not the way here',
   429: 'Too many requests',
   431: 'The request is too large',
   500: 'Something went wrong',

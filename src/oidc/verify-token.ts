@@ -108,7 +108,7 @@ function typeOf({ typ }: ProtectedHeaderParameters): string {
 
 /** Claims that make it something else: a security event or log-out (RFC 8417), or an answer of introspection (RFC 9701). */
 const foreignClaims = ['events', 'token_introspection']
-/** An answer of the authorization endpoint as a JWT (JARM §4.1). */
+/** An answer of the authorization endpoint as a JWT (JARM, section 4.1). */
 const answerClaims = ['code', 'state']
 
 const hasAny = (claims: JWTPayload, names: readonly string[]): boolean =>

@@ -68,15 +68,18 @@ await t.test('a packed body for an upstream passes as it is', async (t) => {
   t.ok(grown < maxGrowth, `${grown} MiB more at most`)
 })
 
-await t.test('a compressed sealed value in a cookie is refused', async (t) => {
+await t.test('nobody else can say whether a sealed value is compressed', async (t) => {
   provider.restore()
   const visitor = await signIn()
   const [name, value] = [...visitor.cookies(gateway.url)].find(([it]) => it.endsWith('-s'))!
   const [header = '', ...rest] = value.split('.')
-  const members = JSON.parse(Buffer.from(header, 'base64url').toString()) as object
-  const zipped = Buffer.from(JSON.stringify({ ...members, zip: 'DEF' })).toString('base64url')
+  const { zip, ...members } = JSON.parse(Buffer.from(header, 'base64url').toString()) as {
+    zip?: string
+  }
+  t.equal(zip, 'DEF', 'it is compressed')
+  const unzipped = Buffer.from(JSON.stringify(members)).toString('base64url')
   const status = async (sent: string) =>
     (await visitor.fetch(`${gateway.url}/api/x`, { cookie: `${name}=${sent}`, keep: false })).status
   t.equal(await status(value), 200)
-  t.equal(await status([zipped, ...rest].join('.')), 401)
+  t.equal(await status([unzipped, ...rest].join('.')), 401)
 })

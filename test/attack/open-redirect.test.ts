@@ -63,7 +63,6 @@ const beginnings = [
   '/trac/;//',
   '/trac/\\',
   '/trac/%5c',
-  '/trac#//',
   '/trac/../../',
   '?//',
   '#//',

@@ -251,7 +251,7 @@ const causes: readonly Cause[] = [
     page: 'another host name',
     status: 421,
     title: /^This host name is not served here/,
-    actions: [start],
+    actions: [[`Go to localhost:${gateway.port}`, '/trac/']],
     reach: (page) => page.goto(`http://127.0.0.1:${gateway.port}/trac/`),
   },
 ]

@@ -53,6 +53,7 @@ await t.test('each row of the table is one key, required or with a default', asy
       'identity.clientId',
       'session.secrets',
       'session.redis.url',
+      'permissions.groups',
       'upstreams',
     ],
   )

@@ -27,7 +27,7 @@ for (const [setting, value] of rows) {
     for (const [line, headers, status] of [
       ['GET /trac/wiki', secure, 200],
       ['GET /trac/auth/healthz', secure, 200],
-      ['GET /trac/none', secure, 404],
+      ['GET /trac/auth/none', secure, 404],
       ['GET /trac/wiki', ['Host: trac.example.edu', 'X-Forwarded-Proto: http'], 308],
       ['GET /trac/a b', secure, 400],
     ] as const) {

@@ -95,6 +95,10 @@ const passMostLag = async (): Promise<void> => {
 const handleOf = (visitor: Visitor, base: string, name: string) =>
   visitor.cookies(base).get(name) ?? ''
 
+/** Whether a replica says that Redis is missing; what else it says is another test's. */
+const isWithoutStore = ({ gateway }: TestGateway): boolean =>
+  gateway.readiness.report().degraded.some((part) => part.includes('store'))
+
 await t.test(
   'every form of address works: one server, TLS with ACL, a cluster, sentinels',
   async (t) => {
@@ -353,7 +357,7 @@ await t.test('a callback that met a Redis which was down works once that is back
   t.equal((await running).status, 503, 'Redis went away after the code was redeemed')
   t.equal((await early.visitor.copy().open(early.back)).status, 503, 'or before')
   await redis.start()
-  await until(() => a.gateway.readiness.report().degraded.length === 0, 'Redis is back')
+  await until(() => !isWithoutStore(a), 'Redis is back')
   t.equal((await late.visitor.open(late.back)).status, 303)
   t.equal((await early.visitor.open(early.back)).status, 303)
   t.equal(provider.counts.token, before + 2, 'each code was redeemed once')
@@ -404,11 +408,12 @@ for (const [how, lose, restore] of outages) {
       t.equal(signing.status, 503, 'a sign-in ends in a page that says so')
       const ready = await fetch(`${a.adminUrl}/readyz`)
       t.equal(ready.status, 200)
-      t.match(await ready.json(), { degraded: [/store/] })
+      const { degraded } = (await ready.json()) as { degraded: string[] }
+      t.ok(degraded.some((part) => part.includes('store')))
       await restore(redis)
       await until(async () => (await statuses()).every((status) => status === 200), 'both recover')
       // One that still has the session in memory answers before it has looked at the list of sign-outs.
-      const isWhole = () => a.gateway.readiness.report().degraded.length === 0
+      const isWhole = () => !isWithoutStore(a)
       await until(isWhole, 'and say that nothing is missing')
     },
   )
