@@ -97,6 +97,7 @@ export function wantsPage({ headers }: RequestContext): boolean {
 function titleOf(context: RequestContext, error: GatewayError): string {
   if (context.routeName === 'auth:callback') return 'Sign-in did not work'
   if (error.code === 'ERR_PROVIDER_ANSWER') return 'The sign-in provider can’t be reached'
+  if (error.code === 'ERR_PROVIDER_ISSUER') return errors[error.code].text
   return titles[error.status] ?? errors[error.code].text
 }
 

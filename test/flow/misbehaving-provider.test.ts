@@ -132,7 +132,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
   discovery: [
     ...useless,
     ['a redirect elsewhere', redirect, 502, 'ERR_PROVIDER_ANSWER'],
-    ['another issuer', json(() => ({ issuer: elsewhere.url })), 502, 'ERR_PROVIDER_ANSWER'],
+    ['another issuer', json(() => ({ issuer: elsewhere.url })), 502, 'ERR_PROVIDER_ISSUER'],
     ['no token_endpoint', without('token_endpoint'), 502, 'ERR_PROVIDER_ANSWER'],
     ['no jwks_uri', without('jwks_uri'), 502, 'ERR_PROVIDER_ANSWER'],
     ['a script as address', script('authorization_endpoint'), 502, 'ERR_PROVIDER_ANSWER'],
@@ -227,12 +227,13 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
     ['no access token', without('access_token'), 502, 'ERR_PROVIDER_ANSWER'],
     ['the access token twice', accessTwice, 401, 'ERR_TOKEN_USE'],
     ['two people', token('id', { sub: 'other' }), 401, 'ERR_TOKEN_SUBJECT'],
-    ['another issuer', token('access', { iss: elsewhere.url }), 401, 'ERR_TOKEN_ISSUER'],
+    // An access token for somebody else, or one that is no JWT, goes as it came (RFC 6749 §1.4).
+    ['another issuer', token('access', { iss: elsewhere.url }), 200, ''],
     ['another client', token('id', { aud: 'other' }), 401, 'ERR_TOKEN_CLIENT'],
     ['a token that ended', token('access', { exp: 1 }), 401, 'ERR_TOKEN_EXPIRED'],
-    ['no signature', token('access', {}, { alg: 'none' }), 401, 'ERR_TOKEN_MALFORMED'],
+    ['no signature', token('access', {}, { alg: 'none' }), 200, ''],
     ['a bad signature', token('access', {}, { key: stranger }), 401, 'ERR_TOKEN_SIGNATURE'],
-    ['an unknown kid', token('id', {}, { kid: 'key-9' }), 401, 'ERR_TOKEN_KEY_UNKNOWN'],
+    ['an unknown kid', token('id', {}, { kid: 'key-9' }), 503, 'ERR_PROVIDER_UNAVAILABLE'],
     ['no ID token', without('id_token'), 200, ''],
     ['a cookie of its own', cookie, 200, ''],
   ],
@@ -362,7 +363,7 @@ function checkPage(t: Test, page: Answer, status: number, code: ErrorCode): void
   t.match(page.text, `<dd>${code}</dd>`)
   t.match(page.text, errors[code].text)
   t.match(page.text, /<dt>Request<\/dt><dd>[0-9a-f]{32}<\/dd>/)
-  t.match(page.text, /<a href="\/trac\/auth\/login(\?prompt=login)?">Sign in<\/a>/)
+  t.match(page.text, /<a href="\/trac\/auth\/login(\?[^"]*)?">Sign in<\/a>/)
   t.notMatch(page.text, /Welcome|onerror|javascript:|eyJ/)
   t.equal(page.headers['retry-after'] !== undefined, status === 503, 'Retry-After')
   t.equal(page.location, '')
@@ -517,17 +518,20 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
         else checkJson(t, answer, status, code)
         t.same(answer.setCookies, [])
         restore()
+        // What can't be verified yet is kept for a minute, for the same refresh token.
+        if (code === 'ERR_PROVIDER_UNAVAILABLE') on.gateway.clock.advance(minute + 1000)
         t.equal((await ask()).status, 200, 'the next try works')
       })
     }
   },
 
   async userinfo(t, rows) {
-    const { play, start, provider } = await prepare(t, { byEmail: true })
-    const on = await start()
     for (const row of rows) {
       const [what, plays, status, code] = row
       await t.test(`${what} does no harm`, async (t) => {
+        // A gateway for each: the name belongs to whoever had it first.
+        const { play, start, provider } = await prepare(t, { byEmail: true })
+        const on = await start()
         const sub = `sub of ${what}`
         provider.person = { ...provider.person, sub }
         const authorization = `Bearer ${provider.sign('access')}`

@@ -1,6 +1,7 @@
 /** A name belongs to who had it first, whichever credential comes and however long the gateway has run. */
 import { join } from 'node:path'
 import t from 'tap'
+import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
@@ -13,7 +14,7 @@ import type { Answer } from '../fixtures/visitor.js'
 const folder = t.testdir({})
 const { upstream } = await stage(t, { upstream: true, gateway: false })
 const { provider } = await stage(t, { provider: 'scripted', gateway: false })
-const token = 's'.repeat(32)
+const token = secretOf('s')
 
 interface Options {
   readonly username?: object

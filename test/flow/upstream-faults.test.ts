@@ -87,7 +87,7 @@ await t.test(
   'an upstream that does not answer in time is 504, and its connection is closed',
   async (t) => {
     const { upstream, gateway } = await front(t, () => undefined)
-    for (const line of ['GET /trac/wiki', 'HEAD /trac/wiki', 'POST /trac/wiki']) {
+    for (const line of ['GET /trac/wiki', 'HEAD /trac/wiki', 'POST /trac/wiki/Page']) {
       const answer = await ask(gateway, line)
       t.equal(answer.status, 504, line)
       if (!line.startsWith('HEAD')) t.equal(codeOf(answer), 'ERR_UPSTREAM_TIMEOUT')
@@ -107,11 +107,11 @@ await t.test('an upstream that closes without an answer is 502, whatever was sen
   })
   const cases: readonly (readonly [line: string, headers: readonly string[], body: string])[] = [
     ['GET /trac/wiki', [], ''],
-    ['POST /trac/wiki', [], ''],
-    ['POST /trac/wiki', bodyOf(5), 'hello'],
-    ['PUT /trac/wiki', bodyOf(5), 'hello'],
-    ['POST /trac/wiki', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n'],
-    ['DELETE /trac/wiki', [], ''],
+    ['POST /trac/wiki/Page', [], ''],
+    ['POST /trac/wiki/Page', bodyOf(5), 'hello'],
+    ['PUT /trac/wiki/Page', bodyOf(5), 'hello'],
+    ['POST /trac/wiki/Page', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n'],
+    ['DELETE /trac/wiki/Page', [], ''],
   ]
   for (const [line, headers, body] of cases) {
     const before = upstream.connections.length
@@ -159,7 +159,7 @@ for (const [what, bytes, code] of wrongAnswers) {
     const { upstream, gateway } = await front(t, ({ socket, text }) => {
       if (text.includes('\r\n\r\n')) socket.write(bytes, 'latin1')
     })
-    for (const line of ['GET /trac/wiki', 'POST /trac/wiki']) {
+    for (const line of ['GET /trac/wiki', 'POST /trac/wiki/Page']) {
       const answer = await ask(gateway, line)
       t.equal(answer.status, 502, line)
       t.equal(codeOf(answer), code)
@@ -175,7 +175,7 @@ await t.test('a 100 that nobody asked for is dropped, and the answer is awaited'
       socket.write(`HTTP/1.1 100 Continue\r\n\r\n${answerText('page')}`)
     }
   })
-  for (const line of ['GET /trac/wiki', 'POST /trac/wiki']) {
+  for (const line of ['GET /trac/wiki', 'POST /trac/wiki/Page']) {
     const answer = await ask(gateway, line)
     t.strictSame([answer.status, answer.body], [200, 'page'], line)
   }
@@ -236,7 +236,7 @@ await t.test(
     wire.send(
       requestText(
         gateway,
-        'POST /trac/wiki',
+        'POST /trac/wiki/Page',
         ['Content-Length: 1000000', 'Connection: keep-alive'],
         'first',
       ),

@@ -22,6 +22,7 @@ import { writeRecord } from '../../src/session/session-record.js'
 import type { SessionStore } from '../../src/session/session-store.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
 import { LoginStates } from '../../src/sign-in/login-state.js'
+import { secretOf } from '../fixtures/config.js'
 import { startRedis } from '../fixtures/redis.js'
 
 /** When all of it was written. */
@@ -32,7 +33,7 @@ const life = 24 * hour
 const limits = { idleTimeout: 8 * hour, maxAge: 7 * 24 * hour }
 /** The gateway that wrote it. */
 const context = {
-  secrets: ['s'.repeat(32)],
+  secrets: [secretOf('s')],
   publicUrl: 'https://trac.example.edu/trac',
   issuer: 'https://idp.example.edu',
   clientId: 'trac',
