@@ -108,10 +108,11 @@ export class Gate {
     return held
   }
 
-  /** Every release admits one: the places of an upstream never fall free by more than one at a time. */
+  /** Lets in whoever may have a place now: who leaves gives back a share of an address and one of a person. */
   #admit(): void {
-    const held = this.#held()
+    let held = this.#held()
     for (const waiter of this.#waiting) {
+      if (this.#inside.size >= this.#limits.max) return
       if (!hasShare(waiter.context, held, this.#share)) continue
       this.#remove(waiter)
       this.#inside.add(waiter.context)
@@ -121,7 +122,8 @@ export class Gate {
         this.#inside.delete(waiter.context)
         waiter.refuse(error)
       }
-      return
+      // Its begin may have given places back, or let others in.
+      held = this.#held()
     }
   }
 

@@ -72,6 +72,18 @@ await t.test('one address has a quarter, IPv6 by its network, and so has one per
   t.strictSame(told(), ['6 in later'])
 })
 
+await t.test('who leaves lets in one for its address and one for its person', async (t) => {
+  const { gate, ask, told } = open(8)
+  const leaving = ask('10.0.0.1', 'sam')
+  ask('10.0.0.1')
+  ask('10.0.0.2', 'sam')
+  ask('10.0.0.1')
+  ask('10.0.0.3', 'sam')
+  t.strictSame(told(), ['0 in', '1 in', '2 in'])
+  gate.release(leaving)
+  t.strictSame(told(), ['3 in later', '4 in later'])
+})
+
 await t.test('who has waited too long is refused, who leaves is dropped', async (t) => {
   const { timers, gate, ask, told, waiting } = open(1)
   const inside = ask()
