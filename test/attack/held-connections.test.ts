@@ -197,7 +197,9 @@ await t.test('an upstream that dies while it refuses a WebSocket holds nobody', 
     gateway: 'process',
     overlay: { ...overlay, routes },
   })
-  const client = await stubborn(front.port, requestText(front, 'GET /trac/x', websocket))
+  const handshake = [...websocket, `Origin: ${new URL(front.url).origin}`]
+  const client = await stubborn(front.port, requestText(front, 'GET /trac/x', handshake))
+  t.teardown(() => client.end())
   await until(() => client.text().includes('half'))
   await until(() => !front.holds(client.clientPort))
   client.end()
