@@ -52,7 +52,11 @@ await t.test(
     const upstream = await startCounting(t)
     const { gateway } = await stage(t, { upstream, overlay: { routes } })
     const wires = Array.from({ length: 500 }, () => new Wire(gateway.port))
+    upstream.state.hold = true
     for (const wire of wires) wire.send(requestText(gateway, 'GET /trac/x'))
+    const waiting = () => gateway.metric('trac_gateway_upstream_waiting')
+    await until(async () => (await waiting()) === 500 - 16, 'all others wait')
+    upstream.letGo()
     const answers = await Promise.all(wires.map((wire) => wire.answer()))
     t.ok(answers.every((answer) => answer?.status === 200))
     t.equal(upstream.state.most, 16)

@@ -119,7 +119,12 @@ async function fate(send: () => Promise<{ status: number }>): Promise<string | n
   return reached.length > before ? reached.at(-1)!.url : status
 }
 
-async function prove(t: Test, front: RunningFront, whole: boolean): Promise<void> {
+async function prove(
+  t: Test,
+  front: RunningFront,
+  whole: boolean,
+  sentBy = (target: string): string => target,
+): Promise<void> {
   const session = await signIn(t, front)
   const headers = { cookie: session }
   const visit = (target: string, call: FrontCall = {}) => callFront(front, target, call)
@@ -175,15 +180,19 @@ async function prove(t: Test, front: RunningFront, whole: boolean): Promise<void
     for (const target of targets) {
       const expected = await fate(() => ask(gateway, `GET ${target}`, direct))
       const found = await fate(() => visit(target, { headers }))
-      if (typeof expected === 'string') t.equal(found, expected, target)
+      if (typeof expected === 'string') t.equal(found, sentBy(expected), target)
       else t.type(found, 'number', `${target} is refused`)
     }
   })
 }
 
+/** Traefik reads `;` of a query as `&`, and sends it so (deploy/front/README.md). */
+const sentByTraefik = (target: string): string => target.replaceAll(';c=d&', '&c=d&')
+
 for (const name of fronts) {
   await t.test(`${name} ends TLS in front of the gateway`, async (t) => {
-    await prove(t, await startFrontProxy(t, name, port), true)
+    const sentBy = name === 'traefik' ? sentByTraefik : undefined
+    await prove(t, await startFrontProxy(t, name, port), true, sentBy)
   })
 }
 
