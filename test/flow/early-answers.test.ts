@@ -9,6 +9,9 @@ import { pythonOf } from '../fixtures/tracs.js'
 import { until } from '../fixtures/until.js'
 import { Wire, requestText, splitAnswers } from '../fixtures/wire.js'
 
+// A hang is told within a minute.
+t.setTimeout(60_000)
+
 const tries = scaled(4, 100)
 const python = await pythonOf('1.6')
 
