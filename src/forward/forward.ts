@@ -1,7 +1,6 @@
 /** Sends one request to its upstream and its answer back; nothing is decided here any more. */
 import type { IncomingMessage } from 'node:http'
-import { PassThrough } from 'node:stream'
-import type { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Timers } from '../core/clock.js'
 import type { FlowLimits } from '../core/flow-meter.js'
@@ -92,6 +91,11 @@ function dropEmptyType(list: string[]): void {
 /** Whether bytes of the request are still to come: the next request can't be told from them. */
 function hasUnreadBody({ request, headers }: RequestContext): boolean {
   return !request.complete && hasBody(headers)
+}
+
+/** Whether the upstream answered before it had been sent the whole body: the rest of it is given up. */
+function isGivenUp({ body }: OutgoingBody): boolean {
+  return body instanceof Readable && !body.readableEnded
 }
 
 /** Forwards the requests of one gateway. */
@@ -202,6 +206,7 @@ export class Forward {
   answerHead(
     context: RequestContext,
     upstream: Upstream,
+    outgoing: OutgoingBody,
     status: number,
     raw: readonly Buffer[],
     milliseconds: Milliseconds,
@@ -213,7 +218,7 @@ export class Forward {
       upstream.tunnels.takeOrRefuse(context)
       upstream.requests.release(context)
     }
-    if (hasUnreadBody(context)) headers.push('Connection', 'close')
+    if (hasUnreadBody(context) || isGivenUp(outgoing)) headers.push('Connection', 'close')
     return headers
   }
 
@@ -326,7 +331,14 @@ class Attempt implements RelayEvents {
 
   headers(status: number, raw: readonly Buffer[]): string[] {
     const milliseconds = performance.now() - this.#startedAt
-    return this.#forward.answerHead(this.#context, this.#upstream, status, raw, milliseconds)
+    return this.#forward.answerHead(
+      this.#context,
+      this.#upstream,
+      this.#outgoing,
+      status,
+      raw,
+      milliseconds,
+    )
   }
 
   done(used: Connection): void {

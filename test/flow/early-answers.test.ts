@@ -85,13 +85,29 @@ Server().run()`,
   },
 }
 
-/** Sends the whole body before it reads anything, as simple clients do. */
+/** More than the kernel takes for an upstream that does not read: some of it must be given up. */
+const large = 8_000_000
+/** Servers that read what they refuse to its end: nothing of it is given up, so the connection may be kept. */
+const readsOn: ReadonlySet<string> = new Set(['waitress'])
+
+/** Whether an answer has come to its end, and its connection is kept. */
+function isKept(text: string): boolean {
+  const length = Number(/^content-length: *(\d+)/im.exec(text)?.[1])
+  return (
+    /^connection: keep-alive/im.test(text) && text.length >= text.indexOf('\r\n\r\n') + 4 + length
+  )
+}
+
+/** Sends the whole body before it reads anything, as simple clients do; it leaves a connection that is kept. */
 async function upload(port: number, head: string, body: Buffer): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     let text = ''
     socket.setEncoding('latin1').pause()
-    socket.on('data', (chunk: string) => (text += chunk))
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (isKept(text)) socket.destroy()
+    })
     socket.on('error', (error) => (text += `[${error.message}]`))
     socket.on('close', () => resolve(text))
     socket.write(head)
@@ -107,7 +123,7 @@ for (const [name, start] of Object.entries(servers)) {
       upstream: { url: `http://127.0.0.1:${port}` },
       overlay: { routes: [{ name: 'all', path: '/**', access: 'public' }] },
     })
-    for (const size of [300_000, 8_000_000]) {
+    for (const size of [300_000, large]) {
       const body = Buffer.alloc(size, 'x')
       const lost: string[] = []
       for (let i = 0; i < tries; i++) {
@@ -118,7 +134,9 @@ for (const [name, start] of Object.entries(servers)) {
         ])
         const text = await upload(gateway.port, head, body)
         const [answer] = splitAnswers(text, ['POST'])
-        if (answer?.status !== 413 || answer.header('connection') !== 'close') {
+        const kept = answer?.header('connection') !== 'close'
+        const isGivenUp = size === large && !readsOn.has(name)
+        if (answer?.status !== 413 || (kept && isGivenUp)) {
           lost.push(text.slice(0, 300))
         }
       }
