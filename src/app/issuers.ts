@@ -1,9 +1,10 @@
 /** The issuers of one configuration with their keys; what an earlier one knows of the same provider is taken over. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Config } from '../config/schema.js'
 import type { Milliseconds, Now } from '../core/clock.js'
+import { replaceFile } from '../core/replace-file.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { ProviderFetch } from '../oidc/provider-fetch.js'
 import { IssuerKeys } from '../oidc/issuer-keys.js'
@@ -43,10 +44,7 @@ function keyFile(path: string | undefined, logger: Logger) {
       return undefined
     }
   }
-  const write = (text: string): void => {
-    writeFileSync(`${path}.new`, text, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
-  }
+  const write = (text: string): void => replaceFile(path, text)
   const onFault = (cause: unknown) => logger.warn({ cause }, 'keys could not be kept in cacheFile')
   return { cache: { read, write, onFault } }
 }
@@ -57,7 +55,7 @@ const tellAgainAfter: Milliseconds = 60_000
 function tellFailures({ logger, now }: IssuerContext) {
   let told = { reason: '', at: Number.NEGATIVE_INFINITY }
   return (result: 'ok' | 'failed', cause: unknown): void => {
-    const reason = result === 'ok' ? '' : reasonOf(cause)
+    const reason = result === 'ok' ? '' : (tellFault(cause) ?? String(cause))
     const isNew = reason !== told.reason || now() - told.at >= tellAgainAfter
     if (result === 'ok') told = { reason, at: Number.NEGATIVE_INFINITY }
     else if (isNew) {
@@ -65,12 +63,6 @@ function tellFailures({ logger, now }: IssuerContext) {
       logger.warn({ cause }, 'keys could not be fetched')
     }
   }
-}
-
-/** A fault with what is behind it, in one line. */
-function reasonOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause)
-  return cause.cause === undefined ? cause.message : `${cause.message}: ${reasonOf(cause.cause)}`
 }
 
 function createKeys(

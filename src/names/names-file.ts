@@ -1,17 +1,9 @@
 /** Names in a file of lines, each on disk before its owner is served. For one process. */
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { GatewayError } from '../core/errors.js'
 import type { NameEntry } from '../core/identity.js'
+import { replaceFile } from '../core/replace-file.js'
 import { keyOf } from './name-store.js'
 
 /** What a line tells. */
@@ -136,11 +128,7 @@ export class NamesFile {
 
   #rewrite(entries: readonly NameEntry[]): void {
     const text = entries.map((entry) => formatChange({ entry })).join('')
-    const next = openSync(`${this.#path}.new`, 'w', 0o600)
-    writeFileSync(next, text)
-    fsyncSync(next)
-    closeSync(next)
-    renameSync(`${this.#path}.new`, this.#path)
+    replaceFile(this.#path, text)
     syncFolder(this.#path)
     closeSync(this.#file)
     this.#file = openSync(this.#path, 'a', 0o600)

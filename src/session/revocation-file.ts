@@ -1,7 +1,8 @@
 /** Revocations in a file of lines, each on disk before its sign-out is answered. For one process. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import { replaceFile } from '../core/replace-file.js'
 import { formatRevocation, parseRevocation } from './revocation-log.js'
 import type { RevocationLog } from './revocation-log.js'
 
@@ -15,13 +16,8 @@ function readLines(path: string): readonly string[] {
   }
 }
 
-function rewrite(path: string, lines: readonly string[]): void {
-  const next = openSync(`${path}.new`, 'w', 0o600)
-  writeSync(next, lines.map((line) => `${line}\n`).join(''))
-  fsyncSync(next)
-  closeSync(next)
-  renameSync(`${path}.new`, path)
-}
+const rewrite = (path: string, lines: readonly string[]): void =>
+  replaceFile(path, lines.map((line) => `${line}\n`).join(''))
 
 /** Lines that the file may have beyond twice those that matter. */
 const slack = 10_000
