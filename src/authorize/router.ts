@@ -1,4 +1,5 @@
 /** The route policy as one matcher over the canonical path: first match wins, nothing matched is refused. */
+import { isRead } from '../core/methods.js'
 import type { Route } from '../request/route.js'
 import { compilePattern, firstSegment } from './pattern.js'
 import type { Matcher } from './pattern.js'
@@ -22,10 +23,8 @@ interface Row {
   readonly matches: Matcher
 }
 
-const readMethods: ReadonlySet<string> = new Set(['GET', 'HEAD'])
-
 function takesMethod(route: Route, method: string): boolean {
-  if (route.query !== undefined && !readMethods.has(method)) return false
+  if (route.query !== undefined && !isRead(method)) return false
   if (route.methods === undefined) return true
   return route.methods.has(method) || (method === 'HEAD' && route.methods.has('GET'))
 }
@@ -72,7 +71,7 @@ function index(rows: readonly Row[]): (path: string) => readonly Row[] {
 }
 
 function allowOf(route: Route): readonly string[] {
-  if (route.query !== undefined) return [...readMethods]
+  if (route.query !== undefined) return ['GET', 'HEAD']
   const methods = [...(route.methods ?? [])]
   return methods.includes('GET') ? [...methods, 'HEAD'] : methods
 }

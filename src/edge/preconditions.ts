@@ -1,6 +1,7 @@
 /** What needs no policy and no identity to be refused: the form of the request, Host, scheme, base path (deploy/docs/requests.md#order-of-checks). */
 import { GatewayError } from '../core/errors.js'
 import { comparableHost } from '../core/host.js'
+import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import { namesClient, saidScheme } from '../request/client-address.js'
 import type { RequestContext, Stage } from '../request/context.js'
@@ -83,7 +84,7 @@ export function createPreconditions({ address, reply, onNamelessClient }: Precon
     if (!address.secure || context.scheme === 'https') return undefined
     const fault = schemeFault(context)
     if (fault !== undefined) throw fault
-    if (context.method !== 'GET' && context.method !== 'HEAD') {
+    if (!isRead(context.method)) {
       throw new GatewayError('ERR_HTTPS_REQUIRED')
     }
     reply.redirect(context, 308, address.origin + context.target.sent)

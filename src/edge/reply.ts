@@ -4,6 +4,7 @@ import { pageHeaders, renderPage } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
+import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
 import type { RequestHeaders } from '../request/headers.js'
@@ -68,6 +69,12 @@ const titles: Readonly<Record<number, string>> = {
   504: 'Trac took too long',
 }
 
+/** Of codes whose status is usually an upstream's. */
+const titlesByCode: Readonly<Partial<Record<ErrorCode, string>>> = {
+  ERR_PROVIDER_ANSWER: 'The sign-in provider can’t be reached',
+  ERR_PROVIDER_ISSUER: errors.ERR_PROVIDER_ISSUER.text,
+}
+
 /** For whoever sent a form and gets this page instead of what they typed. */
 const typedIsKept =
   'The Back button of the browser should bring back what you typed: copy it before you go on.'
@@ -75,7 +82,7 @@ const typedIsKept =
 /** A GET or HEAD that a browser makes to show a page. */
 export function isNavigation({ headers, method }: RequestContext): boolean {
   if (isCall(headers)) return false
-  if (method !== 'GET' && method !== 'HEAD') return false
+  if (!isRead(method)) return false
   if (headers.fetchMode !== '') return headers.fetchMode === 'navigate'
   return headers.accept.includes('text/html') && !headers.requestedWith
 }
@@ -96,9 +103,7 @@ export function wantsPage({ headers }: RequestContext): boolean {
 
 function titleOf(context: RequestContext, error: GatewayError): string {
   if (context.routeName === 'auth:callback') return 'Sign-in did not work'
-  if (error.code === 'ERR_PROVIDER_ANSWER') return 'The sign-in provider can’t be reached'
-  if (error.code === 'ERR_PROVIDER_ISSUER') return errors[error.code].text
-  return titles[error.status] ?? errors[error.code].text
+  return titlesByCode[error.code] ?? titles[error.status] ?? errors[error.code].text
 }
 
 function challengeOf(error: GatewayError): string {

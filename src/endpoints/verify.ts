@@ -1,6 +1,7 @@
 /** `/auth/verify`: a front proxy asks whether a request may pass, and in whose name. */
 import { GatewayError } from '../core/errors.js'
 import { comparableHost } from '../core/host.js'
+import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { Reply } from '../edge/reply.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
@@ -143,7 +144,7 @@ export function createVerify(parts: VerifyParts) {
   /** By plain HTTP nothing of the original is judged: it comes again over HTTPS, or is refused. */
   const answerInsecure = (original: RequestContext): void => {
     const { method, target } = original
-    if (method !== 'GET' && method !== 'HEAD') throw new GatewayError('ERR_HTTPS_REQUIRED')
+    if (!isRead(method)) throw new GatewayError('ERR_HTTPS_REQUIRED')
     redirect(original, 308, address.origin + target.sent)
   }
 
@@ -157,9 +158,8 @@ export function createVerify(parts: VerifyParts) {
 
   const allow = (original: RequestContext): void => {
     const { route, method } = original
-    const hasNoBody = method === 'GET' || method === 'HEAD'
     const sign = parts.signerOf(route.upstream)
-    const proof = parts.proveIdentity(original, sign, hasNoBody ? 0 : route.bodyLimit)
+    const proof = parts.proveIdentity(original, sign, isRead(method) ? 0 : route.bodyLimit)
     const { user, perms, email, name } = proof.identityHeaders
     const headers = [
       ...['X-Trac-User', user, 'X-Trac-Perms', perms],

@@ -5,6 +5,7 @@ import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Timers } from '../core/clock.js'
 import type { FlowLimits } from '../core/flow-meter.js'
 import { principalKey } from '../core/identity.js'
+import { isRead } from '../core/methods.js'
 import { addressKey } from '../core/network.js'
 import type { RequestContext } from '../request/context.js'
 import { hasBody } from '../request/headers.js'
@@ -50,14 +51,9 @@ const nothing = () => undefined
 const noBody: OutgoingBody = { body: null, length: undefined, release: nothing }
 const emptyBody: OutgoingBody = { ...noBody, length: 0 }
 
-/** Methods that mean nothing by a body (RFC 9110 §9.3.1). */
-function isBodiless(method: string): boolean {
-  return method === 'GET' || method === 'HEAD'
-}
-
 /** Whether a body is sent on. Trac's servers would take that of a GET for the next request, and its RPC waits for it. */
 function bringsBody({ method, headers }: RequestContext, { isTrac }: Upstream): boolean {
-  return hasBody(headers) && !(isTrac && isBodiless(method))
+  return hasBody(headers) && !(isTrac && isRead(method))
 }
 
 /** The body as a stream of its own: undici destroys what it reads from, and the client's connection would go with it. */
@@ -152,7 +148,7 @@ export class Forward {
       this.#tunnel(context, upgradeSocket, upstream)
     } else if (collected !== undefined) this.dispatch(context, upstream, collected, false)
     else if (bringsBody(context, upstream)) this.#stream(context, upstream)
-    else if (isBodiless(method)) this.dispatch(context, upstream, noBody, method === 'GET')
+    else if (isRead(method)) this.dispatch(context, upstream, noBody, method === 'GET')
     else this.dispatch(context, upstream, emptyBody, false)
   }
 

@@ -1,4 +1,5 @@
 /** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
+import { isRead } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
 import { connectionNames } from './connection-names.js'
 import { isToldToUpstream } from './identity-proof.js'
@@ -88,8 +89,7 @@ export function upstreamHeaders(
   const named = connectionNames(raw)
   const list: string[] = ['Host', headerRules.host]
   // The type of a body that is not sent on: Trac's RPC would wait for it, whatever the method.
-  const bodiless = context.method === 'GET' || context.method === 'HEAD'
-  const typed = bodiless && withoutBody && context.headers.contentType !== ''
+  const typed = isRead(context.method) && withoutBody && context.headers.contentType !== ''
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue

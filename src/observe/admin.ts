@@ -3,6 +3,7 @@ import { timingSafeEqual, createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { GatewayError } from '../core/errors.js'
+import { isRead } from '../core/methods.js'
 import type { Metrics } from './metrics.js'
 import type { Readiness } from './readiness.js'
 
@@ -178,7 +179,7 @@ export function createAdmin(parts: AdminParts): Server {
   }
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url } = request
-    const reading = method === 'GET' || method === 'HEAD'
+    const reading = isRead(method ?? '')
     if (reading && url === '/metrics') await scrape(response)
     else if (reading && url === '/healthz') answer(response, 200, { status: 'ok' })
     else if (reading && url === '/readyz') {

@@ -1,4 +1,5 @@
 /** One object of Trac, one address: what a query names that a path names, too (deploy/docs/trac.md#addresses). */
+import { isRead } from '../core/methods.js'
 import { withoutParameter } from './query.js'
 import type { Query } from './query.js'
 
@@ -41,8 +42,6 @@ const objectNames: readonly string[] = [
   ...['path', 'rev', 'reponame', 'new', 'new_path', 'old', 'old_path'],
   ...['cat_id', 'panel_id', 'path_info'],
 ]
-
-const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 /**
  * What a request names, by one reading of its query.
