@@ -52,11 +52,6 @@ function askOf({ admin }: Config): Ask {
       },
     )
     if (status === 200) return body as unknown as NameReport
-    if (status === 401) {
-      throw new Told(
-        'the token is not the admin.token which the gateway was started with: ask with the same configuration, or restart the gateway',
-      )
-    }
     if (status === 404) throw new Told('the gateway that runs knows no names: it is of release 0.1')
     throw new Told(typeof body['message'] === 'string' ? body['message'] : `status ${status}`)
   }

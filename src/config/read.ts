@@ -326,6 +326,7 @@ class Reader {
 
 const isFlag = (schema: KeySchema): boolean =>
   schema.type === 'boolean' && schema.enum === undefined
+
 /** The path that a value is, or has: that of a Unix socket. */
 function fileOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value

@@ -26,12 +26,18 @@ interface Waiter {
 const maxWaiting = 1000
 const share = 4
 
+/** Owners of requests that were looked at: each release looks at all who run and all who wait. */
+const known = new WeakMap<RequestContext, readonly string[]>()
+
 /** Who is counted for a request: its client's address and, if known, who asks. */
-function ownersOf({ address, identity }: RequestContext): readonly string[] {
-  const byAddress = `address ${addressKey(address)}`
-  return identity.via === undefined
-    ? [byAddress]
-    : [byAddress, `principal ${principalKey(identity.principal)}`]
+function ownersOf(context: RequestContext): readonly string[] {
+  const before = known.get(context)
+  if (before !== undefined) return before
+  const { address, identity } = context
+  const owners = [`address ${addressKey(address)}`]
+  if (identity.via !== undefined) owners.push(`principal ${principalKey(identity.principal)}`)
+  known.set(context, owners)
+  return owners
 }
 
 /** Gives places to requests, in the order in which they came; who has a quarter of them already is passed over. */

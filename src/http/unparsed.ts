@@ -3,6 +3,7 @@ import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode, ErrorDetails } from '../core/errors.js'
+import { encodeByte } from '../request/target.js'
 
 /** An error of Node's parser. `rawPacket` are the bytes that it read last. */
 export interface ParserError extends Error {
@@ -99,10 +100,6 @@ function explain(
   return [known, { found }]
 }
 
-/** A character of a latin1 text as `%XX`, so that a log shows no control character. */
-const encodeByte = (character: string): string =>
-  `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`
-
 /** Makes a request of what the parser refused; undefined for an error that is not the parser's. */
 export function readUnparsed(
   error: ParserError,
@@ -115,7 +112,7 @@ export function readUnparsed(
   const [ours, details] = explain(error, shown, headerLimit)
   const request = new IncomingMessage(socket)
   request.method = shown.method
-  request.url = shown.target.replaceAll(/[^\x21-\x7e]/g, encodeByte)
+  request.url = shown.target.replaceAll(/[^\x21-\x7e]/g, (one) => encodeByte(one.charCodeAt(0)))
   request.httpVersion = '1.0'
   // A head this large comes in many packets from a browser with many cookies; what it accepts has gone by.
   const unseen = !shown.isStart && ours === 'ERR_HEADER_TOO_LARGE'

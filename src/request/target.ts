@@ -86,7 +86,8 @@ function segmentFault(path: string): ErrorCode | undefined {
   return dotSegment.test(read) ? 'ERR_TARGET_DOTS' : undefined
 }
 
-function encodeByte(byte: number): string {
+/** A byte as `%XX` (RFC 3986 §2.1). */
+export function encodeByte(byte: number): string {
   return `%${byte < 16 ? '0' : ''}${byte.toString(16).toUpperCase()}`
 }
 

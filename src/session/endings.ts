@@ -2,6 +2,7 @@
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { OpenSession } from './open-session.js'
 import type { Revocations } from './revocations.js'
+import { isSameSubject } from './seen-people.js'
 import type { SeenPeople, Subject } from './seen-people.js'
 import type { Sessions } from './sessions.js'
 
@@ -41,9 +42,6 @@ export interface Ending {
 /** Requests to the provider at the same time. */
 const maxParallel = 8
 
-const isSame = (one: Subject, other: Subject): boolean =>
-  one.issuer === other.issuer && one.subject === other.subject
-
 /** Ends people. All of it is about what was: a sign-in whose attempt begins afterwards is none of it. */
 export class Endings {
   readonly #parts: EndingParts
@@ -63,7 +61,8 @@ export class Endings {
     const folded = user.toLowerCase()
     const isTheirs = ({ identity }: OpenSession) => identity.principal.user.toLowerCase() === folded
     const subjects = [...seen.subjectsOf(user)]
-    for (const one of known) if (!subjects.some((other) => isSame(one, other))) subjects.push(one)
+    for (const one of known)
+      if (!subjects.some((other) => isSameSubject(one, other))) subjects.push(one)
     return this.#end(isTheirs, subjects, before)
   }
 
@@ -99,7 +98,7 @@ export class Endings {
       for await (const session of sessions.open()) {
         const { id, profile } = session.record
         const subject = { issuer, subject: profile.subject }
-        const isKnown = subjects.some((one) => isSame(one, subject))
+        const isKnown = subjects.some((one) => isSameSubject(one, subject))
         if (found.has(id) || !(isKnown || isTheirs(session))) continue
         found.set(id, session)
         if (isKnown) continue

@@ -7,6 +7,10 @@ export interface Subject {
   readonly subject: string
 }
 
+/** Whether two are one person at one provider. */
+export const isSameSubject = (one: Subject, other: Subject): boolean =>
+  one.issuer === other.issuer && one.subject === other.subject
+
 /** Names remembered, of about 300 bytes each; the least seen is forgotten first. */
 const maxNames = 10_000
 /** Subjects of one name; there is more than one where a name was released, or before names were registered. */
@@ -18,10 +22,11 @@ export class SeenPeople {
 
   /** Notes that a name was admitted. */
   note(user: string, { issuer, subject }: Subject): void {
+    const one = { issuer, subject }
     const key = user.toLowerCase()
     const known = this.#byName.get(key) ?? []
-    if (known.some((one) => one.issuer === issuer && one.subject === subject)) return
-    this.#byName.set(key, [...known, { issuer, subject }].slice(-maxSubjects))
+    if (known.some((other) => isSameSubject(one, other))) return
+    this.#byName.set(key, [...known, one].slice(-maxSubjects))
   }
 
   /** Whom a name meant. */
