@@ -7,6 +7,7 @@ import type { ScriptedAnswer, ScriptedRequest } from '../fixtures/scripted-provi
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { rawExchange } from '../fixtures/gateway.js'
 import { requestText } from '../fixtures/wire.js'
+import { holdAnswers } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
@@ -165,12 +166,7 @@ await t.test(
 await t.test('an attempt whose code is being redeemed takes no other one', async (t) => {
   const { visitor, back } = await begin()
   const attacker = await begin()
-  let release = (): void => undefined
-  const released = new Promise<void>((resolve) => (release = resolve))
-  provider.replace('token', async (request) => {
-    await released
-    return provider.usual('token', request)
-  })
+  const release = holdAnswers(provider, 'token')
   const asked = provider.next('token')
   const running = visitor.copy().open(back)
   await asked
@@ -507,12 +503,7 @@ await t.test(
   'a browser that goes away while the code is redeemed leaves nothing stuck',
   async (t) => {
     const { visitor, back } = await begin()
-    let release = (): void => undefined
-    const released = new Promise<void>((resolve) => (release = resolve))
-    provider.replace('token', async (request) => {
-      await released
-      return provider.usual('token', request)
-    })
+    const release = holdAnswers(provider, 'token')
     const asked = provider.next('token')
     const controller = new AbortController()
     const aborted = fetch(back, {

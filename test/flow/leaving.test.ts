@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Overlay } from '../fixtures/gateway.js'
+import { changedTokens } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
@@ -104,15 +105,12 @@ await t.test(
     let serial = 0
     let last = ''
     let common: Record<string, unknown> = {}
-    provider.replace('token', (request) => {
-      const usual = provider.usual('token', request)
-      if (usual.status !== undefined) return usual
-      const body = usual.body as Record<string, string>
-      const payload = Buffer.from(body['id_token']!.split('.')[1]!, 'base64url').toString()
-      const { nonce } = JSON.parse(payload) as { nonce?: string }
-      last = provider.sign('id', { nonce, ...common, jti: `jti-${++serial}` })
-      return { body: { ...body, id_token: last, refresh_token: `refresh-${serial}` } }
-    })
+    provider.replace('token', (request) =>
+      changedTokens(provider, request, ({ nonce }) => {
+        last = provider.sign('id', { nonce, ...common, jti: `jti-${++serial}` })
+        return { id_token: last, refresh_token: `refresh-${serial}` }
+      }),
+    )
     const counts = async (token: string) =>
       (
         await ask({ port: Number(new URL(url).port) }, 'GET /trac/auth/session', [

@@ -10,6 +10,7 @@ import { twoCookiesOfGroups } from '../fixtures/groups.js'
 import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { changedTokens, holdAnswers } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { startTestGateway } from '../fixtures/gateway.js'
@@ -51,15 +52,12 @@ function watchTokens(provider: DemoProvider) {
 
 /** Lets every token of the scripted provider carry `claims`. */
 function withClaims(provider: ScriptedProvider, claims: Record<string, unknown>) {
-  provider.replace('token', (request) => {
-    const usual = provider.usual('token', request)
-    if (usual.status !== undefined) return usual
-    const body = usual.body as Record<string, string>
-    const payload = Buffer.from(body['id_token']!.split('.')[1]!, 'base64url').toString()
-    const { nonce } = JSON.parse(payload) as { nonce?: string }
-    const id_token = provider.sign('id', { nonce, ...claims })
-    return { body: { ...body, id_token, access_token: provider.sign('access', claims) } }
-  })
+  provider.replace('token', (request) =>
+    changedTokens(provider, request, ({ nonce }) => ({
+      id_token: provider.sign('id', { nonce, ...claims }),
+      access_token: provider.sign('access', claims),
+    })),
+  )
 }
 
 const leave = (visitor: Visitor, url: string, path = '/auth/logout') => visitor.submit(url + path)
@@ -285,12 +283,7 @@ await t.test('a provider that takes too long to revoke never keeps the session',
   const visitor = new Visitor()
   await visitor.follow(`${url}/auth/login`)
   const copy = visitor.copy()
-  let release = (): void => undefined
-  const released = new Promise<void>((resolve) => (release = resolve))
-  provider.replace('revoke', async () => {
-    await released
-    return {}
-  })
+  const release = holdAnswers(provider, 'revoke', () => ({}))
   const asked = provider.next('revoke')
   const leaving = leave(visitor, url)
   await asked

@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
 import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scripted-provider.js'
+import { holdAnswers } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
@@ -134,12 +135,7 @@ await t.test('the gateway goes on, whatever the key set is answered with', async
 
 await t.test('a slow key set keeps waiting those who need it, and nobody else', async (t) => {
   const provider = await startProvider(t)
-  let release = (): void => undefined
-  const released = new Promise<void>((resolve) => (release = resolve))
-  provider.replace('jwks', async (request) => {
-    await released
-    return provider.usual('jwks', request)
-  })
+  const release = holdAnswers(provider, 'jwks')
   const asked = provider.next('jwks')
   const gateway = await startGateway(t, provider)
   await asked

@@ -5,6 +5,7 @@ import { createDemoClient } from '../../src/demo/provider-pool.js'
 import { signIn } from '../../src/demo/sign-in.js'
 import { badAnswers } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
+import { changedTokens } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer, Sent } from '../fixtures/visitor.js'
@@ -314,12 +315,12 @@ await t.test('tokens of a sign-in that ended here are not handed out', async (t)
     id_token: scripted.sign('id', origin),
     token_type: 'Bearer',
   })
-  scripted.replace('token', (request) => {
-    const usual = scripted.usual('token', request).body as Record<string, string>
-    const claims = Buffer.from(usual['id_token']!.split('.')[1]!, 'base64url').toString()
-    const { nonce } = JSON.parse(claims) as { nonce?: string }
-    return { body: { ...usual, ...tokens(), id_token: scripted.sign('id', { ...origin, nonce }) } }
-  })
+  scripted.replace('token', (request) =>
+    changedTokens(scripted, request, ({ nonce }) => ({
+      ...tokens(),
+      id_token: scripted.sign('id', { ...origin, nonce }),
+    })),
+  )
   const browser = new Visitor()
   await browser.follow(`${odd.url}/auth/login`)
   t.equal((await redeem('refresh-token', {}, at)).status, 200)

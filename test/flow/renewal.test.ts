@@ -6,6 +6,7 @@ import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { Answer as ProviderAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { scaled } from '../fixtures/scale.js'
+import { changedTokens, holdAnswers } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'
@@ -29,22 +30,13 @@ async function start(t: Test, overlay: Overlay = {}) {
 
   /** The usual tokens by the gateway's clock, with `claims` in the ID token and `more` beside it. */
   const tokens = (request: ScriptedRequest, claims: object = {}, more: object = {}) => {
-    const usual = provider.usual('token', request)
-    if (usual.status !== undefined) return usual
-    const body = usual.body as Record<string, string>
-    const given = JSON.parse(
-      Buffer.from(body['id_token']!.split('.')[1]!, 'base64url').toString(),
-    ) as { nonce?: string }
     const iat = Math.floor(clock() / 1000)
     const times = { iat, auth_time: began, exp: iat + 3600, origin_jti: 'origin-1' }
-    return {
-      body: {
-        ...body,
-        id_token: provider.sign('id', { ...given, ...times, ...claims }),
-        access_token: provider.sign('access', times),
-        ...more,
-      },
-    }
+    return changedTokens(provider, request, (given) => ({
+      id_token: provider.sign('id', { ...given, ...times, ...claims }),
+      access_token: provider.sign('access', times),
+      ...more,
+    }))
   }
   const usually: ProviderAnswer = (request) => tokens(request)
   provider.replace('token', usually)
@@ -450,12 +442,7 @@ await t.test('a browser that goes away during its renewal leaves nothing stuck',
   const { clock, url, name, signIn, provider, tokens, exchanges } = await start(t)
   const visitor = await signIn()
   clock.advance(50 * minute)
-  let release = (): void => undefined
-  const released = new Promise<void>((resolve) => (release = resolve))
-  provider.replace('token', async (request) => {
-    await released
-    return tokens(request)
-  })
+  const release = holdAnswers(provider, 'token', (request) => tokens(request))
   const asked = provider.next('token')
   const controller = new AbortController()
   const headers = { cookie: visitor.cookieHeader(url) }

@@ -11,6 +11,7 @@ import { startGatewayProcess } from '../fixtures/process.js'
 import { startRedis } from '../fixtures/redis.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
 import { scaled } from '../fixtures/scale.js'
+import { signInAsStudent } from '../fixtures/sign-ins.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { openStorage } from '../../src/session/storage.js'
@@ -93,30 +94,11 @@ async function start(t: Test) {
       let left = count
       const some = async (): Promise<void> => {
         while (left-- > 0) {
-          const { refreshToken, originJti, authTime } = tokens.signIn()
-          const { value } = await signIns.begin({
-            profile: {
-              subject,
-              username: subject,
-              email: undefined,
-              emailVerified: false,
-              name: undefined,
-              groups: ['students'],
-              permissions: [],
-            },
-            identifiers: {
-              issuer: identity.issuer,
-              ids: [`origin_jti ${originJti}`],
-              subject,
-              namesSignIn: true,
-              issuedAt: Date.now(),
-              authenticatedAt: authTime * 1000,
-            },
-            begunAt: Date.now(),
-            refreshToken,
-            accessToken: undefined,
-            expiresAt: end,
-          })
+          const now = Date.now()
+          const times = { begunAt: now, issuedAt: now, expiresAt: end }
+          const { issuer } = identity
+          const signIn = signInAsStudent(tokens, { issuer, subject, ...times })
+          const { value } = await signIns.begin(signIn)
           cookies.push(`${name}=${value}`)
         }
       }

@@ -23,6 +23,7 @@ import { createClock, startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { startRedis } from '../fixtures/redis.js'
+import { changedTokens } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import type { Claims } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
@@ -187,15 +188,12 @@ async function sideBySide(t: Test, session: Overlay) {
     overlay: { server: { publicUrl: base }, session },
   })
   const { provider } = s
-  provider.replace('token', (request) => {
-    const usual = provider.usual('token', request)
-    if (usual.status !== undefined) return usual
-    const body = usual.body as Record<string, string>
-    const payload = Buffer.from(body['id_token']!.split('.')[1]!, 'base64url').toString()
-    const { nonce } = JSON.parse(payload) as { nonce?: string }
-    const claims = { sid: 'one-session-at-the-provider', auth_time: 1_700_000_000 }
-    return { body: { ...body, id_token: provider.sign('id', { nonce, ...claims }) } }
-  })
+  const claims = { sid: 'one-session-at-the-provider', auth_time: 1_700_000_000 }
+  provider.replace('token', (request) =>
+    changedTokens(provider, request, ({ nonce }) => ({
+      id_token: provider.sign('id', { nonce, ...claims }),
+    })),
+  )
   const today = async () => {
     const gateway = await startTestGateway({ ...s.settings, port: await freePort() })
     t.teardown(() => gateway.close())

@@ -10,6 +10,7 @@ import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { startRedis } from '../fixtures/redis.js'
+import { changedTokens } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import type { Claims } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
@@ -34,19 +35,16 @@ let serial = 0
 const isCallback = (url: URL): boolean => url.pathname.endsWith('/callback')
 /** The tokens of the last sign-in. */
 let last = { id_token: '', access_token: '' }
-provider.replace('token', (request) => {
-  const usual = provider.usual('token', request)
-  if (usual.status !== undefined) return usual
-  const body = usual.body as Record<string, string>
-  const payload = Buffer.from(body['id_token']!.split('.')[1]!, 'base64url').toString()
-  const { nonce } = JSON.parse(payload) as { nonce?: string }
-  const claims = () => ({ jti: `jti-${++serial}`, auth_time: undefined, ...common })
-  last = {
-    id_token: provider.sign('id', { nonce, ...claims() }),
-    access_token: provider.sign('access', claims()),
-  }
-  return { body: { ...body, ...last, refresh_token: `refresh-${++serial}` } }
-})
+provider.replace('token', (request) =>
+  changedTokens(provider, request, ({ nonce }) => {
+    const claims = () => ({ jti: `jti-${++serial}`, auth_time: undefined, ...common })
+    last = {
+      id_token: provider.sign('id', { nonce, ...claims() }),
+      access_token: provider.sign('access', claims()),
+    }
+    return { ...last, refresh_token: `refresh-${++serial}` }
+  }),
+)
 
 const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
 t.teardown(() => rmSync(folder, { recursive: true }))

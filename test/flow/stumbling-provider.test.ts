@@ -8,6 +8,7 @@ import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import type { ScriptedKey } from '../fixtures/scripted-keys.js'
 import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
+import { signInAsStudent } from '../fixtures/sign-ins.js'
 import { stage } from '../fixtures/stage.js'
 import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
@@ -35,31 +36,11 @@ async function start(t: Test, dialect: 'cognito' | 'standard' = 'cognito', timer
   clock.stop()
   const { sessions } = gateway.gateway.services
   const subject = String(provider.person['sub'])
-  const begin = async (): Promise<OpenSession> => {
-    const { refreshToken, originJti, authTime } = tokens.signIn()
-    return sessions.begin({
-      profile: {
-        subject,
-        username: subject,
-        email: undefined,
-        emailVerified: false,
-        name: undefined,
-        groups: ['students'],
-        permissions: [],
-      },
-      identifiers: {
-        issuer: provider.issuer,
-        ids: [`origin_jti ${originJti}`],
-        subject,
-        namesSignIn: true,
-        authenticatedAt: authTime * 1000,
-        issuedAt: authTime * 1000,
-      },
-      begunAt: clock(),
-      refreshToken,
-      accessToken: undefined,
-      expiresAt: clock() + 60 * minute,
-    })
+  const begin = (): Promise<OpenSession> => {
+    const now = clock()
+    const times = { begunAt: now, issuedAt: now, expiresAt: now + 60 * minute }
+    const { issuer } = provider
+    return sessions.begin(signInAsStudent(tokens, { issuer, subject, ...times }))
   }
   const exchanges = () =>
     provider.received.token
