@@ -3,9 +3,11 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
+import type { Timers } from '../../src/core/clock.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
+import { createTimers } from '../fixtures/timers.js'
 import { Wire, ask, codeOf, requestText } from '../fixtures/wire.js'
 
 const mebibyte = 1024 * 1024
@@ -19,6 +21,7 @@ const overlay: Overlay = {
 async function front(
   t: Test,
   answer: (request: IncomingMessage, response: ServerResponse) => void,
+  timers?: Timers,
 ) {
   const server = createServer(answer)
   const port = await listen(server)
@@ -26,7 +29,11 @@ async function front(
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
-  const { gateway } = await stage(t, { upstream: { url: `http://127.0.0.1:${port}` }, overlay })
+  const { gateway } = await stage(t, {
+    upstream: { url: `http://127.0.0.1:${port}` },
+    overlay,
+    ...(timers === undefined ? {} : { timers }),
+  })
   const open = () => gateway.metric('trac_gateway_upstream_connections')
   return { gateway, open }
 }
@@ -167,12 +174,13 @@ const stopping: readonly (readonly [what: string, header: string, begun: string]
 
 for (const [what, header, begun] of stopping) {
   await t.test(`a body ${what} that stops coming is cut after bodyIdle`, async (t) => {
-    const { gateway, open } = await front(t, (request) => request.resume())
+    const timers = createTimers()
+    const { gateway, open } = await front(t, (request) => request.resume(), timers)
     const wire = new Wire(gateway.port)
     wire.send(requestText(gateway, 'POST /trac/x', [header, 'Connection: keep-alive'], begun))
-    // The body must have begun before the clock moves.
+    // The body must have begun before time passes.
     await new Promise((resolve) => setTimeout(resolve, 300))
-    gateway.clock.advance(31_000)
+    timers.advance(31_000)
     const answer = await wire.answer('POST')
     t.equal(answer?.status, 408)
     t.equal(codeOf(answer ?? { body: '' }), 'ERR_CLIENT_TIMEOUT')
