@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
+import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 import { Wire, codeOf, requestText } from '../fixtures/wire.js'
 
@@ -72,8 +73,10 @@ await t.test(
   'others are served while one has its share; who leaves is dropped; too many are 503',
   async (t) => {
     const upstream = await startCounting(t)
+    const timers = createTimers()
     const { gateway } = await stage(t, {
       upstream,
+      timers,
       overlay: {
         routes,
         server: { trustedProxies: ['127.0.0.1'], timeouts: { queue: '2s' } },
@@ -100,6 +103,7 @@ await t.test(
     t.equal(refused?.header('retry-after'), '2')
     for (const wire of greedy.slice(2, 900)) wire.destroy()
     await until(async () => (await waiting()) < 110, 'who left waits no longer')
+    timers.advance(2000)
     const late = await greedy.at(-1)!.answer()
     t.equal(late?.status, 503, 'the time to wait is over')
     t.equal((await fetch(`${gateway.adminUrl}/readyz`)).status, 503, 'without a provider')
