@@ -8,6 +8,7 @@ import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
 import type { RequestHeaders } from '../request/headers.js'
+import { isPage } from '../trac/pages.js'
 
 /** What every answer depends on. */
 export interface ReplyOptions {
@@ -202,9 +203,11 @@ export class Reply {
       return
     }
     const mended = mendedBySignIn.has(error.code) && context.route.credentials.has('session')
-    if (audience === 'asker' && mended && isNavigation(context)) {
+    const { path, target } = context
+    const comesBack = mended && isNavigation(context) && isPage(path, target.query)
+    if (audience === 'asker' && comesBack) {
       context.setCookies = [...context.setCookies, ...context.signInCookies]
-      this.redirect(context, 302, this.#loginUrl(context.target.sent))
+      this.redirect(context, 302, this.#loginUrl(target.sent))
     } else if (audience === 'asker' && wantsPage(context)) {
       this.#errorPage(context, error)
     } else {

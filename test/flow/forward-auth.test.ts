@@ -112,6 +112,12 @@ await t.test('a navigation is sent to sign in where the proxy asks for it', asyn
   const answer = await ask(gateway, headers, '/trac/auth/verify?login=redirect')
   t.equal(answer.status, 302)
   t.match(answer.headers['location'], '/trac/auth/login?return_to=%2Ftrac%2Fnewticket')
+  for (const path of ['/trac/newticket?format=rss', '/trac/xmlrpc', '/trac/login/rpc']) {
+    const file = original(gateway, path, 'GET', browser)
+    const refused = await ask(gateway, file, '/trac/auth/verify?login=redirect')
+    t.equal(refused.status, 401, `${path} is no page`)
+    t.equal(refused.headers['www-authenticate'], 'Bearer realm="Trac"')
+  }
 })
 
 await t.test('Envoy puts the original target behind the path, with its method', async (t) => {

@@ -3,18 +3,21 @@ import t from 'tap'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 
-const { sam, upstream, gateway, url, origin, names, bearerOf, cookieOf } = await stage(t, {
-  provider: 'cognito',
-  upstream: true,
-  api: true,
-  overlay: {
-    routes: [
-      { name: 'clients', path: '/clients', upstream: 'api', credentials: ['bearer'] },
-      { name: 'group', path: '/group', upstream: 'api', require: { anyGroup: ['admins'] } },
-      { name: 'api', path: '/api/**', upstream: 'api' },
-    ],
+const { provider, sam, upstream, gateway, url, origin, names, bearerOf, cookieOf } = await stage(
+  t,
+  {
+    provider: 'cognito',
+    upstream: true,
+    api: true,
+    overlay: {
+      routes: [
+        { name: 'clients', path: '/clients', upstream: 'api', credentials: ['bearer'] },
+        { name: 'group', path: '/group', upstream: 'api', require: { anyGroup: ['admins'] } },
+        { name: 'api', path: '/api/**', upstream: 'api' },
+      ],
+    },
   },
-})
+)
 const token = await bearerOf(sam)
 const cookie = await cookieOf(sam)
 const html = 'Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8'
@@ -58,6 +61,33 @@ for (const [what, line, headers, status] of kinds) {
     }
   })
 }
+
+await t.test('what is no page never leads to sign-in, whatever Accept says', async (t) => {
+  const overlay = { permissions: { groups: {}, anonymous: [] } }
+  const { gateway } = await stage(t, { provider, upstream, overlay })
+  for (const path of [
+    ...['/timeline?format=rss', '/query?%66ormat=csv&order=id', '/ticket/1?x;format=tab'],
+    ...['/report/2?format=rss', '/wiki/Start?format=txt', '/roadmap?format=ics'],
+    ...['/raw-attachment/ticket/1/a.txt', '/zip-attachment/wiki/Start/', '/export/1/trunk/a'],
+    ...['/rpc', '/xmlrpc', '/jsonrpc/', '/login/rpc', '/login/xmlrpc', '/login/jsonrpc'],
+    '/search/opensearch',
+  ]) {
+    for (const [method, headers] of [
+      ['GET', [html, navigate]],
+      ['GET', [html]],
+      ['HEAD', [html, navigate]],
+    ] as const) {
+      const answer = await ask(gateway, `${method} /trac${path}`, headers)
+      t.equal(answer.status, 401, `${method} ${path}`)
+      t.equal(answer.header('www-authenticate'), 'Bearer realm="Trac"')
+      t.equal(answer.header('location'), '')
+    }
+  }
+  for (const path of ['/timeline', '/timeline?format=', '/query?order=format', '/browser/a/raw']) {
+    const answer = await ask(gateway, `GET /trac${path}`, [html, navigate])
+    t.equal(answer.status, 302, `${path} is a page`)
+  }
+})
 
 await t.test('the page to come back to keeps its query, as it is sent on', async (t) => {
   const answer = await ask(gateway, 'GET /trac/newtick%65t?a=%C3%A9&b=/..//', [html, navigate])
