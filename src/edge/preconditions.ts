@@ -18,11 +18,6 @@ export interface PreconditionParts {
 /** Characters of a header's value that a text repeats. */
 const maxQuoted = 40
 
-/** Whether the peer says that it asks for somebody else: only proxies do. */
-function isProxy({ forwardedFor, forwardedProto, forwarded }: RequestContext['headers']): boolean {
-  return forwardedFor !== '' || forwardedProto !== '' || forwarded !== ''
-}
-
 /** Why it is not known how the visitor came, and what mends it; undefined if it is known. */
 function schemeFault({ trusted, scheme, headers, address }: RequestContext) {
   if (trusted) {
@@ -35,10 +30,12 @@ function schemeFault({ trusted, scheme, headers, address }: RequestContext) {
     const detail = `The proxy in front of this gateway ${said}. It must send X-Forwarded-Proto: https, or http.`
     return new GatewayError('ERR_SCHEME_UNKNOWN', { detail, cause: detail })
   }
-  if (scheme === 'https' || !isProxy(headers) || saidScheme(headers) === 'http') return undefined
+  // A redirect would lead its visitor to the same address. Who says anything else came by plain HTTP, as a browser's own
+  // proxy does, which adds `X-Forwarded-For`.
+  if (scheme === 'https' || saidScheme(headers) !== 'https') return undefined
   const detail =
-    `The proxy in front of this gateway, ${address}, asks for somebody else, but it is not listed in ` +
-    'server.trustedProxies, so what it says of HTTPS does not count.'
+    `The proxy in front of this gateway, ${address}, says that you came over HTTPS, but it is not listed in ` +
+    'server.trustedProxies, so what it says does not count.'
   return new GatewayError('ERR_PROXY_UNTRUSTED', { detail, cause: detail })
 }
 
