@@ -35,6 +35,9 @@ await t.test('a rule for an object that Trac finds elsewhere, too, says where', 
     ['/browser/secret/**', /AuthzSourcePolicy.*new_path and old_path/],
     ['/log/secret', /new_path and old_path/],
     ['/wiki/WikiStart', /\/ and \/wiki/],
+    ['/wiki/Syllabus', /AuthzPolicy.*POST to another page/],
+    ['/wiki/PageTemplates/Exam', /as template/],
+    ['/wiki/Private/**', /as template/],
   ]
   for (const [path, why] of cases) {
     for (const more of ['access: deny', 'require: { anyGroup: [admins] }']) {
@@ -45,7 +48,7 @@ await t.test('a rule for an object that Trac finds elsewhere, too, says where', 
     t.strictSame(adviceOf(`path: ${path}, access: optional`), [], 'it closes nothing')
     t.strictSame(adviceOf(`path: ${path}, access: deny, upstream: api`), [])
   }
-  for (const path of ['/milestone/**', '/report/*', '/ticket/*', '/browser/**', '/wiki/Syllabus']) {
+  for (const path of ['/milestone/**', '/report/*', '/ticket/*', '/browser/**', '/wiki/**']) {
     t.strictSame(adviceOf(`path: ${path}, access: deny`), [], path)
   }
 })

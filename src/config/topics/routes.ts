@@ -275,6 +275,10 @@ const foundElsewhere: readonly (readonly [path: RegExp, why: string])[] = [
     '/changeset and /diff find files by new_path and old_path',
   ],
   [/^\/wiki\/(WikiStart)$/, '/ and /wiki show WikiStart, too'],
+  [
+    /^\/wiki\/(?!WikiStart$)(.+)$/,
+    'a POST to another page names it in its body, as template (which shows its text) or as new_name',
+  ],
 ]
 
 const warnOfSingleObjects = forEachRoute<object>((route, at, warn) => {
