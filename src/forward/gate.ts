@@ -16,6 +16,7 @@ export interface GateLimits {
 /** One who waits. */
 interface Waiter {
   readonly context: RequestContext
+  readonly owners: readonly string[]
   readonly begin: () => void
   readonly refuse: (error: unknown) => void
   readonly timer: Timer
@@ -26,18 +27,12 @@ interface Waiter {
 const maxWaiting = 1000
 const share = 4
 
-/** Owners of requests that were looked at: each release looks at all who run and all who wait. */
-const known = new WeakMap<RequestContext, readonly string[]>()
-
 /** Who is counted for a request: its client's address and, if known, who asks. */
-function ownersOf(context: RequestContext): readonly string[] {
-  const before = known.get(context)
-  if (before !== undefined) return before
-  const { address, identity } = context
-  const owners = [`address ${addressKey(address)}`]
-  if (identity.via !== undefined) owners.push(`principal ${principalKey(identity.principal)}`)
-  known.set(context, owners)
-  return owners
+function ownersOf({ address, identity }: RequestContext): readonly string[] {
+  const owner = `address ${addressKey(address)}`
+  return identity.via === undefined
+    ? [owner]
+    : [owner, `principal ${principalKey(identity.principal)}`]
 }
 
 /** Gives places to requests, in the order in which they came; who has a quarter of them already is passed over. */
@@ -46,7 +41,10 @@ export class Gate {
   readonly #share: number
   readonly #timers: Timers
   readonly #onWaiting: (change: 1 | -1) => void
-  readonly #inside = new Set<RequestContext>()
+  /** Who has a place, each with its owners; never more than there are places. */
+  readonly #inside = new Map<RequestContext, readonly string[]>()
+  /** Places by owner, counted as they are taken and given back. */
+  readonly #held = new Map<string, number>()
   readonly #waiting = new Set<Waiter>()
 
   /** @param onWaiting one more waits, or one less */
@@ -59,12 +57,9 @@ export class Gate {
 
   /** Takes a place if there is one. */
   take(context: RequestContext): boolean {
-    const { size } = this.#inside
-    // Nobody can have more than all together have: there is nothing to count as long as little runs.
-    const isFree =
-      size < this.#share ||
-      (size < this.#limits.max && hasShare(context, this.#held(), this.#share))
-    if (isFree) this.#inside.add(context)
+    const owners = ownersOf(context)
+    const isFree = this.#inside.size < this.#limits.max && this.#hasShare(owners)
+    if (isFree) this.#enter(context, owners)
     return isFree
   }
 
@@ -83,7 +78,8 @@ export class Gate {
       leave()
       refuse(this.#busy())
     }, this.#limits.queue)
-    const waiter: Waiter = { context, begin, refuse, timer, leave }
+    const owners = ownersOf(context)
+    const waiter: Waiter = { context, owners, begin, refuse, timer, leave }
     this.#waiting.add(waiter)
     this.#onWaiting(1)
     context.response.once('close', leave)
@@ -91,7 +87,9 @@ export class Gate {
 
   /** Gives a place back, and to who is next. Does nothing for who has none. */
   release(context: RequestContext): void {
-    if (this.#inside.delete(context) && this.#waiting.size > 0) this.#admit()
+    const wasFull = this.#inside.size >= this.#limits.max
+    const owners = this.#leave(context)
+    if (owners !== undefined && this.#waiting.size > 0) this.#admit(owners, wasFull)
   }
 
   /** The refusal of who finds no place. */
@@ -105,31 +103,46 @@ export class Gate {
     if (!this.take(context)) throw this.#busy()
   }
 
-  /** Places by who has them. */
-  #held(): ReadonlyMap<string, number> {
-    const held = new Map<string, number>()
-    for (const context of this.#inside) {
-      for (const owner of ownersOf(context)) held.set(owner, (held.get(owner) ?? 0) + 1)
-    }
-    return held
+  #enter(context: RequestContext, owners: readonly string[]): void {
+    this.#inside.set(context, owners)
+    for (const owner of owners) this.#held.set(owner, (this.#held.get(owner) ?? 0) + 1)
   }
 
-  /** Lets in whoever may have a place now: who leaves gives back a share of an address and one of a person. */
-  #admit(): void {
-    let held = this.#held()
+  /** Its owners; undefined for who has no place. */
+  #leave(context: RequestContext): readonly string[] | undefined {
+    const owners = this.#inside.get(context)
+    if (owners === undefined) return undefined
+    this.#inside.delete(context)
+    for (const owner of owners) {
+      const left = this.#held.get(owner)! - 1
+      if (left === 0) this.#held.delete(owner)
+      else this.#held.set(owner, left)
+    }
+    return owners
+  }
+
+  /** Whether every owner of a request has less than the share. */
+  #hasShare(owners: readonly string[]): boolean {
+    return owners.every((owner) => (this.#held.get(owner) ?? 0) < this.#share)
+  }
+
+  /**
+   * Lets in whoever may have a place now: who leaves gives back a share of an address and one of a person. While places
+   * are free, everybody who waits lacks a share, so that nobody else can come in once these two are taken again.
+   */
+  #admit(freed: readonly string[], wasFull: boolean): void {
     for (const waiter of this.#waiting) {
       if (this.#inside.size >= this.#limits.max) return
-      if (!hasShare(waiter.context, held, this.#share)) continue
+      if (!wasFull && !freed.some((owner) => (this.#held.get(owner) ?? 0) < this.#share)) return
+      if (!this.#hasShare(waiter.owners)) continue
       this.#remove(waiter)
-      this.#inside.add(waiter.context)
+      this.#enter(waiter.context, waiter.owners)
       try {
         waiter.begin()
       } catch (error) {
-        this.#inside.delete(waiter.context)
+        this.#leave(waiter.context)
         waiter.refuse(error)
       }
-      // Its begin may have given places back, or let others in.
-      held = this.#held()
     }
   }
 
@@ -139,13 +152,4 @@ export class Gate {
     waiter.context.response.off('close', waiter.leave)
     this.#onWaiting(-1)
   }
-}
-
-/** Whether every owner of a request has less than the share. */
-function hasShare(
-  context: RequestContext,
-  held: ReadonlyMap<string, number>,
-  most: number,
-): boolean {
-  return ownersOf(context).every((owner) => (held.get(owner) ?? 0) < most)
 }
