@@ -8,7 +8,9 @@ import type { Principal } from '../core/identity.js'
 import { commonMethods } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
-import type { LogLine, decisionFields, requestFields, signInFields } from '../observe/log-fields.js'
+import { createLineWriter } from '../observe/line-writer.js'
+import { decisionFields, requestFields } from '../observe/log-fields.js'
+import type { LogLine, signInFields } from '../observe/log-fields.js'
 import { cleanFacts } from '../observe/logger.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { Audit } from './audit.js'
@@ -62,6 +64,9 @@ export function createAccessLog(
   audit: Audit | undefined,
   onUpstream: (ok: boolean, fault?: GatewayError) => void,
 ) {
+  const writeRequest = createLineWriter(logger, requestFields, 'request')
+  const writeDecision = createLineWriter(logger, decisionFields, 'decision')
+
   const close = (context: RequestContext): void => {
     const { method, response, identity } = context
     const milliseconds = performance.now() - context.startedAt
@@ -76,7 +81,7 @@ export function createAccessLog(
     const level = levelOf(context, status)
     const code = context.code ?? (gone ? endOf(response) : undefined)
     const facts = refusalFacts(context, address)
-    const line: LogLine<typeof requestFields> = {
+    writeRequest(level, {
       request_id: context.id,
       traceparent: context.traceparent,
       client: context.address,
@@ -95,8 +100,7 @@ export function createAccessLog(
       found: cleanFacts(facts.found),
       wanted: cleanFacts(facts.wanted),
       cause: context.cause,
-    }
-    logger[level](line, 'request')
+    })
   }
 
   return {
@@ -119,7 +123,7 @@ export function createAccessLog(
       metrics.decisions(route, result, mode)(1)
       if (audit === undefined) return
       const { groups, scopes, permissions } = audit.of(context.identity.principal)
-      const line: LogLine<typeof decisionFields> = {
+      writeDecision('info', {
         request_id: context.id,
         user: context.identity.principal.user || undefined,
         via: context.identity.via,
@@ -132,8 +136,7 @@ export function createAccessLog(
         scopes: scopes.length === 0 ? undefined : scopes,
         permissions,
         query: audit.query(context.target.query),
-      }
-      logger.info(line, 'decision')
+      })
     },
     upstreamAnswer(upstream: string, context: RequestContext, milliseconds: number): void {
       context.upstreamMilliseconds = Math.round(milliseconds * 1000) / 1000

@@ -61,6 +61,28 @@ function createTimestamp(): () => string {
   }
 }
 
+/** What the lines of a logger are made of, for those that are put together without pino. */
+export interface LoggerParts {
+  readonly out: DestinationStream
+  /** `,"time":"…"` of now. */
+  readonly timestamp: () => string
+}
+
+const parts = new WeakMap<Logger, LoggerParts>()
+
+/** The parts of a logger that {@link createLogger} made; undefined for any other, such as a child of one. */
+export function partsOf(logger: Logger): LoggerParts | undefined {
+  return parts.get(logger)
+}
+
+/** Makes what is logged of a value under a name of its own. */
+const serializers = { cause: describeError, err: describeError }
+
+/** Whether a field's value is changed before it is logged. */
+export function isSerialized(name: string): boolean {
+  return Object.hasOwn(serializers, name)
+}
+
 /** Says it on standard error, the only place that is left. */
 function tellOfLostLog(fault: NodeJS.ErrnoException): void {
   const text = `trac-gateway: the log can’t be written (${fault.code ?? fault.message}); the gateway goes on without it\n`
@@ -76,13 +98,16 @@ function tellOfLostLog(fault: NodeJS.ErrnoException): void {
  * from named fields, an error's foreign fields are never copied, and texts of errors are scrubbed of tokens.
  */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
+  const timestamp = createTimestamp()
   const options = {
     level,
     base: null,
-    timestamp: createTimestamp(),
+    timestamp,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { cause: describeError, err: describeError },
+    serializers,
   }
   const out = destination ?? createLogOutput(1, tellOfLostLog)
-  return pino(options, out)
+  const logger = pino(options, out)
+  parts.set(logger, { out, timestamp })
+  return logger
 }

@@ -1,0 +1,66 @@
+/**
+ * Writes the lines that every request leaves, put together by hand: a third of the time that pino takes for them. The bytes
+ * are pino's own (a test compares them), and what is no plain value goes to pino.
+ */
+import type { Logger } from 'pino'
+import type { LogLine } from './log-fields.js'
+import { isSerialized, partsOf } from './logger.js'
+
+/** Levels that such a line can have. */
+export type LineLevel = 'info' | 'warn' | 'error'
+
+/** Writes one line, its fields in the order of the table. */
+export type WriteLine<Fields> = (level: LineLevel, line: LogLine<Fields>) => void
+
+/** pino's own limit: longer texts are written by `JSON.stringify`, which escapes lone surrogates, too. */
+const maxShort = 100
+const special = /["\\]/g
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const specialOrControl = /["\\\u0000-\u001f]/
+// eslint-disable-next-line no-control-regex -- as above
+const control = /[\u0000-\u001f]/
+
+/** A text in JSON, byte for byte as pino writes it (RFC 8259 §7). */
+function quote(text: string): string {
+  if (text.length > maxShort) return JSON.stringify(text)
+  if (!specialOrControl.test(text)) return `"${text}"`
+  return control.test(text) ? JSON.stringify(text) : `"${text.replace(special, '\\$&')}"`
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+
+/** A value in JSON; undefined for what is left to pino. */
+function plain(value: unknown): string | undefined {
+  if (typeof value === 'string') return quote(value)
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
+  return Array.isArray(value) && value.every(isText) ? JSON.stringify(value) : undefined
+}
+
+/** Builds the writer of one kind of line; `fields` has their names and order, `message` is what the line is called. */
+export function createLineWriter<Fields extends Readonly<Record<string, string>>>(
+  logger: Logger,
+  fields: Fields,
+  message: string,
+): WriteLine<Fields> {
+  const byPino: WriteLine<Fields> = (level, line) => logger[level](line as object, message)
+  const parts = partsOf(logger)
+  if (parts === undefined) return byPino
+  const { out, timestamp } = parts
+  const keys = Object.keys(fields).map((name) => ({ name, text: `,"${name}":` }))
+  const end = `,"msg":${quote(message)}}\n`
+  return (level, line) => {
+    if (!logger.isLevelEnabled(level)) return
+    let text = `{"level":"${level}"${timestamp()}`
+    for (const key of keys) {
+      const value = line[key.name]
+      if (value === undefined) continue
+      const written = isSerialized(key.name) ? undefined : plain(value)
+      if (written === undefined) {
+        byPino(level, line)
+        return
+      }
+      text += key.text + written
+    }
+    out.write(text + end)
+  }
+}
