@@ -9,8 +9,10 @@ export interface LogOutput {
   flushSync(): void
 }
 
-/** Characters that are written at once, or less after {@link flushEvery}: a write costs more than a line. */
-const batch = 4096
+/** Characters that are written at once, or less after {@link flushEvery}: a write costs more than many lines. */
+const batch = 64 * 1024
+/** Bytes that a character takes at most (RFC 3629 §3; a UTF-16 code unit never takes more than three). */
+const maxCharacter = 3
 const flushEvery: Milliseconds = 250
 /** Characters that may wait for a slow reader; lines beyond it are lost. */
 const maxWaiting = 8 * 1024 * 1024
@@ -26,6 +28,8 @@ export function createLogOutput(fd: number, onFault: (fault: Error) => void): Lo
   let waiting = ''
   let writing = false
   let faulty = false
+  /** What is being written: one at a time, so one buffer does for all, but for what a slow reader let pile up. */
+  const kept = Buffer.allocUnsafeSlow(batch * maxCharacter + 64 * 1024)
 
   const fail = (fault: Error): void => {
     if (!faulty) onFault(fault)
@@ -51,7 +55,10 @@ export function createLogOutput(fd: number, onFault: (fault: Error) => void): Lo
 
   const flush = (): void => {
     if (writing || waiting === '') return
-    const bytes = Buffer.from(waiting)
+    const bytes =
+      waiting.length * maxCharacter <= kept.length
+        ? kept.subarray(0, kept.write(waiting))
+        : Buffer.from(waiting)
     waiting = ''
     writing = true
     send(bytes)
