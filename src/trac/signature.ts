@@ -1,6 +1,6 @@
 /** `X-Trac-Signature`: proves to the bridge in Trac who a request is from and for which target (deploy/docs/reference/identity-headers.md). */
-import { createHmac, createSecretKey } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { createHmac } from 'node:crypto'
+import { createHmacSha256 } from '../core/hmac.js'
 import type { IdentityHeaders } from '../core/identity.js'
 import { randomText } from '../core/random.js'
 
@@ -84,7 +84,7 @@ function tailOf(identityHeaders: IdentityHeaders): string {
  * @see RFC 2104
  */
 export function createSigner(key: SigningKey): Signer {
-  const secret: KeyObject = createSecretKey(key.secret, 'utf8')
+  const hmac = createHmacSha256(key.secret)
   const head = field('trac-gateway-v1') + field(key.id)
   const suffix = `;kid=${key.id};sig=`
   return (request, identityHeaders, nowSeconds, bodySeconds) => {
@@ -101,7 +101,6 @@ export function createSigner(key: SigningKey): Signer {
       field(request.path) +
       asciiField(request.query) +
       tailOf(identityHeaders)
-    const sig = createHmac('sha256', secret).update(text, 'utf8').digest('base64url')
-    return `v1;t=${t};e=${e};n=${nonce}${suffix}${sig}`
+    return `v1;t=${t};e=${e};n=${nonce}${suffix}${hmac(text)}`
   }
 }
