@@ -39,6 +39,9 @@ function fromUndici(cause: Error): GatewayError {
   return new GatewayError(codes[code] ?? 'ERR_UPSTREAM_RESET', { cause })
 }
 
+/** Bytes of a first piece that are copied into one text with the head: a copy costs less than a second buffer. */
+const maxJoined = 16 * 1024
+
 /** Handles one dispatch of undici. Its raw form is used: header pairs as they stood on the wire. */
 export class Relay {
   readonly #response: ServerResponse
@@ -99,10 +102,25 @@ export class Relay {
   }
 
   onData(chunk: Buffer): boolean {
+    const isFirst = !this.#flowing
     this.#flowing = true
-    if (this.#bodiless || this.#response.write(chunk)) return true
+    if (this.#bodiless || this.#write(chunk, isFirst)) return true
     this.#response.once('drain', () => this.#resume?.())
     return false
+  }
+
+  /**
+   * The head and a small first piece go out as one text: Node would hand the system two buffers, and a third, empty one,
+   * at the end of an answer whose bytes still wait for the end of the turn.
+   */
+  #write(chunk: Buffer, isFirst: boolean): boolean {
+    const response = this.#response
+    if (!isFirst || chunk.length > maxJoined || response.chunkedEncoding) {
+      return response.write(chunk)
+    }
+    const goesOn = response.write(chunk.toString('latin1'), 'latin1')
+    response.socket?.uncork()
+    return goesOn
   }
 
   onComplete(): void {
