@@ -5,6 +5,7 @@ import { createConnections } from '../forward/connections.js'
 import { Gate } from '../forward/gate.js'
 import type { Upstream } from '../forward/upstream.js'
 import { interim } from '../forward/upstream-socket.js'
+import { rememberLast } from '../request/last-text.js'
 import { foreignCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import { createSigner, keyFingerprint } from '../trac/signature.js'
@@ -45,7 +46,7 @@ export function createUpstreams(
         host: app.address.host,
         via: `1.1 trac-gateway${key === undefined ? '' : ` (key ${key.id} ${keyFingerprint(key)})`}`,
         proto: app.address.secure ? 'https' : 'http',
-        foreignCookies: (header) => foreignCookies(header, names),
+        foreignCookies: rememberLast((header) => foreignCookies(header, names)),
         forwardAccessToken: upstream.forwardAccessToken,
       },
       sign: key === undefined ? undefined : createSigner(key),

@@ -1,9 +1,10 @@
 /** Who a request is from: Bearer first, then the session cookie, else anonymous; never a half identity (deploy/docs/requests.md#credentials). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext, SetCookies } from '../request/context.js'
+import { rememberLast } from '../request/last-text.js'
 import type { Identity } from '../core/identity.js'
 import { readAuthorization } from './bearer.js'
-import type { BearerLookup } from './bearer.js'
+import type { BearerLookup, PresentedToken } from './bearer.js'
 
 /** What the cookies of a request led to. */
 export interface CookieOutcome {
@@ -20,7 +21,10 @@ export interface CookieOutcome {
 export interface AuthenticateParts<T> {
   readonly bearer: BearerLookup<T>
   /** Undefined: no session cookie came. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE */
-  readonly session: (cookieHeader: string) => CookieOutcome | Promise<CookieOutcome> | undefined
+  readonly session: (
+    cookieHeader: string,
+    connection: object | undefined,
+  ) => CookieOutcome | Promise<CookieOutcome> | undefined
   readonly onDropped: (scheme: string) => void
   readonly observe: (credential: string, cache: string, result: string, seconds: number) => void
 }
@@ -32,6 +36,8 @@ function asBearerFault(error: unknown): unknown {
 
 /** Builds the stage. It answers a promise only if something has to be looked up elsewhere. */
 export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
+  const readCredential = rememberLast(readAuthorization)
+
   const timed = (
     context: RequestContext,
     credential: string,
@@ -41,7 +47,7 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
     parts.observe(credential, context.cache, result, (performance.now() - startedAt) / 1000)
   }
 
-  const byBearer = (context: RequestContext, token: string): void | Promise<void> => {
+  const byBearer = (context: RequestContext, token: PresentedToken): void | Promise<void> => {
     const startedAt = performance.now()
     const failed = (error: unknown): never => {
       timed(context, 'bearer', startedAt, error instanceof GatewayError ? error.code : 'fault')
@@ -69,7 +75,7 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
       context.signInCookies = outcome.signInCookies
       timed(context, 'session', startedAt, outcome.identity === undefined ? 'ended' : 'ok')
     }
-    const outcome = parts.session(cookie)
+    const outcome = parts.session(cookie, context.request.socket)
     if (outcome === undefined) return undefined
     if (!(outcome instanceof Promise)) return done(outcome)
     return outcome.then(done, (error: unknown) => {
@@ -82,8 +88,8 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
     const { authorization, cookie } = context.headers
     if (context.preflight) return undefined
     if (authorization !== '') {
-      const read = readAuthorization(authorization)
-      if ('token' in read) return byBearer(context, read.token)
+      const read = readCredential(authorization, context.request.socket)
+      if ('token' in read) return byBearer(context, read)
       parts.onDropped(read.scheme === 'basic' ? 'basic' : 'other')
     }
     return bySession(context, cookie)

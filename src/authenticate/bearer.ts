@@ -41,21 +41,32 @@ const maxTokens = 10_000
 const bearer = /^bearer(?: +([A-Za-z0-9\-._~+/]+=*) *)?$/i
 const anyScheme = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: |$)/
 
+/** A token as it was presented, and its hash: it is made once where a connection brings the same token again. */
+export interface PresentedToken {
+  readonly token: string
+  readonly hash: string
+}
+
+/** A token with its hash. */
+export function presented(token: string): PresentedToken {
+  return { token, hash: fingerprint(token) }
+}
+
 /**
  * Reads an Authorization header: the token, or the scheme that is no credential here.
  * @throws {@link GatewayError} ERR_CREDENTIAL_MALFORMED — `Bearer` with nothing or more than one token
  */
-export function readAuthorization(header: string): { token: string } | { scheme: string } {
+export function readAuthorization(header: string): PresentedToken | { readonly scheme: string } {
   const scheme = anyScheme.exec(header)?.[1]?.toLowerCase()
   if (scheme === undefined) throw new GatewayError('ERR_CREDENTIAL_MALFORMED')
   if (scheme !== 'bearer') return { scheme }
   const token = bearer.exec(header)?.[1]
   if (token === undefined) throw new GatewayError('ERR_CREDENTIAL_MALFORMED')
-  return { token }
+  return presented(token)
 }
 
 /** Says who bears a token: without a promise if it is known. */
-export type BearerLookup<T> = (token: string) => {
+export type BearerLookup<T> = (presented: PresentedToken) => {
   readonly known: KnownToken<T> | Promise<KnownToken<T>>
   readonly hit: boolean
 }
@@ -93,9 +104,9 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
     }
   }
 
-  return (token) => {
+  return ({ token, hash }) => {
     // The whole token and the state of the keys it was verified with: nothing else may find it.
-    const key = `${parts.keyGeneration()} ${fingerprint(token)}`
+    const key = `${parts.keyGeneration()} ${hash}`
     const known = tokens.get(key)
     if (known !== undefined) {
       if (parts.now() < known.identity.expiresAt) return { known: guarded(known), hit: true }

@@ -4,6 +4,7 @@ import type { RequestContext } from '../request/context.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
 import type { Sessions } from '../session/sessions.js'
+import { presented } from './bearer.js'
 import type { BearerLookup } from './bearer.js'
 
 /** Builds the question. */
@@ -20,7 +21,7 @@ export function createLiveness<T>(
     }
     if (now() >= identity.expiresAt) return false
     try {
-      const { known } = bearer(identity.accessToken ?? '')
+      const { known } = bearer(presented(identity.accessToken ?? ''))
       // Forgotten here, so it is being verified: the next look will tell.
       if (known instanceof Promise) known.catch(() => undefined)
       return true

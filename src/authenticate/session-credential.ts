@@ -2,6 +2,8 @@
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Identity } from '../core/identity.js'
+import { fingerprint } from '../core/fingerprint.js'
+import { rememberLast } from '../request/last-text.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames, Cookies } from '../session/cookies.js'
 import type { FoundSession, Sessions } from '../session/sessions.js'
@@ -73,11 +75,19 @@ export function createSessionCredential(
     }
   }
 
-  return (header: string): CookieOutcome | Promise<CookieOutcome> | undefined => {
+  const read = rememberLast((header) => {
     const cookies = readCookies(header, names)
+    return { cookies, hash: cookies.sessionNames.length === 0 ? '' : fingerprint(cookies.session) }
+  })
+
+  return (
+    header: string,
+    connection: object | undefined,
+  ): CookieOutcome | Promise<CookieOutcome> | undefined => {
+    const { cookies, hash } = read(header, connection)
     if (cookies.sessionNames.length === 0) return undefined
     const brought = { cookies, since: now() }
-    const found = sessions.find(cookies.session)
+    const found = sessions.find(cookies.session, hash)
     return found instanceof Promise
       ? found.then((late) => outcomeOf(brought, late, false))
       : outcomeOf(brought, found, true)

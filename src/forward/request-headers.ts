@@ -1,6 +1,7 @@
 /** The headers an upstream receives: what a client may not say is dropped, and what we say is set, in one function. */
 import { isRead } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
+import type { OfText } from '../request/last-text.js'
 import { connectionNames } from './connection-names.js'
 import { isToldToUpstream } from './identity-proof.js'
 import type { IdentityProof } from './identity-proof.js'
@@ -51,7 +52,7 @@ export interface UpstreamHeaderRules {
   readonly proto: 'http' | 'https'
   /** Names us, and the key that we sign with by its fingerprint (RFC 9110 §7.6.3). */
   readonly via: string
-  readonly foreignCookies: (header: string) => string
+  readonly foreignCookies: OfText<string>
   readonly forwardAccessToken: boolean
 }
 
@@ -96,7 +97,7 @@ export function upstreamHeaders(
     if (typed && name.toLowerCase() === 'content-type') continue
     list.push(name, raw[i + 1]!)
   }
-  const cookie = headerRules.foreignCookies(context.headers.cookie)
+  const cookie = headerRules.foreignCookies(context.headers.cookie, context.request.socket)
   if (cookie !== '') list.push('Cookie', cookie)
   const accessToken =
     headerRules.forwardAccessToken && isToldToUpstream(context)

@@ -45,8 +45,8 @@ export class SessionCache {
   }
 
   /** The copy of a value, however old; undefined if there is none. */
-  find(value: string): OpenSession | undefined {
-    return this.#byValue.get(fingerprint(value))
+  find(value: string, hash = fingerprint(value)): OpenSession | undefined {
+    return this.#byValue.get(hash)
   }
 
   /** Whether a copy counts without a look into the store. */

@@ -63,12 +63,13 @@ export class Sessions {
   /**
    * Finds the session of a cookie's value, renewed if that is due. The usual answer comes without a promise: the session
    * is in memory, and there is nothing to do.
+   * @param hash the value's fingerprint, where that is known already
    */
-  find(value: string): FoundSession | Promise<FoundSession> {
+  find(value: string, hash = fingerprint(value)): FoundSession | Promise<FoundSession> {
     const caughtUp = this.#options.revocations.catchUp()
     return caughtUp === undefined
-      ? this.#findKnown(value)
-      : caughtUp.then(() => this.#findKnown(value))
+      ? this.#findKnown(value, hash)
+      : caughtUp.then(() => this.#findKnown(value, hash))
   }
 
   /** The session of a cookie's value as it is, nothing judged or renewed: for whoever wants to end it. */
@@ -209,8 +210,8 @@ export class Sessions {
     }
   }
 
-  #findKnown(value: string): FoundSession | Promise<FoundSession> {
-    const known = this.#cache.find(value)
+  #findKnown(value: string, hash: string): FoundSession | Promise<FoundSession> {
+    const known = this.#cache.find(value, hash)
     if (known === undefined || !this.#cache.isFresh(known)) return this.#findStored(value)
     const session = this.#cache.newestOf(known)
     const isSettled = session === known && settled.has(this.#states.of(session))

@@ -1,6 +1,6 @@
 /** Two tokens never share an identity, however alike and however close in time (CVE-2026-71326, GHSA-rp9m-7r4c-75qg, CVE-2026-33496). */
 import t from 'tap'
-import { createBearer } from '../../src/authenticate/bearer.js'
+import { createBearer, presented } from '../../src/authenticate/bearer.js'
 import type { Principal } from '../../src/core/identity.js'
 
 /** A bearer over tokens whose verification ends when the test says so. */
@@ -26,7 +26,7 @@ function stage() {
     // Last in, first out, so that answers come in another order than questions.
     for (const resolve of waiting.splice(0).toReversed()) resolve()
   }
-  const userOf = async (token: string) => (await bearer(token).known).user
+  const userOf = async (token: string) => (await bearer(presented(token)).known).user
   return { state, bearer, release, userOf }
 }
 
@@ -45,7 +45,7 @@ await t.test('identities never cross in a hundred thousand interleavings', async
     const asked = Array.from({ length: 100 }, async () => {
       seed = (seed * 48_271) % 2_147_483_647
       const token = tokens[seed % tokens.length]!
-      const { known } = bearer(token)
+      const { known } = bearer(presented(token))
       if ((await known).user !== `user of ${token}`) crossed++
     })
     release()
@@ -81,24 +81,24 @@ await t.test('an entry ends with its token, with its keys and by revocation', as
     return await asked
   }
   await ask()
-  t.equal(bearer('token').hit, true)
+  t.equal(bearer(presented('token')).hit, true)
   state.keys++
-  t.equal(bearer('token').hit, false, 'other keys')
+  t.equal(bearer(presented('token')).hit, false, 'other keys')
   release()
   await ask()
   state.revocations++
-  t.equal(bearer('token').hit, true)
+  t.equal(bearer(presented('token')).hit, true)
   state.revoked.add('token')
   state.revocations++
-  t.throws(() => bearer('token'), { code: 'ERR_TOKEN_REVOKED' })
+  t.throws(() => bearer(presented('token')), { code: 'ERR_TOKEN_REVOKED' })
   state.revoked.clear()
   state.revocations++
-  t.equal(bearer('token').hit, true)
+  t.equal(bearer(presented('token')).hit, true)
   state.now = 2000
-  t.equal(bearer('token').hit, false, 'expired')
+  t.equal(bearer(presented('token')).hit, false, 'expired')
   release()
   await ask()
-  t.equal(bearer('token').hit, false, 'and what is over is not kept again')
+  t.equal(bearer(presented('token')).hit, false, 'and what is over is not kept again')
   release()
 })
 
