@@ -113,7 +113,11 @@ export function findEndpoint(table: readonly Endpoint[]): (path: string) => Endp
 }
 
 /** What several endpoints need. */
-function commonParts(services: Services, { address }: AppContext, { reply }: EndpointParts) {
+function commonParts(
+  services: Services,
+  { address, timers }: AppContext,
+  { reply }: EndpointParts,
+) {
   const { config, names, endpoints, tokens, checks, sessions, sessionCookies } = services
   return {
     base: address.base,
@@ -126,6 +130,7 @@ function commonParts(services: Services, { address }: AppContext, { reply }: End
     names,
     loopGuard: new LoopGuard(names),
     reply,
+    timers,
     isSameOrigin: ({ headers }: RequestContext): boolean => isSameOrigin(headers, address.origin),
   }
 }

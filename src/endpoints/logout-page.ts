@@ -1,4 +1,5 @@
 /** Pages with a button that signs out: their policy names where the provider lets its own session be ended. */
+import type { Timers } from '../core/clock.js'
 import { pageHeaders, renderPage } from '../edge/page.js'
 import type { PageContent } from '../edge/page.js'
 import type { Reply } from '../edge/reply.js'
@@ -12,6 +13,7 @@ export interface LogoutPageParts {
   /** Origins that the form may lead to where the provider cannot be asked. */
   readonly knownTargets: readonly string[]
   readonly reply: Reply
+  readonly timers: Timers
 }
 
 /** Answers with a page. */
@@ -20,7 +22,7 @@ export type SendLogoutPage = (context: RequestContext, content: PageContent) => 
 /** Builds the answer; a provider that does not say where it ends sessions delays the page and no more. */
 export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
   const targets = async (context: RequestContext): Promise<readonly string[]> => {
-    const found = await withinTimeout(parts.endpoints(), (cause) => {
+    const found = await withinTimeout(parts.timers, parts.endpoints(), (cause) => {
       context.cause = cause
     })
     if (found === undefined) return parts.knownTargets

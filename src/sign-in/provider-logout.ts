@@ -1,5 +1,5 @@
 /** Ends a sign-in at the provider, as far as the provider lets us, and says where the browser goes for the rest. */
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import type { Endpoints, FindEndpoints } from '../oidc/provider-endpoints.js'
 import type { TokenClient } from '../oidc/token-client.js'
 import type { TokenIdentifiers } from '../session/token-identifiers.js'
@@ -16,6 +16,7 @@ export interface ProviderLogoutParts {
   readonly checks: TokenChecks
   /** Ends whatever has one of these identifiers, as part of the sign-out that happened at `at`. */
   readonly endSignIn: (identifiers: TokenIdentifiers, at: Milliseconds) => Promise<void>
+  readonly timers: Timers
 }
 
 /** Where the browser goes, and how it will come back from there. */
@@ -31,10 +32,14 @@ export type OnFault = (cause: unknown) => void
 const timeout: Milliseconds = 3000
 
 /** Resolves to undefined if the work fails, or takes longer than the provider may take. */
-export async function withinTimeout<T>(work: Promise<T>, onFault: OnFault): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
+export async function withinTimeout<T>(
+  timers: Timers,
+  work: Promise<T>,
+  onFault: OnFault,
+): Promise<T | undefined> {
+  let timer: Timer | undefined
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => {
+    timer = timers.setTimeout(() => {
       onFault(new Error('the provider took too long'))
       resolve(undefined)
     }, timeout)
@@ -43,7 +48,7 @@ export async function withinTimeout<T>(work: Promise<T>, onFault: OnFault): Prom
     onFault(cause)
     return undefined
   })
-  return Promise.race([done, late]).finally(() => clearTimeout(timer))
+  return Promise.race([done, late]).finally(() => timers.clearTimeout(timer))
 }
 
 /** Signs out at the provider. */
@@ -60,9 +65,10 @@ export class ProviderLogout {
    * @returns the way of the browser: to the provider's own log-out, else to our page
    */
   async end(refreshToken: string | undefined, at: Milliseconds, onFault: OnFault): Promise<WayOut> {
-    const out = await withinTimeout(this.#endByToken(refreshToken, at, onFault), onFault)
+    const { timers } = this.#parts
+    const out = await withinTimeout(timers, this.#endByToken(refreshToken, at, onFault), onFault)
     if (out !== undefined) return out
-    const endpoints = await withinTimeout(this.#parts.endpoints(), onFault)
+    const endpoints = await withinTimeout(timers, this.#parts.endpoints(), onFault)
     return endpoints === undefined
       ? { url: this.#parts.signedOutUrl, back: 'never' }
       : this.#wayOut(endpoints, undefined)

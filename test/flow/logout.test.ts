@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
+import { realTimers } from '../../src/core/clock.js'
+import type { Timers } from '../../src/core/clock.js'
 import type { DemoProvider } from '../../src/demo/provider.js'
 import { twoCookiesOfGroups } from '../fixtures/groups.js'
 import { badAnswers } from '../fixtures/scripted-provider.js'
@@ -12,6 +14,7 @@ import type { ScriptedProvider, ScriptedProviderOptions } from '../fixtures/scri
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { changedTokens, holdAnswers } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
+import { createTimers } from '../fixtures/timers.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
@@ -35,8 +38,13 @@ async function demo(t: Test, overlay: Overlay = {}) {
 }
 
 /** A gateway at a scripted provider. */
-async function scripted(t: Test, providerOptions: ScriptedProviderOptions = {}) {
-  const s = await stage(t, { provider: 'scripted', providerOptions, upstream, api: upstream })
+async function scripted(
+  t: Test,
+  providerOptions: ScriptedProviderOptions = {},
+  timers: Timers = realTimers,
+) {
+  const provided = { provider: 'scripted', providerOptions } as const
+  const s = await stage(t, { ...provided, upstream, api: upstream, timers })
   return { ...s, name: s.names.session }
 }
 
@@ -279,7 +287,8 @@ await t.test('a provider that fails never keeps the session', async (t) => {
 })
 
 await t.test('a provider that takes too long to revoke never keeps the session', async (t) => {
-  const { provider, url } = await scripted(t)
+  const timers = createTimers()
+  const { provider, url } = await scripted(t, {}, timers)
   const visitor = new Visitor()
   await visitor.follow(`${url}/auth/login`)
   const copy = visitor.copy()
@@ -288,6 +297,7 @@ await t.test('a provider that takes too long to revoke never keeps the session',
   const leaving = leave(visitor, url)
   await asked
   t.equal(await statusOf(copy, url), 401, 'over here before the provider has answered')
+  timers.advance(3000)
   t.match((await leaving).location, `${provider.origin}/logout?`)
   release()
 })
