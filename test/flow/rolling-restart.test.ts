@@ -76,9 +76,12 @@ http {
 `
 }
 
-/** Answers after a few milliseconds with what it was sent. */
-async function startEcho(t: Test): Promise<string> {
+/** Answers after a few milliseconds with what it was sent, and counts how often each address was asked. */
+async function startEcho(t: Test): Promise<{ url: string; asked: Map<string, number> }> {
+  const asked = new Map<string, number>()
   const server = createServer((message, response) => {
+    const url = message.url ?? ''
+    asked.set(url, (asked.get(url) ?? 0) + 1)
     const chunks: Buffer[] = []
     message.on('data', (chunk: Buffer) => chunks.push(chunk))
     message.on('end', () => {
@@ -90,15 +93,20 @@ async function startEcho(t: Test): Promise<string> {
     server.closeAllConnections()
     server.close()
   })
-  return `http://127.0.0.1:${port}`
+  return { url: `http://127.0.0.1:${port}`, asked }
 }
 
-/** Asks through a balancer, so many times a second, on kept connections; every third time with a body. */
+/**
+ * Asks through a balancer, so many times a second, on kept connections; every third time with a body.
+ *
+ * Behind HAProxy by tcp this is the gateway's own client, and does as one must (RFC 9112 §9.3.1): a request that crossed
+ * the end of a kept connection is sent again. That it was not begun the first time is proven by the upstream's count.
+ */
 function load(t: Test, name: string, port: number, host: string) {
   const agent = new Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
   const lost: string[] = []
-  const state = { sent: 0, answered: 0, open: 0, running: true }
+  const state = { sent: 0, answered: 0, open: 0, running: true, crossed: 0 }
   const ask = (n: number): Promise<void> =>
     new Promise((resolve) => {
       const method = n % 3 === 0 ? 'POST' : 'GET'
@@ -107,12 +115,21 @@ function load(t: Test, name: string, port: number, host: string) {
         lost.push(`${name}, ${method} ${n}: ${why}`)
         resolve()
       }
+      let isAnswered = false
       const message = request({
-        ...{ host: '127.0.0.1', port, path: `/trac/${n}`, method, agent },
+        ...{ host: '127.0.0.1', port, path: `/trac/${name}/${n}`, method, agent },
         headers: { host, ...(body === '' ? {} : { 'content-length': body.length }) },
       })
-      message.once('error', (error) => lose(error.message))
+      message.once('error', (error) => {
+        if (name !== 'tcp' || !message.reusedSocket || isAnswered) {
+          lose(error.message)
+          return
+        }
+        state.crossed++
+        resolve(ask(n))
+      })
       message.once('response', (answer) => {
+        isAnswered = true
         let text = ''
         answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         answer.once('error', (error) => lose(`cut: ${error.message}`))
@@ -156,9 +173,10 @@ await t.test(
     const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-'))
     t.teardown(() => rm(folder, { recursive: true, force: true }))
     const publicPort = await freePort()
+    const echo = await startEcho(t)
     const { settings } = await stage(t, {
       gateway: false,
-      upstream: { url: await startEcho(t) },
+      upstream: { url: echo.url },
       overlay: {
         server: {
           publicUrl: `http://localhost:${publicPort}/trac`,
@@ -208,5 +226,9 @@ await t.test(
     for (const one of loads) await one.end()
     t.comment(`${loads.map(({ state }) => state.answered).join(', ')} requests were answered`)
     for (const { lost } of loads) t.strictSame(lost, [])
+    const twice = [...echo.asked].filter(
+      ([path, times]) => times > 1 && /\/(?:http|tcp|nginx)\/\d+$/.test(path),
+    )
+    t.strictSame(twice, [], 'what crossed the end of a connection had not been begun')
   },
 )
