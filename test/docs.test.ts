@@ -1,6 +1,6 @@
 /** The generated reference equals the code, both ways, and can be renewed. */
 import { readFileSync, readdirSync } from 'node:fs'
-import t from 'tap'
+import { t } from './fixtures/tap.js'
 import { renewReference, replaceBetween } from '../src/cli/reference.js'
 import { listKeys } from '../src/config/docs.js'
 import { errorHints } from '../src/core/error-hints.js'

@@ -1,5 +1,5 @@
 /** How tests are written: each is awaited, so that they come one after the other and none is left behind. */
-import t from 'tap'
+import { t } from './fixtures/tap.js'
 import { readdirSync, readFileSync } from 'node:fs'
 import { root } from './fixtures/root.js'
 

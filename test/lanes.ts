@@ -43,8 +43,51 @@ const waiting: readonly string[] = [
 const isIn = (name: string, folders: readonly string[]): boolean =>
   folders.some((folder) => name.startsWith(folder))
 
-/** The files of each lane, in the order in which they are started. */
-export function divide(names: readonly string[]): Record<Lane, string[]> {
+/** What a test is called: its path below `test/`, without an ending. */
+export const nameOf = (file: string): string =>
+  file.replace(/^test\//, '').replace(/\.(?:test|long)(?:\.[jt]s)?$/, '')
+
+/** How many files of a folder one process runs, one after the other: fewer where each takes long. */
+const batchSizes: Readonly<Record<string, number>> = {
+  'bridge/': 2,
+  'browser/': 2,
+  'demo/': 1,
+  'providers/': 1,
+}
+const batchSize = 8
+
+/** Files that measure their own process, or change what belongs to all of it. */
+const alone: readonly string[] = [
+  'demo/trac',
+  'flow/flat-memory',
+  'flow/rate-limits',
+  'forward/request-headers',
+]
+
+const folderOf = (name: string): string => name.slice(0, name.lastIndexOf('/') + 1)
+
+/** Files of one lane, divided into as many as a process runs: of one folder, and no more than it may be. */
+function batch(names: readonly string[]): string[][] {
+  const batches: string[][] = []
+  let folder = ''
+  let last: string[] = []
+  for (const name of names) {
+    const size = batchSizes[folder] ?? batchSize
+    if (alone.includes(name)) {
+      batches.push([name])
+    } else if (folderOf(name) === folder && last.length > 0 && last.length < size) {
+      last.push(name)
+    } else {
+      folder = folderOf(name)
+      last = [name]
+      batches.push(last)
+    }
+  }
+  return batches
+}
+
+/** The files of each lane, in the order in which they are started; those that one process runs are together. */
+export function divide(names: readonly string[]): Record<Lane, string[][]> {
   const lanes: Record<Lane, string[]> = { heavy: [], working: [], waiting: [] }
   const longFirst = [
     ...names.filter((name) => isIn(name, long)),
@@ -54,7 +97,7 @@ export function divide(names: readonly string[]): Record<Lane, string[]> {
     const lane = waiting.includes(name) ? 'waiting' : isIn(name, heavy) ? 'heavy' : 'working'
     lanes[lane].push(name)
   }
-  return lanes
+  return { heavy: batch(lanes.heavy), working: batch(lanes.working), waiting: batch(lanes.waiting) }
 }
 
 /** Files whose proofs of scale have a large form, which `npm run test:long` runs (test/fixtures/scale.ts). */
@@ -62,6 +105,7 @@ export const scaledFiles: readonly string[] = [
   'attack/cve-2026-54762-missing-secret',
   'attack/differential',
   'attack/head-as-page',
+  'bridge/fail-closed',
   'bridge/threads',
   'config/load',
   'flow/early-answers',
@@ -111,6 +155,8 @@ export function isQuick(name: string): boolean {
 
 /** @throws Error — a list names a file that is not there (any more) */
 export function verifyLists(names: readonly string[]): void {
-  const gone = [...waiting, ...scaledFiles, ...quickFiles].filter((name) => !names.includes(name))
+  const gone = [...waiting, ...alone, ...scaledFiles, ...quickFiles].filter(
+    (name) => !names.includes(name),
+  )
   if (gone.length > 0) throw new Error(`test/lanes.ts names ${gone.join(', ')}, which is not there`)
 }

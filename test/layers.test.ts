@@ -1,5 +1,5 @@
 /** The architecture as a test: imports point down only, one door per library, one reader of environment and clock. */
-import t from 'tap'
+import { t } from './fixtures/tap.js'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { root } from './fixtures/root.js'

@@ -1,7 +1,7 @@
 /** What a text or a comment points to is there: files, headings, and no document that a reader does not have. */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
-import t from 'tap'
+import { t } from './fixtures/tap.js'
 
 /** Where texts and comments are looked for, from the top of the checkout. */
 const places = [

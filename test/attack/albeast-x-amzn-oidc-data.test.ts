@@ -1,5 +1,5 @@
 /** ALBeast: what a load balancer says of a user, anybody’s load balancer can say. Nobody is believed by it. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startAttacked } from '../fixtures/attacked.js'
 import { createScriptedCurveKey, signScripted } from '../fixtures/scripted-keys.js'
 import { ask } from '../fixtures/wire.js'

@@ -1,5 +1,5 @@
 /** A message that cannot be read, sent behind one that is being answered, never becomes part of that answer. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Wire, requestText } from '../fixtures/wire.js'
 

@@ -1,6 +1,6 @@
 /** mod_auth_openidc 2026: what is small on the wire and large once unpacked is never unpacked, or not to its end. */
 import { gzipSync } from 'node:zlib'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { ask } from '../fixtures/wire.js'

@@ -1,6 +1,6 @@
 /** Made-up targets through the gateway to real servers: none reaches a handler of Trac that the matched route did not mean. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { scaled } from '../fixtures/scale.js'
 import { admin, send } from '../fixtures/signed.js'
 import { stage } from '../fixtures/stage.js'

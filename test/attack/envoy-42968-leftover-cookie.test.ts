@@ -2,7 +2,7 @@
  * envoy#42968, #38919, oauth2-proxy#2606: cookies that were left behind, or come from elsewhere under our names. None of
  * them breaks a session that stands beside it, and none leads in a circle.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 

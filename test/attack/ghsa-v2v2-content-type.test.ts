@@ -2,7 +2,7 @@
  * GHSA-v2v2-hph8-q5xp, GHSA-qmw8-3v4g-gwj4 (reply-from): the type of a body is between client and upstream; the
  * gateway parses none that it forwards, and its own endpoints take none but their own.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startAttacked } from '../fixtures/attacked.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 

@@ -1,6 +1,6 @@
 /** A wiki page whose text is an HTTP answer, asked for by HEAD, never becomes the answer to somebody else (deploy/docs/trac.md#connections). */
 import { connect } from 'node:net'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { scaled } from '../fixtures/scale.js'
 import { admin, identityHeaders, postForm } from '../fixtures/signed.js'

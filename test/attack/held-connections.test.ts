@@ -1,7 +1,7 @@
 /** Connections are not held for ever by clients that never finish, never close, or only drip bytes: the process lets go of them. */
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { stage } from '../fixtures/stage.js'

@@ -1,5 +1,5 @@
 /** Login CSRF: nobody signs somebody else in as themselves (CVE-2017-1000069/1000070, CVE-2023-31999). */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 

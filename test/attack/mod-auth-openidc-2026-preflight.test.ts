@@ -1,5 +1,5 @@
 /** mod_auth_openidc 2026: a preflight passes without a credential, and is scrubbed like everything else that passes. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startAttacked } from '../fixtures/attacked.js'
 import { ask } from '../fixtures/wire.js'
 

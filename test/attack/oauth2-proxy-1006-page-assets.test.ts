@@ -2,7 +2,7 @@
  * oauth2-proxy#1006, #490: refresh tokens that work once, a session in the cookie, and pages with forty parts. Each part
  * comes with the cookie that the browser had when it asked; one exchange serves them all, and nobody is signed out.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import type { Visitor } from '../fixtures/visitor.js'
 

@@ -1,5 +1,5 @@
 /** oauth2-proxy PR#3456: the lock of a renewal is kept alive for as long as the provider takes, so that two replicas never redeem. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Timers } from '../../src/core/clock.js'
 import type { TestGateway } from '../fixtures/gateway.js'
 import { startRedis } from '../fixtures/redis.js'

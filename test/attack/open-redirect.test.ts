@@ -1,5 +1,5 @@
 /** Open redirects at sign-in, on the way back and at sign-out (CVE-2020-5233, -11053, -4037, CVE-2021-32786 and kin). */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 

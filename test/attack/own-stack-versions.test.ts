@@ -3,7 +3,7 @@
  * inherited): what was broken is not installed, or at least as new as the version that the facts were measured with.
  */
 import { readFileSync } from 'node:fs'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { root } from '../fixtures/root.js'
 
 const lock = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as {

@@ -1,6 +1,6 @@
 /** Requests sent ahead of their answers: each begins when its turn comes, and a connection that ends takes all of them with it. */
 import type { ServerResponse } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { Overlay } from '../fixtures/gateway.js'
 import { stage } from '../fixtures/stage.js'

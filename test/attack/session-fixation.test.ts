@@ -1,5 +1,5 @@
 /** Session fixation and replay: a planted or a destroyed session is of no use (CVE-2023-29019, CVE-2024-31999, CVE-2026-34454). */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 

@@ -1,5 +1,5 @@
 /** Request smuggling to real tracd of both Tracs: a hidden second request with a forged identity never gets an answer. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { both, startFixture } from '../fixtures/tracs.js'
 import { Wire, requestText, sendBytes } from '../fixtures/wire.js'

@@ -1,6 +1,6 @@
 /** CVE-2023-33189 and its kin: the target an upstream receives is, byte for byte, the one that was judged. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { parseTarget } from '../../src/request/target.js'
 import { stage } from '../fixtures/stage.js'
 import { Wire, answerText, answering, requestText } from '../fixtures/wire.js'

@@ -1,5 +1,5 @@
 /** Two tokens never share an identity, however alike and however close in time (CVE-2026-71326, GHSA-rp9m-7r4c-75qg, CVE-2026-33496). */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createBearer, presented } from '../../src/authenticate/bearer.js'
 import type { Principal } from '../../src/core/identity.js'
 

@@ -1,5 +1,5 @@
 /** Fact 0.15 of the conformance table: `trac_auth`, Trac’s own second session, reaches Trac in no spelling that Python would read. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startAttacked } from '../fixtures/attacked.js'
 import { ask } from '../fixtures/wire.js'
 

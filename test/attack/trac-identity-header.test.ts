@@ -2,7 +2,7 @@
  * Facts 0.1, 0.16 and 0.19 of the conformance table: a Trac without the bridge does not know our headers; with it, it knows a person by exactly
  * the name that the gateway gives, beyond ASCII too, whatever Trac's own options say of names and addresses.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { stage } from '../fixtures/stage.js'
 import { both } from '../fixtures/tracs.js'

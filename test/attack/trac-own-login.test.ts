@@ -2,7 +2,7 @@
  * Facts 0.13 and 0.14 of the conformance table: Trac’s own `/login` would fail and its `/logout` would leave somebody signed in. Neither ever
  * reaches Trac: signing in and out is the gateway’s, in every spelling and by every method.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask } from '../fixtures/wire.js'
 

@@ -1,5 +1,5 @@
 /** From gateway.yaml to rows: order, defaults, and what each key becomes. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { compileRoutes } from '../../src/authorize/compile-routes.js'
 import { tracRoutes } from '../../src/trac/routes.js'
 import { loadText, minimal } from '../fixtures/config.js'

@@ -1,5 +1,5 @@
 /** Where an unsafe request came from: the corner values of Sec-Fetch-Site, Origin and Referer. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { isSameOrigin, safeMethods } from '../../src/authorize/csrf.js'
 import type { RequestHeaders } from '../../src/request/headers.js'
 

@@ -1,6 +1,6 @@
 /** The decision: a table of what each access, credential and requirement leads to, and that it is total and pure. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { decide } from '../../src/authorize/decide.js'
 import type { Identity, Principal, Via } from '../../src/core/identity.js'
 import { noRoute } from '../../src/request/route.js'

@@ -1,5 +1,5 @@
 /** What groups and claims grant, expanded, and where each action came from. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { anonymousGrants, createGrants } from '../../src/authorize/grants.js'
 import type { PermissionRules } from '../../src/authorize/grants.js'
 import { tracActions } from '../../src/trac/permissions.js'

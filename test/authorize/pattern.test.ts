@@ -1,6 +1,6 @@
 /** Path patterns: a table, a naive reading of them to compare with, and their time on hostile input. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { compilePattern, firstSegment } from '../../src/authorize/pattern.js'
 
 const cases: readonly (readonly [pattern: string, path: string, fits: boolean])[] = [

@@ -1,5 +1,5 @@
 /** The policy's stages by themselves: what they record, and that a missing fact is never a yes. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { Policy, isOptionsForTrac } from '../../src/authorize/policy.js'
 import { compileRoutes, unmatchedRoute } from '../../src/authorize/compile-routes.js'
 import { createRouter } from '../../src/authorize/router.js'

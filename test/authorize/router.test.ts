@@ -1,6 +1,6 @@
 /** Which row a request leads to: first match, methods, query conditions, and what is said when none fits. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { GatewayError } from '../../src/core/errors.js'
 import { compilePattern } from '../../src/authorize/pattern.js'
 import { createRouter } from '../../src/authorize/router.js'

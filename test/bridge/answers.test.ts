@@ -1,7 +1,7 @@
 /** What the plugin tells: the gateway that it is there, people where their rights and names are kept, operators what is wrong. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { answerMac, keyFingerprint } from '../../src/trac/signature.js'
 import { admin, identityHeaders, postForm, send, sendRaw, student } from '../fixtures/signed.js'
 import type { Call, Header } from '../fixtures/signed.js'

@@ -1,5 +1,5 @@
 /** Trac's side as deploy/docs/guides/trac-side.md says it: what stands there, and nothing else, makes Trac work. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { execFile } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

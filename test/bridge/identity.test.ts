@@ -1,8 +1,8 @@
 /** Trac's own pages know who a request is from and show only what they may do. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { admin, nobody, postForm, send, student } from '../fixtures/signed.js'
 import type { Person } from '../fixtures/signed.js'
-import { askPython, both, startFixture } from '../fixtures/tracs.js'
+import { askPython, both, setIni, startFixture } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 
 const instructor: Person = {
@@ -39,9 +39,26 @@ async function status(
   return found
 }
 
+/** A plugin with permissions of its own, which the gateway does not know. */
+const plugins = {
+  'learning.py': `from trac.core import Component, implements
+from trac.perm import IPermissionRequestor
+from trac.web.api import IRequestHandler
+class Learning(Component):
+    implements(IPermissionRequestor, IRequestHandler)
+    def get_permission_actions(self):
+        return ['LEARNING_PARTICIPATE', ('LEARNING_ADMIN', ['LEARNING_PARTICIPATE'])]
+    def match_request(self, req):
+        return req.path_info == '/learning'
+    def process_request(self, req):
+        req.perm.require('LEARNING_PARTICIPATE')
+        req.send(b'learning', 'text/plain')
+`,
+}
+
 for (const server of both) {
+  const fixture = await startFixture(t, server, { basePath: '/trac', plugins })
   await t.test(`${server} lets a student do what students may`, async (t) => {
-    const fixture = await startFixture(t, server, { basePath: '/trac' })
     const targets = ['/wiki/WikiStart', '/ticket/1', '/newticket', '/roadmap', '/report/1']
     const closed = ['/wiki/WikiStart?action=edit', '/wiki/WikiStart?action=delete', '/browser']
     const all = [...targets, ...closed, '/admin', '/admin/general/plugin']
@@ -73,13 +90,12 @@ for (const server of both) {
   await t.test(
     `${server} lets an instructor save a page and an admin see everything`,
     async (t) => {
-      const fixture = await startFixture(t, server)
       const edit = { action: 'edit', text: 'Saved text', comment: '', save: '1', version: '0' }
-      const saved = await postForm(fixture, instructor, '/wiki/New', edit)
+      const saved = await postForm(fixture, instructor, '/trac/wiki/New', edit)
       t.equal(saved.status, 303)
-      const page = await send(fixture, { from: admin, target: '/wiki/New?action=history' })
+      const page = await send(fixture, { from: admin, target: '/trac/wiki/New?action=history' })
       t.match(page.body, 'ines', 'under the instructor’s name')
-      t.match(page.body, 'href="/admin"')
+      t.match(page.body, 'href="/trac/admin"')
       t.strictSame(await status(fixture, admin, ['/admin', '/admin/general/plugin', '/browser']), {
         '/admin': 200,
         '/admin/general/plugin': 200,
@@ -89,18 +105,16 @@ for (const server of both) {
   )
 
   await t.test(`${server} gives anonymous visitors what the gateway gives them`, async (t) => {
-    const fixture = await startFixture(t, server)
-    t.equal((await send(fixture, { target: '/wiki/WikiStart', from: nobody })).status, 403)
+    t.equal((await send(fixture, { target: '/trac/wiki/WikiStart', from: nobody })).status, 403)
     const reader: Person = { user: '', perms: ['WIKI_VIEW'] }
-    const page = await send(fixture, { target: '/wiki/WikiStart', from: reader })
+    const page = await send(fixture, { target: '/trac/wiki/WikiStart', from: reader })
     t.equal(page.status, 200)
-    t.match(page.body, '<a href="/login">Login</a>')
+    t.match(page.body, '<a href="/trac/login">Login</a>')
     t.notMatch(page.body, 'id="logout"')
-    t.equal((await send(fixture, { target: '/ticket/1', from: reader })).status, 403)
+    t.equal((await send(fixture, { target: '/trac/ticket/1', from: reader })).status, 403)
   })
 
   await t.test(`${server} renders Trac’s own navigation and loads the client`, async (t) => {
-    const fixture = await startFixture(t, server, { basePath: '/trac' })
     const cookie = ['Cookie', 'trac_form_token=0123abcd'] as const
     const call = { target: '/trac/wiki/WikiStart', from: student, headers: [cookie] }
     const page = (await send(fixture, call)).body
@@ -124,17 +138,7 @@ for (const server of both) {
     t.notMatch(out, 'client.js', 'a visitor has no session to renew')
   })
 
-  await t.test(`${server} does not load the client with inject_client off`, async (t) => {
-    const fixture = await startFixture(t, server, {
-      ini: { trac_gateway: { inject_client: 'false' } },
-    })
-    const page = await send(fixture, { target: '/about', from: student })
-    t.equal(page.status, 200)
-    t.notMatch(page.body, 'client.js')
-  })
-
   await t.test(`${server} knows people by names beyond ASCII`, async (t) => {
-    const fixture = await startFixture(t, server)
     for (const user of [
       'André',
       'voilà',
@@ -145,17 +149,17 @@ for (const server of both) {
       "d'Arc & <co>",
     ]) {
       const shown = user.replace(/[&]/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
-      const page = await send(fixture, { target: '/about', from: { ...student, user } })
+      const page = await send(fixture, { target: '/trac/about', from: { ...student, user } })
       t.match(page.body, /trac-author-user">(?:[^<]*)</, user)
       const name = /trac-author-user">([^<]*)</.exec(page.body)?.[1]?.replace(/&#39;/g, "'")
       // Trac hides the domain of an address from those without EMAIL_VIEW.
       t.equal(name, shown.replace(/@.*$/, '@…'), user)
       const fields = { field_summary: `By ${user}`, field_type: 'task', submit: 'Create' }
-      const made = await postForm(fixture, { ...student, user }, '/newticket', fields)
+      const made = await postForm(fixture, { ...student, user }, '/trac/newticket', fields)
       t.equal(made.status, 303, `${user} creates a ticket`)
       const where = /\/ticket\/\d+$/.exec(made.headers.get('location') ?? '')?.[0] ?? ''
       const seer = { ...admin, user }
-      const csv = await send(fixture, { target: `${where}?format=csv`, from: seer })
+      const csv = await send(fixture, { target: `/trac${where}?format=csv`, from: seer })
       const reporter = user.replace(/"/g, '""')
       t.ok(csv.body.includes(reporter), `${user} is its reporter`)
     }
@@ -164,22 +168,6 @@ for (const server of both) {
   await t.test(
     `${server} expands the meta actions of plugins, which the gateway does not know`,
     async (t) => {
-      const plugins = {
-        'learning.py': `from trac.core import Component, implements
-from trac.perm import IPermissionRequestor
-from trac.web.api import IRequestHandler
-class Learning(Component):
-    implements(IPermissionRequestor, IRequestHandler)
-    def get_permission_actions(self):
-        return ['LEARNING_PARTICIPATE', ('LEARNING_ADMIN', ['LEARNING_PARTICIPATE'])]
-    def match_request(self, req):
-        return req.path_info == '/learning'
-    def process_request(self, req):
-        req.perm.require('LEARNING_PARTICIPATE')
-        req.send(b'learning', 'text/plain')
-`,
-      }
-      const fixture = await startFixture(t, server, { plugins })
       const cases = [
         ['LEARNING_PARTICIPATE', 200],
         ['LEARNING_ADMIN', 200],
@@ -188,16 +176,23 @@ class Learning(Component):
       ] as const
       for (const [action, expected] of cases) {
         const answer = await send(fixture, {
-          target: '/learning',
+          target: '/trac/learning',
           from: { user: 'x', perms: [action] },
         })
         t.equal(answer.status, expected, action)
       }
       const named = await send(fixture, {
-        target: '/about',
+        target: '/trac/about',
         from: { user: 'learning_admin', perms: [] },
       })
       t.equal(named.status, 403, 'and no user is called like one')
     },
   )
+
+  await t.test(`${server} does not load the client with inject_client off`, async (t) => {
+    await setIni(fixture.environment, 'trac_gateway', 'inject_client', 'false')
+    const page = await send(fixture, { target: '/trac/about', from: student })
+    t.equal(page.status, 200)
+    t.notMatch(page.body, 'client.js')
+  })
 }

@@ -1,7 +1,7 @@
 /** The key changes without a restart and without a refused request. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { writeKeys } from '../../src/demo/trac.js'
 import { send, student } from '../fixtures/signed.js'
 import { both, startFixture } from '../fixtures/tracs.js'

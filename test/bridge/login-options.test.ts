@@ -1,5 +1,5 @@
 /** The options of Trac's own log-in, which the operator's page says can stay or go: who reads them, and who does not. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { nobody, send, student } from '../fixtures/signed.js'
 import { askPython, both, setIni, startFixture } from '../fixtures/tracs.js'
 

@@ -1,7 +1,7 @@
 /** A Trac that is set up wrongly serves nothing, and says on the page and in its log what is wrong. */
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { writeKeys } from '../../src/demo/trac.js'
 import { admin, send } from '../fixtures/signed.js'
 import { both, setIni, startFixture, testKey } from '../fixtures/tracs.js'

@@ -1,6 +1,6 @@
 /** The memory of used nonces is bounded, and when it is full an old signature is refused, never believed twice. */
 import { dirname } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { bridgeFile } from '../../src/demo/trac.js'
 import { askPython, pythonOf } from '../fixtures/tracs.js'
 

@@ -1,5 +1,5 @@
 /** Our permission graph is Trac's: the same actions, and each carries the same. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { expandActions, tracActions } from '../../src/trac/permissions.js'
 import { askPython, both, startFixture } from '../fixtures/tracs.js'
 

@@ -1,5 +1,5 @@
 /** Scripts call Trac's XML-RPC and JSON-RPC through the gateway, with a real TracXMLRPC behind it. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { stage } from '../fixtures/stage.js'

@@ -1,6 +1,6 @@
 /** A signature holds for one request only: nothing in it, and nothing it was made for, can be changed. */
 import { createHmac } from 'node:crypto'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { identityHeaders, now, send, sendRaw, student } from '../fixtures/signed.js'
 import type { Answer, Call, Header } from '../fixtures/signed.js'
@@ -109,8 +109,8 @@ function refuses(t: Test, answer: Answer, cause: string, message: string): void 
 }
 
 for (const server of both) {
+  const fixture = await startFixture(t, server)
   await t.test(`${server} refuses a request whose headers were changed`, async (t) => {
-    const fixture = await startFixture(t, server)
     for (const [name, change, cause] of tampered) {
       const call = { ...page, from: person }
       refuses(t, await sendRaw(fixture, call, change(identityHeaders(fixture, call))), cause, name)
@@ -127,7 +127,6 @@ for (const server of both) {
   })
 
   await t.test(`${server} refuses a signature made for another request`, async (t) => {
-    const fixture = await startFixture(t, server)
     const others: readonly (readonly [string, Call['signed']])[] = [
       ['method', { method: 'HEAD' }],
       ['method in small letters', { method: 'get' }],
@@ -165,7 +164,6 @@ for (const server of both) {
   })
 
   await t.test(`${server} refuses a signature that is too old or from the future`, async (t) => {
-    const fixture = await startFixture(t, server)
     const cases: readonly (readonly [string, number, string | undefined])[] = [
       ['a minute and a half and more ago', -120, 'has expired'],
       ['an hour ago', -3600, 'has expired'],
@@ -181,7 +179,6 @@ for (const server of both) {
   })
 
   await t.test(`${server} takes each POST once`, async (t) => {
-    const fixture = await startFixture(t, server)
     const post: Call = {
       method: 'POST',
       target: '/wiki_render',
@@ -203,7 +200,6 @@ for (const server of both) {
   })
 
   await t.test(`${server} refuses what no gateway should have signed`, async (t) => {
-    const fixture = await startFixture(t, server)
     const about: Call = { target: '/about' }
     const cases: readonly (readonly [Parameters<typeof signedByHand>[1], number, string])[] = [
       [{}, 3601, 'is valid for too long a time'],
@@ -226,7 +222,6 @@ for (const server of both) {
   })
 
   await t.test(`${server} refuses signed names that mean something else to Trac`, async (t) => {
-    const fixture = await startFixture(t, server)
     const names = [
       'anonymous',
       'Authenticated',
@@ -255,7 +250,6 @@ for (const server of both) {
   })
 
   await t.test(`${server} refuses a signature for another host than its own`, async (t) => {
-    const fixture = await startFixture(t, server)
     await setIni(fixture.environment, 'trac_gateway', 'host', fixture.host)
     t.equal((await send(fixture, page)).status, 200)
     const call = { ...page, signed: { host: 'elsewhere.example' } }

@@ -1,5 +1,5 @@
 /** Threads of one Trac never lend each other a user or a right. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { scaled } from '../fixtures/scale.js'
 import { send, student } from '../fixtures/signed.js'
 import type { Person } from '../fixtures/signed.js'
@@ -44,9 +44,9 @@ const kinds: readonly (readonly [string, (worker: number, round: number) => Pers
 ]
 
 for (const server of ['gunicorn 1.6', 'gunicorn 1.4', 'tracd 1.6', 'tracd 1.4'] as const) {
+  const fixture = await startFixture(t, server)
   for (const [kind, personOf] of kinds) {
     await t.test(`${workers} threads of ${server} never mix ${kind}`, async (t) => {
-      const fixture = await startFixture(t, server)
       const all = Array.from({ length: workers }, async (_, worker) =>
         work(fixture, worker, personOf),
       )

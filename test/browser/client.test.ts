@@ -1,5 +1,5 @@
 /** The browser's token manager in a real Chromium, against a gateway that says what the test wants. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'

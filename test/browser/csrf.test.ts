@@ -1,5 +1,5 @@
 /** What other sites can make a real Chromium send: nothing of it writes, whether the cookie rides along or not. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createServer } from 'node:http'
 import { connect, createServer as createRelay } from 'node:net'
 import type { Socket } from 'node:net'

@@ -1,5 +1,5 @@
 /** Trac’s own pages in Chromium, which takes what Trac serves for what Trac says it is: styles, scripts, files, feeds. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Response } from 'playwright-core'
 import { startBrowser } from '../fixtures/browser.js'
 import { freePort } from '../fixtures/ports.js'

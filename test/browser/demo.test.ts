@@ -1,5 +1,5 @@
 /** The main job, as a person does it: sign in at the provider, be oneself in Trac, and leave for good. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
 /** Nothing typed is lost: the session ends in the middle of an edit, in a real Trac, gateway and Chromium. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { Locator, Page } from 'playwright-core'
 import { violations } from '../fixtures/axe.js'

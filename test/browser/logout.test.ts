@@ -1,6 +1,6 @@
 /** Signing out in a real Chromium over HTTPS: every chunk of the cookie goes, and what was copied before is of no use. */
 import { createServer } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { twoCookiesOfGroups } from '../fixtures/groups.js'
 import { startBrowser } from '../fixtures/browser.js'

@@ -1,5 +1,5 @@
 /** The pages of our own in Chromium, each by its real cause: without script, by keyboard, narrow, dark, checked by axe. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { BrowserContext, Page, Response } from 'playwright-core'
 import { violations } from '../fixtures/axe.js'

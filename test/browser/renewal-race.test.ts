@@ -1,5 +1,5 @@
 /** Forty requests of one page at the moment of a renewal, one of them late: the newest session stays in Chromium's jar. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { tokensBy } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'

@@ -1,5 +1,5 @@
 /** Renewed in silence: real Trac pages with Trac's own jQuery, a real gateway, and every exchange counted at the provider. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import type { Test } from 'tap'

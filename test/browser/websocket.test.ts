@@ -1,5 +1,5 @@
 /** WebSockets of a real Chromium through the gateway to a real echo: ours alone, under the person's name, no longer than the session. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'

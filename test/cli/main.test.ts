@@ -1,5 +1,5 @@
 /** The process: exit codes, what is said on a mistake, and that it ends when it is told to. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'

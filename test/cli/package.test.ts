@@ -1,5 +1,5 @@
 /** What `npm pack` makes: it holds what runs and nothing else, installs globally, and works from there. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'

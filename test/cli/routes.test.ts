@@ -1,5 +1,5 @@
 /** `trac-gateway routes` prints the policy in the order in which it is tried. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { routes } from '../../src/cli/routes.js'
 import { tracRoutes } from '../../src/trac/routes.js'
 import { writeFile } from 'node:fs/promises'

@@ -1,5 +1,5 @@
 /** What README and guides show of gateway.yaml can be started with. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { readFileSync, readdirSync } from 'node:fs'
 import { parse, stringify } from 'yaml'
 import { loadText, minimal, secretOf } from '../fixtures/config.js'

@@ -1,5 +1,5 @@
 /** Which changes of a configuration need a new process. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { fixedChanges, isSameConfig } from '../../src/config/fixed.js'
 import type { Config } from '../../src/config/schema.js'
 import { createCertificate } from '../fixtures/certificate.js'

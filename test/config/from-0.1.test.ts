@@ -1,5 +1,5 @@
 /** A gateway.yaml of release 0.1: `check` names each change that concerns it, with the line to write. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { loadText, problemsOf } from '../fixtures/config.js'
 import { formatProblem } from '../../src/config/problems.js'
 

@@ -1,5 +1,5 @@
 /** gateway.yaml: runs as it stands and with each alternative, and has every key with its default. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { LineCounter, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import { renewGatewayYaml } from '../../src/config/gateway-yaml.js'
 import { configKeys } from '../../src/config/schema.js'

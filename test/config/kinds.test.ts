@@ -1,7 +1,7 @@
 /** Kinds of text: what the pattern in the editors' schema accepts is what the parser reads. */
 import { isIPv4, isIPv6 } from 'node:net'
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { hostName, ipv4, ipv6, urlHost } from '../../src/core/host.js'
 import { trustedPeer } from '../../src/core/network.js'
 import { publicUrl } from '../../src/core/public-url.js'

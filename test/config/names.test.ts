@@ -1,5 +1,5 @@
 /** A name is judged alike by `check` and by a running gateway, for people and for machines. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { forbiddenNames } from '../../src/config/topics/identity/user-names.js'
 import type { Config } from '../../src/config/schema.js'
 import type { GatewayError } from '../../src/core/errors.js'

@@ -1,5 +1,5 @@
 /** What `check` says of routes that can be run and do not do what they seem to. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { tracRoutes } from '../../src/trac/routes.js'
 import { loadText, minimal, problemsOf } from '../fixtures/config.js'
 

@@ -1,6 +1,6 @@
 /** The schema: every key told, the editors' schema true to it, and both as strict as they claim. */
 import { readFileSync } from 'node:fs'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { Check } from 'typebox/schema'
 import { parse } from 'yaml'
 import { tracActions } from '../../src/trac/permissions.js'

@@ -1,6 +1,6 @@
 /** Durations and sizes as gateway.yaml writes them. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { durationKind } from '../../src/config/kinds/duration.js'
 import { sizeKind } from '../../src/config/kinds/size.js'
 

@@ -1,6 +1,6 @@
 /** Every row of this folder's table names a test that exists, and every attack stands in the table. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { root } from '../fixtures/root.js'
 import { advisories, cognito, complaints, facts, unnumbered } from './threats.js'
 

@@ -1,5 +1,5 @@
 /** The address by which somebody is counted: IPv4 whole, IPv6 by its /64 in every spelling. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { addressKey } from '../../src/core/network.js'
 
 const cases: readonly (readonly [address: string, key: string])[] = [

@@ -1,5 +1,5 @@
 /** One value has one spelling. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { isCanonicalCompact } from '../../src/core/base64url.js'
 
 await t.test('only parts that decode without loss are canonical', async (t) => {

@@ -1,5 +1,5 @@
 /** When a body counts as too slow: by the silence of its client, and by its rate after half a minute. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createFlowMeter } from '../../src/core/flow-meter.js'
 
 const limits = { idle: 30_000, minimumRate: 1024 }

@@ -1,5 +1,5 @@
 /** Networks of both families, as `server.trustedProxies` writes them. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { trustedPeer } from '../../src/core/network.js'
 
 await t.test('reads networks of both families, and the word unix', async (t) => {

@@ -1,5 +1,5 @@
 /** The public address, taken apart. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { publicUrl } from '../../src/core/public-url.js'
 
 const parsed: readonly (readonly [

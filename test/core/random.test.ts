@@ -1,5 +1,5 @@
 /** Random text is of the length that was asked for, and never the same again. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { randomText } from '../../src/core/random.js'
 
 await t.test('no two texts are the same, over many fills of the pool', async (t) => {

@@ -1,5 +1,5 @@
 /** The address of Redis: each form read as written, and nothing else taken. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { assert, property, string } from 'fast-check'
 import { redisAddress } from '../../src/core/redis-address.js'
 

@@ -1,5 +1,5 @@
 /** Work in flight is shared by key, and forgotten when it has ended. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { SingleFlight } from '../../src/core/single-flight.js'
 
 /** Work that ends when it is told to, and counts how often it began. */

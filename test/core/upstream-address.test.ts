@@ -1,5 +1,5 @@
 /** Where an upstream is: what its address says to whoever connects. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { upstreamAddress } from '../../src/core/upstream-address.js'
 
 await t.test('a host and port, with the name that TLS asks for', async (t) => {

@@ -1,5 +1,5 @@
 /** The demo's API tells what reached it. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startApi } from '../../src/demo/api.js'
 import { freePort } from '../fixtures/ports.js'
 

@@ -1,5 +1,5 @@
 /** The demo starts all its parts, prints lines that work, says what is in the way, and stops. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm, stat } from 'node:fs/promises'

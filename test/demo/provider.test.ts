@@ -1,5 +1,5 @@
 /** The look-alike looks like Cognito: claims, refresh, revocation, userinfo, GetUser, logout. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { CognitoJwtVerifier } from 'aws-jwt-verify'
 import type { Jwks } from 'aws-jwt-verify/jwk'

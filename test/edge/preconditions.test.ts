@@ -1,5 +1,5 @@
 /** Who may come in by which Host and scheme. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startTestGateway, startUpstream } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
 import { ask, codeOf } from '../fixtures/wire.js'

@@ -1,5 +1,5 @@
 /** Who is asking: a person who navigates, a form, or a program; and what a foreign error becomes. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { isNavigation, toGatewayError, wantsPage } from '../../src/edge/reply.js'
 import { GatewayError } from '../../src/core/errors.js'
 import { noHeaders } from '../../src/request/headers.js'

@@ -1,5 +1,5 @@
 /** An audit line says what the policy saw, so that a decision can be made again from the log alone. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask } from '../fixtures/wire.js'
 

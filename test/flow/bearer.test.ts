@@ -1,5 +1,5 @@
 /** An ID token and an access token of one person reach Trac's side as one user. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { signIn } from '../../src/demo/sign-in.js'
 import { stage } from '../fixtures/stage.js'
 

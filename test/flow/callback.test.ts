@@ -1,6 +1,6 @@
 /** The way back from the provider: whatever comes, it ends in a session or in a page with a way forward. */
 import { randomBytes } from 'node:crypto'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { badAnswers, hugeAnswer } from '../fixtures/scripted-provider.js'
 import type { ScriptedAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'

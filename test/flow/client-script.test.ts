@@ -1,5 +1,5 @@
 /** The browser's script costs a page a question and no byte of it twice. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask } from '../fixtures/wire.js'
 

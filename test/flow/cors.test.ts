@@ -1,5 +1,5 @@
 /** CORS: a preflight is judged as what it asks for; no other origin reads what a cookie opened. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 

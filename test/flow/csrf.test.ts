@@ -1,5 +1,5 @@
 /** Cross-site requests: what rides on the cookie must come from our own pages, what does not is not asked. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 

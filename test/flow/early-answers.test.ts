@@ -1,6 +1,6 @@
 /** An answer that comes before its request was read wins over the write error that follows (RFC 9112 §9.6). */
 import { connect, createServer } from 'node:net'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startServer } from '../../src/demo/trac.js'
 import { freePort } from '../fixtures/ports.js'
 import { scaled } from '../fixtures/scale.js'

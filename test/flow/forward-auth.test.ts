@@ -1,5 +1,5 @@
 /** `/auth/verify` judges the original request for a trusted proxy, in one dialect, and says in whose name it may pass. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { request } from 'node:http'
 import type { Test } from 'tap'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'

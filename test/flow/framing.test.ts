@@ -1,5 +1,5 @@
 /** Where one message ends and the next begins: towards the upstream one reading only, towards the client a clean connection. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startAttacked } from '../fixtures/attacked.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import {

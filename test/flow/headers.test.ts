@@ -1,5 +1,5 @@
 /** What an upstream hears of a request and a client of an answer: no byte of either becomes what only we may say. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { answerText, answering, ask, codeOf } from '../fixtures/wire.js'
 

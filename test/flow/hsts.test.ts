@@ -1,5 +1,5 @@
 /** HSTS stands in one place: every answer has the same, an upstream's too, for as long as `server.hsts` says. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask } from '../fixtures/wire.js'
 

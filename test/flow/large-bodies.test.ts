@@ -1,7 +1,7 @@
 /** Large and slow things: bodies stream both ways, and one slow client is only slow itself; memory is in flat-memory.test.ts. */
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { Timers } from '../../src/core/clock.js'
 import type { Overlay } from '../fixtures/gateway.js'

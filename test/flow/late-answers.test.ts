@@ -1,5 +1,5 @@
 /** An answer that comes late leaves its browser alone if that has signed in anew meanwhile (deploy/docs/sessions.md#renewal). */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import type { Answer } from '../fixtures/visitor.js'

@@ -1,5 +1,5 @@
 /** What a sign-out and a sign-in leave behind: the mark that asks for the password, the session that was replaced, ways out. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { Overlay } from '../fixtures/gateway.js'
 import { changedTokens } from '../fixtures/scripted-tokens.js'

@@ -1,6 +1,6 @@
 /** Whoever reads the log may die, or its disk be full: the gateway serves on, says so once, and ends when it is told to. */
 import { closeSync, openSync } from 'node:fs'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { startGatewayProcess } from '../fixtures/process.js'
 import type { GatewayProcess } from '../fixtures/process.js'

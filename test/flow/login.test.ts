@@ -1,5 +1,5 @@
 /** Sign-in through a browser's eyes: tabs, Back, second tries, who may start it, and where it leads. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { realTimers } from '../../src/core/clock.js'

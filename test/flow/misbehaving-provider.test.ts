@@ -4,7 +4,7 @@
  */
 import { gzipSync } from 'node:zlib'
 import { decodeJwt } from 'jose'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { errors } from '../../src/core/errors.js'
 import type { ErrorCode } from '../../src/core/errors.js'

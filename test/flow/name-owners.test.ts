@@ -1,6 +1,6 @@
 /** A name belongs to who had it first, whichever credential comes and however long the gateway has run. */
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { startTestGateway } from '../fixtures/gateway.js'

@@ -1,5 +1,5 @@
 /** One person, one name, whichever token comes; and nobody has somebody else's. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { DemoProvider } from '../../src/demo/provider.js'
 import { userAdminScope } from '../../src/demo/provider-pool.js'

@@ -1,5 +1,5 @@
 /** One object of Trac has one address: what else names it leads there, or nowhere, so that a rule on the path holds. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 

@@ -1,5 +1,5 @@
 /** Trac's plugin proves its answers; an upstream that does not is told of until it does. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { answerMac, keyFingerprint } from '../../src/trac/signature.js'
 import { secrets } from '../fixtures/config.js'
 import { stage } from '../fixtures/stage.js'

@@ -1,5 +1,5 @@
 /** The route policy of gateway.yaml on the wire: who reaches which upstream as whom, and what each refusal says. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 

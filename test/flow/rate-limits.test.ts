@@ -1,7 +1,7 @@
 /** Rate limits: too much is 429, a class behind one address is not too much, and probes are never counted. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { FastifyAdapter } from '../../src/app/fastify.js'
 import { createCounter } from '../../src/edge/rate-limit.js'

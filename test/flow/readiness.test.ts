@@ -1,6 +1,6 @@
 /** `/readyz` says what is missing, by its address, and why; and is not ready before it would work. */
 import { createServer as createTlsServer } from 'node:https'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { TestGateway } from '../fixtures/gateway.js'
 import { listen } from '../fixtures/listen.js'

@@ -1,5 +1,5 @@
 /** Sessions in a real Redis: two replicas act as one, and Redis lost is trouble for a while, never a lost session. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'

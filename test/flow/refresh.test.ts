@@ -1,5 +1,5 @@
 /** `POST /auth/refresh`: new tokens for a program, a renewed session for a browser, and every way to be refused. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { createDemoClient } from '../../src/demo/provider-pool.js'
 import { signIn } from '../../src/demo/sign-in.js'

@@ -1,5 +1,5 @@
 /** How a refusal is told: a way to sign in for a navigation, JSON with a challenge for everything else, a page for people. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 

@@ -1,5 +1,5 @@
 /** A configuration that changes while it serves: all of it or nothing, and nobody who is served notices (deploy/docs/guides/operations.md#changing-the-configuration). */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Test } from 'tap'

@@ -1,6 +1,6 @@
 /** A session renews itself unseen: once, in time, for everybody who asks; and ends no sooner than it must. */
 import { randomBytes } from 'node:crypto'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { badAnswers } from '../fixtures/scripted-provider.js'
 import type { Answer as ProviderAnswer, ScriptedRequest } from '../fixtures/scripted-provider.js'

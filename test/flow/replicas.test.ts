@@ -1,6 +1,6 @@
 /** Three gateways as processes, one real Redis: a storm of renewals, and one process killed in the middle of its own. */
 import { Agent, request } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { startBalancer } from '../fixtures/balancer.js'
 import { configurationOf, environmentOf } from '../fixtures/gateway.js'

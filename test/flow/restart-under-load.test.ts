@@ -1,5 +1,5 @@
 /** Trac restarted under load: only what was in flight may fail, each failure says what it is, and all that comes later works. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startServer } from '../../src/demo/trac.js'
 import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'

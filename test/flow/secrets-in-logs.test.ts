@@ -1,5 +1,5 @@
 /** Nothing that could be used again stands in any line of the log, at the level that tells most. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { badAnswers } from '../fixtures/scripted-provider.js'
 import { stage } from '../fixtures/stage.js'

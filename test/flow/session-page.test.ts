@@ -1,5 +1,5 @@
 /** `/auth/session` tells who one is; probes and metrics tell how the gateway is, and nothing about people. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createClock } from '../fixtures/gateway.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'

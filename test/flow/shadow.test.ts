@@ -1,5 +1,5 @@
 /** Shadow mode: what would have been refused is counted and let through, authentication is never weaker. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { Overlay } from '../fixtures/gateway.js'
 import { stage } from '../fixtures/stage.js'

@@ -1,6 +1,6 @@
 /** A gateway that is told to stop loses no request that it has read (deploy/docs/guides/operations.md#stopping). */
 import { connect } from 'node:net'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { startHeldUpstream } from '../fixtures/held-upstream.js'
 import { stage } from '../fixtures/stage.js'

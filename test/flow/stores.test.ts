@@ -1,5 +1,5 @@
 /** The cookie store: secrets that rotate or change, chunks, odd and tampered cookies, neighbours on one host. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { twoCookiesOfGroups } from '../fixtures/groups.js'
 import { rawExchange, startTestGateway } from '../fixtures/gateway.js'

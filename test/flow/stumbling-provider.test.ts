@@ -1,5 +1,5 @@
 /** A provider that stumbles is not stormed: who must wait is told so, one asks for all, and nobody loses a session by it. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import type { Timers } from '../../src/core/clock.js'
 import type { OpenSession } from '../../src/session/open-session.js'

@@ -1,6 +1,6 @@
 /** Every Bearer token that must not pass, through a running gateway; and what a token that passed is asked each time. */
 import { generateKeyPairSync } from 'node:crypto'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { rawExchange } from '../fixtures/gateway.js'

@@ -1,5 +1,5 @@
 /** Who reads the log alone knows why somebody could not sign in: what was found, what was wanted, and nothing secret. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { ask } from '../fixtures/wire.js'

@@ -1,6 +1,6 @@
 /** What Node's parser refuses is refused like anything else: a page or JSON with an id, a line, a metric and its true cause. */
 import { connect } from 'node:net'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { stage } from '../fixtures/stage.js'
 import { sendBytes, splitAnswers, Wire } from '../fixtures/wire.js'
 import { until } from '../fixtures/until.js'

@@ -1,6 +1,6 @@
 /** What a client gets when the application behind is away, slow, broken or wrong; and what is tried again. */
 import { createServer } from 'node:https'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { Overlay } from '../fixtures/gateway.js'

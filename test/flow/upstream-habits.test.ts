@@ -1,6 +1,6 @@
 /** What an upstream may do: interim answers, bodies of a GET, caching, tokens, other protocols; each passes or is refused. */
 import { createServer } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'

@@ -1,7 +1,7 @@
 /** How many requests an upstream gets at once, from whom, and what becomes of the others. */
 import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { listen } from '../fixtures/listen.js'

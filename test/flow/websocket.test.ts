@@ -1,5 +1,5 @@
 /** WebSocket connections are authorised like any other request and end with the session behind them. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'

@@ -1,5 +1,5 @@
 /** A Trac that has the whole host, behind each front proxy with our files as their page says to change them. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { proveAtTheRoot } from './proofs.js'
 
 t.setTimeout(480_000)

@@ -1,5 +1,5 @@
 /** A person with a real browser behind nginx with our file: signs in, edits, is renewed unseen, signs out. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { startFront, untilRenewal } from '../fixtures/forward-auth.js'
 

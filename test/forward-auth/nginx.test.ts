@@ -1,5 +1,5 @@
 /** nginx (`auth_request`) with our file, before a real Trac. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { startFront } from '../fixtures/forward-auth.js'
 import { dropsForgeryOverHttp2, prove } from './proofs.js'
 

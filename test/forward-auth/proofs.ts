@@ -1,7 +1,7 @@
 /** What holds behind every front proxy; each test of this folder says it of one. */
 import { request } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { joinCourses, startFront, untilRenewal } from '../fixtures/forward-auth.js'
 import type { Front, FrontAnswer, FrontProxy, Reached } from '../fixtures/forward-auth.js'

@@ -1,5 +1,5 @@
 /** The operator's page about forward-auth says what is so. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { execFile } from 'node:child_process'
 import { readFile, readdir } from 'node:fs/promises'
 import { promisify } from 'node:util'

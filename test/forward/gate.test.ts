@@ -1,7 +1,7 @@
 /** Places at an upstream: so many in all, a quarter for one, and a queue in which nobody is forgotten. */
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { GatewayError } from '../../src/core/errors.js'
 import { Gate } from '../../src/forward/gate.js'
 import type { RequestContext } from '../../src/request/context.js'

@@ -1,6 +1,6 @@
 /** What is dropped of a client's headers, by name: every spelling that a server behind us could fold into one that counts. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { isDropped, upstreamHeaders } from '../../src/forward/request-headers.js'
 import { createContext, nobody } from '../fixtures/request-context.js'
 

@@ -1,5 +1,5 @@
 /** What a client hears of an upstream's headers: cookies, caching, CORS, hop-by-hop, by table. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { clientHeaders } from '../../src/forward/response-headers.js'
 import type { ResponseFacts } from '../../src/forward/response-headers.js'
 

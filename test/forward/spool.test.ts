@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createSpool } from '../../src/forward/spool.js'
 
 const directory = await mkdtemp(join(tmpdir(), 'trac-gateway-'))

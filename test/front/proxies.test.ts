@@ -1,5 +1,5 @@
 /** Each front proxy with our file: people sign in, and what they send reaches the gateway as they sent it. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Test } from 'tap'

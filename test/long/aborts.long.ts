@@ -1,5 +1,5 @@
 /** 10,000 clients that leave before, during and after the upstream's answer; the short form is in test/flow. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { testAborts } from '../fixtures/aborts.js'
 
 t.setTimeout(600_000)

@@ -1,5 +1,5 @@
 /** slowhttptest with 500 connections, long enough for the limit on a body's rate; the short form is in test/attack. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { testSlowClients } from '../fixtures/slow-clients.js'
 
 t.setTimeout(600_000)

@@ -1,7 +1,7 @@
 /** Every store of names keeps the same promises; what is on disk or in Redis outlives the process. */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { realTimers } from '../../src/core/clock.js'
 import { redisAddress } from '../../src/core/redis-address.js'

@@ -1,5 +1,5 @@
 /** Which keys of a key set verify anything, and when the set is fetched. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { GatewayError } from '../../src/core/errors.js'
 import { IssuerKeys } from '../../src/oidc/issuer-keys.js'
 import type { KeyOptions } from '../../src/oidc/issuer-keys.js'

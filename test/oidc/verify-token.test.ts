@@ -1,7 +1,7 @@
 /** Tokens of providers other than Cognito, by OpenID Connect and RFC 9068. */
 import { importJWK } from 'jose'
 import type { CryptoKey } from 'jose'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { GatewayError } from '../../src/core/errors.js'
 import { createVerifier } from '../../src/oidc/verify-token.js'
 import type { Issuer } from '../../src/oidc/verify-token.js'

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { signIn } from '../../src/demo/sign-in.js'
 import { cacheFolder } from '../../src/demo/trac.js'
 import { stage } from '../fixtures/stage.js'

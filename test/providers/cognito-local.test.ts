@@ -1,7 +1,7 @@
 /** cognito-local, with Amazon's own client library: its tokens open Trac, and are renewed through the gateway. */
 import { AuthenticationDetails, CognitoUser, CognitoUserPool } from 'amazon-cognito-identity-js'
 import type { CognitoUserSession } from 'amazon-cognito-identity-js'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { person, refreshAt, signInAt, startCognitoLocal } from '../fixtures/cognito-servers.js'
 import { freePort } from '../fixtures/ports.js'

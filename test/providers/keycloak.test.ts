@@ -1,5 +1,5 @@
 /** A real Keycloak: sign-in, rotation without grace, groups, machines, its keys, and logout from both sides. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { people, startKeycloak } from '../fixtures/keycloak.js'
 import { freePort } from '../fixtures/ports.js'
 import { redeemAt } from '../fixtures/refresh.js'

@@ -1,5 +1,5 @@
 /** moto: tokens with Amazon's own form of issuer and `origin_jti` hold every rule for Cognito's tokens. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { person, refreshAt, signInAt, startMoto } from '../fixtures/cognito-servers.js'
 import { realTimers } from '../../src/core/clock.js'
 import { createProviderFetch } from '../../src/oidc/provider-fetch.js'

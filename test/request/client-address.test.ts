@@ -1,6 +1,6 @@
 /** Whose address and scheme count: forwarding headers of trusted proxies, read from the nearest hop outward. */
 import type { Socket } from 'node:net'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { trustedPeer } from '../../src/core/network.js'
 import type { Scheme } from '../../src/request/client-address.js'
 import { createClientResolver, createTrust } from '../../src/request/client-address.js'

@@ -1,6 +1,6 @@
 /** One pass over the raw headers: what is read, what may come once, what is two readings of one message. */
 import type { IncomingMessage } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { scanHeaders } from '../../src/request/headers.js'
 
 function scan(lines: readonly string[], httpVersionMinor = 1) {

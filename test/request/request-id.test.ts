@@ -1,5 +1,5 @@
 /** Names of requests: taken over if they are well-formed, made if not, never the same twice. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createRequestNames } from '../../src/request/request-id.js'
 
 const names = createRequestNames()

@@ -1,6 +1,6 @@
 /** The canonical target: a table of what is sent for what came, of what is refused, and laws over 10^5 made-up targets. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { belowBase, parseTarget } from '../../src/request/target.js'
 import { scaled } from '../fixtures/scale.js'
 

@@ -1,5 +1,5 @@
 /** Our cookies: how they are named, found, split and deleted. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import {
   deleteSession,
   foreignCookies,

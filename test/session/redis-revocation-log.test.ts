@@ -1,5 +1,5 @@
 /** How sure a process may be that it knows what other replicas revoked. The clock is moved by hand, Redis is scripted. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { GatewayError } from '../../src/core/errors.js'
 import type { RedisClient, RedisLink } from '../../src/session/redis-link.js'
 import { RedisRevocationLog } from '../../src/session/redis-revocation-log.js'

@@ -1,5 +1,5 @@
 /** Sessions over a real Redis, as processes without a common memory see them, in the moments that rarely come. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { realTimers } from '../../src/core/clock.js'
 import type { Timers } from '../../src/core/clock.js'

@@ -1,5 +1,5 @@
 /** Who may ask the token endpoint, in one process and over replicas: the same rules, by two hands. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { redisAddress } from '../../src/core/redis-address.js'
 import { connectRedis } from '../../src/session/redis-link.js'
 import { RedisRenewalGate } from '../../src/session/redis-renewal-gate.js'

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { GatewayError } from '../../src/core/errors.js'
 import { RevocationFile } from '../../src/session/revocation-file.js'
 import { formatRevocation, parseRevocation } from '../../src/session/revocation-log.js'

@@ -1,7 +1,7 @@
 /** Sealed values: fresh each time, opened only by whoever sealed them, for what they were sealed for. */
 import { assert, asyncProperty, constantFrom, nat } from 'fast-check'
 import { randomBytes } from 'node:crypto'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createSealer } from '../../src/session/sealer.js'
 import type { SealContext } from '../../src/session/sealer.js'
 

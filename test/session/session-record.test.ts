@@ -1,5 +1,5 @@
 /** What earlier releases wrote is read, and what is written they can read. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createSealer } from '../../src/session/sealer.js'
 import { readRecord, wholeSecond, writeRecord } from '../../src/session/session-record.js'
 import { sealContext } from '../fixtures/rotating-provider.js'

@@ -1,5 +1,5 @@
 /** Which state a session is in, and which one follows. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { Principal } from '../../src/core/identity.js'
 import { CookieStore } from '../../src/session/cookie-store.js'
 import type { OpenSession } from '../../src/session/open-session.js'

@@ -1,5 +1,5 @@
 /** Sessions over the cookie store, as two processes without a common memory see them. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { GatewayError } from '../../src/core/errors.js'
 import { CookieStore } from '../../src/session/cookie-store.js'
 import type { OpenSession } from '../../src/session/open-session.js'

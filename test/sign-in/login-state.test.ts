@@ -1,6 +1,6 @@
 /** A sign-in attempt belongs to one browser, for ten minutes, and there are few of them. */
 import { createHash } from 'node:crypto'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { nameCookies } from '../../src/session/cookies.js'
 import { createSealer } from '../../src/session/sealer.js'
 import { LoginStates } from '../../src/sign-in/login-state.js'

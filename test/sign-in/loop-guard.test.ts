@@ -1,5 +1,5 @@
 /** A browser that signs in again and again without keeping its session is stopped. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { nameCookies } from '../../src/session/cookies.js'
 import { LoopGuard } from '../../src/sign-in/loop-guard.js'
 

@@ -1,6 +1,6 @@
 /** Where somebody may be sent after sign-in: below our own base path, or nowhere. */
 import { array, assert, constantFrom, property } from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { readReferer, readReturnTo } from '../../src/sign-in/return-to.js'
 
 const origin = 'https://trac.example.edu'

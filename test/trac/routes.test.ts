@@ -2,7 +2,7 @@
  * The built-in table: what each address of Trac asks of whom, why each row is right for a closed site, and that the row
  * for plugins opens nothing that another row refuses.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { compileRoutes, unmatchedRoute } from '../../src/authorize/compile-routes.js'
 import { decide } from '../../src/authorize/decide.js'
 import { createRouter } from '../../src/authorize/router.js'

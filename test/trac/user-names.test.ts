@@ -1,5 +1,5 @@
 /** What somebody is called in Trac, and which names are nobody's. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import type { GatewayError } from '../../src/core/errors.js'
 import type { Profile } from '../../src/core/identity.js'
 import { createNaming, foldName, forbidNames, judgeName } from '../../src/trac/user-names.js'
