@@ -1,4 +1,4 @@
-/** How tests are written: each is awaited, so that they come one after the other and none is left behind. */
+/** How tests are written: each is awaited, so that none is left behind, and belongs to its own file. */
 import { t } from './fixtures/tap.js'
 import { readdirSync, readFileSync } from 'node:fs'
 import { root } from './fixtures/root.js'
@@ -15,3 +15,13 @@ await t.test('every test is awaited', async (t) => {
     t.strictSame(loose, [], name)
   }
 })
+
+await t.test(
+  'every file has the `t` of fixtures/tap.ts: tap’s own is that of all files of a process',
+  async (t) => {
+    const own = files.filter((name) =>
+      /^import (?!type )\w+ from 'tap'$/m.test(readFileSync(`${root}test/${name}`, 'utf8')),
+    )
+    t.strictSame(own, ['fixtures/tap.ts'])
+  },
+)
