@@ -1,7 +1,7 @@
 /** The HMAC of the signature: equal to Node's own for every key and every text. */
 import { createHmac } from 'node:crypto'
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createHmacSha256 } from '../../src/core/hmac.js'
 
 const nodes = (secret: string, text: string): string =>

@@ -1,5 +1,5 @@
 /** What is remembered beside a connection saves work and decides nothing: each request is judged anew. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { learnTracGroups } from '../../src/config/topics/permissions.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { stage } from '../fixtures/stage.js'

@@ -1,6 +1,6 @@
 /** Lines put together by hand: byte for byte what pino writes, whatever stands in them. */
 import * as fc from 'fast-check'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { decisionFields, requestFields } from '../../src/observe/log-fields.js'
 import { createLineWriter } from '../../src/observe/line-writer.js'
 import { createLogger } from '../../src/observe/logger.js'

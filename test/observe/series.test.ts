@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import { Counter, Histogram, Registry } from 'prom-client'
 import type { Metric } from 'prom-client'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { metricTable } from '../../src/observe/metrics.js'
 import { createCounterSeries, createHistogramSeries } from '../../src/observe/series.js'
 import type { MetricRow } from '../../src/observe/metrics.js'
