@@ -20,6 +20,7 @@ export interface IssuerContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly now: Now
+  readonly random: () => number
   readonly fetch: ProviderFetch
   /** Whether the keys of the main issuer could be fetched just now. */
   readonly onKeys: OnReach
@@ -88,13 +89,17 @@ function createKeys(
   })
 }
 
-function createEndpoints({ identity }: Config, { fetch, now }: IssuerContext): FindEndpoints {
+function createEndpoints(
+  { identity }: Config,
+  { fetch, now, random }: IssuerContext,
+): FindEndpoints {
   return createEndpointFinder({
     issuer: identity.issuer,
     cognitoDomain: identity.cognito?.domain,
     insecure: identity.issuer.startsWith('http:'),
     fetch,
     now,
+    random,
   })
 }
 
@@ -139,6 +144,7 @@ export function createIssuers(
       insecure: other.issuer.startsWith('http:'),
       fetch: app.fetch,
       now: app.now,
+      random: app.random,
     })
     return {
       issuer: other.issuer,

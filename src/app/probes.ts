@@ -2,15 +2,17 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { backOff } from '../core/back-off.js'
 import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Readiness } from '../observe/readiness.js'
+import { firstRetry, maxRetry } from '../oidc/provider-endpoints.js'
 import type { AppContext } from './context.js'
 import type { Services } from './services.js'
 import { tellFault } from './tell-fault.js'
 import { upstreamName } from './upstreams.js'
 
-/** How often a part that was not reached yet is tried again. */
+/** How often an upstream that was not reached yet is tried again. */
 const retryEvery: Milliseconds = 2000
 
 /** Node's timers hold no longer span. */
@@ -38,13 +40,15 @@ function findFault(address: UpstreamAddress, timeout: Milliseconds): Promise<Err
   })
 }
 
-/** Tries at once, then again and again until it worked or was stopped. */
+/** Tries at once, then again and again until it worked or was stopped; `waitAfter` says when, by the failures so far. */
 function untilReached(
   timers: Timers,
   attempt: () => Promise<boolean>,
+  waitAfter: (failures: number) => Milliseconds,
   onReached: () => void,
 ): () => void {
   let stopped = false
+  let failures = 0
   let timer: Timer | undefined
   const run = async (): Promise<void> => {
     const reached = await attempt()
@@ -53,7 +57,7 @@ function untilReached(
       onReached()
       return
     }
-    timer = timers.setTimeout(() => void run(), retryEvery)
+    timer = timers.setTimeout(() => void run(), waitAfter(++failures))
     timer.unref()
   }
   void run()
@@ -68,7 +72,7 @@ function untilReached(
  * @returns stops them
  */
 export function startProbes(services: Services, app: AppContext, readiness: Readiness): () => void {
-  const { timers } = app
+  const { timers, random } = app
   const { all, main } = services.issuers
   const { trac } = services.config.upstreams
   const { maxAge } = services.config.identity.keys
@@ -87,6 +91,7 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
       if (main.keys.generation > 0) readiness.serves('keys')
       return main.keys.fetchedAt !== undefined
     },
+    (failures) => backOff(failures, firstRetry, maxRetry, random()),
     () => app.logger.info('keys are known'),
   )
   const stopUpstream = untilReached(
@@ -98,6 +103,7 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
       app.onUpstream(false, upstreamName('trac', trac.url), tellFault(fault))
       return false
     },
+    () => retryEvery,
     () => app.onUpstream(true),
   )
   return () => {

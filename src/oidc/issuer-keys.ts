@@ -2,6 +2,7 @@
 import type { CryptoKey, JWSHeaderParameters } from 'jose'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import type { ErrorDetails } from '../core/errors.js'
 import { SingleFlight } from '../core/single-flight.js'
 import { keySetLimit } from './provider-fetch.js'
 import type { ProviderFetch } from './provider-fetch.js'
@@ -37,7 +38,7 @@ export interface KeySource {
   /**
    * The key for a token's header. An unknown `kid` of a client's token is worth one fetch in a cool-down, however many
    * tokens bring it. One that the token endpoint just gave is worth a fetch of its own, so that no forged token can hold
-   * up a provider's new key.
+   * up a provider's new key. A fetch that failed says nothing of a `kid`.
    * @throws {@link GatewayError} ERR_TOKEN_KEY_UNKNOWN, ERR_TOKEN_ALGORITHM, ERR_PROVIDER_UNAVAILABLE
    */
   find(header: JWSHeaderParameters, origin?: TokenOrigin): Promise<CryptoKey>
@@ -79,6 +80,8 @@ export class IssuerKeys implements KeySource {
   #generation = 0
   #fetchedAt: Milliseconds | undefined
   #askedAt = Number.NEGATIVE_INFINITY
+  /** Whether the latest fetch failed: what is not known here may be known there. */
+  #failed = false
   /** When the latest of {@link ownFetches} were made. */
   #ownFetchesAt: Milliseconds[] = []
 
@@ -116,7 +119,7 @@ export class IssuerKeys implements KeySource {
   ) {
     const isNewer = () => this.#keys.get(unnamed)?.get(alg) !== failed
     await this.#lookFor(isNewer, origin)
-    if (!isNewer()) throw new GatewayError('ERR_TOKEN_KEY_UNKNOWN')
+    if (!isNewer()) throw this.#unknown(unnamed, {})
     return this.#known(unnamed, alg)
   }
 
@@ -124,11 +127,20 @@ export class IssuerKeys implements KeySource {
     if (this.#keys.size === 0) throw new GatewayError('ERR_PROVIDER_UNAVAILABLE', { retryAfter: 5 })
     const byAlgorithm = this.#keys.get(kid)
     if (byAlgorithm === undefined) {
-      throw new GatewayError('ERR_TOKEN_KEY_UNKNOWN', kid === unnamed ? { detail: namesNoKey } : {})
+      throw this.#unknown(kid, kid === unnamed ? { detail: namesNoKey } : {})
     }
     const key = byAlgorithm.get(alg)
     if (key === undefined) throw new GatewayError('ERR_TOKEN_ALGORITHM')
     return key
+  }
+
+  /** The refusal of a key that is not known: for good only where the provider could be asked. */
+  #unknown(kid: string, details: ErrorDetails): GatewayError {
+    if (!this.#failed) return new GatewayError('ERR_TOKEN_KEY_UNKNOWN', details)
+    const cause = new Error(`no key ${JSON.stringify(kid)} is known, and the latest fetch failed`)
+    const left = this.#askedAt + this.#options.coolDown - this.#options.now()
+    const retryAfter = Math.max(1, Math.ceil(left / 1000))
+    return new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter })
   }
 
   /** Fetches until it is found, as far as whoever brought the token may cause that. */
@@ -166,9 +178,11 @@ export class IssuerKeys implements KeySource {
       const fresh = await this.#fetch()
       await this.#use(fresh)
       this.#fetchedAt = now()
+      this.#failed = false
       onFetch('ok')
       this.#keep(fresh)
     } catch (cause) {
+      this.#failed = true
       onFetch('failed', cause)
       await this.#useKept()
     }

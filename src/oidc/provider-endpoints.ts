@@ -6,6 +6,7 @@ import {
   customFetch,
 } from 'oauth4webapi'
 import type { AuthorizationServer } from 'oauth4webapi'
+import { backOff } from '../core/back-off.js'
 import { GatewayError } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { SingleFlight } from '../core/single-flight.js'
@@ -44,11 +45,13 @@ export interface ProviderOptions {
   readonly insecure: boolean
   readonly fetch: ProviderFetch
   readonly now: Now
+  readonly random: () => number
 }
 
 const discoveryMaxAge: Milliseconds = 3_600_000
-/** An old answer that could not be had anew serves for so long before the provider is asked again. */
-const discoveryRetry: Milliseconds = 30_000
+/** A discovery that failed is tried again after this at first, and after twice as long each time. */
+export const firstRetry: Milliseconds = 2000
+export const maxRetry: Milliseconds = 30_000
 
 /** Cognito's endpoints follow from its domain and its issuer; nothing needs to be asked. */
 function cognitoEndpoints(issuer: string, domain: string): Endpoints {
@@ -128,25 +131,37 @@ async function discover(options: ProviderOptions): Promise<Endpoints> {
   }
 }
 
-/** Builds the finder; askers at the same time share one request, and an old answer serves while it fails. */
+/**
+ * Builds the finder; askers at the same time share one request. An old answer serves while it is had anew, and nobody
+ * waits for that.
+ */
 export function createEndpointFinder(options: ProviderOptions): FindEndpoints {
-  const { cognitoDomain, now } = options
+  const { cognitoDomain, now, random } = options
   if (cognitoDomain !== undefined) {
     const endpoints = cognitoEndpoints(options.issuer, cognitoDomain)
     return () => Promise.resolve(endpoints)
   }
   let found: Endpoints | undefined
-  let foundAt = Number.NEGATIVE_INFINITY
+  let dueAt = Number.NEGATIVE_INFINITY
+  let failures = 0
   const discovering = new SingleFlight<Endpoints>()
-  return async () => {
-    if (found !== undefined && now() - foundAt < discoveryMaxAge) return found
+  const ask = async (): Promise<Endpoints> => {
     try {
-      found = await discovering.run(options.issuer, () => discover(options))
-      foundAt = now()
+      found = await discover(options)
+      dueAt = now() + discoveryMaxAge
+      failures = 0
+      return found
     } catch (error) {
-      if (found === undefined) throw error
-      foundAt = now() - discoveryMaxAge + discoveryRetry
+      dueAt = now() + backOff(++failures, firstRetry, maxRetry, random())
+      throw error
     }
+  }
+  return async () => {
+    if (found !== undefined && now() < dueAt) return found
+    const asked = discovering.run(options.issuer, ask)
+    if (found === undefined) return asked
+    // What it fails by is told where the keys are fetched: they lie where discovery says.
+    asked.catch(() => undefined)
     return found
   }
 }

@@ -1,15 +1,8 @@
 /** What Redis does in one step: scripts, as typed commands of the client. */
 import type { Cluster, Redis, Result } from 'ioredis'
+import { jitterPart } from '../core/back-off.js'
 import type { Milliseconds } from '../core/clock.js'
-import {
-  downAfter,
-  downWithin,
-  jitterPart,
-  maxWait,
-  minWait,
-  probeLife,
-  probePause,
-} from './renewal-gate.js'
+import { downAfter, downWithin, maxWait, minWait, probeLife, probePause } from './renewal-gate.js'
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {

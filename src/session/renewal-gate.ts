@@ -1,5 +1,6 @@
 /** When a session may ask the token endpoint again after that failed, and who asks while the endpoint is down. */
 import { LRUCache } from 'lru-cache'
+import { backOff } from '../core/back-off.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 
 /** How an exchange failed that may work the next time. */
@@ -25,10 +26,9 @@ export interface RenewalGate {
   answered(id: string): Promise<void>
 }
 
-/** The first wait of a session; it doubles, with {@link jitterPart} of it as jitter, up to {@link maxWait}. */
+/** The first wait of a session; it doubles up to {@link maxWait}, as {@link backOff} says. */
 export const minWait: Milliseconds = 1000
 export const maxWait: Milliseconds = 60_000
-export const jitterPart = 0.25
 /** So many sessions that found nobody within {@link downWithin} say that the token endpoint is down. */
 export const downAfter = 3
 export const downWithin: Milliseconds = 10_000
@@ -77,8 +77,7 @@ export class MemoryRenewalGate implements RenewalGate {
   failed(id: string, { kind, asked, jitter }: Setback): Promise<Milliseconds> {
     const now = this.#now()
     const failures = (this.#waits.get(id)?.failures ?? 0) + 1
-    const doubled = minWait * 2 ** (failures - 1) * (1 + jitterPart * jitter)
-    const wait = asked ?? Math.min(Math.floor(doubled), maxWait)
+    const wait = asked ?? backOff(failures, minWait, maxWait, jitter)
     this.#waits.set(id, { failures, at: now, until: now + wait, isDown: kind === 'down' })
     if (kind === 'down') this.#miss(id, now)
     if (kind === 'unverified') this.#isUp(now)

@@ -359,3 +359,49 @@ await t.test(
     t.same(new Set(await Promise.all(asked)), new Set(['found']))
   },
 )
+
+await t.test(
+  'an unknown kid whose fetch failed is 503 until one can be made, and no storm',
+  async (t) => {
+    let down = true
+    const state = source(() => (down ? Promise.reject(new Error('down')) : listing(first!)))
+    down = false
+    await state.keys.refresh()
+    down = true
+    const find = (origin?: 'client' | 'provider') =>
+      state.keys.find({ kid: 'x', alg: 'RS256' }, origin).then(
+        () => undefined,
+        (error: GatewayError) => [error.code, error.details.retryAfter],
+      )
+    t.same(
+      await find(),
+      ['ERR_TOKEN_KEY_UNKNOWN', undefined],
+      'within the cool-down of a good fetch',
+    )
+    state.now += 30_001
+    t.same(await find(), ['ERR_PROVIDER_UNAVAILABLE', 30])
+    state.now += 12_500
+    t.same(await find(), ['ERR_PROVIDER_UNAVAILABLE', 18])
+    t.equal(state.fetches, 2)
+    t.equal(
+      await codeOf(state.keys.find({ kid: 'one', alg: 'RS256' })),
+      'found',
+      'known keys serve',
+    )
+    t.same(await find('provider'), ['ERR_PROVIDER_UNAVAILABLE', 30], 'one of its own')
+    down = false
+    t.same(await find('client'), ['ERR_PROVIDER_UNAVAILABLE', 30])
+    state.now += 30_001
+    t.same(
+      await find('client'),
+      ['ERR_TOKEN_KEY_UNKNOWN', undefined],
+      'now it is known that it is none',
+    )
+    t.equal(state.fetches, 4)
+    const single = source(() => (down ? Promise.reject(new Error('down')) : listing(noKid(first))))
+    const old = await single.keys.find({ alg: 'RS256' })
+    down = true
+    single.now += 30_001
+    t.equal(await codeOf(single.keys.findNewer(old, { alg: 'RS256' })), 'ERR_PROVIDER_UNAVAILABLE')
+  },
+)
