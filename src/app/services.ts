@@ -174,6 +174,7 @@ function createSessionServices(
     renew: async (refreshToken, subject) =>
       checks.renewal(await tokens.refresh(refreshToken), subject),
     now: app.now,
+    timers: app.timers,
     random: app.random,
     issuer: identity.issuer,
     idleTimeout: session.idleTimeout,

@@ -31,6 +31,19 @@ export const realTimers: Timers = {
   clearInterval: (timer) => clearInterval(timer as NodeJS.Timeout | undefined),
 }
 
+/** What the work gives; undefined if it takes longer than `limit`, and then it goes on without whoever waited. */
+export async function within<T extends object>(
+  timers: Timers,
+  work: Promise<T>,
+  limit: Milliseconds,
+): Promise<T | undefined> {
+  let timer: Timer | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = timers.setTimeout(() => resolve(undefined), limit)
+  })
+  return Promise.race([work, late]).finally(() => timers.clearTimeout(timer))
+}
+
 /** Resolves after `delay`. */
 export function wait(timers: Timers, delay: Milliseconds): Promise<void> {
   return new Promise((resolve) => {

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { wait } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
-import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
 import type { RedisLink } from './redis-link.js'
 import { acquireLock } from './redis-lock.js'
 import type { Sealer } from './sealer.js'
 import { readRecord, writeRecord } from './session-record.js'
 import type { SessionRecord } from './session-record.js'
+import { busy, maxWaiting } from './session-store.js'
 import type { Removal, SessionStore, StoredSession } from './session-store.js'
 
 /** What the store is built with. */
@@ -27,17 +27,11 @@ type KeyKind = 'session' | 'lock' | 'begun' | 'beginning'
 /** How often one who waits for another replica looks, at first and at last. */
 const minPollDelay: Milliseconds = 40
 const maxPollDelay: Milliseconds = 400
-/** Nobody is kept waiting for another replica any longer: its lock may be free soon, and who asks can ask again. */
-const maxWaiting: Milliseconds = 5000
 /** For so long a callback that is sent again gets the same session. */
 const beginningLife: Milliseconds = 60_000
 /** For so long a write is retried that can't be had again; its lock is kept alive meanwhile. */
 const maxRetrying: Milliseconds = 20_000
 const retryDelay: Milliseconds = 250
-
-function busy(): GatewayError {
-  return new GatewayError('ERR_SESSION_BUSY', { retryAfter: 2 })
-}
 
 const handleForm = /^[A-Za-z0-9_-]{43}$/
 

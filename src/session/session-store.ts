@@ -1,6 +1,15 @@
 /** Where the records of sessions are: what every store can do. */
 import type { Milliseconds } from '../core/clock.js'
+import { GatewayError } from '../core/errors.js'
 import type { SessionRecord } from './session-record.js'
+
+/** Nobody is kept waiting for the exchange of somebody else any longer: it may be done soon, and who asks can ask again. */
+export const maxWaiting: Milliseconds = 5000
+
+/** What is said to who has waited for so long. */
+export function busy(): GatewayError {
+  return new GatewayError('ERR_SESSION_BUSY', { retryAfter: 2 })
+}
 
 /** A record as the store found it. */
 export interface StoredSession {

@@ -212,6 +212,39 @@ await t.test('an endpoint that never answers is one that is down, after ten seco
   t.equal(await caused(() => ask(visitors[3]!)), 0, 'a fourth one waits')
 })
 
+await t.test(
+  'while one request waits for the provider, its siblings are told after five seconds to come again',
+  async (t) => {
+    const timers = createTimers()
+    const { provider, tokens, browsers, clock, ask, exchanges } = await start(t, 'cognito', timers)
+    const [visitor] = (await browsers(1)) as [Visitor]
+    clock.advance(61 * minute)
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    provider.replace('token', async (request) => {
+      await held
+      return tokens(request)
+    })
+    const asked = provider.next('token')
+    const first = ask(visitor)
+    await asked
+    const waiting = timers.waiting
+    const siblings = [visitor.copy(), visitor.copy()].map(ask)
+    await until(() => timers.waiting >= waiting + 2, 'both wait for it')
+    timers.advance(5000)
+    for (const answer of await Promise.all(siblings)) {
+      t.equal(answer.status, 503)
+      t.match(answer.json(), { code: 'ERR_SESSION_BUSY' })
+      t.equal(answer.headers['retry-after'], '2')
+      t.same(answer.setCookies, [], 'the session is not dropped')
+    }
+    release()
+    t.equal((await first).status, 200, 'who asked gets the answer')
+    t.equal((await ask(visitor)).status, 200)
+    t.equal(exchanges().length, 1)
+  },
+)
+
 await t.test('two sessions that fail, or three over a longer time, are no outage', async (t) => {
   const { clock, browsers, ask, caused, breakWith } = await start(t)
   const visitors = await browsers(6)
@@ -425,21 +458,85 @@ await t.test(
   },
 )
 
+await t.test('while a discovery fails that worked before, nobody waits for it', async (t) => {
+  const { provider, clock, url } = await start(t, 'standard')
+  const login = async () => (await new Visitor().open(`${url}/auth/login`)).status
+  t.equal(await login(), 302)
+  const before = provider.counts.discovery
+  clock.advance(61 * minute)
+  provider.replace('discovery', () => new Promise(() => undefined))
+  for (let i = 0; i < 20; i++) t.equal(await login(), 302, 'by what is known')
+  t.equal(provider.counts.discovery, before + 1, 'with one question to the provider')
+})
+
 await t.test(
-  'a discovery that fails later is tried once in half a minute, and nobody waits',
+  'a provider that is down at the start is asked after 2 s, twice as late each time, until it is there',
   async (t) => {
-    const { provider, clock, url } = await start(t, 'standard')
-    const login = async () => (await new Visitor().open(`${url}/auth/login`)).status
-    t.equal(await login(), 302)
-    const before = provider.counts.discovery
+    const s = await stage(t, {
+      provider: 'scripted',
+      providerOptions: { dialect: 'standard' },
+      upstream,
+      gateway: false,
+    })
+    const { provider } = s
     provider.replace('discovery', () => badAnswers.unavailable)
-    clock.advance(61 * minute)
-    for (let i = 0; i < 20; i++) t.equal(await login(), 302)
-    t.equal(provider.counts.discovery, before + 1)
-    clock.advance(30 * second)
+    const timers = createTimers()
+    const { gateway } = await stage(t, { provider, upstream, timers })
+    const isReady = () =>
+      gateway.gateway.readiness.report().waiting.every((part) => part !== 'keys')
+    // Time goes on where the probe waits for it, and nowhere else.
+    const triedAt: number[] = []
+    await until(() => provider.counts.discovery === 1, 'asked at once')
+    for (let tries = 2; tries <= 7; tries++) {
+      await until(() => {
+        timers.advance(50)
+        return provider.counts.discovery >= tries
+      }, 'asked again')
+      triedAt.push(timers.monotonic())
+    }
+    const waits = triedAt.map((at, i) => at - (triedAt[i - 1] ?? 0))
+    t.notOk(isReady())
+    for (const [i, least] of [2000, 4000, 8000, 16_000, 29_000, 29_000].entries()) {
+      t.ok(waits[i]! >= least, `${waits[i]} after ${i + 1} failures`)
+    }
     provider.restore('discovery')
-    for (let i = 0; i < 20; i++) t.equal(await login(), 302)
-    t.equal(provider.counts.discovery, before + 2)
+    await until(() => {
+      timers.advance(500)
+      return isReady()
+    }, 'it becomes ready by itself')
+  },
+)
+
+await t.test(
+  'a key that is not known because the provider is down is no bad token: 503, one fetch a cool-down',
+  async (t) => {
+    const { clock, url, provider } = await start(t)
+    const key = await createScriptedKey('key-2')
+    clock.advance(minute)
+    const ask = async () => {
+      const iat = Math.floor(clock() / 1000)
+      const token = provider.sign('id', { iat, exp: iat + 60 }, { key })
+      const headers = { authorization: `Bearer ${token}` }
+      return new Visitor().fetch(`${url}/api/x`, { headers })
+    }
+    provider.replace('jwks', () => badAnswers.unavailable)
+    const before = provider.counts.jwks
+    for (let i = 0; i < 5; i++) {
+      const answer = await ask()
+      t.equal(answer.status, 503)
+      t.match(answer.json(), { code: 'ERR_PROVIDER_UNAVAILABLE' })
+      t.equal(answer.headers['retry-after'], '30')
+    }
+    t.equal(provider.counts.jwks, before + 1)
+    provider.keys = [key, ...provider.keys]
+    provider.restore('jwks')
+    clock.advance(20 * second)
+    const early = await ask()
+    t.equal(early.status, 503)
+    t.equal(early.headers['retry-after'], '10')
+    clock.advance(10 * second + 1)
+    t.equal((await ask()).status, 200)
+    t.equal(provider.counts.jwks, before + 2)
   },
 )
 

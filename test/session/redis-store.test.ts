@@ -45,6 +45,7 @@ async function stage(t: Test) {
     const sealer = createSealer('session', sealContext)
     return new Sessions({
       ...options,
+      timers,
       state: createProcessState(options.now, new RedisRenewalGate(link)),
       store: new RedisStore({ ...common, ...limits, link, sealer }),
       revocations: new Revocations(options.now, life, log),

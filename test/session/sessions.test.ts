@@ -8,6 +8,7 @@ import { createSealer } from '../../src/session/sealer.js'
 import { Sessions } from '../../src/session/sessions.js'
 import type { FoundSession, SessionOptions } from '../../src/session/sessions.js'
 import { RotatingProvider, minute, sealContext } from '../fixtures/rotating-provider.js'
+import { createTimers } from '../fixtures/timers.js'
 
 /** A provider, and processes that share its sessions. */
 function stage() {
@@ -51,6 +52,41 @@ await t.test('a warm request needs no promise', async (t) => {
   const resolved = sessions.find(session.value)
   t.notOk(resolved instanceof Promise)
   t.match(resolved, { fresh: false })
+})
+
+await t.test('nobody waits longer than five seconds for a sibling’s exchange', async (t) => {
+  const { state, process, signIn } = stage()
+  const timers = createTimers()
+  const sessions = process({ timers })
+  const { value } = await sessions.begin(signIn)
+  const find = () => Promise.resolve(sessions.find(value))
+  state.now += 50 * minute
+  const release = state.hold()
+  const first = find()
+  const sibling = find()
+  await Promise.resolve()
+  timers.advance(5000)
+  const served = await sibling
+  t.match(served, { session: { record: { version: 1 } }, fresh: false }, 'its tokens live')
+  t.match(await find(), { session: { record: { version: 1 } } }, 'the next one need not wait')
+  state.now += 11 * minute
+  const outcomes: unknown[] = []
+  for (let i = 0; i < 3; i++) find().catch((error: unknown) => outcomes.push(error))
+  await new Promise(setImmediate)
+  timers.advance(4999)
+  await new Promise(setImmediate)
+  t.same(outcomes, [])
+  timers.advance(1)
+  await new Promise(setImmediate)
+  t.equal(outcomes.length, 3)
+  for (const outcome of outcomes) {
+    t.match(outcome, { code: 'ERR_SESSION_BUSY', status: 503, details: { retryAfter: 2 } })
+  }
+  release()
+  t.equal(opened(await first).record.version, 2, 'who asked the provider gets its answer')
+  t.equal(opened(await find()).record.version, 2)
+  t.equal(state.exchanges, 1)
+  t.equal(timers.waiting, 0)
 })
 
 await t.test('an older copy gets the newest one, whichever order they come in', async (t) => {
