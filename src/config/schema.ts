@@ -12,6 +12,7 @@ import { limitsTopic } from './topics/limits.js'
 import { logTopic } from './topics/log.js'
 import { pagesTopic } from './topics/pages.js'
 import { permissionsTopic } from './topics/permissions.js'
+import { release01Topic } from './topics/release-0.1.js'
 import { completeRoutes, routesTopic } from './topics/routes.js'
 import { serverTopic } from './topics/server.js'
 import { sessionTopic } from './topics/session.js'
@@ -28,6 +29,7 @@ const topics = {
   limits: limitsTopic,
   pages: pagesTopic,
   log: logTopic,
+  release01: release01Topic,
 }
 
 /** Names of warnings that `acknowledge` takes, in the order in which the reference lists them. */

@@ -2,6 +2,7 @@
 import { t } from '../fixtures/tap.js'
 import { loadText, problemsOf } from '../fixtures/config.js'
 import { formatProblem } from '../../src/config/problems.js'
+import type { ConfigProblems } from '../../src/config/problems.js'
 
 /** As its README had it, with a claim for names of its own. */
 const old = `server:
@@ -40,8 +41,37 @@ await t.test('what changed its meaning is told with the line to write', async (t
   const wanted = (path: string) => warnings.find((one) => one.path === path)?.wanted ?? ''
   t.match(wanted('identity.claims.username'), 'write "username: cognito:username"')
   t.match(wanted('permissions.fromClaims'), 'write "fromClaims: [nonAdmin, NAME]"')
-  t.match(wanted('identity.username.namesFile'), '/var/lib/trac-gateway/names')
+  t.match(wanted('identity.username.namesFile'), 'write "namesFile: /var/lib/trac-gateway/names"')
   t.equal(config.identity.claims.username, 'cognito:username')
+})
+
+await t.test('what no key of the file shows is told once, each with what to write', async (t) => {
+  const changes: readonly (readonly [path: string, wanted: string])[] = [
+    ['builtinTracRoutes', 'write "builtinTracRoutes: strict" to keep them closed'],
+    ['server.publicUrl', 'health checks at "https://trac.example.edu/trac/auth/healthz"'],
+    ['upstreams.trac', '"cp deploy/trac/trac_gateway.py ENVIRONMENT/plugins/"'],
+    ['permissions.anonymous', 'people set it once more at /prefs'],
+  ]
+  const groups = 'permissions:\n  groups: { admins: [TRAC_ADMIN] }'
+  const told = (text: string) => {
+    try {
+      return loadText(text, sources).warnings.filter(({ name }) => name === 'release-0.1')
+    } catch (error) {
+      return (error as ConfigProblems).warnings.filter(({ name }) => name === 'release-0.1')
+    }
+  }
+  for (const text of [old, old.replace('permissions:', groups)]) {
+    const notes = told(text)
+    t.same(notes.map(({ path }) => path).toSorted(), changes.map(([path]) => path).toSorted())
+    for (const [at, wanted] of changes) {
+      t.match(notes.find(({ path }) => path === at)?.wanted, wanted, at)
+    }
+  }
+  const kept = told(`${old}builtinTracRoutes: strict\n`)
+  t.notOk(kept.some(({ path }) => path === 'builtinTracRoutes'))
+  t.same(told(`${old}acknowledge: [release-0.1]\n`), [])
+  const mended = old.replace("['cognito:username']", 'cognito:username')
+  t.same(told(mended.replace('permissions:', groups)), [], 'nothing is told of a file of 0.2')
 })
 
 await t.test('a choice of claims for the name is refused', async (t) => {

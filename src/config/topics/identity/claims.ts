@@ -69,6 +69,10 @@ const writtenNames = ({ username }: Draft<Claims> = {}): readonly (string | unde
   return Array.isArray(written) ? (written as (string | undefined)[]) : []
 }
 
+/** Whether the claim for the name is written as release 0.1 did. */
+export const hasListOfNames = (claims: Draft<Claims> | undefined): boolean =>
+  writtenNames(claims).length > 0
+
 /** The claim for the name, out of the list of one that release 0.1 wrote, too. */
 export const usernameClaim = (claims: Draft<Claims> | undefined, cognito: boolean): string =>
   writtenNames(claims)[0] ?? claims?.username ?? defaultUsername(cognito)

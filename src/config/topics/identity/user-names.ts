@@ -210,7 +210,7 @@ const warnOfMemory: Rule<NamesPart & SessionPart> = ({ identity, session }, warn
   warn(
     namesFile,
     'whose name is whose in memory only',
-    'a namesFile, such as /var/lib/trac-gateway/names: else, after a restart, whoever comes first gets a name that was somebody else’s',
+    'a file: write "namesFile: /var/lib/trac-gateway/names" below identity.username; else, after a restart, whoever comes first gets a name that was somebody else’s',
   )
 }
 
