@@ -19,6 +19,7 @@ import { createReadiness } from '../observe/readiness.js'
 import type { Readiness } from '../observe/readiness.js'
 import { createProviderFetch } from '../oidc/provider-fetch.js'
 import { openStorage } from '../session/storage.js'
+import type { StorageBounds } from '../session/storage.js'
 import { createNameCommands, openNames } from './names.js'
 import type { AppContext, OnReach } from './context.js'
 import { Generation } from './generation.js'
@@ -32,6 +33,8 @@ export interface GatewayOptions {
   readonly now?: Now
   readonly timers?: Timers
   readonly random?: () => number
+  /** Smaller bounds than its own, for a test that reaches one. */
+  readonly bounds?: StorageBounds & { readonly names?: number | undefined }
 }
 
 /** A gateway that listens. */
@@ -93,7 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Opens what outlives a reload. */
 function openApp(options: GatewayOptions): { app: AppContext; readiness: Readiness } {
   const { config, logger, now = Date.now, random = Math.random } = options
-  const { timers = realTimers } = options
+  const { timers = realTimers, bounds = {} } = options
   const isShared = config.session.store === 'redis'
   const readiness = createReadiness(['keys', 'upstream', ...(isShared ? ['store' as const] : [])])
   const report =
@@ -103,8 +106,8 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   const metrics = createMetrics({ version: readVersion() })
   const onDropped = (count: number): void => {
     metrics.revocationsDropped.inc(count)
-    readiness.note('revocations', 'more revocations than can be kept: the oldest are forgotten')
-    logger.error({ count }, 'the oldest revocations are forgotten: what they ended may count again')
+    readiness.note('revocations', 'the list of revocations is full: sign-outs are not kept')
+    logger.error({ count }, 'the list of revocations is full: what these should end may go on')
   }
   const storage = openStorage(
     config,
@@ -113,14 +116,16 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
       onStore: report('store'),
       onFault: (cause) => logger.warn({ cause }, 'the connection to Redis failed'),
       onDropped,
+      onPlace: () => readiness.note('revocations', ''),
     },
     timers,
+    bounds,
   )
   const app = {
     logger,
     metrics,
     storage,
-    nameRegistry: openNames(config, storage.redis, { logger, metrics, timers }),
+    nameRegistry: openNames(config, storage.redis, { logger, metrics, timers, max: bounds.names }),
     address: config.server.publicUrl,
     now,
     timers,

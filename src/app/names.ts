@@ -13,17 +13,26 @@ import type { NameCommand, NameReport } from '../observe/admin.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { RedisLink } from '../session/redis-link.js'
 
+/** What the registry needs of the process. */
+export interface NameParts {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly timers: Timers
+  /** As {@link NameStore.max}; undefined for its own. */
+  readonly max: number | undefined
+}
+
 /** Where names are kept: in Redis if sessions are there, else in the file, else in memory. @throws Error — the file can't be used */
 export function openNames(
   { identity }: Config,
   redis: RedisLink | undefined,
-  { logger, metrics, timers }: { logger: Logger; metrics: Metrics; timers: Timers },
+  { logger, metrics, timers, max }: NameParts,
 ): NameRegistry {
   const { namesFile } = identity.username
   const store =
     redis === undefined
-      ? new LocalNames(namesFile === undefined ? undefined : new NamesFile(namesFile))
-      : new RedisNames(redis, timers)
+      ? new LocalNames(namesFile === undefined ? undefined : new NamesFile(namesFile), max)
+      : new RedisNames(redis, timers, max)
   return new NameRegistry(store, {
     onRenamed: ({ name, issuer, subject }, earlier) =>
       logger.warn({ user: name, earlier, issuer, sub: subject }, 'somebody came under a new name'),

@@ -107,8 +107,10 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
     'Write `identity.issuer` as `found` has it, or correct the provider’s own address (behind its proxy).',
   ERR_PROVIDER_UNAVAILABLE: 'Start the provider, or open the way to it: `cause` says what failed.',
   ERR_STORE_UNAVAILABLE: 'Start Redis, or open the way to it.',
+  ERR_REVOCATIONS_FULL:
+    'A million sign-outs within `identity.maxTokenLife`: shorten that, and look in the log for whoever signs in and out again and again.',
   ERR_SESSION_BUSY:
-    'Usually nothing: it ends within seconds. If it lasts, look at the log of the other replicas.',
+    'Usually nothing: it ends within seconds. If it lasts, the provider’s token endpoint is slow, or another replica hangs: see their logs.',
   ERR_NAMES_FULL:
     'Release names of people who have left: `trac-gateway names list`, `names release`.',
   ERR_UPSTREAM_BUSY:

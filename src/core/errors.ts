@@ -181,10 +181,15 @@ export const errors = {
     'The sign-in provider cannot be reached right now.',
   ),
   ERR_STORE_UNAVAILABLE: row(503, 'unavailable', 'The session store cannot be reached right now.'),
+  ERR_REVOCATIONS_FULL: row(
+    503,
+    'unavailable',
+    'The list of what was ended is full, so copies of the cookie and the tokens may work until they end.',
+  ),
   ERR_SESSION_BUSY: row(
     503,
     'unavailable',
-    'Another replica of the gateway is busy with this session. Please try again in a moment.',
+    'The gateway is busy with this session. Please try again in a moment.',
   ),
   ERR_NAMES_FULL: row(503, 'unavailable', 'No more user names can be taken in here.'),
   ERR_UPSTREAM_BUSY: row(

@@ -4,6 +4,7 @@ import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import { deleteSession, readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
+import { isListFull } from '../session/revocations.js'
 import type { Revocations } from '../session/revocations.js'
 import type { Sessions } from '../session/sessions.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
@@ -28,6 +29,9 @@ export interface LogoutParts {
   readonly onLogout: (kind: string) => void
 }
 
+const onlyHere =
+  'You are signed out in this browser, and your session can’t be renewed any more. But the list of ended sign-ins is full here: a copy of your cookie or of a token may work until it ends.'
+
 /** Builds the endpoint. POST ends the session; GET asks first, so that no link or image can sign anybody out. */
 export function createLogout(parts: LogoutParts) {
   const { base, names, sessions } = parts
@@ -35,28 +39,40 @@ export function createLogout(parts: LogoutParts) {
   const endSession = async (
     context: RequestContext,
     value: string,
-  ): Promise<WayOut | undefined> => {
+  ): Promise<{ readonly out: WayOut; readonly isKept: boolean } | undefined> => {
     const session = await sessions.peek(value)
     if (session === undefined) return undefined
     const at = await parts.revocations.endingNow()
     // Before anything else: whatever happens at the provider, it is over here.
-    await sessions.end(session, at)
-    return parts.providerLogout.end(session.record.refreshToken, at, (cause) => {
-      context.cause = cause
+    const isKept = await sessions.end(session, at).then(
+      () => true,
+      (error: unknown) => {
+        if (!isListFull(error)) throw error
+        context.cause = (error as GatewayError).details.cause
+        return false
+      },
+    )
+    const out = await parts.providerLogout.end(session.record.refreshToken, at, (cause) => {
+      context.cause ??= cause
     })
+    return { out, isKept }
   }
 
   const signOut = async (context: RequestContext): Promise<void> => {
     if (!parts.isSameOrigin(context)) throw new GatewayError('ERR_CROSS_SITE')
     const cookies = readCookies(context.headers.cookie, names)
     const hasCookie = cookies.sessionNames.length > 0
-    const out = hasCookie ? await endSession(context, cookies.session) : undefined
+    const ended = hasCookie ? await endSession(context, cookies.session) : undefined
+    const isKept = ended?.isKept ?? true
+    const out = ended?.out
     context.setCookies = [
       ...deleteSession(names, cookies.sessionNames),
       ...parts.loopGuard.forget(cookies.attempts),
-      markSignOut(names, out?.back ?? 'never'),
+      markSignOut(names, isKept ? (out?.back ?? 'never') : 'never'),
     ]
     parts.onLogout(out === undefined ? 'nobody' : 'session')
+    // Who believes to be signed out everywhere must be told if that is not so.
+    if (!isKept) throw new GatewayError('ERR_REVOCATIONS_FULL', { detail: onlyHere })
     const headers = ['Location', out?.url ?? parts.signedOutUrl, ...clearCachedPages]
     parts.reply.send(context, 303, headers, '')
   }

@@ -6,14 +6,16 @@ import type { Claimed, NameStore } from './name-store.js'
 
 /** The store. */
 export class LocalNames implements NameStore {
+  readonly max: number
   readonly #file: NamesFile | undefined
-  /** By folded name. Bounded by {@link maxNames}; only an operator takes one out. */
+  /** By folded name. Bounded by {@link max}; only an operator takes one out. */
   readonly #names = new Map<string, NameEntry>()
   /** By person: their folded names, oldest first. */
   readonly #people = new Map<string, readonly string[]>()
 
   /** @throws Error — the file can't be read or written */
-  constructor(file?: NamesFile) {
+  constructor(file?: NamesFile, max = maxNames) {
+    this.max = max
     this.#file = file
     for (const entry of file?.start() ?? []) this.#add(entry)
   }
@@ -34,7 +36,7 @@ export class LocalNames implements NameStore {
   async claim(entry: NameEntry): Promise<Claimed> {
     const held = this.#names.get(keyOf(entry))
     if (held !== undefined) return { entry: held, earlier: [] }
-    if (this.#names.size >= maxNames) return { refused: 'full' }
+    if (this.#names.size >= this.max) return { refused: 'full' }
     const earlier = this.#people.get(personOf(entry)) ?? []
     if (earlier.length >= maxNamesEach) return { refused: 'many', earlier }
     this.#file?.append({ entry })

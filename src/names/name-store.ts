@@ -15,6 +15,8 @@ export type Claimed =
 
 /** Keeps who has which name. Whatever goes wrong rejects with ERR_STORE_UNAVAILABLE. */
 export interface NameStore {
+  /** How many there can be; by default {@link maxNames}. */
+  readonly max: number
   /** How many are known to this process. */
   readonly size: number
   /** What this process knows of a folded name. */

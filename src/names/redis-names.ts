@@ -24,6 +24,7 @@ function read(written: string): NameEntry {
 
 /** The store; it looks for changes by itself until it is closed. */
 export class RedisNames implements NameStore {
+  readonly max: number
   readonly #link: RedisLink
   readonly #timers: Timers
   readonly #key: string
@@ -34,7 +35,8 @@ export class RedisNames implements NameStore {
   #timer: Timer | undefined
   #closed = false
 
-  constructor(link: RedisLink, timers: Timers) {
+  constructor(link: RedisLink, timers: Timers, max = maxNames) {
+    this.max = max
     this.#link = link
     this.#timers = timers
     this.#key = `${link.prefix}names`
@@ -98,14 +100,14 @@ export class RedisNames implements NameStore {
     const key = keyOf(entry)
     const asked = this.#changes
     const [state, text = ''] = await this.#link.ask((client) =>
-      client.claimName(this.#key, key, write(entry), personOf(entry), maxNames, maxNamesEach),
+      client.claimName(this.#key, key, write(entry), personOf(entry), this.max, maxNamesEach),
     )
     const earlier = text.split('\n').filter(Boolean)
     if (state === 'full') return { refused: 'full' }
     if (state === 'many') return { refused: 'many', earlier }
     const held = state === 'held' ? read(text) : entry
     // An answer from before a release must not come in after it.
-    if (asked === this.#changes && this.#seen.size < maxNames) this.#seen.set(key, held)
+    if (asked === this.#changes && this.#seen.size < this.max) this.#seen.set(key, held)
     return { entry: held, earlier: state === 'held' ? [] : earlier }
   }
 

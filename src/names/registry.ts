@@ -3,7 +3,7 @@ import { GatewayError } from '../core/errors.js'
 import type { NameEntry, Principal } from '../core/identity.js'
 import { encodeName } from '../trac/identity-headers.js'
 import { foldName } from '../trac/user-names.js'
-import { isReserved, maxNames, personOf } from './name-store.js'
+import { isReserved, personOf } from './name-store.js'
 import type { NameStore } from './name-store.js'
 
 /** What is heard of names. */
@@ -78,7 +78,7 @@ export class NameRegistry {
     if ('refused' in claimed) {
       const why =
         claimed.refused === 'full'
-          ? `there are ${maxNames} names already`
+          ? `there are ${this.#store.max} names already`
           : `its owner has others already: ${claimed.earlier.join(', ')}`
       return { name, done: false, why }
     }
@@ -123,7 +123,12 @@ export class NameRegistry {
       return this.#take(principal, claimed.entry)
     }
     this.#events.onRefused(claimed.refused)
-    if (claimed.refused === 'full') throw new GatewayError('ERR_NAMES_FULL', { retryAfter: 60 })
+    if (claimed.refused === 'full') {
+      const cause = new Error(
+        `there are ${this.#store.max} names already; ${describe(principal)} came as ${name}, which is new`,
+      )
+      throw new GatewayError('ERR_NAMES_FULL', { cause, retryAfter: 60 })
+    }
     const names = claimed.earlier.join(', ')
     throw new GatewayError('ERR_NAME_REFUSED', {
       detail: 'This account came under too many names already.',

@@ -72,7 +72,7 @@ export const metricTable = {
     'counter',
     'revocations_dropped_total',
     [],
-    'Revocations that still mattered and were forgotten, since there were more than can be kept.',
+    'Revocations that had no place, since the list was full of others that still matter.',
   ),
   jwksFetches: row('counter', 'jwks_fetches_total', ['result'], 'Fetches of key sets.'),
   jwksAge: row('gauge', 'jwks_age_seconds', [], 'Since the main key set was fetched.'),

@@ -1,6 +1,8 @@
 /** Ends everything of a person at once, for an operator: sessions, tokens, and the refresh tokens at the provider. */
 import type { Milliseconds, Now } from '../core/clock.js'
+import { foldName } from '../trac/user-names.js'
 import type { OpenSession } from './open-session.js'
+import { isListFull } from './revocations.js'
 import type { Revocations } from './revocations.js'
 import { isSameSubject } from './seen-people.js'
 import type { SeenPeople, Subject } from './seen-people.js'
@@ -58,8 +60,8 @@ export class Endings {
     const { revocations, seen } = this.#parts
     const before = this.#before()
     await revocations.endUser(user, before)
-    const folded = user.toLowerCase()
-    const isTheirs = ({ identity }: OpenSession) => identity.principal.user.toLowerCase() === folded
+    const folded = foldName(user)
+    const isTheirs = ({ identity }: OpenSession) => foldName(identity.principal.user) === folded
     const subjects = [...seen.subjectsOf(user)]
     for (const one of known)
       if (!subjects.some((other) => isSameSubject(one, other))) subjects.push(one)
@@ -122,7 +124,7 @@ export class Endings {
     const waiting = [...found]
     const work = async (): Promise<void> => {
       for (let session = waiting.pop(); session !== undefined; session = waiting.pop()) {
-        await this.#parts.sessions.remove(session)
+        await this.#remove(session)
         const { refreshToken } = session.record
         if (refreshToken === undefined) continue
         if (await this.#revoke(refreshToken)) revoked++
@@ -131,6 +133,13 @@ export class Endings {
     }
     await Promise.all(Array.from({ length: maxParallel }, work))
     return { revoked, failed }
+  }
+
+  /** What ended the person has ended the session, too, where there is no place for its own end. */
+  async #remove(session: OpenSession): Promise<void> {
+    await this.#parts.sessions.remove(session).catch((error: unknown) => {
+      if (!isListFull(error)) throw error
+    })
   }
 
   async #revoke(refreshToken: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Profile } from '../core/identity.js'
 import type { OpenSession } from './open-session.js'
+import { isListFull } from './revocations.js'
 import type { Revocations } from './revocations.js'
 import type { SessionCache } from './session-cache.js'
 import { SessionChanges } from './session-changes.js'
@@ -239,7 +240,10 @@ export class Renewal {
     const removal = await store.removeUnlessNewer(record)
     if (removal === 'removed') {
       this.#cache.forget(session)
-      await revocations.endId(record.id, record.startedAt + maxAge)
+      // The store has forgotten it already.
+      await revocations.endId(record.id, record.startedAt + maxAge).catch((error: unknown) => {
+        if (!isListFull(error)) throw error
+      })
     }
     return removal
   }

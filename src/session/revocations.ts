@@ -1,15 +1,22 @@
 /** What was ended before its time: sign-ins by any identifier they had, and people by name (README.md, "Revocations"). */
 import type { Milliseconds, Now } from '../core/clock.js'
+import { GatewayError } from '../core/errors.js'
+import { foldName } from '../trac/user-names.js'
 import { formatRevocation, parseRevocation } from './revocation-log.js'
 import type { Revocation, RevocationLog } from './revocation-log.js'
 import { kindOf } from './token-identifiers.js'
 import type { SessionIdentifiers, TokenIdentifiers } from './token-identifiers.js'
 
 /**
- * Revocations kept; beyond it the oldest go, and it is told. Only a sign-out or an operator adds any, and each lift belongs
- * to one.
+ * Revocations kept. A list full of what still matters takes no more: to forget the oldest would bring back what others
+ * were told is over, and whoever can sign in and out could do that to them. Only a sign-out or an operator adds any, and
+ * each lift belongs to one.
  */
 const maxRevocations = 1_000_000
+/** So much beyond it, as a part of it, is for an operator, and for what other processes wrote. */
+const reserve = 0.01
+/** A full list is looked through so often, not at every sign-out. */
+const lookEvery: Milliseconds = 1000
 const pruneEvery: Milliseconds = 60_000
 
 /** Identifiers that a new sign-in can have again, since the provider's own session lived on. */
@@ -24,7 +31,12 @@ function keyOf(issuer: string, id: string): string {
 
 /** A name stands for every spelling of it by case: rather one person too many signs in anew. */
 function userKey(user: string): string {
-  return `user ${user.toLowerCase()}`
+  return `user ${foldName(user)}`
+}
+
+/** The key of a line; release 0.1 folded names in a way of its own. */
+function currentKey(key: string): string {
+  return key.startsWith('user ') ? userKey(key.slice('user '.length)) : key
 }
 
 /** A key of its own, so that release 0.1, which knows no lifts, goes on refusing. */
@@ -35,8 +47,15 @@ function liftKey(key: string): string {
 /** The bound of the list, and who hears that it was reached. */
 export interface RevocationBounds {
   readonly max?: number
-  /** So many that still mattered were dropped: what they ended may count again. */
+  /** So many had no place: what they should end may go on. */
   readonly onDropped?: (count: number) => void
+  /** There is place again. */
+  readonly onPlace?: () => void
+}
+
+/** Whether something could not be ended, since there is no place for it. */
+export function isListFull(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'ERR_REVOCATIONS_FULL'
 }
 
 /** The revocations known to this process. */
@@ -49,7 +68,9 @@ export class Revocations {
   readonly #bounds: RevocationBounds
   readonly #known = new Map<string, Revocation>()
   #generation = 0
+  #isFull = false
   #prunedAt: Milliseconds
+  #lookedAt = Number.NEGATIVE_INFINITY
   #lastBegun: Milliseconds = 0
   #lastEnded: Milliseconds = 0
 
@@ -106,6 +127,8 @@ export class Revocations {
   /**
    * Ends a sign-in: all with one of its identifiers, and up to now the person's tokens that name no sign-in.
    * @param at as {@link Revocations.endingNow}, for what belongs to a sign-out that happened before
+   * @throws {@link GatewayError} (rejects) ERR_REVOCATIONS_FULL — it is not ended at all; ERR_STORE_UNAVAILABLE — it is
+   *   ended in this process, and kept nowhere. The same of all that end something.
    */
   async endSignIn(
     { issuer, ids, subject }: Pick<TokenIdentifiers, 'issuer' | 'ids' | 'subject'>,
@@ -121,12 +144,9 @@ export class Revocations {
       at: endedAt,
       ...(kindOf(id) === 'auth_time' ? { told } : {}),
     })
-    await this.#add(...ids.map(entryOf), {
-      key: keyOf(issuer, `sub ${subject}`),
-      before: this.#now(),
-      until,
-      at: endedAt,
-    })
+    const before = this.#now()
+    const rest = { key: keyOf(issuer, `sub ${subject}`), before, until, at: endedAt }
+    await this.#add([...ids.map(entryOf), rest])
   }
 
   /** Ends single tokens by their `jti`, and nothing else of their sign-in. */
@@ -135,7 +155,7 @@ export class Revocations {
     const until = this.#now() + this.#life
     const tokenIds = ids.filter((id) => kindOf(id) === 'jti')
     await this.#add(
-      ...tokenIds.map((id) => ({ key: keyOf(issuer, id), before: undefined, until, at })),
+      tokenIds.map((id) => ({ key: keyOf(issuer, id), before: undefined, until, at })),
     )
   }
 
@@ -146,13 +166,16 @@ export class Revocations {
   async endPerson(issuer: string, subject: string, before: Milliseconds): Promise<void> {
     const key = keyOf(issuer, `person ${subject}`)
     const until = Math.max(this.#now(), before) + this.#life
-    await this.#add({ key, before, until, at: await this.endingNow() })
+    await this.#add([{ key, before, until, at: await this.endingNow() }], 'operator')
   }
 
   /** The same of a user; the name as Trac knows it. */
   async endUser(user: string, before: Milliseconds): Promise<void> {
     const until = Math.max(this.#now(), before) + this.#life
-    await this.#add({ key: userKey(user), before, until, at: await this.endingNow() })
+    const ended = { before, until, at: await this.endingNow() }
+    await this.#add([{ key: userKey(user), ...ended }], 'operator')
+    const earlierKey = `user ${user.toLowerCase()}`
+    if (earlierKey !== userKey(user)) await this.#write([{ key: earlierKey, ...ended }])
   }
 
   /**
@@ -167,12 +190,12 @@ export class Revocations {
     const at = await this.endingNow()
     const until = this.#now() + this.#life
     const id = 'sid' in what ? `sid ${what.sid}` : `person ${what.subject}`
-    await this.#add({ key: keyOf(issuer, id), before: issuedBy, until, at, issuedBy })
+    await this.#add([{ key: keyOf(issuer, id), before: issuedBy, until, at, issuedBy }])
   }
 
   /** Notes that a logout token was obeyed, by its `jti`, so that all who know the revocations refuse it until then. */
   noteLogoutToken(id: string, until: Milliseconds): Promise<void> {
-    return this.#add({ key: `logout-token ${id}`, before: undefined, until, at: 0 })
+    return this.#add([{ key: `logout-token ${id}`, before: undefined, until, at: 0 }])
   }
 
   /** Whether a logout token was obeyed. */
@@ -182,12 +205,13 @@ export class Revocations {
 
   /** Ends a session by its id, whenever it began. */
   endId(id: string, until: Milliseconds): Promise<void> {
-    return this.#add({ key: `id ${id}`, before: undefined, until, at: 0 })
+    return this.#add([{ key: `id ${id}`, before: undefined, until, at: 0 }])
   }
 
   /**
    * Lets the tokens of a finished sign-in count again that share a `sid` or `auth_time`, a person or a name with what was
-   * ended before its attempt began: those whose `iat` is not earlier than that of its ID token.
+   * ended before its attempt began: those whose `iat` is not earlier than that of its ID token. Where there is no place
+   * for that, they stay refused.
    */
   async lift(session: SessionIdentifiers, user: string): Promise<void> {
     const { begunAt, issuedAt } = session
@@ -197,7 +221,7 @@ export class Revocations {
       if (ended === undefined || ended.at >= begunAt || this.#liftOf(ended)) continue
       lifts.push({ key: liftKey(key), before: issuedAt, until: ended.until, at: begunAt })
     }
-    await this.#add(...lifts)
+    if (this.#hasPlace(lifts, this.#max)) await this.#add(lifts)
   }
 
   /** Whether a token was ended, by its own identifiers or as a person's. */
@@ -272,19 +296,50 @@ export class Revocations {
     return lift !== undefined && lift.at > at ? lift : undefined
   }
 
-  async #add(...more: readonly Revocation[]): Promise<void> {
+  /** All of it, or nothing if there is no place. */
+  async #add(more: readonly Revocation[], by: 'anybody' | 'operator' = 'anybody'): Promise<void> {
+    this.#pruneNowAndThen()
+    if (!this.#hasPlace(more, by === 'operator' ? this.#hardMax : this.#max)) {
+      this.#tellFull(more.length)
+      throw new GatewayError('ERR_REVOCATIONS_FULL', {
+        cause: new Error(`${this.#known.size} revocations are kept, and all of them still matter`),
+      })
+    }
+    this.#tellPlace()
     // In memory first: a disk that is full must not keep alive here what somebody ended.
     for (const one of more) this.#merge(one)
-    this.#prune()
-    if (this.#log === undefined) return
-    for (const one of more) await this.#log.append(formatRevocation(one))
+    await this.#write(more)
+  }
+
+  async #write(more: readonly Revocation[]): Promise<void> {
+    for (const one of more) await this.#log?.append(formatRevocation(one))
   }
 
   #learn(line: string, writtenAt: Milliseconds): void {
     const one = parseRevocation(line, writtenAt)
     if (one.until < this.#now()) return
-    this.#merge(one)
-    this.#prune()
+    this.#merge({ ...one, key: currentKey(one.key) })
+    this.#pruneNowAndThen()
+    this.#dropOldest()
+  }
+
+  get #max(): number {
+    return this.#bounds.max ?? maxRevocations
+  }
+
+  get #hardMax(): number {
+    return Math.ceil(this.#max * (1 + reserve))
+  }
+
+  /** Whether they fit, when what has run out has made way. */
+  #hasPlace(more: readonly Revocation[], max: number): boolean {
+    const fits = (): boolean => {
+      const fresh = more.filter(({ key }) => !this.#known.has(key))
+      return fresh.length === 0 || this.#known.size + fresh.length <= max
+    }
+    if (fits()) return true
+    this.#dropEndedAtTimes()
+    return fits()
   }
 
   #merge(one: Revocation): void {
@@ -312,25 +367,42 @@ export class Revocations {
     return isSame(merged, old) ? old : merged
   }
 
-  #prune(): void {
+  #pruneNowAndThen(): void {
     const now = this.#now()
-    if (now - this.#prunedAt > pruneEvery) {
-      this.#prunedAt = now
-      this.#dropEnded(now)
-      this.#log?.compact?.(this.#known.size, () => [...this.#known.values()].map(formatRevocation))
-    }
-    const { max = maxRevocations, onDropped } = this.#bounds
-    if (this.#known.size <= max) return
+    if (now - this.#prunedAt <= pruneEvery) return
+    this.#prunedAt = now
     this.#dropEnded(now)
+    this.#log?.compact?.(this.#known.size, () => [...this.#known.values()].map(formatRevocation))
+  }
+
+  /** Others wrote more than all of us should: the memory of this process is bounded all the same. */
+  #dropOldest(): void {
+    if (this.#known.size <= this.#hardMax) return
+    this.#dropEndedAtTimes()
     let dropped = 0
-    // A hundredth at once: a full list is not looked through at every sign-out.
-    const kept = this.#known.size <= max ? max : Math.floor(max * 0.99)
     for (const key of this.#known.keys()) {
-      if (this.#known.size <= kept) break
+      if (this.#known.size <= this.#hardMax) break
       this.#known.delete(key)
       dropped++
     }
-    if (dropped > 0) onDropped?.(dropped)
+    if (dropped > 0) this.#tellFull(dropped)
+  }
+
+  #tellFull(count: number): void {
+    this.#isFull = true
+    this.#bounds.onDropped?.(count)
+  }
+
+  #tellPlace(): void {
+    if (this.#isFull) this.#bounds.onPlace?.()
+    this.#isFull = false
+  }
+
+  #dropEndedAtTimes(): void {
+    const now = this.#now()
+    if (now - this.#lookedAt < lookEvery) return
+    this.#lookedAt = now
+    this.#dropEnded(now)
   }
 
   #dropEnded(now: Milliseconds): void {

@@ -1,5 +1,6 @@
 /** Who was seen under which name by this process, so that an operator who ends a name is told whom it meant. */
 import { LRUCache } from 'lru-cache'
+import { foldName } from '../trac/user-names.js'
 
 /** Somebody at a provider. */
 export interface Subject {
@@ -23,7 +24,7 @@ export class SeenPeople {
   /** Notes that a name was admitted. */
   note(user: string, { issuer, subject }: Subject): void {
     const one = { issuer, subject }
-    const key = user.toLowerCase()
+    const key = foldName(user)
     const known = this.#byName.get(key) ?? []
     if (known.some((other) => isSameSubject(one, other))) return
     this.#byName.set(key, [...known, one].slice(-maxSubjects))
@@ -31,6 +32,6 @@ export class SeenPeople {
 
   /** Whom a name meant. */
   subjectsOf(user: string): readonly Subject[] {
-    return this.#byName.get(user.toLowerCase()) ?? []
+    return this.#byName.get(foldName(user)) ?? []
   }
 }

@@ -38,6 +38,12 @@ function sharesId({ record }: OpenSession, id: string): boolean {
   return record.tokenIds.includes(id)
 }
 
+/** Waits for all of it, whatever fails of it, and then fails as the first that did. */
+async function allDone(...work: readonly Promise<unknown>[]): Promise<void> {
+  await Promise.allSettled(work)
+  await Promise.all(work)
+}
+
 /** States in which a session is good as it is. */
 const settled: ReadonlySet<SessionState> = new Set<SessionState>(['live', 'waiting', 'final'])
 
@@ -144,10 +150,11 @@ export class Sessions {
   /**
    * Ends a session and every token of its sign-in.
    * @param at when the sign-out happened ({@link Revocations.endingNow}); by default now
+   * @throws {@link GatewayError} ERR_REVOCATIONS_FULL — only what needs no place was done; ERR_STORE_UNAVAILABLE
    */
   async end(session: OpenSession, at?: Milliseconds): Promise<void> {
     const { revocations } = this.#options
-    await Promise.all([this.remove(session), revocations.endSignIn(session.identifiers, at)])
+    await allDone(this.remove(session), revocations.endSignIn(session.identifiers, at))
   }
 
   /** Ends a session by its id alone. */
@@ -156,7 +163,7 @@ export class Sessions {
     const { record } = session
     const ended = revocations.endId(record.id, record.startedAt + maxAge)
     this.#cache.forget(session)
-    await Promise.all([ended, store.remove(record)])
+    await allDone(ended, store.remove(record))
   }
 
   /**

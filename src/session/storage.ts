@@ -13,6 +13,7 @@ import { RedisRevocationLog } from './redis-revocation-log.js'
 import { RedisStore } from './redis-store.js'
 import { RevocationFile } from './revocation-file.js'
 import { Revocations } from './revocations.js'
+import type { RevocationBounds } from './revocations.js'
 import type { Sealer } from './sealer.js'
 import type { SessionStore } from './session-store.js'
 import { MemoryUsedAttempts, RedisUsedAttempts } from './used-attempts.js'
@@ -33,8 +34,14 @@ export interface Storage {
 export interface StorageEvents {
   readonly onStore: (reached: boolean) => void
   readonly onFault: (cause: unknown) => void
-  /** So many revocations that still mattered had no place in memory. */
+  /** So many revocations had no place in the list; and: there is place again. */
   readonly onDropped: (count: number) => void
+  readonly onPlace: () => void
+}
+
+/** Bounds that a test makes smaller. */
+export interface StorageBounds {
+  readonly revocations?: number | undefined
 }
 
 /** Opens it. A revocation file that can't be read throws; a Redis that can't be reached is waited for. */
@@ -43,18 +50,23 @@ export function openStorage(
   now: Now,
   events: StorageEvents,
   timers: Timers = realTimers,
+  bounds: StorageBounds = {},
 ): Storage {
+  const { revocations: max } = bounds
+  const told = { ...events, ...(max === undefined ? {} : { max }) }
   return config.session.store === 'redis' && config.session.redis !== undefined
-    ? openRedis(config, config.session.redis, now, events, timers)
-    : openHere(config, now, events)
+    ? openRedis(config, config.session.redis, now, told, timers)
+    : openHere(config, now, told)
 }
+
+type Told = StorageEvents & RevocationBounds
 
 /** How long a revocation can matter: a token lives for so long, and a session that nobody may use any more. */
 function revocationLife({ session, identity }: Config): Milliseconds {
   return Math.max(identity.maxTokenLife, Math.min(session.idleTimeout, session.maxAge))
 }
 
-function openHere(config: Config, now: Now, events: StorageEvents): Storage {
+function openHere(config: Config, now: Now, events: Told): Storage {
   const { session } = config
   const path = session.revocationFile
   const log = path === undefined ? undefined : new RevocationFile(path, now)
@@ -72,7 +84,7 @@ function openRedis(
   config: Config,
   redis: NonNullable<Config['session']['redis']>,
   now: Now,
-  events: StorageEvents,
+  events: Told,
   timers: Timers,
 ): Storage {
   const { session, identity, server } = config

@@ -32,8 +32,10 @@ export class MemoryUsedAttempts implements UsedAttempts {
   use(state: string): Promise<boolean> {
     const now = this.#now()
     const key = fingerprint(state)
-    this.#dropOld(now)
+    this.#dropWhile((at) => now - at > life)
     if (this.#usedAt.has(key)) return Promise.resolve(false)
+    // Only an attempt that a provider answered takes the place of another one, not a cookie that is put back.
+    this.#dropWhile(() => this.#usedAt.size >= maxUsed)
     this.#usedAt.set(key, now)
     return Promise.resolve(true)
   }
@@ -43,9 +45,10 @@ export class MemoryUsedAttempts implements UsedAttempts {
     return Promise.resolve()
   }
 
-  #dropOld(now: Milliseconds): void {
+  /** Drops the oldest ones, as long as it is so. */
+  #dropWhile(isSo: (usedAt: Milliseconds) => boolean): void {
     for (const [key, at] of this.#usedAt) {
-      if (now - at <= life && this.#usedAt.size < maxUsed) return
+      if (!isSo(at)) return
       this.#usedAt.delete(key)
     }
   }

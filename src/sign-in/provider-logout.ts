@@ -86,7 +86,9 @@ export class ProviderLogout {
       onFault(cause)
     }
     const wantsHint = endpoints.logout.kind === 'oidc'
-    const hint = wantsHint ? await this.#freshHint(refreshToken, at).catch(told) : undefined
+    const hint = wantsHint
+      ? await this.#freshHint(refreshToken, at, onFault).catch(told)
+      : undefined
     const latest = hint?.refreshToken ?? refreshToken
     const revoked = await this.#parts.tokens.revoke(latest).catch(told)
     if (revoked === false) onFault(new Error('the provider did not revoke the refresh token'))
@@ -94,11 +96,17 @@ export class ProviderLogout {
   }
 
   /** A fresh ID token as the hint, and the refresh token that counts once it was had. */
-  async #freshHint(refreshToken: string, at: Milliseconds) {
+  async #freshHint(refreshToken: string, at: Milliseconds, onFault: OnFault) {
     const fresh = await this.#parts.tokens.refresh(refreshToken)
-    // The hint travels through the browser, and must be of no use here either.
-    await this.#parts.endSignIn(this.#parts.checks.identifiersOf(fresh), at)
-    return { idToken: fresh.idToken, refreshToken: fresh.refreshToken ?? refreshToken }
+    const latest = fresh.refreshToken ?? refreshToken
+    try {
+      // The hint travels through the browser, and must be of no use here either.
+      await this.#parts.endSignIn(this.#parts.checks.identifiersOf(fresh), at)
+    } catch (cause) {
+      onFault(cause)
+      return { idToken: undefined, refreshToken: latest }
+    }
+    return { idToken: fresh.idToken, refreshToken: latest }
   }
 
   /** Where the provider's own session is ended (OpenID Connect RP-Initiated Logout 1.0 §2; Cognito has its own form). */

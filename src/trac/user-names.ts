@@ -19,8 +19,11 @@ const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 /** What `case: lower` takes: elsewhere lower case depends on the language. */
 const ascii = /^[\x21-\x7e]*$/
 
-/** The form in which two names are compared. Upper case first: a dotless i and a sharp s only meet there. */
-export const foldName = (name: string): string => name.toUpperCase().toLowerCase()
+/**
+ * The form in which two names are compared, everywhere. A dotless i and a sharp s only meet in upper case, and a capital
+ * sharp s has to be a small one first.
+ */
+export const foldName = (name: string): string => name.toLowerCase().toUpperCase().toLowerCase()
 
 const lengthOf = (text: string): number => Array.from(text).length
 

@@ -340,6 +340,66 @@ await t.test('with revocationFile a sign-out outlives a restart', async (t) => {
   t.equal(readFileSync(revocationFile, 'utf8'), '', 'entries go when they can no longer matter')
 })
 
+await t.test(
+  'a sign-out that a full list can’t keep ends what it can, and says what may go on',
+  async (t) => {
+    const s = await stage(t, {
+      provider: 'cognito',
+      upstream,
+      api: upstream,
+      bounds: { revocations: 20 },
+      overlay: { admin: { token: { fromEnv: 'SESSION' } } },
+    })
+    const { provider, url, names, alice, sam, gateway, clock } = s
+    const given = watchTokens(provider)
+    const first = new Visitor()
+    await first.signIn(`${url}/auth/login`, sam)
+    const firsts = await given()
+    const early = first.copy()
+    t.equal((await leave(first, url)).status, 303)
+    let answer = await leave(first, url)
+    let lasts = firsts
+    let count = 0
+    while (answer.status === 303 && ++count < 20) {
+      clock.advance(2000)
+      const leaving = new Visitor()
+      await leaving.signIn(`${url}/auth/login`, alice)
+      lasts = await given()
+      answer = await leave(leaving, url)
+      if (answer.status !== 303) t.notOk(leaving.cookies(url).has(names.session))
+    }
+    t.equal(answer.status, 503)
+    t.match(answer.text, 'You are signed out in this browser')
+    t.match(answer.text, /a copy of your cookie or of a token may work until it ends/)
+    t.match(answer.text, 'ERR_REVOCATIONS_FULL')
+    t.match(answer.setCookies.join(), `${names.session}=; Path=/; Max-Age=0`)
+    t.match(answer.setCookies.join(), '-o=', 'the next sign-in asks for the password')
+    t.equal(provider.counts.revoke, count + 1, 'nobody can renew it')
+    const served = await Promise.all(lasts.map((token) => bearer(url, token)))
+    t.ok(served.includes(200), 'a token works: that is what is said')
+    t.equal(await statusOf(early, url), 401, 'who was told that all is over is not betrayed')
+    for (const token of firsts) t.equal(await bearer(url, token), 401)
+    const line = gateway.lines.find(({ code }) => code === 'ERR_REVOCATIONS_FULL')
+    t.match(JSON.stringify(line), /\d+ revocations are kept, and all of them still matter/)
+    t.ok((await gateway.metric('trac_gateway_revocations_dropped_total')) > 0)
+    t.match(gateway.gateway.readiness.report().degraded.join(), 'the list of revocations is full')
+    const statuses: number[] = []
+    let message: unknown
+    for (let i = 0; i < 6; i++) {
+      const revoked = await fetch(`${gateway.adminUrl}/revoke`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${secretOf('s')}` },
+        body: JSON.stringify({ user: `nobody-${i}` }),
+      })
+      statuses.push(revoked.status)
+      message = ((await revoked.json()) as { message?: unknown }).message
+    }
+    t.equal(statuses[0], 200, 'an operator has a place of their own')
+    t.equal(statuses.at(-1), 503, 'until that is full, too')
+    t.match(message, 'The list of what was ended is full')
+  },
+)
+
 await t.test('POST /revoke ends everything of a user at once', async (t) => {
   const { provider, url, alice, ivan, gateway, name } = await demo(t, {
     admin: { token: { fromEnv: 'SESSION' } },

@@ -20,16 +20,17 @@ interface Options {
   readonly username?: object
   readonly session?: object
   readonly env?: Readonly<Record<string, string>>
+  readonly names?: number
 }
 
 /** A gateway that names people by their address, and can be stopped and started at its address. */
-async function start(t: Test, { username = {}, session = {}, env = {} }: Options = {}) {
+async function start(t: Test, { username = {}, session = {}, env = {}, names }: Options = {}) {
   const overlay: Overlay = {
     identity: { username: { emailLocalPart: 'example.edu', ...username } },
     admin: { token: { fromEnv: 'SESSION' } },
     session,
   }
-  const s = await stage(t, { provider, upstream, overlay, env })
+  const s = await stage(t, { provider, upstream, overlay, env, bounds: { names } })
   let { gateway } = s
   const bearer = (subject: string, local: string, more: Readonly<Record<string, unknown>> = {}) => {
     const claims = { sub: subject, email: `${local}@example.edu`, ...more }
@@ -115,6 +116,54 @@ for (const [where, optionsOf] of stores) {
     t.equal(await s.ask('s2', 'carla'), 'carla', 'under another name they are welcome')
   })
 }
+
+await t.test('when no more names fit, new people are refused and known ones go on', async (t) => {
+  const s = await start(t, { names: 2 })
+  t.equal(await s.ask('s1', 'ann'), 'ann')
+  const { visitor } = await s.signIn('s2', 'bob')
+  t.equal(await s.ask('s3', 'cat'), 'ERR_NAMES_FULL')
+  const headers = s.headersOf('s3', 'cat')
+  const answer = await new Visitor().fetch(`${s.url}/wiki/Start`, { headers })
+  t.equal(answer.status, 503)
+  t.equal(answer.headers['retry-after'], '60')
+  t.match(answer.json(), { message: 'No more user names can be taken in here.' })
+  const { page, visitor: refused } = await s.signIn('s3', 'cat')
+  t.equal(page.status, 503)
+  t.match(page.text, 'No more user names can be taken in here.')
+  t.equal(await s.userOf(refused), 401, 'and has no session')
+  t.match(s.log(), /there are 2 names already; s3 of [^"]* came as cat, which is new/)
+  t.match(await s.metrics(), /name_refusals_total\{reason="full"\} [34]/)
+  t.equal(await s.ask('s1', 'ann'), 'ann', 'known ones go on')
+  t.equal(await s.userOf(visitor), 'bob')
+  t.equal(await s.ask('s4', 'ann'), 'ERR_NAME_TAKEN')
+  await s.admin('/names', { do: 'release', name: 'ann' })
+  t.equal(await s.ask('s3', 'cat'), 'cat', 'a name that is released makes place')
+})
+
+await t.test('one rule says which spellings are one name: for owners and for revoke', async (t) => {
+  const overlay = { admin: { token: { fromEnv: 'SESSION' } } }
+  const { gateway, url, bearerOf, signIn } = await stage(t, { provider, upstream, overlay })
+  const name = (sub: string, text: string) => ({ sub, 'cognito:username': text })
+  const ask = async (sub: string, text: string) => {
+    const headers = { authorization: bearerOf(name(sub, text)).replace('Authorization: ', '') }
+    return seen(await new Visitor().fetch(`${url}/wiki/Start`, { headers }))
+  }
+  t.equal(await ask('s1', 'Straße'), encodeURIComponent('Straße'))
+  for (const text of ['STRASSE', 'straße', 'STRAẞE']) {
+    t.equal(await ask('s2', text), 'ERR_NAME_TAKEN', text)
+    t.equal(await ask('s1', text), encodeURIComponent('Straße'), 'the first spelling is kept')
+  }
+  const visitor = await signIn(name('s1', 'Straße'))
+  t.equal((await visitor.fetch(`${url}/auth/session`)).status, 200)
+  const answer = await fetch(`${gateway.adminUrl}/revoke`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: JSON.stringify({ user: 'STRASSE' }),
+  })
+  t.match(await answer.json(), { sessions: 1, subjects: [{ subject: 's1' }] })
+  t.equal((await visitor.fetch(`${url}/auth/session`)).status, 401)
+  for (const text of ['Straße', 'strasse']) t.equal(await ask('s1', text), 'ERR_TOKEN_REVOKED')
+})
 
 await t.test('lower case makes one name of two spellings, and one owner', async (t) => {
   const s = await start(t, { username: { case: 'lower' } })

@@ -3,6 +3,8 @@ import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { createDemoClient } from '../../src/demo/provider-pool.js'
 import { signIn } from '../../src/demo/sign-in.js'
+import { createAwaitedAnswers } from '../../src/endpoints/refresh.js'
+import type { TokenAnswer } from '../../src/oidc/token-client.js'
 import { badAnswers } from '../fixtures/scripted-provider.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { changedTokens } from '../fixtures/scripted-tokens.js'
@@ -287,6 +289,23 @@ await t.test(
     t.equal((await redeem('refresh-2', {}, at)).status, 200)
   },
 )
+
+await t.test('a thousand awaited answers are kept, for a minute each, the latest ones', (t) => {
+  let now = 1_000_000
+  const kept = createAwaitedAnswers(() => now)
+  const answer = { accessToken: 'x' } as TokenAnswer
+  for (let i = 0; i < 1001; i++) kept.set(`token-${i}`, answer)
+  t.equal(kept.size, 1000)
+  t.notOk(kept.has('token-0'), 'the oldest made way')
+  t.ok(kept.has('token-1'))
+  now += 59_999
+  kept.set('token-1000', answer)
+  t.equal(kept.get('token-1000'), answer)
+  now += 2
+  t.equal(kept.get('token-1'), undefined)
+  t.equal(kept.get('token-1000'), undefined, 'a second failure keeps none for longer')
+  t.end()
+})
 
 await t.test(
   'failures of a browser are counted by its session, whatever other cookies it sends',

@@ -14,6 +14,7 @@ import { scaled } from '../fixtures/scale.js'
 import { signInAsStudent } from '../fixtures/sign-ins.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
+import { realTimers } from '../../src/core/clock.js'
 import { openStorage } from '../../src/session/storage.js'
 import { nameCookies } from '../../src/session/cookies.js'
 import { createSealer } from '../../src/session/sealer.js'
@@ -56,6 +57,7 @@ async function start(t: Test) {
     onStore: () => undefined,
     onFault: () => undefined,
     onDropped: () => undefined,
+    onPlace: () => undefined,
   })
   t.teardown(() => keeping.close())
   const context = { ...session, ...identity, publicUrl: server.publicUrl.url }
@@ -67,6 +69,7 @@ async function start(t: Test) {
     toPrincipal: () => ({ user: '' }) as Principal,
     renew: () => Promise.reject(new Error('only the gateways renew')),
     now: Date.now,
+    timers: realTimers,
     random: () => 0.5,
     issuer: identity.issuer,
     idleTimeout: session.idleTimeout,

@@ -7,6 +7,7 @@ import { GatewayError } from '../../src/core/errors.js'
 import { RevocationFile } from '../../src/session/revocation-file.js'
 import { formatRevocation, parseRevocation } from '../../src/session/revocation-log.js'
 import { Revocations } from '../../src/session/revocations.js'
+import { SeenPeople } from '../../src/session/seen-people.js'
 import { identifiersOf } from '../../src/session/token-identifiers.js'
 
 const issuer = 'https://idp.example.edu'
@@ -311,23 +312,87 @@ await t.test('what cannot be written down is not said to be over', async (t) => 
   t.equal(list.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true, 'but it is, here')
 })
 
-await t.test('a full list forgets the oldest, and says how many', async (t) => {
+await t.test('a full list takes no more and forgets nothing, and says how many', async (t) => {
   const clock = { now: start }
-  const dropped: number[] = []
+  const told: (number | string)[] = []
   const list = new Revocations(() => clock.now, life, undefined, {
     max: 100,
-    onDropped: (count) => dropped.push(count),
+    onDropped: (count) => told.push(count),
+    onPlace: () => told.push('place'),
   })
   for (let i = 0; i < 50; i++) await list.endId(`short-${i}`, start + 1000)
   for (let i = 0; i < 50; i++) await list.endId(`long-${i}`, start + life)
   clock.now += 2000
   await list.endId('one more', start + life)
-  t.strictSame(dropped, [], 'what had run out made way')
-  for (let i = 0; i < 50; i++) await list.endId(`more-${i}`, start + life)
-  t.strictSame(dropped, [2])
-  t.equal(list.isIdRevoked('long-0'), false)
-  t.equal(list.isIdRevoked('long-2'), true)
-  t.equal(list.isIdRevoked('more-49'), true)
+  t.strictSame(told, [], 'what had run out made way')
+  for (let i = 0; i < 49; i++) await list.endId(`more-${i}`, start + life)
+  const full = { code: 'ERR_REVOCATIONS_FULL', status: 503 }
+  await t.rejects(list.endId('too many', start + life), full)
+  const signedOut = identifiersOf(issuer, claimsOf())
+  await t.rejects(list.endSignIn(signedOut), full)
+  t.strictSame(told, [1, 4])
+  t.equal(list.isRevoked(signedOut, 'x'), false, 'and none of it is kept')
+  await list.endId('more-1', start + life)
+  t.equal(list.isIdRevoked('long-0'), true, 'the oldest stays')
+  t.equal(list.isIdRevoked('more-48'), true)
+  clock.now += life
+  await list.endSignIn(signedOut)
+  t.equal(list.isRevoked(signedOut, 'x'), true)
+  t.strictSame(told.slice(2), ['place'])
+})
+
+await t.test('a full list has a place for an operator, and tells when that is full', async (t) => {
+  const list = new Revocations(() => start, life, undefined, { max: 100 })
+  for (let i = 0; i < 100; i++) await list.endId(`id-${i}`, start + life)
+  await list.endUser('alice', start)
+  t.equal(list.isRevoked(identifiersOf(issuer, claimsOf()), 'alice'), true)
+  await t.rejects(list.endPerson(issuer, 'alice', start), { code: 'ERR_REVOCATIONS_FULL' })
+})
+
+await t.test('what others wrote is bounded in memory as well', async (t) => {
+  const dropped: number[] = []
+  let learn: (line: string, at: number) => void = () => undefined
+  const log = {
+    start: (next: typeof learn) => void (learn = next),
+    append: () => Promise.resolve(),
+    catchUp: () => undefined,
+    readNow: () => Promise.resolve(),
+    time: () => Promise.resolve(start),
+  }
+  const list = new Revocations(() => start, life, log, {
+    max: 100,
+    onDropped: (count) => dropped.push(count),
+  })
+  for (let i = 0; i < 103; i++) learn(JSON.stringify([`id x-${i}`, start + life, 0, start]), start)
+  t.strictSame(dropped, [1, 1])
+  t.equal(list.isIdRevoked('x-1'), false)
+  t.equal(list.isIdRevoked('x-102'), true)
+})
+
+await t.test('a name is one however it is spelled, as whose name is whose says', async (t) => {
+  const lines: string[] = []
+  const log = {
+    start: (learn: (line: string, at: number) => void) => {
+      // Release 0.1 folded by lower case alone.
+      learn(JSON.stringify(['user weiß', start + life, start, start]), start)
+    },
+    append: (line: string) => Promise.resolve(void lines.push(line)),
+    catchUp: () => undefined,
+    readNow: () => Promise.resolve(),
+    time: () => Promise.resolve(start),
+  }
+  const list = new Revocations(() => start, life, log)
+  await list.endUser('Straße', start)
+  const token = identifiersOf(issuer, claimsOf())
+  for (const name of ['Straße', 'STRASSE', 'STRAẞE', 'strasse', 'weiß', 'WEISS']) {
+    t.equal(list.isRevoked(token, name), true, name)
+  }
+  t.equal(list.isRevoked(token, 'strase'), false)
+  const keys = lines.map((line) => (JSON.parse(line) as string[])[0])
+  t.same(keys, ['user strasse', 'user straße'], 'release 0.1 finds it, too')
+  const seen = new SeenPeople()
+  seen.note('Straße', { issuer, subject: 's1' })
+  t.match(seen.subjectsOf('STRASSE'), [{ subject: 's1' }])
 })
 
 await t.test('the file is written anew while it is in use', async (t) => {
