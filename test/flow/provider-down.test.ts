@@ -123,7 +123,7 @@ await t.test('the gateway goes on, whatever the key set is answered with', async
     gateway.clock.advance(31_000)
     const iat = Math.floor(gateway.clock() / 1000)
     const stranger = provider.sign('id', { iat, exp: iat + 60 }, { kid: 'unknown' })
-    t.equal((await ask(gateway, stranger)).status, 401, what)
+    t.equal((await ask(gateway, stranger)).status, 503, `${what}: whose key it is can’t be told`)
     const known = provider.sign('id', { iat, exp: iat + 60 })
     t.equal((await ask(gateway, known)).status, 200, `${what}: known keys serve`)
     const told = [new RegExp(`^keys of ${provider.issuer} can't be reached: .`)]
