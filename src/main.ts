@@ -1,25 +1,30 @@
 #!/usr/bin/env node
 /** The process: commands, signals, exit codes (0 done, 1 problems found, 2 wrong usage). */
 import { Command, CommanderError } from 'commander'
-import { check } from './cli/check.js'
-import { names } from './cli/names.js'
 import type { NamesAction } from './cli/names.js'
-import { revoke } from './cli/revoke.js'
-import { routes } from './cli/routes.js'
-import { start } from './cli/start.js'
 import { suggest } from './config/problems.js'
+import { readVersion } from './core/version.js'
 import type { runDemo as RunDemoFunction } from './demo/demo.js'
-import { readVersion } from './app/gateway.js'
 
 type RunDemo = typeof RunDemoFunction
 
 const defaultConfig = 'gateway.yaml'
+
+/** What each command needs is loaded when it runs: the whole gateway takes a second of a small machine. */
+const load = {
+  start: async () => (await import('./cli/start.js')).start,
+  check: async () => (await import('./cli/check.js')).check,
+  routes: async () => (await import('./cli/routes.js')).routes,
+  revoke: async () => (await import('./cli/revoke.js')).revoke,
+  names: async () => (await import('./cli/names.js')).names,
+}
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reads configuration and certificate again. Who presses Ctrl-C has no balancer
  * that must notice first.
  */
 async function serve(path: string): Promise<number> {
+  const start = await load.start()
   const started = await start(path, { env: process.env })
   if (started === undefined) return 1
   process.on('SIGHUP', () => void started.reload())
@@ -41,6 +46,7 @@ async function demo(): Promise<number> {
     process.stderr.write('The demo runs from a checkout of the project: npm ci && npm run demo\n')
     return 1
   }
+  const start = await load.start()
   return runDemo({
     environment: process.env,
     startGateway: async (configPath, environment) => {
@@ -69,16 +75,16 @@ function createProgram(finish: (code: number) => void): Command {
     .description('say all that is wrong with a configuration, and start nothing')
     .option(...config)
     .option('--json', 'for machines', false)
-    .action((options: { config: string; json: boolean }) =>
-      finish(check(options.config, { json: options.json, env: process.env })),
+    .action(async (options: { config: string; json: boolean }) =>
+      finish((await load.check())(options.config, { json: options.json, env: process.env })),
     )
   program
     .command('routes')
     .description('print the whole policy in the order in which it is tried')
     .option(...config)
     .option('--json', 'for machines', false)
-    .action((options: { config: string; json: boolean }) =>
-      finish(routes(options.config, { json: options.json, env: process.env })),
+    .action(async (options: { config: string; json: boolean }) =>
+      finish((await load.routes())(options.config, { json: options.json, env: process.env })),
     )
   program
     .command('revoke')
@@ -87,7 +93,7 @@ function createProgram(finish: (code: number) => void): Command {
     .option(...config)
     .option('--json', 'for machines', false)
     .action(async (options: { user: string; config: string; json: boolean }) =>
-      finish(await revoke(options.config, { ...options, env: process.env })),
+      finish(await (await load.revoke())(options.config, { ...options, env: process.env })),
     )
   addNames(program, finish)
   program
@@ -124,7 +130,7 @@ function addNames(program: Command, finish: (code: number) => void): void {
       const action = toAction(command.args, issuer)
       if (action === undefined) {
         command.error('error: name one user name, or --issuer', { exitCode: 2 })
-      } else finish(await names(config, action, { json, env: process.env }))
+      } else finish(await (await load.names())(config, action, { json, env: process.env }))
     })
   }
   add('list', 'all names and who has them', () => ({ do: 'list' }))

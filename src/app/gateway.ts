@@ -1,5 +1,4 @@
 /** One running gateway: the public listener, the admin listener and what runs beside them, started and stopped together. */
-import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
@@ -8,6 +7,7 @@ import type { Address } from '../config/kinds/listen-address.js'
 import type { Config } from '../config/schema.js'
 import { realTimers } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
+import { readVersion } from '../core/version.js'
 import { createAwaitedAnswers } from '../endpoints/refresh.js'
 import { watchCertificate } from '../http/certificate.js'
 import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
@@ -61,12 +61,6 @@ export interface Gateway {
    * @param drain in the place of `server.timeouts.drain`
    */
   close(drain?: Milliseconds): Promise<void>
-}
-
-/** The version in package.json, which stands at the same distance from the sources and the build. */
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 function listen(server: Server, address: Address): Promise<string | AddressInfo> {
