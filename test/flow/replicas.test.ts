@@ -1,13 +1,17 @@
-/** Three gateways as processes, one real Redis: a storm of renewals, and one process killed in the middle of its own. */
-import { Agent, request } from 'node:http'
+/** Three gateways as processes, one real Redis: whose name is whose, a storm of renewals, an outage, and one of the three killed. */
+import { execFile } from 'node:child_process'
+import { Agent, get, request } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { startBalancer } from '../fixtures/balancer.js'
 import { configurationOf, environmentOf } from '../fixtures/gateway.js'
 import type { TestGatewayOptions } from '../fixtures/gateway.js'
-import { loadText } from '../fixtures/config.js'
+import { loadText, secrets } from '../fixtures/config.js'
 import { freePort } from '../fixtures/ports.js'
 import { startGatewayProcess } from '../fixtures/process.js'
+import type { GatewayProcess } from '../fixtures/process.js'
 import { startRedis } from '../fixtures/redis.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
 import { scaled } from '../fixtures/scale.js'
@@ -23,9 +27,10 @@ import type { Principal } from '../../src/core/identity.js'
 
 t.setTimeout(600_000)
 
+const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const { upstream } = await stage(t, { upstream: true, gateway: false })
 
-/** Three processes behind a balancer; the provider's refresh tokens work once. */
+/** Three processes behind a balancer; the provider's refresh tokens work once. The last test kills one of them. */
 async function start(t: Test) {
   const redis = await startRedis(t)
   // The processes keep the machine's time, and so does the clock of this stage.
@@ -44,6 +49,7 @@ async function start(t: Test) {
     logLevel: 'warn',
     overlay: {
       server: { publicUrl: `${origin}/trac` },
+      admin: { token: { fromEnv: 'SESSION' } },
       session: { store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
     },
   }
@@ -84,13 +90,23 @@ async function start(t: Test) {
   const agent = new Agent({ keepAlive: true, maxSockets: 96 })
   t.teardown(() => agent.destroy())
   const refusals = new Set<unknown>()
+  const received = () =>
+    provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token')
   return {
     redis,
     provider,
     tokens,
     processes,
-    /** The codes of all answers that were a 503. */
+    host: `localhost:${balancer.port}`,
+    /** The codes of all answers that were a 503 since it was emptied. */
     refusals,
+    /** Lets the next requests come on connections of their own, which go to the three in turn. */
+    reconnect: () => agent.destroy(),
+    /** The exchanges of one test: those that come from now on. */
+    count() {
+      const before = received().length
+      return () => received().slice(before)
+    },
     /** Cookies of so many people, whose tokens all end at `end`; a few at a time, for the same reason. */
     async signIn(count: number, end: number): Promise<string[]> {
       const cookies: string[] = []
@@ -126,15 +142,68 @@ async function start(t: Test) {
           .on('error', () => resolve(0))
           .end()
       }),
-    exchanges: () =>
-      provider.received.token.filter(({ form }) => form.get('grant_type') === 'refresh_token'),
   }
 }
+
+const { redis, provider, tokens, processes, host, refusals, ...started } = await start(t)
+const { signIn, ask } = started
+
+/** What one of the processes answers to a Bearer token of somebody: 200, or the code of the refusal. */
+function askAs(port: number, subject: string, name: string): Promise<unknown> {
+  const token = provider.sign('id', { sub: subject, 'cognito:username': name })
+  const headers = { host, authorization: `Bearer ${token}` }
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/trac/wiki/Start', headers, agent: false }, (answer) => {
+      let text = ''
+      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+      answer.on('end', () =>
+        resolve(answer.statusCode === 200 ? 200 : (JSON.parse(text) as { code: unknown }).code),
+      )
+    }).on('error', reject)
+  })
+}
+
+/** Runs `trac-gateway names …` at one of the processes. */
+async function names({ file }: GatewayProcess, ...words: readonly string[]): Promise<string> {
+  const [word = '', ...more] = words
+  const args = [main, 'names', word, '-c', file, ...more]
+  const env = { PATH: process.env['PATH'], ...secrets, REDIS_URL: redis.url }
+  return (await promisify(execFile)(process.execPath, args, { env })).stdout
+}
+
+await t.test(
+  'a name is its first owner’s at every process, and released at one it is free at all',
+  async (t) => {
+    const ports = processes.map(({ port }) => port)
+    const [one, two, three] = ports as [number, number, number]
+    const rush = Array.from({ length: 12 }, async (_, i) => ({
+      subject: `s${i}`,
+      said: await askAs(ports[i % 3]!, `s${i}`, 'Carl'),
+    }))
+    const owners = (await Promise.all(rush)).filter(({ said }) => said === 200)
+    t.equal(owners.length, 1, 'of twelve that come at once, at all three')
+    const owner = owners[0]!.subject
+    for (const port of ports) {
+      t.equal(await askAs(port, owner, 'carl'), 200)
+      t.equal(await askAs(port, 'other', 'Carl'), 'ERR_NAME_TAKEN')
+      t.equal(await askAs(port, 'other', 'CARL'), 'ERR_NAME_TAKEN')
+    }
+    t.match(await names(processes[1]!, 'list'), `Carl: ${owner} of ${provider.issuer}`)
+    t.match(await names(processes[0]!, 'release', 'carl'), 'carl is free')
+    const isTheirs = async () => (await askAs(two, 'other', 'Carl')) === 200
+    await until(isTheirs, 'the next one gets it, at another process')
+    for (const port of [one, three]) {
+      await until(async () => (await askAs(port, 'third', 'Carl')) === 'ERR_NAME_TAKEN')
+      t.equal(await askAs(port, 'other', 'carl'), 200)
+      t.equal(await askAs(port, owner, 'Carl'), 'ERR_TOKEN_REVOKED', 'what the first one had ended')
+    }
+  },
+)
 
 await t.test(
   'sessions that all end in one second make one exchange each, and nobody is lost',
   async (t) => {
-    const { signIn, ask, exchanges, processes, redis } = await start(t)
+    const exchanges = started.count()
     const count = scaled(100, 1000)
     const end = Date.now() + scaled(2000, 5000)
     const cookies = await signIn(count, end)
@@ -156,9 +225,42 @@ await t.test(
 )
 
 await t.test(
+  'while the token endpoint is down one of all processes asks for all, until the first success',
+  async (t) => {
+    const exchanges = started.count()
+    refusals.clear()
+    const count = scaled(100, 1000)
+    const end = Date.now() + scaled(2000, 5000)
+    const cookies = await signIn(count, end)
+    await until(() => Date.now() > end, 'all tokens have ended')
+    provider.replace('token', () => ({ status: 503 }))
+    for (const cookie of cookies.slice(0, 3)) t.equal(await ask(cookie), 503)
+    const [from, before] = [performance.now(), exchanges().length]
+    t.equal(before, 3)
+    const askAll = () => Promise.all(cookies.map((cookie) => ask(cookie)))
+    for (let i = 0; i < 3; i++) t.same(new Set(await askAll()), new Set([503]))
+    const seconds = (performance.now() - from) / 1000
+    const probes = exchanges().length - before
+    t.ok(probes <= 2 * seconds + 1, `${probes} probes in ${seconds.toFixed(1)} s`)
+    t.same(refusals, new Set(['ERR_PROVIDER_UNAVAILABLE']))
+    let firstAt = 0
+    const answer: Answer = (request) => {
+      firstAt ||= performance.now()
+      return tokens(request)
+    }
+    provider.replace('token', answer)
+    await until(async () => (await ask(cookies[0]!)) === 200 || firstAt > 0, 'a first success')
+    await until(() => performance.now() - firstAt > 1100, 'a second')
+    t.same(new Set(await askAll()), new Set([200]), 'lets everybody through')
+  },
+)
+
+await t.test(
   'when one of three processes is killed in the middle of its exchanges, the others finish them',
   async (t) => {
-    const { signIn, ask, exchanges, processes, provider, tokens, refusals } = await start(t)
+    const exchanges = started.count()
+    refusals.clear()
+    started.reconnect()
     const people = 24
     const end = Date.now() + 1000
     const cookies = await signIn(people, end)
@@ -203,35 +305,5 @@ await t.test(
     for (const code of refusals) t.equal(code, 'ERR_SESSION_BUSY', 'and Redis is not blamed')
     t.equal(redeemed, people, 'each was redeemed once')
     t.equal(exchanges().length, people + lost)
-  },
-)
-
-await t.test(
-  'while the token endpoint is down one of all processes asks for all, until the first success',
-  async (t) => {
-    const { signIn, ask, exchanges, provider, tokens, refusals } = await start(t)
-    const count = scaled(100, 1000)
-    const end = Date.now() + scaled(2000, 5000)
-    const cookies = await signIn(count, end)
-    await until(() => Date.now() > end, 'all tokens have ended')
-    provider.replace('token', () => ({ status: 503 }))
-    for (const cookie of cookies.slice(0, 3)) t.equal(await ask(cookie), 503)
-    const [from, before] = [performance.now(), exchanges().length]
-    t.equal(before, 3)
-    const askAll = () => Promise.all(cookies.map((cookie) => ask(cookie)))
-    for (let i = 0; i < 3; i++) t.same(new Set(await askAll()), new Set([503]))
-    const seconds = (performance.now() - from) / 1000
-    const probes = exchanges().length - before
-    t.ok(probes <= 2 * seconds + 1, `${probes} probes in ${seconds.toFixed(1)} s`)
-    t.same(refusals, new Set(['ERR_PROVIDER_UNAVAILABLE']))
-    let firstAt = 0
-    const answer: Answer = (request) => {
-      firstAt ||= performance.now()
-      return tokens(request)
-    }
-    provider.replace('token', answer)
-    await until(async () => (await ask(cookies[0]!)) === 200 || firstAt > 0, 'a first success')
-    await until(() => performance.now() - firstAt > 1100, 'a second')
-    t.same(new Set(await askAll()), new Set([200]), 'lets everybody through')
   },
 )
