@@ -1,5 +1,5 @@
 /** Discovery: who asks when, and what serves meanwhile. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { createEndpointFinder } from '../../src/oidc/provider-endpoints.js'
 
 const issuer = 'https://idp.example'

@@ -1,5 +1,5 @@
 /** Each sign-in attempt serves once, and what is remembered of it is bounded. */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { MemoryUsedAttempts, maxUsed } from '../../src/session/used-attempts.js'
 
 await t.test('an attempt serves once, until it would have ended or was taken back', async (t) => {
