@@ -7,6 +7,7 @@ import { decodeJwt } from 'jose'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { errors } from '../../src/core/errors.js'
+import { secretOf } from '../fixtures/config.js'
 import type { ErrorCode } from '../../src/core/errors.js'
 import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import type { ScriptedKey, SignOptions } from '../fixtures/scripted-keys.js'
@@ -332,7 +333,7 @@ async function prepare(t: Test, options: ScriptedProviderOptions & { readonly by
       }
     },
     async start() {
-      const overlay = { identity: { username } }
+      const overlay = { identity: { username }, admin: { token: { fromEnv: 'SESSION' } } }
       const { gateway, names } = await stage(t, {
         provider,
         upstream,
@@ -344,6 +345,13 @@ async function prepare(t: Test, options: ScriptedProviderOptions & { readonly by
       return {
         gateway,
         url: gateway.url,
+        /** Takes a name from whoever has it. */
+        free: (name: string) =>
+          fetch(`${gateway.adminUrl}/names`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${secretOf('s')}` },
+            body: JSON.stringify({ do: 'release', name }),
+          }),
         hasSession: (visitor: Visitor) => visitor.cookies(gateway.url).has(session),
         async signIn(): Promise<Visitor> {
           const visitor = new Visitor()
@@ -472,11 +480,11 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async renewal(t, rows) {
+    const { play, start, tokens, clock, provider } = await prepare(t, {})
+    const on = await start()
     for (const row of rows) {
       const [what, plays, status, code, left] = row
       await t.test(`${what} does no harm`, async (t) => {
-        const { play, start, tokens, clock, provider } = await prepare(t, {})
-        const on = await start()
         const visitor = await on.signIn()
         const page = `${on.url}/auth/session`
         const user = provider.person['username']
@@ -526,12 +534,11 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
   },
 
   async userinfo(t, rows) {
+    const { play, start, provider } = await prepare(t, { byEmail: true })
+    const on = await start()
     for (const row of rows) {
       const [what, plays, status, code] = row
       await t.test(`${what} does no harm`, async (t) => {
-        // A gateway for each: the name belongs to whoever had it first.
-        const { play, start, provider } = await prepare(t, { byEmail: true })
-        const on = await start()
         const sub = `sub of ${what}`
         provider.person = { ...provider.person, sub }
         const authorization = `Bearer ${provider.sign('access')}`
@@ -548,6 +555,8 @@ const players: Readonly<Record<Place, (t: Test, rows: readonly Row[]) => Promise
         restore()
         t.equal((await ask()).status, 200, 'the next try works')
         t.equal(upstream.lastHeaders()['x-trac-user'], 'pat')
+        // The name belongs to whoever had it first, and the next row has a person of its own.
+        await on.free('pat')
       })
     }
   },
