@@ -1,7 +1,12 @@
 /** Path patterns: `*` is a non-empty segment or part of one, `**` any number of segments (deploy/docs/requests.md#routes). */
 
-/** Whether a decoded path, below the base path, fits. */
-export type Matcher = (path: string) => boolean
+/** Whether a decoded path, below the base path, fits; `segments` are its own, where somebody has split it already. */
+export type Matcher = (path: string, segments?: readonly string[]) => boolean
+
+/** What stands between the slashes of a path or pattern. */
+export function segmentsOf(path: string): readonly string[] {
+  return path.slice(1).split('/')
+}
 
 /** Whether `text` fits `parts` joined by `*`, each `*` standing for at least one character. */
 function matchSegment(parts: readonly string[], text: string): boolean {
@@ -58,15 +63,23 @@ export function compilePattern(pattern: string): Matcher {
     const below = `${prefix}/`
     return (path) => path === prefix || path.startsWith(below)
   }
-  const parts = pattern
-    .slice(1)
-    .split('/')
-    .map((segment) => (segment === '**' ? '**' : segment.split('*')))
-  return (path) => matchSegments(parts, path.slice(1).split('/'))
+  const parts = segmentsOf(pattern).map((segment) => (segment === '**' ? '**' : segment.split('*')))
+  return (path, segments = segmentsOf(path)) => matchSegments(parts, segments)
 }
 
-/** The literal first segment of a pattern, if every path that matches begins with it. */
-export function firstSegment(pattern: string): string | undefined {
-  const segment = pattern.slice(1).split('/', 1)[0]!
-  return segment.includes('*') ? undefined : segment
+/** A segment that every path has which fits: `at` counts from 0 at the beginning, and from -1 at the end. */
+export interface LiteralSegment {
+  readonly at: number
+  readonly text: string
+}
+
+/** The literal segments of a pattern whose place is known: those before its first `**`, and those after its last one. */
+export function literalSegments(pattern: string): readonly LiteralSegment[] {
+  const segments = segmentsOf(pattern)
+  const first = segments.indexOf('**')
+  const last = segments.lastIndexOf('**')
+  return segments.flatMap((text, i) => {
+    if (text.includes('*') || (i > first && i < last)) return []
+    return [{ at: first < 0 || i < first ? i : i - segments.length, text }]
+  })
 }

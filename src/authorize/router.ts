@@ -1,8 +1,8 @@
 /** The route policy as one matcher over the canonical path: first match wins, nothing matched is refused. */
 import { isRead } from '../core/methods.js'
 import type { Route } from '../request/route.js'
-import { compilePattern, firstSegment } from './pattern.js'
-import type { Matcher } from './pattern.js'
+import { compilePattern, literalSegments, segmentsOf } from './pattern.js'
+import type { LiteralSegment, Matcher } from './pattern.js'
 import { judgeQuery } from '../trac/query.js'
 import type { Query } from '../trac/query.js'
 
@@ -21,6 +21,8 @@ export type Router = (method: string, path: string, query: string) => RouteMatch
 interface Row {
   readonly route: Route
   readonly matches: Matcher
+  /** Its place among all rows. */
+  readonly order: number
 }
 
 function takesMethod(route: Route, method: string): boolean {
@@ -46,29 +48,72 @@ function matcherOf({ path, except, trailingSlash }: Route): Matcher {
   const fits = compilePattern(path)
   const excluded = except.map(compilePattern)
   const admits: Matcher =
-    excluded.length === 0 ? fits : (asked) => fits(asked) && !excluded.some((one) => one(asked))
+    excluded.length === 0
+      ? fits
+      : (asked, segments) => fits(asked, segments) && !excluded.some((one) => one(asked, segments))
   if (!trailingSlash) return admits
-  return (asked) =>
-    admits(asked) || (asked.length > 1 && asked.endsWith('/') && admits(asked.slice(0, -1)))
+  return (asked, segments) =>
+    admits(asked, segments) ||
+    (asked.length > 1 && asked.endsWith('/') && admits(asked.slice(0, -1)))
 }
 
-/** Rows by the literal first segment of their path, each list still in the order of the file. */
-function index(rows: readonly Row[]): (path: string) => readonly Row[] {
-  const keyOf = (row: Row) => firstSegment(row.route.path)
-  const anywhere = rows.filter((row) => keyOf(row) === undefined)
-  const bySegment = new Map<string, Row[]>()
-  for (const key of new Set(rows.map(keyOf))) {
-    if (key === undefined) continue
-    bySegment.set(
-      key,
-      rows.filter((row) => keyOf(row) === undefined || keyOf(row) === key),
-    )
+/** As many rows may share a first segment before another one is looked for that tells them apart. */
+const fewRows = 16
+
+const keyOf = ({ at, text }: LiteralSegment): string => `${at} ${text}`
+
+/**
+ * The segment by which a row is found: the first one, or the one that it shares with the fewest other rows. A row that
+ * takes one more slash has it at the end, where its other segments are not told by their distance from there.
+ */
+function chooseKeys(rows: readonly Row[]): readonly (LiteralSegment | undefined)[] {
+  const literals = rows.map(({ route: { path, trailingSlash } }) =>
+    literalSegments(path).filter(({ at }) => at >= 0 || !trailingSlash),
+  )
+  const shared = new Map<string, number>()
+  for (const one of literals.flat()) shared.set(keyOf(one), (shared.get(keyOf(one)) ?? 0) + 1)
+  const sharing = (one: LiteralSegment): number => shared.get(keyOf(one))!
+  return literals.map((list) => {
+    const first = list.find(({ at }) => at === 0)
+    if (first !== undefined && sharing(first) <= fewRows) return first
+    return list.toSorted((one, other) => sharing(one) - sharing(other))[0]
+  })
+}
+
+/** Rows by a literal segment of their path, each list still in the order of the file. */
+function index(all: readonly Row[]): (segments: readonly string[]) => readonly Row[] {
+  const keys = chooseKeys(all)
+  const anywhere = all.filter((_, i) => keys[i] === undefined)
+  /** With those that may be anywhere: most requests need no other list. */
+  const byFirst = new Map<string, Row[]>()
+  const elsewhere = new Map<number, Map<string, Row[]>>()
+  for (const [i, row] of all.entries()) {
+    const key = keys[i]
+    if (key === undefined) {
+      for (const list of byFirst.values()) list.push(row)
+    } else if (key.at === 0) {
+      const list = byFirst.get(key.text) ?? anywhere.filter(({ order }) => order < row.order)
+      byFirst.set(key.text, [...list, row])
+    } else {
+      const byText = elsewhere.get(key.at) ?? new Map<string, Row[]>()
+      byText.set(key.text, [...(byText.get(key.text) ?? []), row])
+      elsewhere.set(key.at, byText)
+    }
   }
-  return (path) => {
-    const end = path.indexOf('/', 1)
-    return bySegment.get(end < 0 ? path.slice(1) : path.slice(1, end)) ?? anywhere
+  const places = [...elsewhere]
+  return (segments) => {
+    const rows = byFirst.get(segments[0]!) ?? anywhere
+    let more: Row[] | undefined
+    for (const [at, byText] of places) {
+      const found = byText.get(segments[at < 0 ? segments.length + at : at] ?? noSegment)
+      if (found !== undefined) more = [...(more ?? rows), ...found]
+    }
+    return more === undefined ? rows : more.toSorted((one, other) => one.order - other.order)
   }
 }
+
+/** No segment is this one: a slash stands between two. */
+const noSegment = '/'
 
 function allowOf(route: Route): readonly string[] {
   if (route.query !== undefined) return ['GET', 'HEAD']
@@ -77,11 +122,17 @@ function allowOf(route: Route): readonly string[] {
 }
 
 /** The first row that fits. */
-function find(rows: readonly Row[], method: string, path: string, values: () => Query): RouteMatch {
+function find(
+  rows: readonly Row[],
+  method: string,
+  path: string,
+  segments: readonly string[],
+  values: () => Query,
+): RouteMatch {
   let isKnown = false
   let allow: Set<string> | undefined
   for (const { route, matches } of rows) {
-    if (!matches(path) || (isKnown && route.unknownOnly)) continue
+    if (!matches(path, segments) || (isKnown && route.unknownOnly)) continue
     isKnown = true
     if (!takesMethod(route, method)) {
       allow ??= new Set()
@@ -95,13 +146,14 @@ function find(rows: readonly Row[], method: string, path: string, values: () => 
 
 /** Compiles the rows, in the order in which they are tried. */
 export function createRouter(routes: readonly Route[]): Router {
-  const rowsFor = index(routes.map((route) => ({ route, matches: matcherOf(route) })))
+  const rowsFor = index(routes.map((route, order) => ({ route, matches: matcherOf(route), order })))
   return (method, path, query) => {
     const judged = path === '' ? '/' : path
-    const rows = rowsFor(judged)
+    const segments = segmentsOf(judged)
+    const rows = rowsFor(segments)
     return judgeQuery(
       query,
-      (values) => find(rows, method, judged, values),
+      (values) => find(rows, method, judged, segments, values),
       (one, other) => one.route === other.route,
     )
   }

@@ -1,7 +1,7 @@
 /** Path patterns: a table, a naive reading of them to compare with, and their time on hostile input. */
 import * as fc from 'fast-check'
 import { t } from '../fixtures/tap.js'
-import { compilePattern, firstSegment } from '../../src/authorize/pattern.js'
+import { compilePattern, literalSegments } from '../../src/authorize/pattern.js'
 
 const cases: readonly (readonly [pattern: string, path: string, fits: boolean])[] = [
   ['/', '/', true],
@@ -115,26 +115,34 @@ await t.test('it agrees with the naive reading', async (t) => {
   t.ok(matched > 2000, `${matched} matched`)
 })
 
-await t.test('the first segment is that of every path that matches', async (t) => {
+await t.test('a literal segment stands at its place in every path that matches', async (t) => {
+  let stood = 0
   fc.assert(
     fc.property(
-      fc.array(patternSegment, { minLength: 1, maxLength: 4 }),
-      fc.array(pathSegment, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.constantFrom('a', 'b', '*', '**', ''), { minLength: 1, maxLength: 5 }),
+      fc.array(fc.constantFrom('a', 'b', ''), { minLength: 1, maxLength: 5 }),
       (pattern, segments) => {
         const text = `/${pattern.join('/')}`
-        const first = firstSegment(text)
         const path = `/${segments.join('/')}`
-        if (first !== undefined && compilePattern(text)(path) && segments[0] !== first) {
-          throw new Error(`${text} on ${path}: ${first}`)
+        if (!compilePattern(text)(path)) return
+        for (const { at, text: literal } of literalSegments(text)) {
+          stood++
+          if (segments.at(at) !== literal) throw new Error(`${text} on ${path}: ${at} ${literal}`)
         }
       },
     ),
     { numRuns: 20_000, seed: 6 },
   )
-  t.equal(firstSegment('/api/**'), 'api')
-  t.equal(firstSegment('/a*/b'), undefined)
-  t.equal(firstSegment('/**'), undefined)
-  t.equal(firstSegment('/'), '')
+  t.ok(stood > 500, `${stood} stood there`)
+  t.strictSame(literalSegments('/api/**'), [{ at: 0, text: 'api' }])
+  t.strictSame(literalSegments('/a*/b'), [{ at: 1, text: 'b' }])
+  t.strictSame(literalSegments('/a/**/b/*/**/c/d'), [
+    { at: 0, text: 'a' },
+    { at: -2, text: 'c' },
+    { at: -1, text: 'd' },
+  ])
+  t.strictSame(literalSegments('/**'), [])
+  t.strictSame(literalSegments('/'), [{ at: 0, text: '' }])
 })
 
 /** Pairs that send a backtracking matcher into the woods. */

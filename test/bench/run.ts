@@ -10,6 +10,7 @@ import { signIn } from '../../src/demo/sign-in.js'
 import { freePort } from '../fixtures/ports.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { load } from './load.js'
+import { comparePolicies } from './policy.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '7')
 const roundTime = Number(process.env['BENCH_MILLISECONDS'] ?? '2000')
@@ -149,6 +150,7 @@ for (let round = -1; round < rounds; round++) {
   }
 }
 
+const policies = comparePolicies(rounds)
 const base = costs.get(baseline)!
 const rows = contenders.map(({ name }) => {
   const own = costs.get(name)!
@@ -166,6 +168,9 @@ log, metrics. The other two do nothing but pass it on.
 | | CPU µs a request | of the bare proxy's | from–to |
 |---|---:|---:|---:|
 ${rows.join('\n')}
+
+One look-up in a policy of a thousand rows whose first segment is a wildcard costs ${median(policies.ratios).toFixed(2)} times (${Math.min(...policies.ratios).toFixed(2)}–${Math.max(...policies.ratios).toFixed(2)}) that in
+one of ten rows, which costs ${policies.few.toFixed(1)} µs.
 
 Node ${process.version}.
 `
