@@ -1,6 +1,6 @@
 /** A fault of ours is answered, wherever it is thrown: neither Fastify nor http-proxy swallows it. */
 import { createServer } from 'node:http'
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { FastifyAdapter } from '../../src/app/fastify.js'
 import { realTimers } from '../../src/core/clock.js'
 import { noEndpoint } from '../../src/request/context.js'

@@ -2,7 +2,7 @@
  * What a request makes is gone when it is over: hardly anything of it survives the collection of new space. A closure that
  * was kept on the request once let 40 % survive, and cost a sixth of all CPU. A ratio of bytes, and no time.
  */
-import t from 'tap'
+import { t } from '../fixtures/tap.js'
 import { load } from '../bench/load.js'
 import { startGatewayProcess } from '../fixtures/process.js'
 import { stage } from '../fixtures/stage.js'
