@@ -25,7 +25,7 @@ async function startReplicas(
   url: string,
   more: { overlay?: Overlay; authority?: string } = {},
 ) {
-  const { provider, clock, settings } = await stage(t, {
+  const { provider, tokens, clock, settings } = await stage(t, {
     provider: 'scripted',
     tokens: { rotates: true },
     upstream,
@@ -66,6 +66,8 @@ async function startReplicas(
   return {
     clock,
     provider,
+    /** What the token endpoint usually answers. */
+    tokens,
     a,
     b,
     base,
@@ -175,9 +177,13 @@ await t.test('what stands in Redis gives nobody a session, and ends by itself', 
   t.equal(await statusOf(other), 401)
 })
 
+/** For tests that leave Redis and both replicas as they were, but for sessions and time that has passed. */
+const redisForAll = await startRedis(t)
+const forAll = await startReplicas(t, redisForAll.url)
+
 await t.test('a handle of another form is not even looked for', async (t) => {
-  const redis = await startRedis(t)
-  const { base, name } = await startReplicas(t, redis.url)
+  const redis = redisForAll
+  const { base, name } = forAll
   const before = Number(
     /cmdstat_hget:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0,
   )
@@ -269,19 +275,19 @@ await t.test(
 )
 
 await t.test('a callback that comes twice, to two replicas, is one sign-in', async (t) => {
-  const redis = await startRedis(t)
-  const { base, a, b, use, provider, name, statusOf } = await startReplicas(t, redis.url)
+  const redis = redisForAll
+  const { base, a, b, use, provider, name, statusOf } = forAll
   const visitor = new Visitor()
   const there = await visitor.open(`${base}/auth/login?return_to=/trac/wiki`)
   const back = await visitor.open(there.location)
   const before = provider.counts.token
   let release: () => void = () => undefined
   const held = new Promise<void>((resolve) => (release = resolve))
-  const tokens = tokensBy(provider, Date.now, {})
   provider.replace('token', async (request) => {
     await held
-    return tokens(request)
+    return forAll.tokens(request)
   })
+  t.teardown(() => provider.replace('token', forAll.tokens))
   use(a)
   const first = visitor.copy().open(back.location)
   await until(() => provider.counts.token === before + 1, 'the code is being redeemed')
@@ -311,8 +317,7 @@ await t.test('a callback that comes twice, to two replicas, is one sign-in', asy
 })
 
 await t.test('the cookie of a used attempt is refused by every replica', async (t) => {
-  const redis = await startRedis(t)
-  const { base, a, b, use, provider } = await startReplicas(t, redis.url)
+  const { base, a, b, use, provider } = forAll
   const begin = async () => {
     const visitor = new Visitor()
     const there = await visitor.open(`${base}/auth/login`)
@@ -364,8 +369,7 @@ await t.test('a callback that met a Redis which was down works once that is back
 })
 
 await t.test('idleness is counted over all replicas', async (t) => {
-  const redis = await startRedis(t)
-  const { a, b, use, signIn, statusOf, clock } = await startReplicas(t, redis.url)
+  const { a, b, use, signIn, statusOf, clock } = forAll
   const visitor = await signIn()
   for (let i = 0; i < 3; i++) {
     use(i % 2 === 0 ? a : b)
@@ -420,8 +424,8 @@ for (const [how, lose, restore] of outages) {
 }
 
 await t.test('a connection that was closed for idleness is no missing session', async (t) => {
-  const redis = await startRedis(t)
-  const { base, signIn, statusOf, clock, name } = await startReplicas(t, redis.url)
+  const redis = redisForAll
+  const { base, signIn, statusOf, clock, name } = forAll
   const visitor = await signIn()
   for (let i = 0; i < 5; i++) {
     await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
