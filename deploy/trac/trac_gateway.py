@@ -68,9 +68,19 @@ UNPRINTABLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
 PERMISSIONS_ELSEWHERE = (
     u"Permissions are kept in the gateway's gateway.yaml (permissions.groups). What is granted or"
     u" revoked on this page changes nothing.")
+PERMISSIONS_KEPT = u"Nothing was granted or revoked."
 PROFILE_ELSEWHERE = (
     u"Your name and e-mail address come from the account that you sign in with. Change them there:"
     u" what is saved on this page is replaced by them.")
+PROFILE_KEPT = (
+    u"Your name and e-mail address were not changed: they come from the account that you sign in"
+    u" with.")
+
+# Trac's permission page; the shorter addresses show it to whoever sees no page before it.
+PERMISSION_PAGE = re.compile(r'/admin(?:/general(/perm(?:/.*)?)?)?$')
+# What the form sends in which Trac asks for name and e-mail address alone.
+PROFILE_PAGE = '/prefs'
+PROFILE_FORM = frozenset(('name', 'email', 'action', 'panel_id', '__FORM_TOKEN'))
 
 # The cookie of an anonymous visitor's settings.
 VISITOR_COOKIE = 'trac_session'
@@ -341,8 +351,10 @@ class TracGateway(Component):
             raise HTTPForbidden(verdict.cause)
         # Trac takes it out again when the answer becomes an error.
         req.send_header('X-Trac-Gateway', verdict.answer)
-        if self.write_email:
-            self._write_profile(req, verdict)
+        self._write_profile(req, verdict)
+        if req.method == 'POST':
+            self._keep_permissions(req)
+            self._keep_profile(req, verdict)
         return handler
 
     def post_process_request(self, req, template, data, metadata):
@@ -351,7 +363,7 @@ class TracGateway(Component):
             add_script(req, '/auth/client.js')
         if template == 'admin_perms.html':
             add_warning(req, PERMISSIONS_ELSEWHERE)
-        elif template == 'prefs_general.html' and self._fills_profile(req):
+        elif template == 'prefs_general.html' and self._profile(self._verdict(req)):
             add_notice(req, PROFILE_ELSEWHERE)
         return template, data, metadata
 
@@ -539,15 +551,40 @@ class TracGateway(Component):
             name = u''
         return Verdict(GatewayUser(user, grants), email, name)
 
-    def _fills_profile(self, req):
-        """Whether name or e-mail of this user are the gateway's."""
-        verdict = self._verdict(req)
-        return self.write_email and bool(verdict.email or verdict.name)
+    def _profile(self, verdict):
+        """E-mail address and name of a user, as far as the gateway knows and may write them."""
+        if not self.write_email:
+            return {}
+        known = (('email', verdict.email), ('name', verdict.name))
+        return dict((key, value) for key, value in known if value)
 
     def _write_profile(self, req, verdict):
         """Keeps e-mail and name in the user's preferences, at once, for a notification may follow."""
-        known = [(key, value) for key, value in (('email', verdict.email), ('name', verdict.name))
-                 if value and req.session.get(key) != value]
-        if known:
-            req.session.update(known)
+        profile = self._profile(verdict)
+        if any(req.session.get(key) != profile[key] for key in profile):
+            req.session.update(profile)
             req.session.save()
+
+    def _keep_profile(self, req, verdict):
+        """Saves no name or address that the next request would put back, and says so."""
+        profile = self._profile(verdict)
+        if req.path_info != PROFILE_PAGE or not any(
+                req.args.get(key, profile[key]) != profile[key] for key in profile):
+            return
+        req.args.update(profile)
+        add_warning(req, PROFILE_KEPT)
+        if len(profile) == 2 and PROFILE_FORM.issuperset(req.args):
+            # Else Trac would say "saved", too.
+            req.redirect(req.href.prefs())
+
+    def _keep_permissions(self, req):
+        """Lets Trac store no grant that it would tell of, and that no policy reads."""
+        page = PERMISSION_PAGE.match(req.path_info)
+        if not page:
+            return
+        perm = req.perm('admin', 'general/perm')
+        if 'PERMISSION_GRANT' not in perm and 'PERMISSION_REVOKE' not in perm:
+            return
+        if page.group(1) or 'TRAC_ADMIN' not in perm:
+            add_warning(req, PERMISSIONS_KEPT)
+            req.redirect(req.href.admin('general', 'perm'))

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { t } from '../fixtures/tap.js'
 import { answerMac, keyFingerprint } from '../../src/trac/signature.js'
 import { admin, identityHeaders, postForm, send, sendRaw, student } from '../fixtures/signed.js'
-import type { Call, Header } from '../fixtures/signed.js'
+import type { Call, Header, Person } from '../fixtures/signed.js'
 import { stage } from '../fixtures/stage.js'
-import { both, setIni, startFixture, testKey } from '../fixtures/tracs.js'
+import { askPython, both, setIni, startFixture, testKey } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 import { ask } from '../fixtures/wire.js'
 
@@ -122,25 +122,103 @@ for (const server of both) {
     for (const { secret } of [testKey, other]) t.notMatch(log, secret)
   })
 
-  await t.test(`${server} says where rights and names are kept`, async (t) => {
+  await t.test(`${server} says nothing that is not so of rights and names`, async (t) => {
     const fixture = await startFixture(t, server)
-    const permissions = await send(fixture, { target: '/admin/general/perm', from: admin })
-    t.match(
-      permissions.body,
-      /kept in the gateway(?:'|&#39;)s gateway\.yaml \(permissions\.groups\)/,
-    )
-    const grant = { subject: 'sam', action: 'WIKI_ADMIN', add: 'Add' }
-    t.equal((await postForm(fixture, admin, '/admin/general/perm', grant)).status, 303)
 
-    const note = 'name and e-mail address come from the account'
-    const sam = { ...student, email: 'sam@example.edu' }
-    t.match((await send(fixture, { target: '/prefs', from: sam })).body, note)
-    const page = async (from: typeof sam, target = '/prefs') =>
-      (await send(fixture, { target, from })).body
-    t.notMatch(await page(sam, '/prefs/localization'), note)
-    t.notMatch(await page({ ...sam, user: 'ida', email: '' }), note, 'where neither is known')
-    await setIni(fixture.environment, 'trac_gateway', 'write_email', 'false')
-    t.notMatch(await page(sam), note, 'where they are not written')
+    await t.test('it says where rights and names are kept', async (t) => {
+      const permissions = await send(fixture, { target: '/admin/general/perm', from: admin })
+      t.match(
+        permissions.body,
+        /kept in the gateway(?:'|&#39;)s gateway\.yaml \(permissions\.groups\)/,
+      )
+
+      const note = 'name and e-mail address come from the account'
+      const sam = { ...student, email: 'sam@example.edu' }
+      t.match((await send(fixture, { target: '/prefs', from: sam })).body, note)
+      const page = async (from: typeof sam, target = '/prefs') =>
+        (await send(fixture, { target, from })).body
+      t.notMatch(await page(sam, '/prefs/localization'), note)
+      t.notMatch(await page({ ...sam, user: 'ida', email: '' }), note, 'where neither is known')
+    })
+
+    await t.test('its permission page grants and revokes nothing, and says so', async (t) => {
+      const before = await storedPermissions(fixture)
+      const granter = { ...student, user: 'ida', perms: ['PERMISSION_GRANT', 'PERMISSION_REVOKE'] }
+      const key = (text: string) => Buffer.from(text).toString('base64')
+      const sel = `${key('anonymous')}:${key('WIKI_VIEW')}`
+      const grant = { subject: 'sam', action: 'WIKI_ADMIN', add: 'Add' }
+      const forms = [
+        grant,
+        { subject: 'sam', group: 'admins', add: 'Add' },
+        { subject: 'anonymous', target: 'sam', copy: 'Copy' },
+        { sel, remove: 'Remove' },
+      ]
+      const panel = '/admin/general/perm'
+      const isKept = async (
+        from: Person,
+        target: string,
+        form: Readonly<Record<string, string>>,
+      ) => {
+        const answer = await postForm(fixture, from, target, form)
+        t.equal(answer.status, 303, target)
+        t.equal(answer.headers.get('location'), `http://${fixture.host}${panel}`)
+        const page = await send(fixture, { target: panel, from })
+        t.match(page.body, 'Nothing was granted or revoked')
+        t.notMatch(page.body, /has been|have been/)
+      }
+      for (const form of forms) await isKept(admin, panel, form)
+      // Whose first panel it is gets it at the shorter addresses, too.
+      for (const target of ['/admin/general', '/admin']) await isKept(granter, target, grant)
+      t.equal((await postForm(fixture, student, panel, grant)).status, 404, 'as Trac says itself')
+      t.strictSame(await storedPermissions(fixture), before)
+      const basics = await postForm(fixture, admin, '/admin/general/basics', { name: 'x' })
+      t.equal(basics.status, 303)
+      const saved = await send(fixture, { target: '/admin/general/basics', from: admin })
+      t.match(saved.body, 'have been saved', 'other panels do as ever')
+    })
+
+    await t.test(
+      'its preferences save no name or address but the account’s, and say so',
+      async (t) => {
+        const kept = 'name and e-mail address were not changed'
+        const saved = 'preferences have been saved'
+        const save = async (from: Person, fields: Record<string, string>) => {
+          t.equal(
+            (await postForm(fixture, from, '/prefs', { ...fields, action: 'save' })).status,
+            303,
+          )
+          return (await send(fixture, { target: '/prefs', from })).body
+        }
+        const sam = { ...student, email: 'sam@example.edu', name: 'Sam' }
+        for (const fields of [
+          { name: 'Eve', email: sam.email },
+          { name: sam.name, email: 'eve@example.org' },
+          { name: '', email: '' },
+        ]) {
+          const page = await save(sam, fields)
+          t.match(page, kept)
+          t.notMatch(page, saved)
+          t.match(page, /value="Sam"/)
+          t.match(page, /value="sam@example\.edu"/)
+        }
+        const same = await save(sam, { name: sam.name, email: sam.email })
+        t.match(same, saved, 'which is so')
+        t.notMatch(same, kept)
+        // Her name is nobody’s but her own: the gateway knows her address alone.
+        const ida = { ...student, user: 'ida', email: 'ida@example.edu' }
+        const page = await save(ida, { name: 'Ida', email: 'eve@example.org' })
+        for (const text of [kept, saved, 'value="Ida"', 'value="ida@example.edu"'])
+          t.match(page, text)
+        const ivo = { ...student, user: 'ivo' }
+        const free = await save(ivo, { name: 'Ivo', email: 'ivo@example.org' })
+        for (const text of [saved, 'value="Ivo"', 'value="ivo@example.org"']) t.match(free, text)
+        t.notMatch(free, kept, 'nor is anything kept of which the gateway knows nothing')
+        await setIni(fixture.environment, 'trac_gateway', 'write_email', 'false')
+        const own = await save(sam, { name: 'Eve', email: 'eve@example.org' })
+        t.match(own, saved, 'nor where it writes nothing')
+        t.notMatch(own, /come from the account|were not changed/)
+      },
+    )
   })
 
   await t.test(
@@ -171,6 +249,16 @@ for (const server of both) {
     t.match(lines, [{ level: 'warn' }])
     t.equal(lines.length, 1)
   })
+}
+
+/** What Trac's database says of rights; no policy reads it. */
+function storedPermissions({ python, environment }: Fixture): Promise<unknown> {
+  const program = `
+import json, sys
+from trac.env import Environment
+rows = Environment(sys.argv[1]).db_query('SELECT username, action FROM permission')
+print(json.dumps(sorted(list(row) for row in rows)))`
+  return askPython(python, program, environment)
 }
 
 function isAboutPlugin(text: string): boolean {
