@@ -1,8 +1,11 @@
 /** What an upstream may do: interim answers, bodies of a GET, caching, tokens, other protocols; each passes or is refused. */
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { t } from '../fixtures/tap.js'
 import { listen } from '../fixtures/listen.js'
 import { stage } from '../fixtures/stage.js'
+import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 import { Wire, answerText, answering, ask, codeOf, requestText } from '../fixtures/wire.js'
 
@@ -235,4 +238,76 @@ await t.test('clients that read nothing are cut, and whoever reads slowly is not
   t.equal(answer?.complete, true, 'who reads gets all of it')
   for (const wire of clients) wire.destroy()
   t.equal(gateway.end, '')
+})
+
+await t.test('who reads below bodyMinimumRate is cut once half a minute is over', async (t) => {
+  const mebibyte = 1024 * 1024
+  const piece = large.subarray(0, mebibyte)
+  const server = createServer((_request, response) => {
+    const more = (): void => {
+      while (response.write(piece));
+    }
+    response.on('drain', more)
+    more()
+  })
+  const url = `http://127.0.0.1:${await listen(server)}`
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const timers = createTimers()
+  const { gateway } = await stage(t, {
+    upstream: { url },
+    timers,
+    overlay: {
+      server: { timeouts: { clientRead: '10m', bodyMinimumRate: '1MiB' } },
+      routes: [{ name: 'all', path: '/**', access: 'public' }],
+    },
+  })
+  /** A client that takes so many bytes in each second. */
+  const start = (rate: number) => {
+    const socket = connect(gateway.port, '127.0.0.1')
+    let left = 0
+    let ended = false
+    const take = (): void => {
+      while (left > 0) {
+        const taken = socket.read() as Buffer | null
+        if (taken === null) return
+        left -= taken.length
+      }
+    }
+    socket.on('readable', take)
+    socket.on('error', () => undefined)
+    socket.on('close', () => (ended = true))
+    socket.write(requestText(gateway, 'GET /trac/endless'))
+    return {
+      socket,
+      second: async () => {
+        left = rate
+        take()
+        await until(() => left <= 0 || ended, 'it has read its part')
+      },
+      isOpen: () => !ended,
+    }
+  }
+  const [slow, quick] = [start(mebibyte / 16), start(2 * mebibyte)]
+  /** Both read their parts, the gateway fills what they have freed, and a second is over. */
+  const pass = async () => {
+    await Promise.all([slow.second(), quick.second()])
+    await pause(10)
+    timers.advance(1000)
+  }
+  const codes = () => gateway.lines.filter(({ code }) => code === 'ERR_CLIENT_TIMEOUT').length
+  for (let second = 0; second < 30; second++) await pass()
+  t.equal(codes(), 0, 'nobody is judged by the first half minute')
+  t.ok(slow.isOpen())
+  // What it reads at once frees more than was read: at the moment of a look, nothing may wait for it.
+  for (let second = 0; second < 120 && codes() === 0; second++) await pass()
+  await until(() => {
+    slow.socket.resume()
+    return !slow.isOpen()
+  }, 'then it is cut')
+  t.equal(codes(), 1)
+  t.ok(quick.isOpen(), 'who reads faster is not')
+  quick.socket.destroy()
 })

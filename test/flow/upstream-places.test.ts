@@ -5,6 +5,7 @@ import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { listen } from '../fixtures/listen.js'
+import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
 import { createTimers } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
@@ -12,8 +13,8 @@ import { Wire, codeOf, requestText } from '../fixtures/wire.js'
 
 const routes = [{ name: 'all', path: '/**', access: 'public', websocket: true }]
 
-/** An upstream that tells how many requests it has at once, and answers when it is told to. */
-async function startCounting(t: Test) {
+/** An upstream that tells how many requests it has at once, and answers when it is told to; `at`: its port, if it is known. */
+async function startCounting(t: Test, at?: number) {
   const open = new Set<ServerResponse>()
   const state = { most: 0, served: 0, hold: false }
   const server = createServer((request, response) => {
@@ -30,7 +31,8 @@ async function startCounting(t: Test) {
     response.end('page')
   }
   const sockets = new WebSocketServer({ server })
-  const url = `http://127.0.0.1:${await listen(server)}`
+  if (at !== undefined) await new Promise<void>((done) => server.listen(at, '127.0.0.1', done))
+  const url = `http://127.0.0.1:${at ?? (await listen(server))}`
   t.teardown(() => {
     for (const one of sockets.clients) one.terminate()
     server.closeAllConnections()
@@ -117,6 +119,72 @@ await t.test(
     t.equal(errors, null, 'a full gate is no fault of the upstream')
   },
 )
+
+await t.test('a probe waits in no queue, though all places are taken and it is full', async (t) => {
+  const port = await freePort()
+  const timers = createTimers()
+  const { gateway } = await stage(t, {
+    upstream: { url: `http://127.0.0.1:${port}` },
+    timers,
+    overlay: {
+      routes,
+      server: { trustedProxies: ['127.0.0.1'], timeouts: { queue: '60s' } },
+      upstreams: { trac: { maxConnections: 2 } },
+    },
+  })
+  const isWaitedFor = () => gateway.gateway.readiness.report().waiting.includes('upstream')
+  const faults = () => gateway.gateway.readiness.report().degraded.filter((one) => /trac/.test(one))
+  await until(() => faults().length === 1, 'the first probe finds nobody')
+  const upstream = await startCounting(t, port)
+  upstream.state.hold = true
+  const wires = Array.from({ length: 1003 }, (_, i) => {
+    const wire = new Wire(gateway.port)
+    wire.send(requestText(gateway, 'GET /trac/x', from(`10.0.${i >> 8}.${i & 255}`)))
+    return wire
+  })
+  await until(
+    async () => (await gateway.metric('trac_gateway_upstream_waiting')) === 1000,
+    'a thousand wait',
+  )
+  t.equal(upstream.open.size, 2)
+  t.ok(isWaitedFor(), 'no answer has told of it yet')
+  await until(() => {
+    timers.advance(100)
+    return !isWaitedFor()
+  }, 'the next probe is there')
+  t.ok(timers.monotonic() < 10_000, 'long before any place is free')
+  t.strictSame(faults(), [])
+  t.equal(upstream.open.size, 2, 'and it was no request')
+  for (const wire of wires) wire.destroy()
+})
+
+await t.test('chunked bodies of one IPv6 network have one share of the spool', async (t) => {
+  const { gateway } = await stage(t, {
+    upstream: true,
+    overlay: { routes, server: { trustedProxies: ['127.0.0.1'], limits: { spool: '400KiB' } } },
+  })
+  const begin = (address: string) => {
+    const wire = new Wire(gateway.port)
+    const headers = [...from(address), 'Transfer-Encoding: chunked']
+    wire.send(requestText(gateway, 'POST /trac/x', headers))
+    wire.send(`f000\r\n${'x'.repeat(0xf000)}\r\n`)
+    return wire
+  }
+  const end = async (wire: Wire) => {
+    wire.send('0\r\n\r\n')
+    return await wire.answer()
+  }
+  const first = begin('2001:db8:1:2::1')
+  // Until its bytes have come, another one is taken.
+  await until(async () => {
+    const answer = await end(begin('2001:db8:1:2:ffff::9'))
+    return answer?.status === 503 && codeOf(answer) === 'ERR_SPOOL_FULL'
+  }, 'its network has a quarter of 400 KiB, and no more')
+  t.equal((await end(begin('2001:db8:1:3::1')))?.status, 200, 'another network has its own')
+  t.equal((await end(begin('10.0.0.1')))?.status, 200)
+  t.equal((await end(first))?.status, 200)
+  t.equal((await end(begin('2001:db8:1:2::9')))?.status, 200, 'and its share is free again')
+})
 
 await t.test('tunnels and event streams are counted apart from requests', async (t) => {
   const upstream = await startCounting(t)
