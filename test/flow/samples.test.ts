@@ -25,6 +25,7 @@ import { freePort } from '../fixtures/ports.js'
 import { startRedis } from '../fixtures/redis.js'
 import { changedTokens } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
+import { both, startFixture } from '../fixtures/tracs.js'
 import type { Claims } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
@@ -173,6 +174,59 @@ async function startOld(
     return (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).ok
   }, '0.1 is ready')
   return { port }
+}
+
+/** What the gateway signs with, and Trac knows. */
+const signingKey = { id: 'k1', secret: secrets.SIGNING }
+
+for (const server of both) {
+  await t.test(
+    `${server}: the plugin of 0.1 and today’s gateway serve, and so the other way`,
+    async (t) => {
+      const s = await stage(t, {
+        provider: 'scripted',
+        providerOptions: { dialect: 'standard', path: '' },
+        gateway: false,
+      })
+      const { provider } = s
+      const base = 'http://localhost:9/trac'
+      const host = `Host: ${new URL(base).host}`
+      /** Both pages of Trac, as somebody who is signed in and as nobody. */
+      const isServed = async (t: Test, gateway: { readonly port: number }, by: string) => {
+        const visitor = await ask(gateway, 'GET /trac/wiki/WikiStart', [host])
+        t.match(visitor, { status: 200, body: />Login</ }, by)
+        const page = await ask(gateway, 'GET /trac/wiki/WikiStart', [host, s.bearerOf()])
+        t.match(page, { status: 200, body: /logged in as/ }, by)
+        const css = await ask(gateway, 'GET /trac/chrome/common/css/trac.css', [host])
+        t.equal(css.status, 200, by)
+        const shut = await ask(gateway, 'GET /trac/admin', [host, s.bearerOf()])
+        t.equal(shut.status, 403, by)
+      }
+      const startTrac = async (plugins: Readonly<Record<string, string>>) => {
+        const trac = await startFixture(t, server, {
+          basePath: '/trac',
+          keys: [signingKey],
+          plugins,
+        })
+        return `http://127.0.0.1:${trac.port}`
+      }
+      const oldPlugin = readFileSync(join(source, 'trac_gateway.py'), 'utf8')
+      const withOld = await startTrac({ 'trac_gateway.py': oldPlugin })
+      const withNew = await startTrac({})
+      const today = await startTestGateway({
+        ...s.settings,
+        signingKey,
+        tracUrl: withOld,
+        overlay: { server: { publicUrl: base }, permissions: { anonymous: ['WIKI_VIEW'] } },
+      })
+      t.teardown(() => today.close())
+      await isServed(t, today, 'the plugin of 0.1 with today’s gateway')
+      const degraded = today.gateway.readiness.report().degraded.filter((one) => /older/.test(one))
+      t.match(degraded, [/trac_gateway\.py is .*older than 0\.2/], 'which says that it is old')
+      const old = await startOld(t, provider, { url: withNew }, base, {})
+      await isServed(t, old, 'today’s plugin with the gateway of 0.1')
+    },
+  )
 }
 
 /** A process of 0.1 and today's gateway at one address; `use` says which of them gets connections. */

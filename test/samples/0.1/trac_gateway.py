@@ -1,0 +1,454 @@
+# -*- coding: utf-8 -*-
+"""Makes Trac honour the identity that trac-gateway signs into each request, and refuse all others.
+
+One file for the `plugins/` folder of a Trac environment: Trac 1.4 on Python 2.7, Trac 1.6 on
+Python 3.8 and later, nothing beside Trac and the standard library. Invariant: no page, file or
+error of this environment is served to a request without a valid signature.
+"""
+
+import base64
+import hashlib
+import heapq
+import hmac
+import os
+import re
+import threading
+import time
+import unicodedata
+
+from trac.config import BoolOption, Option, PathOption
+from trac.core import Component, ExtensionPoint, TracError, implements
+from trac.perm import DefaultPermissionPolicy, IPermissionPolicy, PermissionSystem
+from trac.util.html import tag
+from trac.util.text import exception_to_unicode
+from trac.util.translation import _, tag_
+from trac.web.api import HTTPForbidden, IAuthenticator, IRequestFilter
+from trac.web.chrome import Chrome, INavigationContributor, add_script
+
+try:
+    from urllib.parse import unquote_to_bytes as unquote
+except ImportError:  # Python 2.7, where text of the request is bytes
+    from urllib import unquote
+
+# Seconds by which the clocks of gateway and Trac may differ.
+CLOCK_TOLERANCE = 30
+
+# Seconds for which a signature may be valid (an upload may take that long to arrive).
+LONGEST_LIFETIME = 3600
+
+# Bytes that a key has at least: the output size of SHA-256 (RFC 2104, section 3).
+SHORTEST_SECRET = 32
+
+# How many used nonces are remembered, about 10 MB; see `Nonces` for what happens beyond it.
+NONCES_KEPT = 50000
+
+# Characters of a user name, and of an e-mail address (RFC 5321, section 4.5.3.1.3).
+LONGEST_NAME = 255
+LONGEST_EMAIL = 254
+
+# Whole-string patterns, so that a header that came twice (joined by a comma) never fits.
+SIGNATURE = re.compile(
+    br'v1;t=([0-9]{1,12});e=([0-9]{1,12});n=([A-Za-z0-9_-]{22})'
+    br';kid=([A-Za-z0-9_-]{1,32});sig=([A-Za-z0-9_-]{43})\Z')
+ENCODED_TEXT = re.compile(br'(?:[A-Za-z0-9._~@+-]|%[0-9A-Fa-f]{2})*\Z')
+ACTIONS = re.compile(br'[A-Z0-9_,]*\Z')
+KEY_ID = re.compile(br'[A-Za-z0-9_-]{1,32}\Z')
+EMAIL = re.compile(u'[^@,;:<>"()\\[\\]\\\\\\s]+@[^@,;:<>"()\\[\\]\\\\\\s]+\\Z', re.UNICODE)
+
+# Control, format, surrogate, line and paragraph characters: they hide in a name or break a line.
+UNPRINTABLE = ('Cc', 'Cf', 'Cs', 'Zl', 'Zp')
+
+# Where the verdict on a request is kept; a client can't set it, since its headers begin with HTTP_.
+VERDICT = 'trac_gateway.verdict'
+
+
+class Refused(Exception):
+    """A request or a configuration that is not accepted; the text is the cause, fit for a page."""
+
+
+class GatewayUser(type(u'')):
+    """The user name of one request, carrying that request's rights.
+
+    Trac hands this very object to every policy call, so no thread-local and no cache is needed, and
+    two requests of one name with different rights can never meet. A plain text has no rights.
+    """
+
+    grants = frozenset()
+
+    def __new__(cls, name, grants=()):
+        self = super(GatewayUser, cls).__new__(cls, name)
+        self.grants = frozenset(grants)
+        return self
+
+
+class Verdict(object):
+    """What the signature said about one request; `cause` is None if it is accepted."""
+
+    def __init__(self, user, email=u'', name=u'', cause=None):
+        self.user = user
+        self.email = email
+        self.name = name
+        self.cause = cause
+
+
+class Nonces(object):
+    """Remembers which nonces were used, in bounded memory, and never forgets one that is still valid.
+
+    When it is full, the entry signed longest ago is dropped and everything signed until then is
+    refused from there on: only uploads that began before that can suffer, never a fresh request.
+    """
+
+    def __init__(self, limit):
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._used = set()
+        self._by_age = []
+        self._refused_until = 0
+
+    def use(self, nonce, signed, expires, now):
+        """Whether `nonce` is used for the first time."""
+        with self._lock:
+            while self._by_age and self._by_age[0][1] < now:
+                self._used.discard(heapq.heappop(self._by_age)[2])
+            if signed <= self._refused_until or nonce in self._used:
+                return False
+            self._used.add(nonce)
+            heapq.heappush(self._by_age, (signed, expires, nonce))
+            if len(self._by_age) > self._limit:
+                oldest = heapq.heappop(self._by_age)
+                self._used.discard(oldest[2])
+                self._refused_until = oldest[0]
+            return True
+
+
+# One for the process: Trac makes its components anew whenever trac.ini changes.
+nonces = Nonces(NONCES_KEPT)
+
+
+def wire(environ, key):
+    """The bytes that the server read for `key` (PEP 3333 keeps them as latin-1 text)."""
+    value = environ.get(key) or ''
+    return value if isinstance(value, bytes) else value.encode('latin-1')
+
+
+def signed_text(fields):
+    """The text under the signature: each field with its length, so that none can spill over."""
+    return b''.join(b'%d:%s\n' % (len(field), field) for field in fields)
+
+
+def signature_of(secret, text):
+    """HMAC-SHA-256 as base64url without padding."""
+    digest = hmac.new(secret, text, hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b'=')
+
+
+def decoded(value, what):
+    """Percent-decodes a header once and reads it as strict UTF-8; `+` stays a plus."""
+    if not ENCODED_TEXT.match(value):
+        raise Refused('%s is malformed or came more than once.' % what)
+    try:
+        return unquote(value).decode('utf-8')
+    except UnicodeDecodeError:
+        raise Refused('%s is not UTF-8.' % what)
+
+
+def is_printable(text):
+    """Whether no character of `text` is invisible or ends a line."""
+    return not any(unicodedata.category(character) in UNPRINTABLE for character in text)
+
+
+def is_name(text):
+    """Whether `text` can be a user name that looks like no other and means nothing else to Trac."""
+    return (len(text) <= LONGEST_NAME and text == text.strip() and u',' not in text and
+            is_printable(text) and unicodedata.normalize('NFKC', text) == text and
+            text.lower() not in (u'anonymous', u'authenticated'))
+
+
+def read_keys(path):
+    """Reads a key file: lines `kid secret`, empty lines and lines with `#` in front left out.
+
+    :return: the stamp of the file that was read, and its keys by their id.
+    """
+    try:
+        with open(path, 'rb') as file:
+            status = os.fstat(file.fileno())
+            lines = file.read(65536).splitlines()
+    except (IOError, OSError) as e:
+        raise Refused('[trac_gateway] key_file cannot be read (%s).' % e.strerror)
+    # 027: nothing for others, and the group may read but not write.
+    if os.name == 'posix' and status.st_mode & 0o027:
+        raise Refused('[trac_gateway] key_file is readable by others or writable by its group: give'
+                      ' it to the user that Trac runs as and set mode 0600.')
+    keys = {}
+    for line in lines:
+        parts = line.split()
+        if not parts or parts[0].startswith(b'#'):
+            continue
+        if len(parts) != 2 or not KEY_ID.match(parts[0]) or parts[0] in keys:
+            raise Refused('[trac_gateway] key_file has a line that is not "kid secret", or a kid'
+                          ' twice.')
+        if len(parts[1]) < SHORTEST_SECRET:
+            raise Refused('[trac_gateway] key_file has a secret of less than %d bytes.'
+                          % SHORTEST_SECRET)
+        keys[parts[0]] = parts[1]
+    if not 1 <= len(keys) <= 2:
+        raise Refused('[trac_gateway] key_file has %d keys, not one or two.' % len(keys))
+    return stamp_of(status), keys
+
+
+def stamp_of(status):
+    """What changes when a file is written, replaced, or given another mode or owner."""
+    return (status.st_mtime, status.st_ctime, status.st_size, status.st_ino, status.st_mode)
+
+
+class TracGatewayPolicy(Component):
+    """Grants what trac-gateway's header `X-Trac-Perms` granted to the user of this request.
+
+    It says yes or nothing, so the policies after it can still add what belongs to the author of a
+    comment or an attachment. List it in `trac.ini` after the policies that may say no, and leave
+    `DefaultPermissionPolicy` out (else rights stored in Trac's database count as well):
+    {{{
+    [trac]
+    permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy
+    }}}
+    """
+
+    implements(IPermissionPolicy)
+
+    # IPermissionPolicy methods
+
+    def check_permission(self, action, username, resource, perm):
+        if isinstance(username, GatewayUser) and action in username.grants:
+            return True
+        return None
+
+
+class TracGateway(Component):
+    """Takes the user, rights, e-mail address and name of each request from trac-gateway.
+
+    The gateway signs what it sends (header `X-Trac-Signature`) with a key that this component
+    shares. A request without a valid signature is answered by 403, whatever it asks for. To set it
+    up:
+
+     1. Copy `trac_gateway.py` into the folder `plugins/` of the environment.
+     2. Write `conf/trac_gateway.keys` with one line: a key id, a blank, and a random secret of 32
+        characters or more without blanks (as from `openssl rand -hex 32`), both the same as in
+        `upstreams.trac.signingKeys` of `gateway.yaml`. The file belongs to the user that Trac runs
+        as, with mode 0600.
+     3. In `trac.ini`:
+        {{{
+        [trac]
+        permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy
+        request_filters = TracGateway
+        [components]
+        trac.web.auth.loginmodule = disabled
+        [trac_gateway]
+        key_file = trac_gateway.keys
+        }}}
+        `request_filters` lets it judge a request before the filters of other plugins see it.
+     4. Clear the stored rights, which no longer count: `trac-admin ENV permission remove '*' '*'`.
+     5. Restart Trac, and let it listen on the loopback address or a private network.
+
+    While the key file or one of the settings is missing every request is refused, and the page and
+    Trac's log say which. To change the key, add the new one as a second line, let the gateway sign
+    with it, remove the old line: the file is read again when it changes.
+
+    Nothing between the gateway and Trac may rewrite the path, the Host or the method; with Apache's
+    mod_wsgi set `WSGIMapHEADToGET Off`. With several processes each remembers used nonces for
+    itself. Signatures are good for a minute, so both machines need the right time. The list of
+    projects that `tracd -e` shows at `/` lies outside of any environment: close it in the gateway.
+    """
+
+    implements(IAuthenticator, INavigationContributor, IRequestFilter)
+
+    authenticators = ExtensionPoint(IAuthenticator)
+
+    key_file = PathOption('trac_gateway', 'key_file', 'trac_gateway.keys',
+        """File with one or two lines `kid secret`, the keys shared with the gateway; relative to
+        the environment's `conf` folder. Nobody but the user that Trac runs as (and its group) may
+        read it. Keys never stand in `trac.ini`, since the page `/about` shows that.""")
+
+    host = Option('trac_gateway', 'host', '',
+        """The host name (with the port, if there is one) that the gateway sends as `Host`. If set,
+        requests signed for another one are refused; needed only where several Tracs share a key.""")
+
+    write_email = BoolOption('trac_gateway', 'write_email', 'true',
+        """Whether the e-mail address and full name that the gateway knows are written to the user's
+        preferences, where notifications look for them. What users enter there themselves is then
+        overwritten at their next request.""")
+
+    inject_client = BoolOption('trac_gateway', 'inject_client', 'true',
+        """Whether pages load the gateway's `/auth/client.js`, which renews the session before it
+        ends and warns before a text in an editor could be lost. Set it to false where several
+        environments are served below one gateway, and add the script to `site_head.html`.""")
+
+    def __init__(self):
+        self._read = (None, {})
+
+    # IAuthenticator methods
+
+    def authenticate(self, req):
+        # Never None: no other component shall be asked who this is.
+        return self._verdict(req).user
+
+    # IRequestFilter methods
+
+    def pre_process_request(self, req, handler):
+        verdict = self._verdict(req)
+        if verdict.cause is not None:
+            self.log.warning('trac_gateway refuses %s %r: %s', req.method, req.path_info,
+                             verdict.cause)
+            raise HTTPForbidden(verdict.cause)
+        if self.write_email:
+            self._write_profile(req, verdict)
+        return handler
+
+    def post_process_request(self, req, template, data, metadata):
+        # A visitor has no session to renew.
+        if template is not None and self.inject_client and req.is_authenticated:
+            add_script(req, '/auth/client.js')
+        return template, data, metadata
+
+    # INavigationContributor methods
+
+    def get_active_navigation_item(self, req):
+        return 'login'
+
+    def get_navigation_items(self, req):
+        # As Trac's own LoginModule renders it: themes and scripts look for these ids and classes.
+        if req.is_authenticated:
+            yield ('metanav', 'login',
+                   tag_("logged in as %(user)s",
+                        user=Chrome(self.env).authorinfo(req, req.authname)))
+            yield ('metanav', 'logout',
+                   tag.form(
+                       tag.div(
+                           tag.button(_("Logout"), name='logout', type='submit'),
+                           tag.input(type='hidden', name='__FORM_TOKEN', value=req.form_token)
+                       ),
+                       action=req.href.logout(), method='post', id='logout', class_='trac-logout'))
+        else:
+            yield ('metanav', 'login', tag.a(_("Login"), href=req.href.login()))
+
+    # Internal methods
+
+    def _verdict(self, req):
+        """Judges a request once; Trac asks for it in `authenticate` and in the request filter.
+
+        Nothing may be raised here: Trac turns an error of an authenticator into an anonymous visitor
+        or a connection without an answer. What went wrong becomes the cause of the refusal.
+        """
+        verdict = req.environ.get(VERDICT)
+        if verdict is None:
+            try:
+                self._check_configuration()
+                verdict = self._verify(req.environ, time.time())
+            except Refused as e:
+                verdict = Verdict(GatewayUser(u'anonymous'), cause=u'%s' % e)
+            except Exception as e:
+                self.log.error('trac_gateway failed: %s', exception_to_unicode(e, traceback=True))
+                verdict = Verdict(GatewayUser(u'anonymous'),
+                                  cause=u'trac_gateway failed; the cause is in the log of Trac.')
+            req.environ[VERDICT] = verdict
+        return verdict
+
+    def _check_configuration(self):
+        """Refuses while anybody else could say who a user is or what they may do."""
+        for other in self.authenticators:
+            if other is not self:
+                name = '%s.%s' % (other.__class__.__module__, other.__class__.__name__)
+                raise Refused('%s is enabled, so it could say who a user is. Set [components] %s ='
+                              ' disabled in trac.ini.' % (name, name.lower()))
+        try:
+            policies = PermissionSystem(self.env).policies
+        except TracError as e:
+            raise Refused('[trac] permission_policies is wrong: %s' % exception_to_unicode(e))
+        if not any(isinstance(policy, TracGatewayPolicy) for policy in policies):
+            raise Refused('TracGatewayPolicy is not in [trac] permission_policies.')
+        if any(isinstance(policy, DefaultPermissionPolicy) for policy in policies):
+            raise Refused('DefaultPermissionPolicy is in [trac] permission_policies, so rights stored'
+                          ' in the database would count. Remove it.')
+
+    def _known_keys(self):
+        """The keys of the key file, read again when it changed."""
+        try:
+            stamp = stamp_of(os.stat(self.key_file))
+        except (IOError, OSError) as e:
+            raise Refused('[trac_gateway] key_file cannot be read (%s).' % e.strerror)
+        if stamp != self._read[0]:
+            self._read = read_keys(self.key_file)
+        return self._read[1]
+
+    def _verify(self, environ, now):
+        """Accepts the signature of one request, or raises `Refused`."""
+        keys = self._known_keys()
+        header = wire(environ, 'HTTP_X_TRAC_SIGNATURE')
+        if not header:
+            raise Refused('The request has no X-Trac-Signature: this Trac is reached through its'
+                          ' gateway only.')
+        match = SIGNATURE.match(header)
+        if not match:
+            raise Refused('X-Trac-Signature is malformed or came more than once.')
+        signed_at, expires_at, nonce, kid, signature = match.groups()
+        if kid not in keys:
+            raise Refused('X-Trac-Signature is made with a key that is not in the key file.')
+        method = wire(environ, 'REQUEST_METHOD')
+        host = wire(environ, 'HTTP_HOST')
+        script_name, path_info = wire(environ, 'SCRIPT_NAME'), wire(environ, 'PATH_INFO')
+        identity = [wire(environ, 'HTTP_X_TRAC_' + part)
+                    for part in ('USER', 'PERMS', 'EMAIL', 'NAME')]
+        paths = [script_name + path_info]
+        if path_info == b'/':
+            paths.append(script_name)  # tracd -e makes `/` of the empty path after the project
+        if not any(hmac.compare_digest(signature, signature_of(keys[kid], signed_text(
+                [b'trac-gateway-v1', kid, signed_at, expires_at, nonce, method, host, path,
+                 wire(environ, 'QUERY_STRING')] + identity))) for path in paths):
+            raise Refused('X-Trac-Signature is not valid for this request: it was signed for'
+                          ' another target, host, method or user, or with another secret.')
+        signed_at, expires_at = int(signed_at), int(expires_at)
+        if not signed_at <= expires_at <= signed_at + LONGEST_LIFETIME:
+            raise Refused('X-Trac-Signature is valid for too long a time.')
+        if now < signed_at - CLOCK_TOLERANCE:
+            raise Refused('X-Trac-Signature comes from the future: the clocks of the gateway and of'
+                          ' Trac differ.')
+        if now > expires_at + CLOCK_TOLERANCE:
+            raise Refused('X-Trac-Signature has expired: the request came late, or the clocks of the'
+                          ' gateway and of Trac differ.')
+        if self.host and host.lower() != self.host.lower().encode('utf-8'):
+            raise Refused('The request is signed for another Host than [trac_gateway] host.')
+        if method not in (b'GET', b'HEAD') and not nonces.use(
+                nonce, signed_at, expires_at + CLOCK_TOLERANCE, now):
+            raise Refused('X-Trac-Signature was used before.')
+        return self._read_identity(*identity)
+
+    def _read_identity(self, user, perms, email, name):
+        """The user of a request with a valid signature; the values are as they were sent.
+
+        They are checked again, since a mistake in the gateway must not become one in Trac.
+        """
+        if not ACTIONS.match(perms):
+            raise Refused('X-Trac-Perms is malformed or came more than once.')
+        system = PermissionSystem(self.env)
+        granted = [action for action in perms.decode('ascii').split(',') if action]
+        # Again here, for the meta actions of plugins, which the gateway does not know.
+        grants = system.expand_actions(granted)
+        user = decoded(user, 'X-Trac-User')
+        if not user:
+            return Verdict(GatewayUser(u'anonymous', grants))
+        if not is_name(user) or user.upper() in system.get_actions_dict():
+            raise Refused('X-Trac-User is not a name that can be used here.')
+        email = decoded(email, 'X-Trac-Email')
+        if len(email) > LONGEST_EMAIL or not EMAIL.match(email) or not is_printable(email):
+            email = u''
+        name = decoded(name, 'X-Trac-Name')
+        if len(name) > LONGEST_NAME or not is_printable(name):
+            name = u''
+        return Verdict(GatewayUser(user, grants), email, name)
+
+    def _write_profile(self, req, verdict):
+        """Keeps e-mail and name in the user's preferences, at once, for a notification may follow."""
+        known = [(key, value) for key, value in (('email', verdict.email), ('name', verdict.name))
+                 if value and req.session.get(key) != value]
+        if known:
+            req.session.update(known)
+            req.session.save()
