@@ -110,6 +110,14 @@ for (const server of both) {
     // As HTML sends line ends, and as Trac keeps them.
     const sent = text.trim().replaceAll('\n', '\r\n')
     t.equal((await wikiText(trac, page, 'Syllabus')).trim(), sent)
+
+    await t.test('whatever pages were loaded, the script was sent once', async (t) => {
+      const answers = trac.gateway.lines.filter(({ route }) => route === 'auth:client.js')
+      const [first, ...later] = answers.map(({ status }) => status)
+      t.equal(first, 200)
+      t.ok(later.length >= 3, `${later.length} pages asked again`)
+      t.strictSame([...new Set(later)], [304], 'and got no byte of it')
+    })
   })
 
   await t.test(`a ticket comment outlives its session (${server})`, async (t) => {
