@@ -11,7 +11,7 @@ import { addressKey } from '../core/network.js'
 import { createOwnStages } from '../edge/own-endpoint.js'
 import { createPreconditions } from '../edge/preconditions.js'
 import { createCounter } from '../edge/rate-limit.js'
-import type { Counter, Counters } from '../edge/rate-limit.js'
+import type { Counter, Counters, RateLimit } from '../edge/rate-limit.js'
 import { Reply, hstsValue } from '../edge/reply.js'
 import { Forward } from '../forward/forward.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
@@ -121,10 +121,11 @@ function createAuditOf({ routes }: Services, { logger }: AppContext): Audit {
 
 function createCounters(adapter: FastifyAdapter, { config }: Services): Counters {
   const { auth, failures } = config.rateLimit
+  const counterOf = (limit: RateLimit) => createCounter(adapter.count(limit), limit)
   return {
-    byAddress: createCounter(adapter.count({ ...auth, name: 'address' })),
-    byPrincipal: createCounter(adapter.count({ ...auth, name: 'principal' })),
-    failures: createCounter(adapter.count({ ...failures, name: 'failures' })),
+    byAddress: counterOf({ ...auth, name: 'address' }),
+    byPrincipal: counterOf({ ...auth, name: 'principal' }),
+    failures: counterOf({ ...failures, name: 'failures' }),
   }
 }
 
@@ -200,9 +201,10 @@ function policyStages({ matchRoute, csrf, access, upgrades, bodyLimits }: Policy
 /** One counter for each row that has a limit of its own. */
 function createRouteLimits(adapter: FastifyAdapter, { routes }: Services): Stage {
   const byRoute = new Map<string, Counter>()
-  for (const { name, rateLimit: limit } of routes) {
-    if (limit === undefined) continue
-    byRoute.set(name, createCounter(adapter.count({ ...limit, name: `route:${name}` })))
+  for (const { name, rateLimit } of routes) {
+    if (rateLimit === undefined) continue
+    const limit = { ...rateLimit, name: `route:${name}` }
+    byRoute.set(name, createCounter(adapter.count(limit), limit))
   }
   return ({ route, identity, address }) => {
     const counter = byRoute.get(route.name)

@@ -1,5 +1,5 @@
 /** From a Bearer token to the principal it stands for: verified, named, and asked about where it says too little. */
-import { GatewayError } from '../core/errors.js'
+import { GatewayError, withFacts } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { Principal, Profile } from '../core/identity.js'
 import type { VerifiedToken, VerifyToken } from '../oidc/verify-token.js'
@@ -48,7 +48,11 @@ export interface Admitted {
 export function createAdmit(parts: AdmitParts) {
   const peopleOf = (token: VerifiedToken): IssuerPeople => {
     const people = parts.people.get(token.issuer.issuer)
-    if (people === undefined) throw new GatewayError('ERR_TOKEN_ISSUER')
+    if (people === undefined) {
+      const { issuer } = token.issuer
+      const wanted = { issuer: [...parts.people.keys()] }
+      throw new GatewayError('ERR_TOKEN_ISSUER', { found: { issuer }, wanted })
+    }
     return people
   }
 
@@ -64,17 +68,24 @@ export function createAdmit(parts: AdmitParts) {
 
   const completeClaims = async (raw: string, token: VerifiedToken, people: IssuerPeople) => {
     if (!saysTooLittle(token, people)) return token.claims
-    if (parts.userinfo === undefined || !token.issuer.main)
-      throw new GatewayError('ERR_NAME_UNKNOWN')
+    if (parts.userinfo === undefined || !token.issuer.main) {
+      const wanted = { claim: people.claims.username, key: 'identity.claims.username' }
+      throw new GatewayError('ERR_NAME_UNKNOWN', { found: { userinfo: 'not asked' }, wanted })
+    }
     const answer = await parts.userinfo(raw, token.subject, token.scopes)
     return withUserinfo(token.claims, answer)
   }
 
   const asMachine = (token: VerifiedToken, people: IssuerPeople): Principal => {
     const machine = parts.machines[token.clientId]
-    if (machine === undefined) throw new GatewayError('ERR_MACHINE_UNKNOWN')
-    if (!machine.scopes.every((scope) => token.scopes.has(scope))) {
-      throw new GatewayError('ERR_MACHINE_SCOPE')
+    const { clientId: client, scopes } = token
+    if (machine === undefined) {
+      const wanted = { client: Object.keys(parts.machines), key: 'identity.machines' }
+      throw new GatewayError('ERR_MACHINE_UNKNOWN', { found: { client }, wanted })
+    }
+    if (!machine.scopes.every((scope) => scopes.has(scope))) {
+      const found = { client, scopes: [...scopes] }
+      throw new GatewayError('ERR_MACHINE_SCOPE', { found, wanted: { scopes: machine.scopes } })
     }
     return machinePrincipal(people.parts, machine, token.issuer.issuer, token.subject, token)
   }
@@ -102,13 +113,15 @@ export function createAdmit(parts: AdmitParts) {
     async admit(raw: string): Promise<Admitted> {
       const token = await parts.verify(raw)
       const people = peopleOf(token)
-      const principal = token.machine
-        ? asMachine(token, people)
-        : await asPerson(raw, token, people)
-      return {
-        principal,
-        identifiers: identifiersOf(token.issuer.issuer, token.claims),
-        expiresAt: token.expiresAt,
+      const { issuer } = token.issuer
+      try {
+        const principal = token.machine
+          ? asMachine(token, people)
+          : await asPerson(raw, token, people)
+        const identifiers = identifiersOf(issuer, token.claims)
+        return { principal, identifiers, expiresAt: token.expiresAt }
+      } catch (error) {
+        throw withFacts(error, { issuer, sub: token.subject, claims: Object.keys(token.claims) })
       }
     },
   }

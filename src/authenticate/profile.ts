@@ -85,6 +85,9 @@ export function hasProvenAddress(claims: Claims): boolean {
   return textOf(claims[provenClaim]) !== undefined && claims['email_verified'] !== undefined
 }
 
+/** What follows the `@`: all of an address that a log needs. */
+const domainOf = (address: string): string => address.slice(address.lastIndexOf('@') + 1)
+
 /**
  * Adds what userinfo says to what the token said; the token's word stands. An address and its proof come from one of the
  * two, never one from each.
@@ -94,7 +97,12 @@ export function withUserinfo(claims: Claims, userinfo: Claims): Claims {
   const [said, asked] = [textOf(claims[provenClaim]), textOf(userinfo[provenClaim])]
   if (said !== undefined && asked !== undefined && !isSameAddress(said, asked)) {
     const detail = 'The token and the provider name different e-mail addresses.'
-    throw new GatewayError('ERR_NAME_REFUSED', { detail })
+    const found = { domain_of_token: domainOf(said), domain_of_userinfo: domainOf(asked) }
+    throw new GatewayError('ERR_NAME_REFUSED', {
+      detail,
+      found,
+      wanted: { email: 'one and the same' },
+    })
   }
   const source = hasProvenAddress(claims) || asked === undefined ? claims : userinfo
   const { email, email_verified: verified } = source

@@ -32,7 +32,11 @@ export function createUserinfo(ask: AskUserinfo, now: Now) {
       people.set(person, seen)
     }
     if (++seen.count > perMinute || inFlight >= maxInFlight) {
-      throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: 60 })
+      throw new GatewayError('ERR_RATE_LIMITED', {
+        retryAfter: 60,
+        found: { limit: 'userinfo', requests: seen.count, in_flight: inFlight },
+        wanted: { limit: 'userinfo', requests: perMinute, seconds: 60, in_flight: maxInFlight },
+      })
     }
   }
   return async (token: string, subject: string, scopes: ReadonlySet<string>) => {
@@ -40,7 +44,10 @@ export function createUserinfo(ask: AskUserinfo, now: Now) {
     inFlight++
     try {
       const claims = await ask(token, scopes)
-      if (claims['sub'] !== subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
+      if (claims['sub'] !== subject) {
+        const found = { sub: claims['sub'], from: 'userinfo' }
+        throw new GatewayError('ERR_TOKEN_SUBJECT', { found, wanted: { sub: subject } })
+      }
       return claims
     } finally {
       inFlight--

@@ -1,6 +1,7 @@
 /** The stages that apply the route policy: which row, where the request came from, whether it may, how large it is. */
 import { GatewayError } from '../core/errors.js'
-import type { ErrorCode } from '../core/errors.js'
+import type { ErrorCode, ErrorDetails } from '../core/errors.js'
+import type { Principal } from '../core/identity.js'
 import type { RequestContext, Stage } from '../request/context.js'
 import type { Route } from '../request/route.js'
 import { noRoute } from '../request/route.js'
@@ -50,6 +51,24 @@ function explain(code: ErrorCode, missing: readonly string[]): string | undefine
   return undefined
 }
 
+/** What was there of what was missing; anonymous visitors are told to sign in, and there is nothing to tell of them. */
+function missingFacts(
+  code: ErrorCode,
+  missing: readonly string[],
+  { groups, scopes }: Principal,
+): Pick<ErrorDetails, 'found' | 'wanted'> {
+  switch (code) {
+    case 'ERR_PERMISSION_REQUIRED':
+      return { found: { groups: [...groups] }, wanted: { permission: missing } }
+    case 'ERR_GROUP_REQUIRED':
+      return { found: { groups: [...groups] }, wanted: { groups: missing } }
+    case 'ERR_SCOPE_REQUIRED':
+      return { found: { scopes: [...scopes] }, wanted: { scopes: missing } }
+    default:
+      return {}
+  }
+}
+
 function refusal(
   code: ErrorCode,
   missing: readonly string[],
@@ -59,6 +78,7 @@ function refusal(
   return new GatewayError(code, {
     ...(detail === undefined ? {} : { detail }),
     ...(code === 'ERR_SCOPE_REQUIRED' ? { scopes: missing } : {}),
+    ...missingFacts(code, missing, context.identity.principal),
     ...(context.identity.via === 'bearer' ? { bearer: true } : {}),
   })
 }
@@ -119,7 +139,11 @@ export class Policy {
     const allow = 'allow' in match ? match.allow : []
     const error =
       allow.length > 0
-        ? new GatewayError('ERR_METHOD_NOT_ALLOWED', { allow })
+        ? new GatewayError('ERR_METHOD_NOT_ALLOWED', {
+            allow,
+            found: { method: context.method },
+            wanted: { methods: allow },
+          })
         : new GatewayError('ERR_ROUTE_UNKNOWN')
     this.#record(context, error.code, mode)
     if (mode !== 'shadow') throw error

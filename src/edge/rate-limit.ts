@@ -28,8 +28,12 @@ export type CreateCount = (limit: RateLimit) => CountRequests
 /** Keys that are counted at the same time; beyond it the least recent start afresh. About 100 bytes each. */
 export const maxCountedKeys = 50_000
 
-function refuseFor(ttlInSeconds: number): never {
-  throw new GatewayError('ERR_RATE_LIMITED', { retryAfter: Math.max(1, ttlInSeconds) })
+function refuseFor(ttlInSeconds: number, { name, max, per }: RateLimit): never {
+  throw new GatewayError('ERR_RATE_LIMITED', {
+    retryAfter: Math.max(1, ttlInSeconds),
+    found: { limit: name, requests: `more than ${max}` },
+    wanted: { limit: name, requests: max, seconds: per / 1000 },
+  })
 }
 
 /** One limit. */
@@ -49,19 +53,19 @@ export interface Counters {
   readonly failures: Counter
 }
 
-/** Builds a counter over what counts. */
-export function createCounter(count: CountRequests): Counter {
+/** Builds the counter of a limit over what counts it. */
+export function createCounter(count: CountRequests, limit: RateLimit): Counter {
   return {
     async check(key) {
       const state = await count(key, false)
-      if (state?.remaining === 0) refuseFor(state.ttlInSeconds)
+      if (state?.remaining === 0) refuseFor(state.ttlInSeconds, limit)
     },
     async count(key) {
       await count(key, true)
     },
     async hit(key) {
       const state = await count(key, true)
-      if (state?.isExceeded === true) refuseFor(state.ttlInSeconds)
+      if (state?.isExceeded === true) refuseFor(state.ttlInSeconds, limit)
     },
   }
 }

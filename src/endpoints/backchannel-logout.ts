@@ -31,10 +31,16 @@ export function createBackchannel(parts: BackchannelParts) {
   return async (context: RequestContext, body: Buffer): Promise<void> => {
     const form = new URLSearchParams(body.toString('utf8'))
     const [raw, ...more] = form.getAll('logout_token')
-    if (raw === undefined || more.length > 0) throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID')
+    if (raw === undefined || more.length > 0) {
+      const found = { logout_tokens: form.getAll('logout_token').length }
+      throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID', { found, wanted: { logout_tokens: 1 } })
+    }
     const token = await parts.verify(raw)
     await parts.revocations.readNow()
-    if (parts.revocations.wasObeyed(token.id)) throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID')
+    if (parts.revocations.wasObeyed(token.id)) {
+      const facts = { found: { jti: 'one that came before' }, wanted: { jti: 'a new one' } }
+      throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID', facts)
+    }
     await end(token)
     // Last: what could not be kept is not done, and the provider may send it again.
     await parts.revocations.noteLogoutToken(token.id, parts.now() + idLife)

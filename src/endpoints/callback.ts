@@ -59,7 +59,28 @@ function deniedBy(error: string, description: string | null): GatewayError {
   const cause = new Error(`the provider answered ${errorWords(error, description)}`)
   return error === 'temporarily_unavailable' || error === 'server_error'
     ? new GatewayError('ERR_PROVIDER_UNAVAILABLE', { cause, retryAfter: 10 })
-    : new GatewayError('ERR_LOGIN_DENIED', { cause })
+    : new GatewayError('ERR_LOGIN_DENIED', {
+        cause,
+        found: { error: errorWords(error) },
+        wanted: { error: 'none, but a code' },
+      })
+}
+
+/** Whatever led there was not the provider, or not ours; the values are secrets. */
+function malformed(query: URLSearchParams, issuer?: string, cause?: unknown): GatewayError {
+  return new GatewayError('ERR_CALLBACK_MALFORMED', {
+    found: { parameters: [...query.keys()], iss: query.get('iss') ?? undefined },
+    wanted: { parameters: ['state', 'code'], iss: issuer },
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+function unknownAttempt(attempt: string, cause?: unknown): GatewayError {
+  return new GatewayError('ERR_LOGIN_UNKNOWN', {
+    found: { attempt },
+    wanted: { attempt: 'one of the last 10 minutes, by its cookie, used for the first time' },
+    ...(cause === undefined ? {} : { cause }),
+  })
 }
 
 /** Builds the endpoint. */
@@ -76,10 +97,10 @@ export function createCallback(parts: CallbackParts) {
       callback = validateAuthResponse(server, { client_id: parts.clientId }, query, attempt.state)
     } catch (cause) {
       const error = query.get('error')
-      if (error === null) throw new GatewayError('ERR_CALLBACK_MALFORMED', { cause })
+      if (error === null) throw malformed(query, server.issuer, cause)
       throw deniedBy(error, query.get('error_description'))
     }
-    if ((callback.get('code') ?? '') === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    if ((callback.get('code') ?? '') === '') throw malformed(query, server.issuer)
     return callback
   }
 
@@ -89,7 +110,7 @@ export function createCallback(parts: CallbackParts) {
     if (kept !== undefined) return kept
     if (!(await parts.usedAttempts.use(attempt.state))) {
       const cause = new Error('the attempt was used before: its cookie was put back')
-      throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause })
+      throw unknownAttempt('used before', cause)
     }
     try {
       const answer = await parts.tokens.redeem(callback, attempt.verifier)
@@ -135,7 +156,10 @@ export function createCallback(parts: CallbackParts) {
 
   /** A bookmark of this address, or Back after an hour: nothing is wrong if somebody is signed in. */
   const withoutAttempt = (context: RequestContext): void => {
-    if (context.identity.via !== 'session') throw new GatewayError('ERR_LOGIN_UNKNOWN')
+    if (context.identity.via !== 'session') {
+      const { attempts } = readCookies(context.headers.cookie, parts.names)
+      throw unknownAttempt(`not among the ${attempts.length} that this browser sent`)
+    }
     parts.reply.redirect(context, 303, `${parts.base}/`)
   }
 
@@ -155,10 +179,10 @@ export function createCallback(parts: CallbackParts) {
   const finish = async (context: RequestContext): Promise<void> => {
     const query = new URLSearchParams(context.target.query)
     for (const name of ['state', 'code', 'error', 'iss']) {
-      if (query.getAll(name).length > 1) throw new GatewayError('ERR_CALLBACK_MALFORMED')
+      if (query.getAll(name).length > 1) throw malformed(query)
     }
     const state = query.get('state') ?? ''
-    if (state === '') throw new GatewayError('ERR_CALLBACK_MALFORMED')
+    if (state === '') throw malformed(query)
     const cookies = readCookies(context.headers.cookie, parts.names)
     const attempt = await parts.attempts.find(state, cookies.attempts)
     if (attempt === undefined) {
@@ -168,7 +192,7 @@ export function createCallback(parts: CallbackParts) {
     context.returnTo = attempt.returnTo
     const session = await once(context, attempt, query).catch((error: unknown) => {
       if (error instanceof GatewayError && error.code === 'ERR_REFRESH_REFUSED') {
-        throw new GatewayError('ERR_LOGIN_UNKNOWN', { cause: error })
+        throw unknownAttempt('one whose code was refused at the provider', error)
       }
       throw error
     })

@@ -68,7 +68,10 @@ export function createLogin(parts: LoginParts) {
     const fresh = asked || signOut !== ''
     if (parts.loopGuard.isLoop(attempts)) {
       context.setCookies = [...context.setCookies, ...parts.loopGuard.forget(attempts)]
-      throw new GatewayError('ERR_LOGIN_LOOP')
+      throw new GatewayError('ERR_LOGIN_LOOP', {
+        found: { sign_ins: 'one after the other', session_cookie: 'none' },
+        wanted: { session_cookie: parts.names.session },
+      })
     }
     context.returnTo = returnTo
     const present = parts.loopGuard.others(attempts)

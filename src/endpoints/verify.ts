@@ -1,5 +1,6 @@
 /** `/auth/verify`: a front proxy asks whether a request may pass, and in whose name. */
 import { GatewayError } from '../core/errors.js'
+import type { Facts } from '../core/errors.js'
 import { comparableHost } from '../core/host.js'
 import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
@@ -46,7 +47,13 @@ function toVerdict(error: GatewayError, direct: boolean): GatewayError {
   const { code, status, message } = error
   if (status === 401 || status === 403 || status >= 500) return error
   if (status === 429 && direct) return error
-  return new GatewayError('ERR_ROUTE_DENIED', { cause: code, detail: message })
+  const { found, wanted } = error.details
+  return new GatewayError('ERR_ROUTE_DENIED', {
+    cause: code,
+    detail: message,
+    ...(found === undefined ? {} : { found }),
+    ...(wanted === undefined ? {} : { wanted }),
+  })
 }
 
 interface Original {
@@ -56,9 +63,17 @@ interface Original {
   readonly insecure: boolean
 }
 
+/** What the front proxy told of the original that can't be judged. */
+function badOriginal(found: Facts, wanted: Facts, cause?: string): GatewayError {
+  const details = cause === undefined ? {} : { cause }
+  return new GatewayError('ERR_ROUTE_DENIED', { found, wanted, ...details })
+}
+
 /** A header that came once and whole: a list of two is two proxies' word. */
-function single(value: string): string {
-  if (value === '' || /[,\s]/.test(value)) throw new GatewayError('ERR_ROUTE_DENIED')
+function single(name: string, value: string): string {
+  if (value === '' || /[,\s]/.test(value)) {
+    throw badOriginal({ [name]: value }, { [name]: 'exactly one value, sent by the front proxy' })
+  }
   return value
 }
 
@@ -72,25 +87,32 @@ export function createVerify(parts: VerifyParts) {
   const isInsecure = (forwardedProto: string): boolean => {
     // Envoy's file for a gateway on loopback may leave it out: there is nothing to tell.
     if (dialect === 'envoy' && !address.secure && forwardedProto === '') return false
-    const scheme = schemeOf(single(forwardedProto))
+    const scheme = schemeOf(single('x-forwarded-proto', forwardedProto))
     if (scheme === undefined || (scheme === 'https' && !address.secure)) {
-      throw new GatewayError('ERR_ROUTE_DENIED')
+      throw badOriginal({ 'x-forwarded-proto': forwardedProto }, { scheme: ownScheme })
     }
     return address.secure && scheme === 'http'
   }
 
   const readOriginal = ({ headers, target, method }: RequestContext): Original => {
     const inPath = target.path.length > prefix.length
-    if (inPath !== (dialect === 'envoy')) throw new GatewayError('ERR_ROUTE_DENIED')
+    if (inPath !== (dialect === 'envoy')) {
+      const found = { original: inPath ? 'in the path' : 'in headers' }
+      throw badOriginal(found, { 'server.forwardAuth': dialect })
+    }
     // Envoy hands the original's own Host on.
-    const host = inPath ? headers.host : single(headers.forwardedHost)
+    const host = inPath ? headers.host : single('x-forwarded-host', headers.forwardedHost)
     if (comparableHost(host, ownScheme) !== address.host) {
-      throw new GatewayError('ERR_ROUTE_DENIED', { cause: 'ERR_HOST_UNKNOWN' })
+      throw badOriginal({ host }, { host: address.host }, 'ERR_HOST_UNKNOWN')
     }
     const insecure = isInsecure(headers.forwardedProto)
     if (inPath) return { method, target: target.sent.slice(prefix.length), insecure }
     // A target may hold commas; one that was doubled has a space after one, which no target may hold.
-    return { method: single(headers.forwardedMethod), target: headers.forwardedUri, insecure }
+    return {
+      method: single('x-forwarded-method', headers.forwardedMethod),
+      target: headers.forwardedUri,
+      insecure,
+    }
   }
 
   /** The context of the original request. */
@@ -99,9 +121,12 @@ export function createVerify(parts: VerifyParts) {
     { method, target: rawTarget }: Original,
   ): RequestContext => {
     const target = parseTarget(rawTarget, parts.targetLimit)
-    if ('code' in target) throw new GatewayError('ERR_ROUTE_DENIED', { cause: target.code })
+    if ('code' in target) {
+      const found = { target: rawTarget.split('?', 1)[0] }
+      throw badOriginal(found, { target: 'as the client sent it' }, target.code)
+    }
     const path = belowBase(target.path, address.base)
-    if (path === undefined) throw new GatewayError('ERR_ROUTE_DENIED')
+    if (path === undefined) throw badOriginal({ path: target.path }, { path: `${address.base}/…` })
     // Proxies keep `Connection` to themselves: `Upgrade` alone tells of a handshake, and there is no tunnel here.
     const isHandshake = context.headers.upgrade.toLowerCase() === 'websocket'
     return new RequestContext({
@@ -154,6 +179,8 @@ export function createVerify(parts: VerifyParts) {
     reply.refuse(original, toVerdict(error, direct), direct ? 'asker' : 'program')
     context.code = error.code
     context.cause = original.cause
+    context.found = error.details.found
+    context.wanted = error.details.wanted
   }
 
   const allow = (original: RequestContext): void => {

@@ -95,7 +95,12 @@ export class Gate {
   /** The refusal of who finds no place. */
   #busy(): GatewayError {
     const retryAfter = Math.max(1, Math.ceil(this.#limits.queue / 1000))
-    return new GatewayError('ERR_UPSTREAM_BUSY', { retryAfter })
+    const { max, queue } = this.#limits
+    return new GatewayError('ERR_UPSTREAM_BUSY', {
+      retryAfter,
+      found: { in_flight: this.#inside.size, waiting: this.#waiting.size },
+      wanted: { in_flight: max, of_one: this.#share, waiting: maxWaiting, seconds: queue / 1000 },
+    })
   }
 
   /** @throws {@link GatewayError} ERR_UPSTREAM_BUSY — there is no place */

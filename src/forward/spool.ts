@@ -22,6 +22,7 @@ export interface SpoolOptions {
 
 /** Bytes kept in memory before a file is opened. */
 const memory = 1024 * 1024
+const spoolKey = 'server.limits.spool'
 /** The part of the whole that one principal or address may take. */
 const share = 4
 
@@ -41,7 +42,9 @@ export function createSpool(options: SpoolOptions) {
   const reserve = (owner: string, bytes: number): void => {
     const own = (used.get(owner) ?? 0) + bytes
     if (all + bytes > options.total || own > options.total / share) {
-      throw new GatewayError('ERR_SPOOL_FULL', { retryAfter: 10 })
+      const wanted = { bytes: options.total, of_one: options.total / share, key: spoolKey }
+      const facts = { found: { bytes: all + bytes, of_one: own }, wanted }
+      throw new GatewayError('ERR_SPOOL_FULL', { retryAfter: 10, ...facts })
     }
     used.set(owner, own)
     all += bytes
@@ -88,7 +91,10 @@ export function createSpool(options: SpoolOptions) {
     } catch (cause) {
       release()
       if (cause instanceof GatewayError) throw cause
-      throw new GatewayError(source.destroyed ? 'ERR_CLIENT_GONE' : 'ERR_SPOOL_FULL', { cause })
+      if (source.destroyed) throw new GatewayError('ERR_CLIENT_GONE', { cause })
+      const { directory } = options
+      const facts = { found: { directory }, wanted: { directory: 'one that can be written to' } }
+      throw new GatewayError('ERR_SPOOL_FULL', { cause, ...facts })
     }
   }
 }

@@ -124,13 +124,17 @@ export class NameRegistry {
     }
     this.#events.onRefused(claimed.refused)
     if (claimed.refused === 'full') {
+      const { max, size } = this.#store
       const cause = new Error(
-        `there are ${this.#store.max} names already; ${describe(principal)} came as ${name}, which is new`,
+        `there are ${max} names already; ${describe(principal)} came as ${name}, which is new`,
       )
-      throw new GatewayError('ERR_NAMES_FULL', { cause, retryAfter: 60 })
+      const facts = { found: { names: size, new: name }, wanted: { names: max } }
+      throw new GatewayError('ERR_NAMES_FULL', { cause, retryAfter: 60, ...facts })
     }
     const names = claimed.earlier.join(', ')
     throw new GatewayError('ERR_NAME_REFUSED', {
+      found: { name, sub: subject, issuer },
+      wanted: { name: claimed.earlier },
       detail: 'This account came under too many names already.',
       cause: new Error(`${describe(principal)} has ${names}, and came as ${name}`),
     })
@@ -139,11 +143,17 @@ export class NameRegistry {
   #refuse(principal: Principal, entry: NameEntry): never {
     const reserved = isReserved(entry)
     this.#events.onRefused(reserved ? 'reserved' : 'taken')
-    if (reserved) throw new GatewayError('ERR_NAME_RESERVED')
+    const { issuer, subject: sub } = principal
+    const found = { name: entry.name, sub, issuer }
+    if (reserved) {
+      const wanted = { name: 'an alias: this one is reserved by `names reserve`' }
+      throw new GatewayError('ERR_NAME_RESERVED', { found, wanted })
+    }
     const cause = new Error(
       `${entry.name} belongs to ${describe(entry)}; ${describe(principal)} came out at it`,
     )
-    throw new GatewayError('ERR_NAME_TAKEN', { cause })
+    const wanted = { sub: entry.subject, issuer: entry.issuer }
+    throw new GatewayError('ERR_NAME_TAKEN', { cause, found, wanted })
   }
 
   #respell(principal: Principal, name: string): Principal {

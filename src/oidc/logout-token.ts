@@ -64,7 +64,9 @@ export function createLogoutVerifier(
     try {
       return await check(token)
     } catch (cause) {
-      throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID', { cause })
+      const found = { rule: cause instanceof Error ? cause.message : undefined }
+      const wanted = { issuer: issuer.issuer, client: clientId, seconds: maxAge / 1000 }
+      throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID', { cause, found, wanted })
     }
   }
 }

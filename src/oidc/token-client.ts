@@ -107,6 +107,14 @@ function chooseAuth(secret: string | undefined, endpoints: Endpoints): ClientAut
   return post ? ClientSecretPost(secret) : ClientSecretBasic(secret)
 }
 
+/** The token lacks the name, and so does what was asked for it. */
+function noUserinfo(endpoint: string, found: number | string): GatewayError {
+  return new GatewayError('ERR_NAME_UNKNOWN', {
+    found: { [endpoint]: found },
+    wanted: { [endpoint]: 200, key: 'identity.claims.username' },
+  })
+}
+
 /** Cognito's GetUser, for access tokens that lack `openid`: attributes by name, as userinfo has them. */
 async function getUser(endpoint: string, accessToken: string, fetch: ProviderFetch) {
   const response = await fetch(endpoint, {
@@ -117,7 +125,7 @@ async function getUser(endpoint: string, accessToken: string, fetch: ProviderFet
     },
     body: JSON.stringify({ AccessToken: accessToken }),
   })
-  if (response.status !== 200) throw new GatewayError('ERR_NAME_UNKNOWN')
+  if (response.status !== 200) throw noUserinfo('GetUser', response.status)
   const { Username, UserAttributes } = await readJson(response)
   const claims: Record<string, unknown> = { 'cognito:username': Username }
   for (const item of Array.isArray(UserAttributes) ? (UserAttributes as unknown[]) : []) {
@@ -193,11 +201,11 @@ export class TokenClient {
     return this.#ask(async ({ getUser: userApi, userinfo }) => {
       if (userApi !== undefined && !scopes.has('openid'))
         return getUser(userApi, accessToken, fetch)
-      if (userinfo === undefined) throw new GatewayError('ERR_NAME_UNKNOWN')
+      if (userinfo === undefined) throw noUserinfo('userinfo', 'not offered by the provider')
       const response = await fetch(userinfo, {
         headers: { authorization: `Bearer ${accessToken}`, accept: 'application/json' },
       })
-      if (response.status !== 200) throw new GatewayError('ERR_NAME_UNKNOWN')
+      if (response.status !== 200) throw noUserinfo('userinfo', response.status)
       return readJson(response)
     })
   }

@@ -73,7 +73,10 @@ export function tokenFacts(
       return { found: { issuer: iss, alg: header.alg }, wanted: { alg: rules.algorithms } }
     case 'ERR_TOKEN_KEY_UNKNOWN':
     case 'ERR_TOKEN_SIGNATURE':
-      return { found: { issuer: iss, kid: header.kid ?? 'none', alg: header.alg }, wanted: {} }
+      return {
+        found: { issuer: iss, kid: header.kid ?? 'none', alg: header.alg },
+        wanted: { keys: `those that ${issuer?.issuer ?? 'the issuer'} lists now` },
+      }
     case 'ERR_TOKEN_EXPIRED':
     case 'ERR_TOKEN_TIME': {
       const { found, wanted } = times(claims, rules)

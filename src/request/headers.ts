@@ -144,7 +144,11 @@ export function scanHeaders(request: IncomingMessage): RequestHeaders {
     const key = once.get(name)
     if (key !== undefined) {
       if (headers[key] !== '' || empty?.includes(name) === true) {
-        throw new GatewayError('ERR_HEADER_REPEATED', { detail: `The header ${name} came twice.` })
+        throw new GatewayError('ERR_HEADER_REPEATED', {
+          detail: `The header ${name} came twice.`,
+          found: { header: name, times: 2 },
+          wanted: { header: name, times: 1 },
+        })
       }
       if (value === '') (empty ??= []).push(name)
       headers[key] = value

@@ -11,6 +11,7 @@ import { noHeaders, scanHeaders } from './headers.js'
 import type { RequestHeaders } from './headers.js'
 import type { createRequestNames } from './request-id.js'
 import { belowBase, noTarget, parseTarget } from './target.js'
+import type { BadTarget } from './target.js'
 
 /** What reading depends on. */
 export interface RequestReaderParts {
@@ -47,6 +48,12 @@ function readHeaders(request: IncomingMessage): [RequestHeaders, GatewayError | 
   }
 }
 
+function targetFault({ code }: BadTarget, raw: string, limit: number): GatewayError {
+  if (code !== 'ERR_TARGET_TOO_LONG') return new GatewayError(code)
+  const wanted = { bytes: limit, key: 'server.limits.target' }
+  return new GatewayError(code, { found: { bytes: raw.length }, wanted })
+}
+
 /** Builds the reader. */
 export function createRequestReader(parts: RequestReaderParts): ReadRequest {
   const { names, base, anonymous } = parts
@@ -67,7 +74,7 @@ export function createRequestReader(parts: RequestReaderParts): ReadRequest {
       headers,
       headersFault,
       target,
-      targetFault: 'code' in read ? new GatewayError(read.code) : undefined,
+      targetFault: 'code' in read ? targetFault(read, rawTarget, parts.targetLimit) : undefined,
       id: names.id(headers.requestId),
       traceparent: names.trace(headers.traceparent),
       address: client.address,

@@ -113,7 +113,10 @@ export class SessionCache {
       throw error
     })
     if (value === undefined) return undefined
-    if (value.length > maxSessionLength) throw new GatewayError('ERR_SESSION_TOO_LARGE')
+    if (value.length > maxSessionLength) {
+      const facts = { found: { bytes: value.length }, wanted: { bytes: maxSessionLength } }
+      throw new GatewayError('ERR_SESSION_TOO_LARGE', facts)
+    }
     const session = this.#open(record, value)
     this.#rememberNewest(session)
     return session

@@ -88,7 +88,11 @@ export class TokenChecks {
       throw new GatewayError('ERR_PROVIDER_ANSWER', { cause: new Error('no ID token came') })
     }
     const idToken = await this.#checkIdToken(answer.idToken)
-    if (idToken.claims['nonce'] !== nonce) throw new GatewayError('ERR_TOKEN_NONCE')
+    if (idToken.claims['nonce'] !== nonce) {
+      const came = idToken.claims['nonce'] === undefined ? 'none' : 'another one'
+      const wanted = { nonce: 'that of this sign-in' }
+      throw new GatewayError('ERR_TOKEN_NONCE', { found: { nonce: came }, wanted })
+    }
     const groups = this.#parts.groupsOf(idToken)
     try {
       return { ...(await this.#admit(idToken, answer, begunAt)), groups }
@@ -146,7 +150,7 @@ export class TokenChecks {
       return { profile: undefined, ids: [], refreshToken, accessToken, expiresAt }
     }
     const idToken = await this.#checkIdToken(answer.idToken)
-    if (idToken.subject !== subject) throw new GatewayError('ERR_TOKEN_SUBJECT')
+    if (idToken.subject !== subject) throw subjectFault(idToken.subject, subject)
     const { issuer } = idToken.issuer
     return {
       profile: this.#parts.readProfile(idToken),
@@ -173,7 +177,7 @@ export class TokenChecks {
     const access = isForUs(accessToken) ? await verify(accessToken, 'provider') : undefined
     if (id === undefined && access === undefined) throw new GatewayError('ERR_PROVIDER_ANSWER')
     if (id !== undefined && access !== undefined && id.subject !== access.subject) {
-      throw new GatewayError('ERR_TOKEN_SUBJECT')
+      throw subjectFault(access.subject, id.subject)
     }
     // An access token alone may not say the name; then it is refused when it is used.
     const user = id === undefined ? '' : this.#parts.nameOf(this.#parts.readProfile(id))
@@ -187,8 +191,19 @@ export class TokenChecks {
 
   async #checkIdToken(idToken: string): Promise<VerifiedToken> {
     const token = await this.#parts.verify(idToken, 'provider')
-    if (token.use !== 'id' || !token.issuer.main) throw new GatewayError('ERR_TOKEN_USE')
-    if (token.clientId !== this.#parts.clientId) throw new GatewayError('ERR_TOKEN_CLIENT')
+    const { use, clientId: client } = token
+    const { issuer, main } = token.issuer
+    const { clientId } = this.#parts
+    if (use !== 'id' || !main) {
+      const wanted = { use: 'id', issuer: this.#parts.issuer }
+      throw new GatewayError('ERR_TOKEN_USE', { found: { use, issuer }, wanted })
+    }
+    if (client !== clientId) {
+      throw new GatewayError('ERR_TOKEN_CLIENT', {
+        found: { client },
+        wanted: { client: clientId },
+      })
+    }
     return token
   }
 
@@ -198,4 +213,8 @@ export class TokenChecks {
     const { exp } = unverifiedClaims(accessToken)
     return typeof exp === 'number' ? exp * 1000 : Number.POSITIVE_INFINITY
   }
+}
+
+function subjectFault(found: string, wanted: string): GatewayError {
+  return new GatewayError('ERR_TOKEN_SUBJECT', { found: { sub: found }, wanted: { sub: wanted } })
 }

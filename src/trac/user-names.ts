@@ -133,7 +133,8 @@ const address = /^[^\s,@<>"\p{C}]+@[^\s,@<>"\p{C}]+$/u
 const maxAddressLength = 254
 
 function refuse(detail: string): never {
-  throw new GatewayError('ERR_NAME_REFUSED', { detail })
+  // What came stands in the facts of whoever read the token.
+  throw new GatewayError('ERR_NAME_REFUSED', { detail, wanted: { name: detail } })
 }
 
 /** Whether a name would be read as an e-mail address. */
@@ -190,7 +191,10 @@ export function createNaming(rules: NameRules): Naming {
   }
   const claimed = (profile: Profile): string => {
     const { username } = profile
-    if (username === undefined) throw new GatewayError('ERR_NAME_UNKNOWN')
+    if (username === undefined) {
+      const wanted = { claim: 'the one of identity.claims.username' }
+      throw new GatewayError('ERR_NAME_UNKNOWN', { found: { name: 'none' }, wanted })
+    }
     if (looksLikeAddress(username)) checkIsTheirs(username, profile)
     return username
   }
@@ -205,7 +209,8 @@ export function createNaming(rules: NameRules): Naming {
           : claimed(profile)
       const name = finalName(source.prefix + raw)
       if (reserved.has(foldName(name)) || (source.main && isPrefixed(name))) {
-        throw new GatewayError('ERR_NAME_RESERVED')
+        const wanted = { name: 'one that is no alias’s, machine’s or other issuer’s' }
+        throw new GatewayError('ERR_NAME_RESERVED', { found: { name }, wanted })
       }
       return name
     },

@@ -162,7 +162,8 @@ await t.test('any number of keys takes no more memory than the bound', async (t)
   const adapter = await FastifyAdapter.create(undefined)
   t.teardown(() => adapter.close())
   let key = 0
-  const counter = createCounter(adapter.count({ name: 'test', max: 5, per: 3_600_000 }))
+  const limit = { name: 'test', max: 5, per: 3_600_000 }
+  const counter = createCounter(adapter.count(limit), limit)
   const hit = () => counter.hit(`10.${key >> 16}.${key & 0xffff}`)
   const held = () => {
     collect()
