@@ -62,7 +62,7 @@ function deniedBy(error: string, description: string | null): GatewayError {
     : new GatewayError('ERR_LOGIN_DENIED', {
         cause,
         found: { error: errorWords(error) },
-        wanted: { error: 'none, but a code' },
+        wanted: { error: 'none' },
       })
 }
 

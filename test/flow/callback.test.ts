@@ -261,7 +261,7 @@ await t.test('what the provider says of a refusal is logged, bounded and cleaned
     await visitor.open(`${callback}?${query.toString()}`)
     const line = JSON.stringify(gateway.lines.at(-1))
     t.match(line, JSON.stringify(`the provider answered ${logged}`).slice(1, -1), description)
-    t.ok(line.length < 1500)
+    t.ok(line.length < 1600)
   }
   const { visitor, back } = await begin()
   const error = { error: 'invalid_client', error_description: 'client secret expired' }
