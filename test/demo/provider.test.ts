@@ -1,4 +1,5 @@
 /** The look-alike looks like Cognito: claims, refresh, revocation, userinfo, GetUser, logout. */
+import { takePoolKeys } from '../fixtures/rsa-keys.js'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { CognitoJwtVerifier } from 'aws-jwt-verify'
@@ -23,7 +24,8 @@ async function start(
   options: DemoProviderOptions = {},
 ): Promise<DemoProvider> {
   const client = createDemoClient({ redirectUris: [redirectUri], logoutUris: [logoutUri] })
-  const provider = await startProvider({ clients: [client], ...options })
+  const keys = await takePoolKeys()
+  const provider = await startProvider({ clients: [client], keys, ...options })
   test.teardown(() => provider.stop())
   return provider
 }

@@ -1,5 +1,5 @@
 /** Every Bearer token that must not pass, through a running gateway; and what a token that passed is asked each time. */
-import { generateKeyPairSync } from 'node:crypto'
+import { takeRsaKey } from '../fixtures/rsa-keys.js'
 import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
@@ -81,7 +81,7 @@ const access = (claims = {}, options = {}) => provider.sign('access', claims, op
 const publicPem = provider.keys[0]!.publicKey.export({ type: 'spki', format: 'pem' })
 const publicDer = provider.keys[0]!.publicKey.export({ type: 'spki', format: 'der' })
 const publicJwk = JSON.stringify(provider.keys[0]!.publicJwk)
-const own = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const own = await takeRsaKey()
 const ownJwk = own.publicKey.export({ format: 'jwk' })
 
 /** Tokens that must be refused, each with the code that says why; one that holds later is made when it is sent. */
