@@ -90,7 +90,7 @@ async function runBatch(names: readonly string[]): Promise<void> {
       ...(isLong ? { TEST_SCALE: 'large' } : {}),
       ...(measuresCoverage ? { NODE_V8_COVERAGE: covered } : {}),
     },
-    timeout: timeout * 1000 * names.length,
+    timeout: timeout * 1000,
   })
   if (measuresCoverage) keepCoverage(covered)
 }

@@ -39,3 +39,11 @@ for (const file of process.argv.slice(2)) {
   // A failure is told at once, since TAP comes in the order in which processes were started.
   if (result?.ok !== true) process.stderr.write(`FAILED after ${seconds} s: ${nameOf(file)}\n`)
 }
+
+// What a file left open would hold up all the others.
+setTimeout(() => {
+  process.stderr.write(
+    `FAILED: something is still open: ${process.getActiveResourcesInfo().join(', ')}\n`,
+  )
+  process.exit(1)
+}, 5000).unref()
