@@ -1,5 +1,6 @@
 /** Ends a sign-in at the provider, as far as the provider lets us, and says where the browser goes for the rest. */
-import type { Milliseconds, Timer, Timers } from '../core/clock.js'
+import { within } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 import type { Endpoints, FindEndpoints } from '../oidc/provider-endpoints.js'
 import type { TokenClient } from '../oidc/token-client.js'
 import type { TokenIdentifiers } from '../session/token-identifiers.js'
@@ -32,23 +33,19 @@ export type OnFault = (cause: unknown) => void
 const timeout: Milliseconds = 3000
 
 /** Resolves to undefined if the work fails, or takes longer than the provider may take. */
-export async function withinTimeout<T>(
+export async function withinTimeout<T extends object>(
   timers: Timers,
   work: Promise<T>,
   onFault: OnFault,
 ): Promise<T | undefined> {
-  let timer: Timer | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = timers.setTimeout(() => {
-      onFault(new Error('the provider took too long'))
-      resolve(undefined)
-    }, timeout)
-  })
-  const done = work.catch((cause: unknown) => {
+  try {
+    const done = await within(timers, work, timeout)
+    if (done === undefined) onFault(new Error('the provider took too long'))
+    return done
+  } catch (cause) {
     onFault(cause)
     return undefined
-  })
-  return Promise.race([done, late]).finally(() => timers.clearTimeout(timer))
+  }
 }
 
 /** Signs out at the provider. */
