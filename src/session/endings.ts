@@ -2,7 +2,7 @@
 import type { Milliseconds, Now } from '../core/clock.js'
 import { foldName } from '../trac/user-names.js'
 import type { OpenSession } from './open-session.js'
-import { isListFull } from './revocations.js'
+import { evenIfFull } from './revocations.js'
 import type { Revocations } from './revocations.js'
 import { isSameSubject } from './seen-people.js'
 import type { SeenPeople, Subject } from './seen-people.js'
@@ -124,7 +124,8 @@ export class Endings {
     const waiting = [...found]
     const work = async (): Promise<void> => {
       for (let session = waiting.pop(); session !== undefined; session = waiting.pop()) {
-        await this.#remove(session)
+        // What ended the person has ended the session, too.
+        await evenIfFull(this.#parts.sessions.remove(session))
         const { refreshToken } = session.record
         if (refreshToken === undefined) continue
         if (await this.#revoke(refreshToken)) revoked++
@@ -133,13 +134,6 @@ export class Endings {
     }
     await Promise.all(Array.from({ length: maxParallel }, work))
     return { revoked, failed }
-  }
-
-  /** What ended the person has ended the session, too, where there is no place for its own end. */
-  async #remove(session: OpenSession): Promise<void> {
-    await this.#parts.sessions.remove(session).catch((error: unknown) => {
-      if (!isListFull(error)) throw error
-    })
   }
 
   async #revoke(refreshToken: string): Promise<boolean> {

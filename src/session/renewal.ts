@@ -3,7 +3,7 @@ import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Profile } from '../core/identity.js'
 import type { OpenSession } from './open-session.js'
-import { isListFull } from './revocations.js'
+import { evenIfFull } from './revocations.js'
 import type { Revocations } from './revocations.js'
 import type { SessionCache } from './session-cache.js'
 import { SessionChanges } from './session-changes.js'
@@ -241,9 +241,7 @@ export class Renewal {
     if (removal === 'removed') {
       this.#cache.forget(session)
       // The store has forgotten it already.
-      await revocations.endId(record.id, record.startedAt + maxAge).catch((error: unknown) => {
-        if (!isListFull(error)) throw error
-      })
+      await evenIfFull(revocations.endId(record.id, record.startedAt + maxAge))
     }
     return removal
   }

@@ -58,6 +58,13 @@ export function isListFull(error: unknown): boolean {
   return error instanceof GatewayError && error.code === 'ERR_REVOCATIONS_FULL'
 }
 
+/** Waits for an end that adds nothing where something else has ended the same: a full list is no fault there. */
+export async function evenIfFull(ending: Promise<void>): Promise<void> {
+  await ending.catch((error: unknown) => {
+    if (!isListFull(error)) throw error
+  })
+}
+
 /** The revocations known to this process. */
 export class Revocations {
   /** Whether a revocation is kept over a restart. */
