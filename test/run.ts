@@ -11,6 +11,11 @@ import type { Lane } from './lanes.js'
 
 const words = process.argv.slice(2)
 const options = new Set(words.filter((word) => word.startsWith('--')))
+for (const option of options) {
+  if (!['--quick', '--long', '--coverage'].includes(option)) {
+    throw new Error(`${option} is no option: --quick, --long, --coverage`)
+  }
+}
 const isLong = options.has('--long')
 const measuresCoverage = options.has('--coverage')
 
