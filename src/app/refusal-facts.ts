@@ -177,7 +177,7 @@ export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
     found: { revocations: 'the list is full' },
     wanted: { revocations: 'fewer, or kept in Redis', key: 'session.store' },
   }),
-  // Another replica is at it; it passes.
+  // Somebody else is at it, here or at another replica; it passes.
   ERR_SESSION_BUSY: 'none',
   ERR_NAMES_FULL: 'thrown',
   ERR_SPOOL_FULL: 'thrown',
