@@ -172,8 +172,8 @@ export function createCallback(parts: CallbackParts) {
     const tell = (cause: unknown) => {
       context.cause ??= cause
     }
-    const left = await parts.sessions.replace(value, session).catch(tell)
-    if (typeof left === 'string') parts.tokens.revoke(left).catch(tell)
+    const left = await parts.sessions.replace(value, session, tell)
+    if (left !== undefined) parts.tokens.revoke(left).catch(tell)
   }
 
   const finish = async (context: RequestContext): Promise<void> => {

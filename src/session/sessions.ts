@@ -170,9 +170,14 @@ export class Sessions {
    * Ends the session of a browser that signed in anew, as `session`: by its id and its tokens' own, since both can be of
    * one session at the provider.
    * @param value the cookie of before
+   * @param tell hears of a fault, such as a full list: then a copy of the cookie may work until its tokens end
    * @returns its refresh token, if that is of another session at the provider and so of no more use
    */
-  async replace(value: string, session: OpenSession): Promise<string | undefined> {
+  async replace(
+    value: string,
+    session: OpenSession,
+    tell: (fault: unknown) => void,
+  ): Promise<string | undefined> {
     const { state, revocations, issuer } = this.#options
     const old = await this.peek(value).catch(() => undefined)
     if (old?.record.id === session.record.id) return undefined
@@ -180,7 +185,7 @@ export class Sessions {
     if (old === undefined) return undefined
     const { id, tokenIds, refreshToken } = old.record
     state.superseded.add(id)
-    await Promise.all([this.remove(old), revocations.endTokens(issuer, tokenIds)])
+    await allDone(this.remove(old), revocations.endTokens(issuer, tokenIds)).catch(tell)
     const shared = tokenIds.some((one) => kindOf(one) === 'sid' && sharesId(session, one))
     return shared ? undefined : refreshToken
   }

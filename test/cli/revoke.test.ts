@@ -38,10 +38,11 @@ function revoke(admin: string, ...args: string[]): Promise<{ code: number; out: 
 }
 
 /** A gateway with somebody signed in, and the text by which the command finds it. */
-async function signedIn(t: Test, session: Overlay) {
+async function signedIn(t: Test, session: Overlay, revocations?: number) {
   const { gateway, visitor, url } = await stage(t, {
     provider,
     upstream,
+    ...(revocations === undefined ? {} : { bounds: { revocations } }),
     overlay: { session, admin: { token: { fromEnv: 'SESSION' } } },
     person: 'sam',
   })
@@ -99,6 +100,19 @@ await t.test('revoke that can’t be written still counts in the process, and sa
   t.equal(code, 1)
   t.match(out, /is not revoked: The session store cannot be reached/)
   t.equal(await statusOf(), 401)
+})
+
+await t.test('revoke that finds no place in a full list says so, and exits with 1', async (t) => {
+  const { admin } = await signedIn(t, { revocationFile: join(folder, 'full') }, 2)
+  const codes: number[] = []
+  let last = ''
+  for (let i = 0; i < 4; i++) {
+    const { code, out } = await revoke(admin, '--user', `nobody-${i}`)
+    codes.push(code)
+    last = out
+  }
+  t.strictSame(codes, [0, 0, 0, 1], 'one place is left for an operator')
+  t.match(last, 'nobody-3 is not revoked: The list of what was ended is full')
 })
 
 await t.test('revoke says what it lacks', async (t) => {

@@ -15,6 +15,7 @@ import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { changedTokens, holdAnswers } from '../fixtures/scripted-tokens.js'
 import { stage } from '../fixtures/stage.js'
 import { createTimers } from '../fixtures/timers.js'
+import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
@@ -383,6 +384,14 @@ await t.test(
     t.match(JSON.stringify(line), /\d+ revocations are kept, and all of them still matter/)
     t.ok((await gateway.metric('trac_gateway_revocations_dropped_total')) > 0)
     t.match(gateway.gateway.readiness.report().degraded.join(), 'the list of revocations is full')
+    const comes = new Visitor()
+    await comes.signIn(`${url}/auth/login`, sam)
+    t.equal(await statusOf(comes, url), 200, 'who signs in anew is not locked out')
+    clock.advance(2000)
+    await comes.signIn(`${url}/auth/login?prompt=login`, sam)
+    t.equal(await statusOf(comes, url), 200, 'in a browser that had a session, too')
+    const isTold = () => provider.counts.revoke === count + 2
+    await until(isTold, 'the provider hears that the refresh token before is of no more use')
     const statuses: number[] = []
     let message: unknown
     for (let i = 0; i < 6; i++) {

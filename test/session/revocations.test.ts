@@ -349,6 +349,26 @@ await t.test('a full list has a place for an operator, and tells when that is fu
   await t.rejects(list.endPerson(issuer, 'alice', start), { code: 'ERR_REVOCATIONS_FULL' })
 })
 
+await t.test(
+  'a lift that finds no place keeps tokens refused, and the new session good',
+  async (t) => {
+    const clock = { now: start }
+    const list = new Revocations(() => clock.now, life, undefined, { max: 100 })
+    const signIn = identifiersOf(issuer, claimsOf({ sid: 's1' }))
+    await list.endSignIn(signIn)
+    for (let i = 0; i < 100; i++) await list.endId(`id-${i}`, start + life).catch(() => undefined)
+    clock.now += 5000
+    const begunAt = await list.beginAttempt()
+    const issuedAt = clock.now
+    const renewed = {
+      ...identifiersOf(issuer, claimsOf({ sid: 's1', origin_jti: 'o2', jti: 'j2' })),
+    }
+    await list.lift({ ...renewed, issuedAt, begunAt }, 'alice')
+    t.equal(list.isRevoked({ ...renewed, issuedAt }, 'alice'), true)
+    t.equal(list.hasEnded({ ...renewed, issuedAt, begunAt }, 'alice'), false)
+  },
+)
+
 await t.test('what others wrote is bounded in memory as well', async (t) => {
   const dropped: number[] = []
   let learn: (line: string, at: number) => void = () => undefined
