@@ -1,5 +1,5 @@
 /** The signing keys of one issuer: fetched ahead of need, kept while the provider is down (OpenID Connect Core §10.1.1). */
-import type { CryptoKey, JWSHeaderParameters } from 'jose'
+import type { JWSHeaderParameters } from 'jose'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorDetails } from '../core/errors.js'
@@ -8,6 +8,7 @@ import { keySetLimit } from './provider-fetch.js'
 import type { ProviderFetch } from './provider-fetch.js'
 import { readKeySet, unnamed } from './key-set.js'
 import type { KeySet } from './key-set.js'
+import type { SignatureKey } from './signature.js'
 
 /** What a key source needs. */
 export interface KeyOptions {
@@ -41,16 +42,16 @@ export interface KeySource {
    * up a provider's new key. A fetch that failed says nothing of a `kid`.
    * @throws {@link GatewayError} ERR_TOKEN_KEY_UNKNOWN, ERR_TOKEN_ALGORITHM, ERR_PROVIDER_UNAVAILABLE
    */
-  find(header: JWSHeaderParameters, origin?: TokenOrigin): Promise<CryptoKey>
+  find(header: JWSHeaderParameters, origin?: TokenOrigin): Promise<SignatureKey>
   /**
    * The key that took the place of one without `kid` whose signature did not fit; it is looked for like an unknown `kid`.
    * @throws {@link GatewayError} ERR_TOKEN_KEY_UNKNOWN — it is still the same one; and as {@link KeySource.find}
    */
   findNewer(
-    failed: CryptoKey,
+    failed: SignatureKey,
     header: JWSHeaderParameters,
     origin?: TokenOrigin,
-  ): Promise<CryptoKey>
+  ): Promise<SignatureKey>
   /** Counts the changes of the key set; part of the key of every cache of verified tokens. */
   readonly generation: number
   /** When the keys in use were fetched; undefined until some were. */
@@ -113,7 +114,7 @@ export class IssuerKeys implements KeySource {
   }
 
   async findNewer(
-    failed: CryptoKey,
+    failed: SignatureKey,
     { alg = '' }: JWSHeaderParameters,
     origin: TokenOrigin = 'client',
   ) {
@@ -123,7 +124,7 @@ export class IssuerKeys implements KeySource {
     return this.#known(unnamed, alg)
   }
 
-  #known(kid: string, alg: string): CryptoKey {
+  #known(kid: string, alg: string): SignatureKey {
     if (this.#keys.size === 0) throw new GatewayError('ERR_PROVIDER_UNAVAILABLE', { retryAfter: 5 })
     const byAlgorithm = this.#keys.get(kid)
     if (byAlgorithm === undefined) {

@@ -22,10 +22,11 @@ function readPart(part: string): Record<string, unknown> {
   throw new Error('a part of the token is no JSON object')
 }
 
-/** Headers that say the payload is not what it looks like: of a JWE, or unencoded without `crit` (RFC 7797 §6). */
+/** Headers that say the payload is not what it looks like: of a JWE, or unencoded (RFC 7797 §6, §7). */
 function checkHeader({ zip, enc, b64, crit }: Readonly<Record<string, unknown>>): void {
   if (zip !== undefined || enc !== undefined) throw new Error('the token has a header of a JWE')
   if (b64 !== undefined && crit === undefined) throw new Error('the token has b64 without crit')
+  if (b64 !== undefined && b64 !== true) throw new Error('the payload of the token is not encoded')
 }
 
 /** Reads a token. @throws Error — it is no compact JWS with JSON objects in it */

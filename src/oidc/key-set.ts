@@ -4,9 +4,11 @@
  */
 import { importJWK } from 'jose'
 import type { CryptoKey, JWK } from 'jose'
+import { signatureKey } from './signature.js'
+import type { SignatureKey } from './signature.js'
 
 /** Keys by `kid` and then by the algorithm they may verify; under {@link unnamed} the one that has no `kid`. */
-export type KeySet = ReadonlyMap<string, ReadonlyMap<string, CryptoKey>>
+export type KeySet = ReadonlyMap<string, ReadonlyMap<string, SignatureKey>>
 
 /** Stands for the `kid` of a key or a token that has none. */
 export const unnamed = ''
@@ -45,10 +47,11 @@ function publicMembers({ kty, n, e, crv, x, y }: JWK): JWK {
 }
 
 /** A key that can't be read is passed over, so that it takes no other one with it (RFC 7517 §5). */
-async function importKey(jwk: JWK, algorithm: string): Promise<CryptoKey | undefined> {
+async function importKey(jwk: JWK, algorithm: string): Promise<SignatureKey | undefined> {
   try {
     const key = await importJWK(publicMembers(jwk), algorithm)
-    return key instanceof Uint8Array || !isStrong(key) ? undefined : key
+    if (key instanceof Uint8Array || !isStrong(key)) return undefined
+    return signatureKey(key, algorithm)
   } catch {
     return undefined
   }
@@ -56,7 +59,7 @@ async function importKey(jwk: JWK, algorithm: string): Promise<CryptoKey | undef
 
 /** A key for signatures by each of the allowed algorithms that it can be used with. */
 async function importForSignatures(jwk: JWK, allowed: readonly string[]) {
-  const byAlgorithm = new Map<string, CryptoKey>()
+  const byAlgorithm = new Map<string, SignatureKey>()
   if (!isForSignatures(jwk)) return byAlgorithm
   for (const algorithm of algorithmsOf(jwk, allowed)) {
     const key = await importKey(jwk, algorithm)
@@ -81,8 +84,8 @@ function uselessSet(unnamedKeys: number): TypeError {
 export async function readKeySet(text: string, allowed: readonly string[]): Promise<KeySet> {
   const { keys } = JSON.parse(text) as { keys?: unknown }
   if (!Array.isArray(keys)) throw new TypeError('not a JWK set')
-  const known = new Map<string, Map<string, CryptoKey>>()
-  const withoutName: Map<string, CryptoKey>[] = []
+  const known = new Map<string, Map<string, SignatureKey>>()
+  const withoutName: Map<string, SignatureKey>[] = []
   const seen = new Set<string>()
   const repeated = new Set<string>()
   for (const jwk of keys.slice(0, maxKeys) as JWK[]) {

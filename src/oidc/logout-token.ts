@@ -40,7 +40,8 @@ export function createLogoutVerifier(
     if (typ !== undefined && !/^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) {
       throw new Error(`typ ${typ.slice(0, 40)}`)
     }
-    const { payload } = await jwtVerify(token, await issuer.keys.find({ kid, alg }), {
+    const { key } = await issuer.keys.find({ kid, alg })
+    const { payload } = await jwtVerify(token, key, {
       algorithms: [...rules.algorithms],
       issuer: issuer.issuer,
       audience: clientId,

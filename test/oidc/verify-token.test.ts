@@ -3,6 +3,7 @@ import { importJWK } from 'jose'
 import type { CryptoKey } from 'jose'
 import { t } from '../fixtures/tap.js'
 import type { GatewayError } from '../../src/core/errors.js'
+import { signatureKey } from '../../src/oidc/signature.js'
 import { createVerifier } from '../../src/oidc/verify-token.js'
 import type { Issuer } from '../../src/oidc/verify-token.js'
 import {
@@ -16,10 +17,10 @@ const curve = await createScriptedCurveKey('curve')
 const now = 1_700_000_000_000
 const publicUrl = 'https://trac.example.edu/trac'
 
-async function keyFor({ publicJwk }: typeof rsa) {
-  return (await importJWK(publicJwk)) as CryptoKey
+async function keyFor({ publicJwk }: typeof rsa, algorithm: string) {
+  return signatureKey((await importJWK(publicJwk, algorithm)) as CryptoKey, algorithm)
 }
-const [rsaKey, curveKey] = [await keyFor(rsa), await keyFor(curve)]
+const [rsaKey, curveKey] = [await keyFor(rsa, 'RS256'), await keyFor(curve, 'ES256')]
 
 function issuer(name: string, more: Partial<Issuer> = {}): Issuer {
   return {
@@ -193,4 +194,37 @@ await t.test('a key verifies by its own algorithm', async (t) => {
 await t.test('a token that is far too long is not looked at', async (t) => {
   const long = token({ aud: 'web', padding: 'x'.repeat(33_000) })
   t.equal(await judge(long), 'ERR_TOKEN_MALFORMED')
+})
+
+await t.test('what a token says refuses it before any key is looked for', async (t) => {
+  let asked = 0
+  const find = () => {
+    asked++
+    return Promise.resolve(rsaKey)
+  }
+  const cheap = createVerifier([issuer(main.issuer, { keys: { ...main.keys, find } })], {
+    algorithms: ['RS256'],
+    clockTolerance: 30_000,
+    maxTokenLife: 86_400_000,
+    publicUrl,
+    now: () => now,
+  })
+  const seconds = now / 1000
+  const cases: readonly (readonly [object, Record<string, unknown>, string])[] = [
+    [{ iss: 'https://other.example' }, {}, 'ERR_TOKEN_ISSUER'],
+    [{}, { alg: 'ES256' }, 'ERR_TOKEN_ALGORITHM'],
+    [{ exp: seconds - 31 }, {}, 'ERR_TOKEN_EXPIRED'],
+    [{ nbf: seconds + 31 }, {}, 'ERR_TOKEN_TIME'],
+    [{ iat: seconds + 31 }, {}, 'ERR_TOKEN_TIME'],
+    [{ exp: seconds + 90_000 }, {}, 'ERR_TOKEN_TIME'],
+    [{ sub: 7 }, {}, 'ERR_TOKEN_CLAIMS'],
+    [{ aud: 'x' }, {}, 'ERR_TOKEN_CLIENT'],
+    [{}, { typ: 'logout+jwt' }, 'ERR_TOKEN_USE'],
+  ]
+  for (const [claims, header, code] of cases) {
+    await t.rejects(cheap(token({ aud: 'web', ...claims }, header)), { code })
+  }
+  t.equal(asked, 0)
+  await cheap(token({ aud: 'web' }))
+  t.equal(asked, 1)
 })
