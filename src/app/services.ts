@@ -1,5 +1,6 @@
 /** Builds everything that one configuration becomes. What is built here never changes while it serves. */
 import { createAdmit } from '../authenticate/admit.js'
+import { createBadTokens } from '../authenticate/bad-tokens.js'
 import { createBearer } from '../authenticate/bearer.js'
 import type { SettleName } from '../authenticate/own-name.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
@@ -140,6 +141,7 @@ function createTokenServices(
     keyGeneration: () => issuers.all.reduce((sum, issuer) => sum + issuer.keys.generation, 0),
     now,
     onVerified: (result) => app.metrics.tokenVerifications.inc({ result }),
+    badTokens: createBadTokens(config.rateLimit.badTokens, now),
   })
   return { endpoints, issuers, tokens, checks, bearer, toPrincipal, settleName }
 }

@@ -58,7 +58,7 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
       timed(context, 'bearer', startedAt, 'ok')
     }
     try {
-      const { known, hit } = parts.bearer(token)
+      const { known, hit } = parts.bearer(token, context.address)
       context.cache = hit ? 'hit' : 'miss'
       return known instanceof Promise ? known.then(done, failed) : done(known)
     } catch (error) {

@@ -5,6 +5,7 @@ import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Identity, Principal } from '../core/identity.js'
 import { SingleFlight } from '../core/single-flight.js'
+import type { BadTokens } from './bad-tokens.js'
 import { withOwnName } from './own-name.js'
 import type { SettleName } from './own-name.js'
 
@@ -32,6 +33,7 @@ export interface BearerParts<T> {
   readonly keyGeneration: () => number
   readonly now: Now
   readonly onVerified: (result: string) => void
+  readonly badTokens: BadTokens
 }
 
 /** Verified tokens kept: about 3 KB each. Beyond it the least used must be verified again. */
@@ -65,13 +67,19 @@ export function readAuthorization(header: string): PresentedToken | { readonly s
   return presented(token)
 }
 
-/** Says who bears a token: without a promise if it is known. */
-export type BearerLookup<T> = (presented: PresentedToken) => {
+/**
+ * Says who bears a token that an address brings: without a promise if it is known.
+ * @throws {@link GatewayError} ERR_RATE_LIMITED — it is not known, and the address brought too many bad ones
+ */
+export type BearerLookup<T> = (
+  presented: PresentedToken,
+  address: string,
+) => {
   readonly known: KnownToken<T> | Promise<KnownToken<T>>
   readonly hit: boolean
 }
 
-/** Builds the look-up. Invalid tokens are never kept; revocation is asked on every use. */
+/** Builds the look-up. Invalid tokens are counted and never kept; revocation is asked on every use. */
 export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
   const tokens = new LRUCache<string, KnownToken<T>>({ max: maxTokens })
   const verifying = new SingleFlight<KnownToken<T>>()
@@ -104,7 +112,12 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
     }
   }
 
-  return ({ token, hash }) => {
+  const badFrom = (address: string) => (error: unknown) => {
+    parts.badTokens.count(address, error)
+    throw error
+  }
+
+  return ({ token, hash }, address) => {
     // The whole token and the state of the keys it was verified with: nothing else may find it.
     const key = `${parts.keyGeneration()} ${hash}`
     const known = tokens.get(key)
@@ -112,7 +125,8 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
       if (parts.now() < known.identity.expiresAt) return { known: guarded(known), hit: true }
       tokens.delete(key)
     }
+    parts.badTokens.check(address)
     const verified = verifying.run(key, () => verify(token, key))
-    return { known: verified.then(guarded), hit: false }
+    return { known: verified.then(guarded, badFrom(address)), hit: false }
   }
 }

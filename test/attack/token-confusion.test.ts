@@ -21,12 +21,13 @@ function stage() {
     keyGeneration: () => state.keys,
     now: () => state.now,
     onVerified: () => undefined,
+    badTokens: { check: () => undefined, count: () => undefined },
   })
   const release = () => {
     // Last in, first out, so that answers come in another order than questions.
     for (const resolve of waiting.splice(0).toReversed()) resolve()
   }
-  const userOf = async (token: string) => (await bearer(presented(token)).known).user
+  const userOf = async (token: string) => (await bearer(presented(token), '127.0.0.1').known).user
   return { state, bearer, release, userOf }
 }
 
@@ -45,7 +46,7 @@ await t.test('identities never cross in a hundred thousand interleavings', async
     const asked = Array.from({ length: 100 }, async () => {
       seed = (seed * 48_271) % 2_147_483_647
       const token = tokens[seed % tokens.length]!
-      const { known } = bearer(presented(token))
+      const { known } = bearer(presented(token), '127.0.0.1')
       if ((await known).user !== `user of ${token}`) crossed++
     })
     release()
@@ -81,24 +82,24 @@ await t.test('an entry ends with its token, with its keys and by revocation', as
     return await asked
   }
   await ask()
-  t.equal(bearer(presented('token')).hit, true)
+  t.equal(bearer(presented('token'), '127.0.0.1').hit, true)
   state.keys++
-  t.equal(bearer(presented('token')).hit, false, 'other keys')
+  t.equal(bearer(presented('token'), '127.0.0.1').hit, false, 'other keys')
   release()
   await ask()
   state.revocations++
-  t.equal(bearer(presented('token')).hit, true)
+  t.equal(bearer(presented('token'), '127.0.0.1').hit, true)
   state.revoked.add('token')
   state.revocations++
-  t.throws(() => bearer(presented('token')), { code: 'ERR_TOKEN_REVOKED' })
+  t.throws(() => bearer(presented('token'), '127.0.0.1'), { code: 'ERR_TOKEN_REVOKED' })
   state.revoked.clear()
   state.revocations++
-  t.equal(bearer(presented('token')).hit, true)
+  t.equal(bearer(presented('token'), '127.0.0.1').hit, true)
   state.now = 2000
-  t.equal(bearer(presented('token')).hit, false, 'expired')
+  t.equal(bearer(presented('token'), '127.0.0.1').hit, false, 'expired')
   release()
   await ask()
-  t.equal(bearer(presented('token')).hit, false, 'and what is over is not kept again')
+  t.equal(bearer(presented('token'), '127.0.0.1').hit, false, 'and what is over is not kept again')
   release()
 })
 

@@ -82,7 +82,11 @@ await t.test('a file of five lines gets every default of the contract', async (t
   t.same(config.session.maxAge, 7 * 86_400_000)
   t.same(config.permissions.anonymous, [])
   t.equal(config.permissions.fromClaims, 'nonAdmin')
-  t.same(config.rateLimit, { auth: { max: 600, per: 60_000 }, failures: { max: 20, per: 60_000 } })
+  t.same(config.rateLimit, {
+    auth: { max: 600, per: 60_000 },
+    failures: { max: 20, per: 60_000 },
+    badTokens: { max: 600, per: 60_000 },
+  })
   t.same(config.upstreams['trac']?.timeouts, { connect: 2000, firstByte: 60_000, idle: 60_000 })
 })
 

@@ -1,4 +1,5 @@
 /** Rate limits: too much is 429, a class behind one address is not too much, and probes are never counted. */
+import { randomUUID } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { t } from '../fixtures/tap.js'
@@ -153,6 +154,48 @@ await t.test(
     const forged = `${token.slice(0, -8)}AAAAAAAA`
     t.same([await call(forged), await call(forged)], [401, 401])
     t.equal(await call(token), 200, 'nobody can use up another’s share')
+  },
+)
+
+await t.test(
+  'who brings bad tokens waits with new ones; known ones and others go on',
+  async (t) => {
+    const { gateway, clock } = await stage(t, {
+      provider,
+      upstream,
+      api: upstream,
+      overlay: {
+        server: { trustedProxies: ['127.0.0.1/32'] },
+        rateLimit: { badTokens: { max: 3, per: '1m' } },
+      },
+    })
+    clock.stop()
+    const call = async (token: string, address: string) => {
+      const headers = { ...from(address).headers, authorization: `Bearer ${token}` }
+      const answer = await new Visitor().fetch(`${gateway.url}/wiki`, { headers })
+      if (answer.status === 429) {
+        t.equal(answer.headers['retry-after'], '60')
+        t.match(answer.json(), { code: 'ERR_RATE_LIMITED' })
+      }
+      return answer.status
+    }
+    const mint = (claims = {}) => provider.mint({ jti: randomUUID(), ...claims }, { person: sam })
+    const known = await mint()
+    const house = (i: number) => `2001:db8:1:2::${i}`
+    t.equal(await call(known, house(1)), 200)
+    const exp = Math.floor(clock() / 1000) - 60
+    const expired = await mint({ exp })
+    for (let i = 0; i < 5; i++) t.equal(await call(expired, house(i)), 401, 'it has to be told so')
+    const forged = (await mint()).replace(/.{8}$/, 'AAAAAAAA')
+    for (const bad of [forged, 'x.y.z', forged]) t.equal(await call(bad, house(2)), 401)
+    t.equal(await call(forged, house(3)), 429)
+    t.equal(await call(await mint(), house(3)), 429, 'a good one that is not known yet')
+    t.equal(await call(known, house(4)), 200)
+    t.equal(await call(await mint(), '2001:db8:1:3::1'), 200, 'from elsewhere')
+    const line = gateway.lines.find(({ code }) => code === 'ERR_RATE_LIMITED')
+    t.match(JSON.stringify(line), 'rateLimit.badTokens')
+    clock.advance(60_000)
+    t.equal(await call(await mint(), house(3)), 200)
   },
 )
 

@@ -15,6 +15,10 @@ const rateLimit = shape('Limits of our own endpoints.', {
     600,
   ),
   failures: rate('What fails, per browser or refresh token.', 20),
+  badTokens: rate(
+    'Bearer tokens that are refused, per client address (IPv6: per /64). Beyond it, tokens from there that are not known yet get 429; known ones go on. An expired token is not counted: its client has to be told.',
+    600,
+  ),
 })
 
 /** How often the gateway's own endpoints are used. */
