@@ -50,7 +50,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'endpoints/callback.ts',
   ],
   ioredis: ['session/redis-link.ts'],
-  undici: ['forward/connections.ts'],
+  undici: ['forward/undici-connection.ts'],
   pino: ['observe/logger.ts'],
   'prom-client': ['observe/metrics.ts'],
   yaml: ['config/yaml.ts', 'config/gateway-yaml.ts'],

@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { root } from './fixtures/root.js'
+import { fuzzMinutes } from './fixtures/scale.js'
 import { divide, isQuick, nameOf, scaledFiles, tracks, verifyLists } from './lanes.js'
 import type { Lane } from './lanes.js'
 
@@ -20,7 +21,7 @@ const isLong = options.has('--long')
 const measuresCoverage = options.has('--coverage')
 
 /** How long a file may take, in seconds. */
-const timeout = isLong ? 1800 : 900
+const timeout = isLong ? 1800 + fuzzMinutes * 60 : 900
 
 /** The compiled files of this run, by name. */
 function listFiles(): Map<string, string> {

@@ -28,6 +28,8 @@ export function createUpstreams(
       address: upstream.url,
       connectTimeout: upstream.timeouts.connect,
       interim: name === 'trac' ? interim.trac : interim.others,
+      client: upstream.client,
+      timers: app.timers,
       onCount: (change) => app.metrics.upstreamConnections.inc({ upstream: name }, change),
     })
     const { queue } = config.server.timeouts

@@ -3,19 +3,13 @@
 /** What `Connection` says besides names of headers. */
 const options: ReadonlySet<string> = new Set(['', 'close', 'keep-alive'])
 
-function textOf(value: string | Buffer): string {
-  return typeof value === 'string' ? value : value.toString('latin1')
-}
-
 /** The names in the `Connection` fields of a flat list of headers, in lower case; undefined if there are none. */
-export function connectionNames(
-  raw: readonly (string | Buffer)[],
-): ReadonlySet<string> | undefined {
+export function connectionNames(raw: readonly string[]): ReadonlySet<string> | undefined {
   let names: Set<string> | undefined
   for (let i = 0; i < raw.length; i += 2) {
     const field = raw[i]!
-    if (field.length !== 10 || textOf(field).toLowerCase() !== 'connection') continue
-    for (const token of textOf(raw[i + 1]!).split(',')) {
+    if (field.length !== 10 || field.toLowerCase() !== 'connection') continue
+    for (const token of raw[i + 1]!.split(',')) {
       const name = token.trim().toLowerCase()
       if (options.has(name)) continue
       names ??= new Set()

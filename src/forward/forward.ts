@@ -10,7 +10,7 @@ import { addressKey } from '../core/network.js'
 import type { RequestContext } from '../request/context.js'
 import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
-import type { Connection } from './connections.js'
+import type { Connection, UpstreamRequest } from './connection.js'
 import type { ProveIdentity } from './identity-proof.js'
 import type { JudgePlugin } from './plugin-proof.js'
 import { Relay } from './relay.js'
@@ -167,19 +167,16 @@ export class Forward {
     const attempt = new Attempt(this, context, upstream, outgoing, reusable)
     const relay = new Relay(response, connection, method === 'HEAD', attempt)
     attempt.begin(relay)
-    connection.client.dispatch(
-      {
-        path: target.sent,
-        method,
-        headers: this.#headersFor(context, upstream, outgoing),
-        body: outgoing.body,
-        headersTimeout: route.timeouts.firstByte ?? upstream.timeouts.firstByte,
-        bodyTimeout: route.timeouts.idle ?? upstream.timeouts.idle,
-        // Never `false`: it would keep a connection that undici itself knows to be unsafe.
-        ...(reusable ? {} : { reset: true }),
-      },
-      relay,
-    )
+    const { timeouts } = route
+    const request: UpstreamRequest = {
+      method,
+      path: target.sent,
+      headers: this.#headersFor(context, upstream, outgoing),
+      body: outgoing.body,
+      firstByte: timeouts.firstByte ?? upstream.timeouts.firstByte,
+      idle: timeouts.idle ?? upstream.timeouts.idle,
+    }
+    connection.send(request, relay)
   }
 
   /** Tells the client of a fault, and the log and metrics of an upstream's. */
@@ -204,7 +201,7 @@ export class Forward {
     upstream: Upstream,
     outgoing: OutgoingBody,
     status: number,
-    raw: readonly Buffer[],
+    raw: readonly string[],
     milliseconds: Milliseconds,
   ): string[] {
     this.#parts.onAnswer(upstream.name, context, milliseconds)
@@ -233,7 +230,7 @@ export class Forward {
     return list
   }
 
-  #answerHeaders(context: RequestContext, upstream: Upstream, raw: readonly Buffer[]): string[] {
+  #answerHeaders(context: RequestContext, upstream: Upstream, raw: readonly string[]): string[] {
     const { identity, route } = context
     return clientHeaders(raw, this.#parts.responseRules, {
       requestId: context.id,
@@ -325,7 +322,7 @@ class Attempt implements RelayEvents {
 
   readonly #gone = (): void => this.#relay?.abort(new GatewayError('ERR_CLIENT_GONE'))
 
-  headers(status: number, raw: readonly Buffer[]): string[] {
+  headers(status: number, raw: readonly string[]): string[] {
     const milliseconds = performance.now() - this.#startedAt
     return this.#forward.answerHead(
       this.#context,

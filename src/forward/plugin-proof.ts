@@ -17,7 +17,7 @@ export type JudgePlugin = (
   context: RequestContext,
   upstream: Upstream,
   status: number,
-  raw: readonly Buffer[],
+  raw: readonly string[],
 ) => void
 
 const headerName = 'x-trac-gateway'
@@ -26,12 +26,10 @@ const answerForm = /^v1;([A-Za-z0-9.-]{1,32});([A-Za-z0-9_-]{43})$/
 /** A plugin that has proved itself is taken at its header's word for this long: a MAC for each answer would cost more. */
 const proofLife: Milliseconds = 1000
 
-function valueIn(raw: readonly Buffer[]): string | undefined {
+function valueIn(raw: readonly string[]): string | undefined {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
-    if (name.length === headerName.length && name.toString('latin1').toLowerCase() === headerName) {
-      return raw[i + 1]!.toString('latin1')
-    }
+    if (name.length === headerName.length && name.toLowerCase() === headerName) return raw[i + 1]
   }
   return undefined
 }

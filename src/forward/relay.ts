@@ -2,12 +2,12 @@
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
-import type { Connection } from './connections.js'
+import type { AnswerReader, Connection } from './connection.js'
 
 /** What the relay tells as it goes. */
 export interface RelayEvents {
   /** Makes our headers of the upstream's. @throws if they can't be written */
-  headers(status: number, raw: readonly Buffer[]): string[]
+  headers(status: number, raw: readonly string[]): string[]
   /** The answer is complete and the connection may be used again. */
   done(connection: Connection): void
   /** Nothing has been sent to the client yet, unless `started`. */
@@ -29,10 +29,16 @@ const codes: Readonly<Record<string, ErrorCode>> = {
 const unreachable =
   /^(?:ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|EAI_|ENOENT|EACCES|CERT_|ERR_TLS|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/
 
-/** The one place where undici's errors become ours, by their codes. */
-function fromUndici(cause: Error): GatewayError {
+/** The text of undici's error for a 101: its code is that of a reset. */
+const unaskedUpgrade = 'bad upgrade'
+
+/** The one place where errors of undici and of sockets become ours, by their codes. */
+function fromConnection(cause: Error): GatewayError {
   if (cause instanceof GatewayError) return cause
   const { code = '' } = cause as NodeJS.ErrnoException
+  if (code === 'UND_ERR_SOCKET' && cause.message === unaskedUpgrade) {
+    return new GatewayError('ERR_UPSTREAM_ANSWER', { cause })
+  }
   // A parser's error has no code in undici 7, only its class.
   if (cause.name === 'HTTPParserError') return new GatewayError('ERR_UPSTREAM_ANSWER', { cause })
   if (unreachable.test(code)) return new GatewayError('ERR_UPSTREAM_UNREACHABLE', { cause })
@@ -42,17 +48,13 @@ function fromUndici(cause: Error): GatewayError {
 /** Bytes of a first piece that are copied into one text with the head: a copy costs less than a second buffer. */
 const maxJoined = 16 * 1024
 
-/** Handles one dispatch of undici. Its raw form is used: header pairs as they stood on the wire. */
-export class Relay {
+/** Reads one answer and writes it to the client. */
+export class Relay implements AnswerReader {
   readonly #response: ServerResponse
   readonly #connection: Connection
   readonly #events: RelayEvents
   /** The answer to HEAD has no body, whatever bytes follow it. */
   readonly #bodiless: boolean
-  readonly #reused: boolean
-  readonly #bytesBefore: number
-  #abort: ((reason: Error) => void) | undefined
-  #resume: (() => void) | undefined
   #started = false
   /** Whether a byte of the body has come. */
   #flowing = false
@@ -68,36 +70,21 @@ export class Relay {
     this.#connection = connection
     this.#events = events
     this.#bodiless = bodiless
-    this.#reused = connection.socket !== undefined
-    this.#bytesBefore = connection.socket?.bytesRead ?? 0
   }
 
   /** Ends it early: the client went away or was too slow. */
   abort(reason: GatewayError): void {
-    if (this.#over) return
-    if (this.#abort === undefined) this.#fail(reason)
-    else this.#abort(reason)
+    if (!this.#over) this.#connection.abort(reason)
   }
 
-  onConnect(abort: (reason?: Error) => void): void {
-    if (this.#over) abort()
-    this.#abort = abort
-  }
-
-  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (this.#over) return false
-    // An interim answer that is not dropped before it gets here (upstream-socket.ts).
-    if (status < 200) throw new GatewayError('ERR_UPSTREAM_ANSWER')
-    this.#resume = resume
+  onHead(status: number, raw: readonly string[]): void {
     const headers = this.#events.headers(status, raw)
     this.#started = true
     this.#response.writeHead(status, headers)
-    // Node keeps headers back until the first byte of the body: an event stream may have none for minutes.
-    process.nextTick(this.#flush)
-    return true
   }
 
-  readonly #flush = (): void => {
+  /** Node keeps headers back until the first byte of the body: an event stream may have none for minutes. */
+  onLull(): void {
     if (!this.#over && !this.#flowing) this.#response.flushHeaders()
   }
 
@@ -105,7 +92,9 @@ export class Relay {
     const isFirst = !this.#flowing
     this.#flowing = true
     if (this.#bodiless || this.#write(chunk, isFirst)) return true
-    this.#response.once('drain', () => this.#resume?.())
+    this.#response.once('drain', () => {
+      if (!this.#over) this.#connection.resume()
+    })
     return false
   }
 
@@ -123,27 +112,17 @@ export class Relay {
     return goesOn
   }
 
-  onComplete(): void {
+  onEnd(): void {
     if (this.#over) return
     this.#over = true
     this.#response.end()
     this.#events.done(this.#connection)
   }
 
-  onError(error: Error): void {
-    this.#fail(fromUndici(error))
-  }
-
-  onUpgrade(): void {
-    // Never asked for: the bytes after an unexpected 101 belong to no message.
-    throw new GatewayError('ERR_UPSTREAM_ANSWER')
-  }
-
-  #fail(error: GatewayError): void {
+  onFault(error: Error): void {
     if (this.#over) return
     this.#over = true
-    const bytes = this.#connection.socket?.bytesRead ?? 0
-    const untouched = this.#reused && bytes === this.#bytesBefore
-    this.#events.failed(this.#connection, error, this.#started, untouched)
+    const { isUntouched } = this.#connection
+    this.#events.failed(this.#connection, fromConnection(error), this.#started, isUntouched)
   }
 }

@@ -68,7 +68,7 @@ function personalCacheControl(value: string): string {
 
 /** Builds the flat list for `writeHead` from the raw one as it came. */
 export function clientHeaders(
-  raw: readonly Buffer[],
+  raw: readonly string[],
   rules: ResponseRules,
   facts: ResponseFacts,
 ): string[] {
@@ -77,9 +77,9 @@ export function clientHeaders(
   let cached = false
   let typed = !facts.declaresTypes
   for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i]!.toString('latin1')
+    const name = raw[i]!
     const lower = name.toLowerCase()
-    let value = raw[i + 1]!.toString('latin1')
+    let value = raw[i + 1]!
     if (dropped.has(lower) || named?.has(lower) === true || lower.startsWith('x-trac-')) continue
     if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookiePrefix)) continue
     if (lower === 'strict-transport-security' && rules.hsts !== undefined) continue

@@ -17,7 +17,7 @@ export interface TunnelParts {
   readonly clientHeaders: (
     context: RequestContext,
     upstream: Upstream,
-    raw: readonly Buffer[],
+    raw: readonly string[],
   ) => string[]
   /** Whether the token or session behind the request is still good. */
   readonly isAlive: (context: RequestContext) => boolean
@@ -33,10 +33,6 @@ function target(address: UpstreamAddress) {
   if (address.kind === 'unix') return { request: httpRequest, at: { socketPath: address.path } }
   const { host, port, serverName, tls } = address
   return { request: tls ? httpsRequest : httpRequest, at: { host, port, servername: serverName } }
-}
-
-function toBuffers(raw: readonly string[]): Buffer[] {
-  return raw.map((text) => Buffer.from(text, 'latin1'))
 }
 
 /** Carries bytes both ways until either side, or the session, ends. */
@@ -86,7 +82,7 @@ export function createTunnel(parts: TunnelParts): Tunnel {
       upstreamSocket.destroy()
       return
     }
-    const headers = parts.clientHeaders(context, upstream, toBuffers(answer.rawHeaders))
+    const headers = parts.clientHeaders(context, upstream, answer.rawHeaders)
     let text = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`
     context.upgraded = true
@@ -108,7 +104,7 @@ export function createTunnel(parts: TunnelParts): Tunnel {
 
   /** An upstream that does not upgrade answers like any other, on a connection that ends with it. */
   const decline = (context: RequestContext, upstream: Upstream, answer: IncomingMessage): void => {
-    const headers = parts.clientHeaders(context, upstream, toBuffers(answer.rawHeaders))
+    const headers = parts.clientHeaders(context, upstream, answer.rawHeaders)
     context.response.writeHead(answer.statusCode ?? 502, [...headers, 'Connection', 'close'])
     answer.pipe(context.response)
     answer.once('close', () => {

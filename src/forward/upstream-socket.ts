@@ -33,15 +33,25 @@ export interface AwaitsHead {
   awaitsHead: boolean
 }
 
-/**
- * Which interim answers are dropped, by the beginning of their bytes. No server of Trac sends any but 100: what follows
- * another one there can't be told from the next answer.
- */
-export const interim = {
-  trac: /^HTTP\/1\.[01] 100[ \r]/,
-  // After a 101 another protocol is spoken.
-  others: /^HTTP\/1\.[01] 1(?!01)\d\d[ \r]/,
-} as const
+/** Which interim answers are dropped: by their status, and by the beginning of their bytes. */
+export interface InterimRule {
+  readonly drops: (status: number) => boolean
+  readonly bytes: RegExp
+}
+
+/** No server of Trac sends any but 100: what follows another one there can't be told from the next answer. */
+const ofTrac: InterimRule = {
+  drops: (status) => status === 100,
+  bytes: /^HTTP\/1\.[01] 100[ \r]/,
+}
+/** After a 101 another protocol is spoken. */
+const ofOthers: InterimRule = {
+  drops: (status) => status < 200 && status !== 101,
+  bytes: /^HTTP\/1\.[01] 1(?!01)\d\d[ \r]/,
+}
+
+/** The rules for Trac and for other upstreams. */
+export const interim = { trac: ofTrac, others: ofOthers } as const
 
 /** As many bytes as say what an answer is. */
 const shortest = 'HTTP/1.1 100 '.length

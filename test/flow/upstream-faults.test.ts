@@ -145,7 +145,7 @@ const wrongAnswers: readonly (readonly [what: string, bytes: string, code: strin
   [
     'an upgrade that nobody asked for',
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nUNASKED',
-    'ERR_UPSTREAM_RESET',
+    'ERR_UPSTREAM_ANSWER',
   ],
   [
     'too many headers',

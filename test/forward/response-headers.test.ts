@@ -12,10 +12,7 @@ function heard(
 ): string[] {
   const raw = lines.flatMap((line) => {
     const colon = line.indexOf(':')
-    return [
-      Buffer.from(line.slice(0, colon), 'latin1'),
-      Buffer.from(line.slice(colon + 1).trim(), 'latin1'),
-    ]
+    return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
   const list = clientHeaders(
     raw,

@@ -4,7 +4,7 @@ import { upstreamAddress } from '../../core/upstream-address.js'
 import type { TcpAddress, UpstreamAddress } from '../../core/upstream-address.js'
 import { entriesOf, itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
-import { count, flag, list, record, shape, text, value } from '../key.js'
+import { choice, count, flag, list, record, shape, text, value } from '../key.js'
 import type { Resolved } from '../key.js'
 import { duration } from '../kinds/duration.js'
 import { secret } from '../kinds/secret.js'
@@ -46,6 +46,11 @@ const upstream = shape('An application behind the gateway.', {
   maxTunnels: count(
     'WebSockets and event streams at the same time, which do not count above. Likewise at most a quarter for one.',
     { default: 1000 },
+  ),
+  client: choice(
+    'Who reads the answers to GETs without a body over plain HTTP. `own` is quicker and strict: it refuses an answer that is not well-formed HTTP/1.1, with 502 and `ERR_UPSTREAM_ANSWER`. Choose `undici`, the library that handles all other requests, for a server whose answers are refused though a browser shows them.',
+    ['own', 'undici'],
+    'own',
   ),
   insecureHttp: flag(
     'Whether plain `http://` may go to another machine, where anybody in between can read and write.',
