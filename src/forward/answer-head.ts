@@ -160,6 +160,8 @@ export function readHead(text: string, kept: Milliseconds): AnswerHead {
   if (status < 200 && (isChunked || length !== undefined)) {
     throw badAnswer('an interim answer with a body (RFC 9110 §15.2)')
   }
+  // By HTTP/1.0 too: it has none (RFC 9110 §15.2), and Node takes nothing behind it.
+  if (status < 200 && closes) throw badAnswer('an interim answer that ends its connection')
   const body = bodyOf(status, gathered)
   const most = timeout === undefined ? kept : Math.min(timeout * 1000 - margin, kept)
   return { status, headers, body, rest: closes || body === untilClose ? 0 : Math.max(most, 0) }

@@ -388,6 +388,18 @@ const rows: readonly Row[] = [
   ],
   [
     '9110 15.2',
+    'an interim answer in HTTP/1.0',
+    `HTTP/1.0 100 X\r\n\r\n${head(five)}hello`,
+    'refused',
+  ],
+  [
+    '9110 15.2',
+    'an interim answer that closes',
+    `HTTP/1.1 100 X\r\nConnection: close\r\n\r\n${head(five)}hello`,
+    'refused',
+  ],
+  [
+    '9110 15.2',
     'an interim answer with chunks',
     `HTTP/1.1 103 X\r\nTransfer-Encoding: chunked\r\n\r\n${head(five)}hello`,
     'refused',
