@@ -24,7 +24,10 @@ export interface AnswerReader {
    * @throws if the answer can't go on: the connection ends by what is thrown
    */
   onHead(status: number, headers: readonly string[]): void
-  /** @returns false to get no more before {@link Connection.resume} */
+  /**
+   * A piece of the body, which a connection that lends its bytes takes back when this returns.
+   * @returns false to get no more before {@link Connection.resume}
+   */
   onData(bytes: Buffer): boolean
   /** Nothing more of the answer is there yet. */
   onLull(): void
@@ -36,6 +39,8 @@ export interface AnswerReader {
 export interface Connection {
   /** Whether it may be kept when its answer is complete. */
   readonly reusable: boolean
+  /** Whether the bytes of an answer are lent: who keeps them copies them. */
+  readonly lendsBytes: boolean
   /** Whether another request can go out on it. */
   readonly isAlive: boolean
   /** Whether it was kept from an earlier answer, and not a byte has come since: it may have ended before it got the request. */

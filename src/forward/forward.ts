@@ -166,7 +166,8 @@ export class Forward {
     const connection = upstream.connections.take(reusable)
     const attempt = new Attempt(this, context, upstream, outgoing, reusable)
     const relay = new Relay(response, connection, method === 'HEAD', attempt)
-    attempt.begin(relay)
+    if (context.relay === undefined) response.once('close', () => context.relay?.clientLeft())
+    context.relay = relay
     const { timeouts } = route
     const request: UpstreamRequest = {
       method,
@@ -298,7 +299,6 @@ class Attempt implements RelayEvents {
   readonly #outgoing: OutgoingBody
   readonly #reusable: boolean
   readonly #startedAt = performance.now()
-  #relay: Relay | undefined
 
   constructor(
     forward: Forward,
@@ -314,14 +314,6 @@ class Attempt implements RelayEvents {
     this.#reusable = reusable
   }
 
-  begin(relay: Relay): void {
-    this.#relay = relay
-    this.#context.relay = relay
-    this.#context.response.once('close', this.#gone)
-  }
-
-  readonly #gone = (): void => this.#relay?.abort(new GatewayError('ERR_CLIENT_GONE'))
-
   headers(status: number, raw: readonly string[]): string[] {
     const milliseconds = performance.now() - this.#startedAt
     return this.#forward.answerHead(
@@ -335,14 +327,12 @@ class Attempt implements RelayEvents {
   }
 
   done(used: Connection): void {
-    this.#context.response.off('close', this.#gone)
     this.#outgoing.release()
     this.#upstream.connections.release(used)
     this.#leave()
   }
 
   failed(used: Connection, error: GatewayError, started: boolean, untouched: boolean): void {
-    this.#context.response.off('close', this.#gone)
     this.#upstream.connections.discard(used)
     if (this.#reusable && untouched && !started && error.status === 502) {
       this.#forward.dispatch(this.#context, this.#upstream, this.#outgoing, false)

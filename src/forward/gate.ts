@@ -128,7 +128,8 @@ export class Gate {
 
   /** Whether every owner of a request has less than the share. */
   #hasShare(owners: readonly string[]): boolean {
-    return owners.every((owner) => (this.#held.get(owner) ?? 0) < this.#share)
+    for (const owner of owners) if ((this.#held.get(owner) ?? 0) >= this.#share) return false
+    return true
   }
 
   /**

@@ -46,6 +46,8 @@ type Waits = 'to connect' | 'for a head' | 'for more' | 'for a request'
 /** One socket, read by a parser of our own. */
 export class OwnConnection implements Connection, AnswerSink {
   readonly reusable = true
+  /** They stand in the buffer that the next read of any connection fills. */
+  readonly lendsBytes = true
   readonly #parts: OwnConnectionParts
   readonly #socket: Socket
   readonly #parser = new AnswerParser(this, keptFor)
@@ -129,8 +131,7 @@ export class OwnConnection implements Connection, AnswerSink {
 
   onPiece(bytes: Buffer): void {
     this.#hasLull = false
-    // Copied: the relay keeps it until the client has read it, and the next read fills the buffer anew.
-    if (!this.#reader!.onData(Buffer.from(bytes))) this.#flows = false
+    if (!this.#reader!.onData(bytes)) this.#flows = false
   }
 
   #connected(): void {

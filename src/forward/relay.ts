@@ -72,9 +72,14 @@ export class Relay implements AnswerReader {
     this.#bodiless = bodiless
   }
 
-  /** Ends it early: the client went away or was too slow. */
+  /** Ends it early: the client was too slow. */
   abort(reason: GatewayError): void {
     if (!this.#over) this.#connection.abort(reason)
+  }
+
+  /** The client's connection is closed, before the answer is complete or after it. */
+  clientLeft(): void {
+    if (!this.#over) this.#connection.abort(new GatewayError('ERR_CLIENT_GONE'))
   }
 
   onHead(status: number, raw: readonly string[]): void {
@@ -105,7 +110,7 @@ export class Relay implements AnswerReader {
   #write(chunk: Buffer, isFirst: boolean): boolean {
     const response = this.#response
     if (!isFirst || chunk.length > maxJoined || response.chunkedEncoding) {
-      return response.write(chunk)
+      return response.write(this.#connection.lendsBytes ? Buffer.from(chunk) : chunk)
     }
     const goesOn = response.write(chunk.toString('latin1'), 'latin1')
     response.socket?.uncork()

@@ -33,6 +33,7 @@ function connectorOf({ address, connectTimeout }: UndiciConnectionParts): buildC
 export class UndiciConnection implements Connection, AwaitsHead {
   awaitsHead = true
   readonly reusable: boolean
+  readonly lendsBytes = false
   readonly #client: Client
   #socket: Socket | undefined
   #reader: AnswerReader | undefined

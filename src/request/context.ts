@@ -21,6 +21,8 @@ export type SetCookies = readonly string[] | (() => readonly string[])
 /** Something under way for a request that can be ended early. */
 export interface Abortable {
   abort(reason: GatewayError): void
+  /** The client's connection is closed; it may be over long since. */
+  clientLeft(): void
 }
 
 /** One request and everything that is known of it. */
