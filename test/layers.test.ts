@@ -12,6 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli', 'demo'],
   ['app'],
   ['endpoints'],
+  ['cache'],
   ['authenticate', 'authorize', 'edge', 'forward', 'http', 'sign-in'],
   ['names'],
   ['oidc', 'session'],
@@ -33,6 +34,8 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'sign-in/token-response.ts',
   ],
   'lru-cache': [
+    'cache/file-cache.ts',
+    'cache/store.ts',
     'authenticate/bearer.ts',
     'authenticate/userinfo.ts',
     'session/process-state.ts',

@@ -91,6 +91,7 @@ export function createAccessLog(
       status,
       ms: Math.round(milliseconds * 1000) / 1000,
       upstream_ms: context.upstreamMilliseconds,
+      cache: context.fromCache,
       user: identity.principal.user || undefined,
       via: identity.via,
       code,

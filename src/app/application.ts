@@ -5,6 +5,7 @@ import { createAuthenticate } from '../authenticate/authenticate.js'
 import { createLiveness } from '../authenticate/liveness.js'
 import { createSessionCredential } from '../authenticate/session-credential.js'
 import { Policy, isOptionsForTrac } from '../authorize/policy.js'
+import { FileCache } from '../cache/file-cache.js'
 import { GatewayError } from '../core/errors.js'
 import { principalKey } from '../core/identity.js'
 import { addressKey } from '../core/network.js'
@@ -13,10 +14,13 @@ import { createPreconditions } from '../edge/preconditions.js'
 import { createCounter } from '../edge/rate-limit.js'
 import type { Counter, Counters, RateLimit } from '../edge/rate-limit.js'
 import { Reply, hstsValue } from '../edge/reply.js'
+import { Compression } from '../forward/compression.js'
 import { Forward } from '../forward/forward.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
 import { createPluginJudge } from '../forward/plugin-proof.js'
+import type { JudgePlugin } from '../forward/plugin-proof.js'
+import type { ResponseRules } from '../forward/response-headers.js'
 import { createSpool } from '../forward/spool.js'
 import type { LogLine, grantsFields } from '../observe/log-fields.js'
 import { createClientResolver, createTrust } from '../request/client-address.js'
@@ -69,7 +73,11 @@ export async function createApplication(services: Services, app: AppContext): Pr
     minimumRate: server.timeouts.bodyMinimumRate,
     now: app.now,
   })
-  const stages = createStages(services, app, { adapter, reply, accessLog, counters })
+  const passing = {
+    judgePlugin: createPluginJudge(app.now, app.onPlugin),
+    responseRules: { cookiePrefix: services.names.prefix, hsts },
+  }
+  const stages = createStages(services, app, { adapter, reply, accessLog, counters, passing })
   const endpoints = createEndpoints(services, app, {
     reply,
     accessLog,
@@ -77,7 +85,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
     proveIdentity,
     original: pipelineOf('original', stages),
   })
-  const forward = createForward(services, app, { reply, accessLog, proveIdentity, hsts })
+  const forward = createForward(services, app, { reply, accessLog, proveIdentity, ...passing })
   const readRequest = createRequestReader({
     base: address.base,
     targetLimit: server.limits.target,
@@ -135,6 +143,13 @@ interface StageParts {
   readonly reply: Reply
   readonly accessLog: AccessLog
   readonly counters: Counters
+  readonly passing: PassingParts
+}
+
+/** What forwarding and the files in memory do alike with an upstream's answer. */
+interface PassingParts {
+  readonly judgePlugin: JudgePlugin
+  readonly responseRules: ResponseRules
 }
 
 function createStages(services: Services, app: AppContext, parts: StageParts): Stages {
@@ -191,7 +206,26 @@ function createStages(services: Services, app: AppContext, parts: StageParts): S
     },
     authenticate,
     rateLimit: createRouteLimits(parts.adapter, services),
+    keptFiles: createFileCache(services, app, parts.passing).answer,
   }
+}
+
+function createFileCache(services: Services, app: AppContext, passing: PassingParts): FileCache {
+  const { config, upstreams, files, anonymous } = services
+  const { now, timers, metrics } = app
+  return new FileCache({
+    ...passing,
+    store: files,
+    upstreams,
+    anonymous: anonymous.principal.identityHeaders,
+    newId: () => createRequestNames().id(''),
+    ...config.cache,
+    compresses: config.compression === 'on',
+    now,
+    timers,
+    onRequest: (answer) => metrics.fileRequests(answer)(1),
+    onFill: (answer) => metrics.fileFills.inc({ answer }),
+  })
 }
 
 function policyStages({ matchRoute, csrf, access, upgrades, bodyLimits }: Policy) {
@@ -215,35 +249,30 @@ function createRouteLimits(adapter: FastifyAdapter, { routes }: Services): Stage
 }
 
 /** What forwarding shares with our own answers. */
-interface ForwardParts {
+interface ForwardParts extends PassingParts {
   readonly reply: Reply
   readonly accessLog: AccessLog
   readonly proveIdentity: ProveIdentity
-  readonly hsts: string | undefined
 }
 
 function createForward(
   services: Services,
   app: AppContext,
-  { reply, accessLog, proveIdentity, hsts }: ForwardParts,
+  { reply, accessLog, proveIdentity, ...passing }: ForwardParts,
 ): Forward {
-  const { names } = services
   const { limits, timeouts, spoolDirectory } = services.config.server
   return new Forward({
     upstreams: services.upstreams,
     spool: createSpool({ directory: spoolDirectory, total: limits.spool }),
     proveIdentity,
-    responseRules: {
-      cookiePrefix: names.prefix,
-      hsts,
-    },
     bodyLimits: { idle: timeouts.bodyIdle, minimumRate: timeouts.bodyMinimumRate },
     timers: app.timers,
-    isAlive: createLiveness(services.bearer, services.sessions, names, app.now),
+    isAlive: createLiveness(services.bearer, services.sessions, services.names, app.now),
     onTunnel: (change) => app.metrics.tunnels.inc(change),
     refuse: (context, error) => reply.refuse(context, error),
     onAnswer: accessLog.upstreamAnswer,
-    judgePlugin: createPluginJudge(app.now, app.onPlugin),
+    ...passing,
+    compression: services.config.compression === 'on' ? new Compression(app.timers) : undefined,
     onError: accessLog.upstreamError,
   })
 }

@@ -190,7 +190,11 @@ class RunningGateway implements Gateway {
     const isSame = isSameConfig(previous.services.config, config)
     const next = isSame ? previous : await previous.next(config)
     this.readiness.note('configuration', '')
-    if (isSame) return false
+    if (isSame) {
+      // Whoever asks for it has put new files there, too.
+      previous.services.files.clear()
+      return false
+    }
     this.#generation = next
     this.#listener.limitReading(config)
     next.start(this.readiness)
@@ -243,8 +247,9 @@ class RunningGateway implements Gateway {
       names: createNameCommands(nameRegistry, (owner) => this.services.endings.endSubject(owner)),
       beforeScrape: () => {
         metrics.names.set(nameRegistry.size)
-        const { sessions, issuers } = this.services
+        const { sessions, issuers, files } = this.services
         metrics.sessions.set(sessions.size)
+        metrics.fileBytes.set(files.bytes)
         const { fetchedAt } = issuers.main.keys
         if (fetchedAt !== undefined) metrics.jwksAge.set((now() - fetchedAt) / 1000)
       },

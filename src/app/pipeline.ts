@@ -18,6 +18,7 @@ export type Stages = ReturnType<typeof createPreconditions> &
     readonly refusePreflight: Stage
     readonly authenticate: Stage
     readonly rateLimit: Stage
+    readonly keptFiles: Stage
   }
 
 /** A request for an own endpoint, one that is forwarded, and the original of one at `/auth/verify`. */
@@ -47,6 +48,7 @@ const table: readonly (readonly [keyof Stages, ...(PipelineName | undefined)[]])
   ['access',          none,  'forwarded', 'original'], // 302, 401, 403
   ['upgrades',        none,  'forwarded', 'original'], // 403
   ['bodyLimits',      none,  'forwarded', none      ], // 413
+  ['keptFiles',       none,  'forwarded', none      ], // 200, 206, 304, 416
 ]
 
 /** The stages of one pipeline, in their order. */

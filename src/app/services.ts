@@ -5,6 +5,7 @@ import { createBearer } from '../authenticate/bearer.js'
 import type { SettleName } from '../authenticate/own-name.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
 import { createUserinfo } from '../authenticate/userinfo.js'
+import { FileStore } from '../cache/store.js'
 import { compileRoutes, unmatchedRoute } from '../authorize/compile-routes.js'
 import { anonymousGrants } from '../authorize/grants.js'
 import { createRouter } from '../authorize/router.js'
@@ -52,6 +53,7 @@ export function createServices(config: Config, app: AppContext, previous?: Provi
     sessionCookies: new SessionCookies(sessions, names),
     endings: createEndings(config, app, tokens, sessions),
     upstreams: createUpstreams(config, app, names),
+    files: new FileStore(),
     loginSealer: sealerFor('login', config, app),
   }
 }

@@ -54,6 +54,7 @@ function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
     bodyLimit: row.bodyLimit,
     timeouts: timeoutsOf(row.timeouts),
     websocket: row.websocket,
+    cache: row.cache === 'shared' ? 'target' : 'off',
   }
 }
 
@@ -83,6 +84,7 @@ function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
     bodyLimit: defaults.bodyLimit,
     timeouts: {},
     websocket: false,
+    cache: row.files === true ? 'path' : 'off',
   }
 }
 

@@ -8,6 +8,7 @@ import type { Given, Rule, Warnings } from './topic.js'
 import { acknowledge } from './topics/acknowledge.js'
 import { adminTopic } from './topics/admin.js'
 import { completeIdentity, identityTopic } from './topics/identity/identity.js'
+import { cacheTopic } from './topics/cache.js'
 import { limitsTopic } from './topics/limits.js'
 import { logTopic } from './topics/log.js'
 import { pagesTopic } from './topics/pages.js'
@@ -26,6 +27,7 @@ const topics = {
   permissions: permissionsTopic,
   upstreams: upstreamsTopic,
   routes: routesTopic,
+  cache: cacheTopic,
   limits: limitsTopic,
   pages: pagesTopic,
   log: logTopic,
@@ -46,6 +48,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...permissionsTopic.keys,
   ...upstreamsTopic.keys,
   ...routesTopic.keys,
+  ...cacheTopic.keys,
   ...limitsTopic.keys,
   ...pagesTopic.keys,
   ...logTopic.keys,

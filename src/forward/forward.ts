@@ -10,6 +10,7 @@ import { addressKey } from '../core/network.js'
 import type { RequestContext } from '../request/context.js'
 import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
+import type { Compression } from './compression.js'
 import type { Connection, UpstreamRequest } from './connection.js'
 import type { ProveIdentity } from './identity-proof.js'
 import type { JudgePlugin } from './plugin-proof.js'
@@ -36,6 +37,8 @@ export interface ForwardParts {
   readonly refuse: (context: RequestContext, error: unknown) => void
   readonly onAnswer: (upstream: string, context: RequestContext, milliseconds: Milliseconds) => void
   readonly judgePlugin: JudgePlugin
+  /** Undefined where `compression` is off. */
+  readonly compression: Compression | undefined
   readonly onError: (upstream: string, error: GatewayError) => void
 }
 
@@ -213,6 +216,7 @@ export class Forward {
       upstream.requests.release(context)
     }
     if (hasUnreadBody(context) || isGivenUp(outgoing)) headers.push('Connection', 'close')
+    this.#parts.compression?.apply(context, status, headers)
     return headers
   }
 

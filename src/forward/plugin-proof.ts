@@ -14,7 +14,7 @@ export type PluginState = 'present' | 'absent' | 'foreign'
 
 /** Looks at the head of one answer. */
 export type JudgePlugin = (
-  context: RequestContext,
+  context: Pick<RequestContext, 'route' | 'signature'>,
   upstream: Upstream,
   status: number,
   raw: readonly string[],

@@ -52,17 +52,22 @@ function isForSharedCaches(name: string): boolean {
   )
 }
 
-/** Directives, whose values may be quoted and have commas then (RFC 9111 §5.2). */
 const directives = /(?:"(?:[^"\\]|\\.)*"|[^,"])+/g
+
+/** The directives of `Cache-Control`, whose values may be quoted and have commas then (RFC 9111 §5.2). */
+export function directivesOf(value: string): string[] {
+  return (value.match(directives) ?? [])
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '')
+}
+
 /** What lets a shared cache keep it. `private` with names of headers lets it keep all the others. */
 const shares = /^(?:public|s-maxage|private\s*=)/i
 const isPersonal = /^(?:private|no-store)$/i
 
 /** `Cache-Control` of an answer that is somebody's own. */
 function personalCacheControl(value: string): string {
-  const kept = (value.match(directives) ?? [])
-    .map((directive) => directive.trim())
-    .filter((directive) => directive !== '' && !shares.test(directive))
+  const kept = directivesOf(value).filter((directive) => !shares.test(directive))
   return (kept.some((one) => isPersonal.test(one)) ? kept : ['private', ...kept]).join(', ')
 }
 

@@ -11,6 +11,8 @@ export const requestFields = {
   status: 'The status of the answer; 499 when the client left before it, 101 for a WebSocket.',
   ms: 'Milliseconds from the headers of the request to the end of the answer.',
   upstream_ms: 'Milliseconds until the upstream’s answer began.',
+  cache:
+    'How a file was answered from memory: `hit`, `stale` (once more, while it is asked for again), or `fill` (asked for just now).',
   user: 'The Trac user name of the identity.',
   via: 'Which credential the identity came from: `bearer` or `session`.',
   code: 'The `ERR_…` code of a refusal or fault.',

@@ -89,6 +89,8 @@ export class RequestContext {
   /** The relay to the upstream, once there is one. Kept as the object itself: a closure here costs a sixth of all CPU. */
   relay: Abortable | undefined = undefined
   upstreamMilliseconds: number | undefined = undefined
+  /** How it was answered from files in memory; undefined if it was not. */
+  fromCache: string | undefined = undefined
   /** What was signed for the upstream; empty text before, and for one without keys. */
   signature = ''
   #setCookies: SetCookies = []

@@ -11,6 +11,7 @@ export interface RequestHeaders {
   readonly origin: string
   readonly referer: string
   readonly accept: string
+  readonly acceptEncoding: string
   readonly fetchSite: string
   readonly fetchMode: string
   readonly requestedWith: boolean
@@ -66,6 +67,7 @@ const once = tableOf<TextKey>({
 const joined = tableOf<{ readonly key: TextKey; readonly by: string }>({
   cookie: { key: 'cookie', by: '; ' },
   accept: { key: 'accept', by: ', ' },
+  'accept-encoding': { key: 'acceptEncoding', by: ', ' },
   forwarded: { key: 'forwarded', by: ', ' },
   'x-forwarded-for': { key: 'forwardedFor', by: ', ' },
   'x-forwarded-proto': { key: 'forwardedProto', by: ', ' },
@@ -84,6 +86,7 @@ function emptyHeaders(): Draft {
     origin: '',
     referer: '',
     accept: '',
+    acceptEncoding: '',
     fetchSite: '',
     fetchMode: '',
     requestedWith: false,

@@ -49,6 +49,8 @@ export interface Route {
   /** Time limits towards the upstream that differ from the upstream's own. */
   readonly timeouts: { readonly firstByte?: Milliseconds; readonly idle?: Milliseconds }
   readonly websocket: boolean
+  /** Whether answers are kept in memory: by their whole target, or by path alone where no query means anything. */
+  readonly cache: 'off' | 'target' | 'path'
 }
 
 /** `true`: present, `false`: absent, else one of the values. */
@@ -73,4 +75,5 @@ export const noRoute: Route = Object.freeze({
   bodyLimit: 0,
   timeouts: {},
   websocket: false,
+  cache: 'off',
 })

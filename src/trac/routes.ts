@@ -16,6 +16,8 @@ export interface TracRoute {
   readonly closed?: true
   /** What the path does not stand for. */
   readonly except?: readonly string[]
+  /** Static files, the same for everybody, of which no query is read. */
+  readonly files?: true
   /** For paths alone that no other row has. */
   readonly unknownOnly?: true
 }
@@ -63,7 +65,7 @@ const attaching = {
  * Where Trac accepts a viewer's POST (`action=diff`, `clear`, previews), the row asks only for the view.
  */
 export const tracRoutes: readonly TracRoute[] = [
-  row('chrome', '/chrome/**', read),
+  row('chrome', '/chrome/**', read, { files: true }),
   row('pygments', '/pygments/*', read),
   row('about', '/about', read),
   row('about-trac', '/about_trac', read),

@@ -49,6 +49,7 @@ await t.test('a row that says nothing asks for a sign-in by any credential, at T
     bodyLimit: 10 * 1024 * 1024,
     timeouts: { firstByte: 60_000, idle: 60_000 },
     websocket: false,
+    cache: 'off',
   })
 })
 
@@ -66,6 +67,7 @@ await t.test('a row that says everything is taken at its word', async (t) => {
     bodyLimit: 50MiB
     timeouts: { firstByte: 5m, idle: 2m }
     websocket: true
+    cache: shared
 `)
   t.match(row, {
     methods: new Set(['GET', 'PUT']),
@@ -83,6 +85,7 @@ await t.test('a row that says everything is taken at its word', async (t) => {
     bodyLimit: 50 * 1024 * 1024,
     timeouts: { firstByte: 300_000, idle: 120_000 },
     websocket: true,
+    cache: 'target',
   })
 })
 
@@ -104,4 +107,8 @@ await t.test('the built-in rows are optional and take GET, HEAD and POST only', 
   const methods = new Set(rows.flatMap((row) => [...(row.methods ?? ['every'])]))
   t.strictSame([...methods].toSorted(), ['GET', 'POST'])
   t.ok(rows.every((row) => !row.websocket))
+  t.strictSame(
+    rows.filter((row) => row.cache !== 'off').map((row) => [row.name, row.cache]),
+    [['trac:chrome', 'path']],
+  )
 })

@@ -128,6 +128,13 @@ const route = shape('One rule.', {
     false,
   ),
   websocket: flag('Whether WebSocket connections are let through.', false),
+  cache: optional(
+    choice(
+      '`shared`: GETs are answered from memory, as an anonymous visitor gets them. For what is the same for everybody whom the rule lets in.',
+      ['shared'],
+    ),
+    'nothing is kept',
+  ),
 })
 
 const mode = choice(
