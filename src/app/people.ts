@@ -1,6 +1,7 @@
 /** The people of each issuer: how they are named, and what their groups may do. */
 import type { IssuerPeople } from '../authenticate/admit.js'
 import { createGrants } from '../authorize/grants.js'
+import { rememberGrants } from '../authorize/remember-grants.js'
 import type { Config } from '../config/schema.js'
 import { forbiddenNames, isBySubject } from '../config/topics/identity/user-names.js'
 import type { Route } from '../request/route.js'
@@ -43,7 +44,11 @@ export function createPeople(
     },
     claims: identity.claims,
     knownGroups,
-    parts: { naming, grants: createGrants(permissions, onLeftOut), toIdentityHeaders },
+    parts: {
+      naming,
+      grants: rememberGrants(createGrants(permissions, onLeftOut)),
+      toIdentityHeaders,
+    },
   })
   for (const other of identity.additionalIssuers) {
     const rules = { ...permissions, groups: other.groups, fromClaims: 'none' as const }
@@ -56,7 +61,7 @@ export function createPeople(
       },
       claims: { ...other.claims, permissions: [] },
       knownGroups: new Set([...Object.keys(other.groups), ...knownGroups]),
-      parts: { naming, grants: createGrants(rules), toIdentityHeaders },
+      parts: { naming, grants: rememberGrants(createGrants(rules)), toIdentityHeaders },
     })
   }
   return people

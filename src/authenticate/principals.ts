@@ -8,7 +8,7 @@ export interface PrincipalParts {
   readonly grants: (groups: Iterable<string>, claimed: readonly string[]) => Granted
   readonly toIdentityHeaders: (
     user: string,
-    permissions: Iterable<string>,
+    permissions: ReadonlySet<string>,
     email: string | undefined,
     name: string | undefined,
   ) => IdentityHeaders

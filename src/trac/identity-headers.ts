@@ -9,16 +9,25 @@ export function encodeName(text: string): string {
     .replaceAll('%2B', '+')
 }
 
-/** The header values of a principal; `permissions` are sorted. */
+/** Texts of permissions that many people share, for as long as anybody has them. */
+const listed = new WeakMap<object, string>()
+
+function listOf(permissions: ReadonlySet<string>): string {
+  let text = listed.get(permissions)
+  if (text === undefined) listed.set(permissions, (text = [...permissions].toSorted().join(',')))
+  return text
+}
+
+/** The header values of a principal; `permissions` are sorted, and change no more. */
 export function toIdentityHeaders(
   user: string,
-  permissions: Iterable<string>,
+  permissions: ReadonlySet<string>,
   email: string | undefined,
   name: string | undefined,
 ): IdentityHeaders {
   return Object.freeze({
     user: encodeName(user),
-    perms: [...permissions].toSorted().join(','),
+    perms: listOf(permissions),
     email: encodeName(email ?? ''),
     name: encodeName(name ?? ''),
   })
