@@ -1,182 +1,251 @@
-/** `npm run bench`: the gateway with everything on, beside the bare proxy and nginx, a core each, in turns. */
-import { execFileSync, spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+/**
+ * `npm run bench [-- NAME]`: the gateway with everything on, beside the peers, in turns. The proxy has a core, the load and
+ * the upstream have the other. A NAME is a part of a case's name; the table is written when all cases ran.
+ */
+import { createPublicKey, randomUUID } from 'node:crypto'
+import type { JsonWebKey } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { startProvider } from '../../src/demo/provider.js'
-import { signIn } from '../../src/demo/sign-in.js'
-import { freePort } from '../fixtures/ports.js'
+import type { DemoProvider } from '../../src/demo/provider.js'
 import { Visitor } from '../fixtures/visitor.js'
-import { load } from './load.js'
+import { cases, manyTokens, newTokens, writeHeaders } from './cases.js'
+import type { Case } from './cases.js'
+import * as contenders from './contenders.js'
+import type { Contender, Setting } from './contenders.js'
+import { cpuOf, otherCore, peakMemoryOf, pinSelf, watchOthers } from './machine.js'
+import { pace } from './pace.js'
 import { comparePolicies } from './policy.js'
+import { caseTable, median, pacedTable } from './report.js'
+import type { Paced, Result, Round } from './report.js'
+import { load } from './wrk.js'
 
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? '7')
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? '5')
 const roundTime = Number(process.env['BENCH_MILLISECONDS'] ?? '2000')
 const connections = 64
-const serversFile = fileURLToPath(new URL('./servers.js', import.meta.url))
-const table = join(process.cwd(), 'test/bench/README.md')
+const pacedRate = 1000
+/** A round in which others used more of the two cores than this part is made again, so often at most. */
+const quiet = 0.05
+const maxRepeats = 4
+const readme = join(process.cwd(), 'test/bench/README.md')
+/** Between these lines of the readme stands what was measured. */
+const marks = ['<!-- measured -->\n', '<!-- end -->\n'] as const
 const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-bench-'))
 
-/** The server's core; the upstream and the load share the other. */
-const serverCore = '0'
-const otherCore = '1'
+/** Numbers that the table needs to be honest. */
+const noise = { repeated: 0, kept: 0, broken: 0 }
 
-interface Contender {
-  readonly name: string
-  readonly pids: () => readonly number[]
-  readonly port: number
-  readonly header: string
+/** Runs one measurement, again if others were busy meanwhile. */
+async function inQuiet<T>(measure: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    const others = watchOthers()
+    const startedAt = performance.now()
+    const result = await measure()
+    if (others() < (performance.now() - startedAt) * quiet) return result
+    if (tries === maxRepeats) {
+      noise.kept++
+      return result
+    }
+    noise.repeated++
+  }
 }
 
-/** Starts a process on a core; resolves with the facts it tells on standard error. */
-function startProcess(
-  core: string,
-  args: readonly string[],
-): Promise<{ child: ChildProcess; facts: Record<string, string> }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('taskset', ['-c', core, process.execPath, ...process.execArgv, ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    let text = ''
-    child.once('exit', () => reject(new Error(text)))
-    child.stderr?.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      const line = text.split('\n').find((one) => one.startsWith('{'))
-      if (line === undefined || !text.includes(`${line}\n`)) return
-      resolve({ child, facts: JSON.parse(line) as Record<string, string> })
-    })
+/** The key of ID tokens. */
+async function readKey({ jwksUri }: DemoProvider): Promise<{ keyId: string; publicKey: string }> {
+  const { keys } = (await (await fetch(jwksUri)).json()) as {
+    keys: (JsonWebKey & { kid: string })[]
+  }
+  const key = createPublicKey({ key: keys[0]!, format: 'jwk' })
+  return { keyId: keys[0]!.kid, publicKey: key.export({ type: 'spki', format: 'pem' }).toString() }
+}
+
+/** A token of one of many people, no two the same. */
+function createToken(provider: DemoProvider, i: number): Promise<string> {
+  const subject = `6f1b9a52-3c1d-4e0a-9a57-${String(i % manyTokens).padStart(12, '0')}`
+  const now = Math.floor(Date.now() / 1000)
+  return provider.mint({
+    sub: subject,
+    'cognito:username': subject,
+    'cognito:groups': ['admins'],
+    email: `person-${i % manyTokens}@example.edu`,
+    email_verified: true,
+    auth_time: now,
+    jti: randomUUID(),
   })
 }
 
-/** CPU milliseconds that processes have used (proc(5), fields 14 and 15, in ticks of 10 ms). */
-function cpuOf(pids: readonly number[]): number {
-  let ticks = 0
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-    ticks += Number(fields[11]) + Number(fields[12])
+/** The header lines that a case sends to a contender, in a file. */
+async function headersFor(
+  { name, credential, tokens, once }: Case,
+  contender: Contender,
+  parts: { provider: DemoProvider; sessions: Map<Contender, string>; known: readonly string[] },
+): Promise<string> {
+  const { provider, sessions, known } = parts
+  let lines = ['Accept: */*']
+  if (credential === 'session' && contender.checks.includes('session')) {
+    lines = [`Cookie: ${sessions.get(contender)}`]
+  } else if (credential === 'bearer') {
+    const own = once
+      ? await Promise.all(Array.from({ length: tokens }, (_, i) => createToken(provider, i)))
+      : known.slice(0, tokens)
+    lines = own.map((token) => `Authorization: Bearer ${token}`)
   }
-  return ticks * 10
+  return writeHeaders(folder, `headers-${name.replaceAll(/\W+/g, '-')}`, lines)
 }
 
-function startNginx(port: number, upstream: string): () => readonly number[] {
-  const config = join(folder, 'nginx.conf')
-  writeFileSync(
-    config,
-    `worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log; daemon on;
-events { worker_connections 512; }
-http { access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s; keepalive_requests 10000000;
- upstream u { server ${upstream.replace('http://', '')}; keepalive 64; keepalive_requests 10000000; }
- server { listen 127.0.0.1:${port}; location / { proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ""; } } }`,
+/** One round of a case at one contender. */
+async function measure(what: Case, contender: Contender, headersFile: string): Promise<Round> {
+  const isApache = contender.name.startsWith('Apache')
+  // Apache asks for a session below a path of its own, which leads to the same page.
+  const path = isApache && what.credential === 'session' ? '/session/Start' : what.path
+  const before = cpuOf(contender.pids())
+  const { requests, microseconds, refused, broken } = await load({
+    url: new URL(path, contender.origin),
+    headersFile,
+    once: what.once,
+    bodySize: what.bodySize,
+    connections,
+    milliseconds: roundTime,
+  })
+  noise.broken += broken
+  if (refused > 0 || broken > requests / 100) {
+    throw new Error(`${contender.name}, ${what.name}: ${refused} refused, ${broken} broken`)
+  }
+  const cpu = ((cpuOf(contender.pids()) - before) * 1000) / requests
+  return { requestsPerSecond: (requests * 1e6) / microseconds, cpu }
+}
+
+function takesPart({ credential, once, tls }: Case, { name, checks }: Contender): boolean {
+  const isGateway = name === contenders.gatewayName
+  const isYardstick = name === contenders.bareName || (name === 'nginx' && !once)
+  if (name === 'no proxy') return !tls && credential === 'none'
+  return isGateway || isYardstick || (credential !== 'none' && checks.includes(credential))
+}
+
+async function runCase(
+  what: Case,
+  all: readonly Contender[],
+  parts: Parameters<typeof headersFor>[2],
+): Promise<readonly Result[]> {
+  const present = all.filter((one) => takesPart(what, one))
+  const found = new Map<Contender, Round[]>(present.map((one) => [one, []]))
+  // The first round warms up: code is compiled, connections are opened.
+  for (let round = -1; round < rounds; round++) {
+    for (const contender of present) {
+      const result = await inQuiet(async () => {
+        return measure(what, contender, await headersFor(what, contender, parts))
+      })
+      if (round >= 0) found.get(contender)!.push(result)
+    }
+  }
+  return present.map((one) => ({
+    name: one.name,
+    rounds: found.get(one)!,
+    memory: peakMemoryOf(one.pids()),
+  }))
+}
+
+async function runPaced(all: readonly Contender[], token: string): Promise<string> {
+  const found: Paced[] = []
+  const times = new Map<Contender, { p50: number[]; p99: number[] }>()
+  for (let round = -1; round < rounds; round++) {
+    for (const contender of all) {
+      const { host } = new URL(contender.origin)
+      const text = `GET /wiki/Start HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+      const { p50, p99, refused } = await inQuiet(() =>
+        pace(contender.port, text, pacedRate, roundTime * 2),
+      )
+      if (refused > 0) throw new Error(`${contender.name}: ${refused} refused at a steady rate`)
+      if (round < 0) continue
+      const own = times.get(contender) ?? { p50: [], p99: [] }
+      own.p50.push(p50)
+      own.p99.push(p99)
+      times.set(contender, own)
+    }
+  }
+  for (const [{ name }, own] of times) found.push({ name, ...own })
+  const [direct, ...proxies] = found
+  return pacedTable(pacedRate, direct!, proxies)
+}
+
+pinSelf(otherCore)
+process.once('exit', () => {
+  contenders.stopAll()
+  rmSync(folder, { recursive: true, force: true })
+})
+const provider = await startProvider()
+const client = provider.clients[0]!
+client.clientSecret = randomUUID()
+const setting: Setting = {
+  folder,
+  issuer: provider.issuer,
+  poolOrigin: provider.origin,
+  clientId: provider.clientId,
+  clientSecret: client.clientSecret,
+  ...(await readKey(provider)),
+  upstreamPort: await contenders.startUpstream(folder),
+}
+const wanted = process.argv[2] ?? ''
+const chosen = cases.filter(({ name }) => name.includes(wanted))
+const start = async (tls: boolean): Promise<readonly Contender[]> => [
+  ...(tls ? [] : [contenders.direct(setting.upstreamPort)]),
+  await contenders.startNginx(setting, tls),
+  await contenders.startBare(setting, tls),
+  await contenders.startHaproxy(setting, tls),
+  ...(tls ? [] : [await contenders.startApache(setting)]),
+  await contenders.startOauth2Proxy(setting, tls),
+  await contenders.startGateway(setting, tls),
+]
+const plain = await start(false)
+const secure = chosen.some(({ tls }) => tls) ? await start(true) : []
+
+const person = provider.people[0]!
+const sessions = new Map<Contender, string>()
+for (const contender of plain) {
+  if (!contender.checks.includes('session')) continue
+  client.redirectUris.push(
+    ...['/auth/callback', '/oauth2/callback', '/session/callback'].map(
+      (path) => contender.origin + path,
+    ),
   )
-  execFileSync('taskset', ['-c', serverCore, 'nginx', '-c', config])
-  return () => {
-    const pid = readFileSync(join(folder, 'nginx.pid'), 'utf8').trim()
-    const workers = execFileSync('pgrep', ['-P', pid], { encoding: 'utf8' }).trim().split('\n')
-    return workers.map(Number)
-  }
+  const visitor = new Visitor()
+  const isGateway = contender.name === contenders.gatewayName
+  const entry = isGateway ? '/auth/login?return_to=/wiki/Start' : '/session/Start'
+  await visitor.signIn(contender.origin + entry, person)
+  sessions.set(contender, visitor.cookieHeader(contender.origin))
 }
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
-execFileSync('taskset', ['-cp', otherCore, String(process.pid)], { stdio: 'ignore' })
-const children: ChildProcess[] = []
-const upstreamPort = await freePort()
-const upstream = `http://127.0.0.1:${upstreamPort}`
-children.push(
-  (await startProcess(otherCore, [serversFile, 'upstream', String(upstreamPort)])).child,
+const known = await Promise.all(
+  Array.from({ length: manyTokens }, (_, i) => createToken(provider, i)),
 )
 
-const contenders: Contender[] = []
-const gatewayPort = await freePort()
-const origin = `http://localhost:${gatewayPort}`
-// In the parent, since it slows a process down that it shares: it turns async hooks on.
-const provider = await startProvider()
-provider.clients[0]?.redirectUris.push(`${origin}/auth/callback`)
-const identity = JSON.stringify({
-  cognito: { region: 'us-east-1', userPoolId: 'us-east-1_Example', domain: provider.origin },
-  issuer: provider.issuer,
-  clientId: provider.clientId,
-})
-const gateway = await startProcess(serverCore, [
-  serversFile,
-  'gateway',
-  String(gatewayPort),
-  upstream,
-  identity,
-])
-children.push(gateway.child)
-const person = provider.people[1]!
-const { idToken } = await signIn(provider, person)
-const visitor = new Visitor()
-await visitor.signIn(`${origin}/auth/login?return_to=/wiki`, person)
-const headers = {
-  bearer: `Authorization: Bearer ${idToken}`,
-  session: `Cookie: ${visitor.cookieHeader(origin)}`,
-}
-for (const kind of ['bearer', 'session'] as const) {
-  contenders.push({
-    name: `trac-gateway, ${kind}`,
-    pids: () => [gateway.child.pid!],
-    port: gatewayPort,
-    header: headers[kind],
-  })
-}
-const barePort = await freePort()
-const bare = await startProcess(serverCore, [serversFile, 'bare', String(barePort), upstream])
-children.push(bare.child)
-const baseline = 'Fastify + http-proxy, no authentication'
-contenders.push({ name: baseline, pids: () => [bare.child.pid!], port: barePort, header: '' })
-const nginxPort = await freePort()
-contenders.push({
-  name: 'nginx, no authentication',
-  pids: startNginx(nginxPort, upstream),
-  port: nginxPort,
-  header: '',
-})
-
-const costs = new Map<string, number[]>()
-for (let round = -1; round < rounds; round++) {
-  for (const { name, pids, port, header } of contenders) {
-    const before = cpuOf(pids())
-    const { requests } = await load(port, '/chrome/x.css', header, connections, roundTime)
-    const cost = ((cpuOf(pids()) - before) * 1000) / requests
-    // The first round warms up: code is compiled, connections are opened.
-    if (round >= 0) costs.set(name, [...(costs.get(name) ?? []), cost])
+const texts: string[] = []
+for (const what of chosen) {
+  const results = await runCase(what, what.tls ? secure : plain, { provider, sessions, known })
+  texts.push(caseTable(what.name, results))
+  process.stdout.write(`${texts.at(-1)}\n`)
+  if (what.paced) {
+    texts.push(await runPaced(plain, known[0]!))
+    process.stdout.write(`${texts.at(-1)}\n`)
   }
 }
-
 const policies = comparePolicies(rounds)
-const base = costs.get(baseline)!
-const rows = contenders.map(({ name }) => {
-  const own = costs.get(name)!
-  const ratios = own.map((cost, i) => cost / base[i]!)
-  return `| ${name} | ${median(own).toFixed(0)} | ${median(ratios).toFixed(2)} | ${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)} |`
-})
-const text = `# Bench
-
-\`npm run bench\` writes this table. CPU time of the proxy's own process for one GET of 2 KB, one core,
-${connections} kept connections, ${rounds} rounds of ${roundTime / 1000} s in turns; the upstream and the load share the other core.
-Machines differ and are noisy: the ratio, taken round by round, is what can be compared.
-The gateway runs with everything on: verified token or sealed session, policy, signature, headers, audit and request
-log, metrics. The other two do nothing but pass it on.
-
-| | CPU µs a request | of the bare proxy's | from–to |
-|---|---:|---:|---:|
-${rows.join('\n')}
+texts.push(`### Policy
 
 One look-up in a policy of a thousand rows whose first segment is a wildcard costs ${median(policies.ratios).toFixed(2)} times (${Math.min(...policies.ratios).toFixed(2)}–${Math.max(...policies.ratios).toFixed(2)}) that in
 one of ten rows, which costs ${policies.few.toFixed(1)} µs.
-
-Node ${process.version}.
+`)
+const note = `${rounds} rounds of ${roundTime / 1000} s in turns, ${connections} kept connections, ${newTokens} tokens a round where each is new. Node ${process.version}.
+Measurements made again because others were busy: ${noise.repeated}; kept though they were: ${noise.kept}. Connections that
+broke: ${noise.broken}.
 `
-process.stdout.write(text)
-writeFileSync(table, text)
-for (const child of children) child.kill()
-execFileSync('kill', [readFileSync(join(folder, 'nginx.pid'), 'utf8').trim()])
-rmSync(folder, { recursive: true, force: true })
+process.stdout.write(note)
+if (wanted === '') {
+  const [before] = readFileSync(readme, 'utf8').split(marks[0])
+  const [, after = ''] = readFileSync(readme, 'utf8').split(marks[1])
+  writeFileSync(
+    readme,
+    [before, marks[0], '\n', texts.join('\n'), '\n', note, marks[1], after].join(''),
+  )
+}
 process.exit(0)
