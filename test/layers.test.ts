@@ -28,6 +28,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   fastify: ['app/fastify.ts'],
   jose: [
     'oidc/key-set.ts',
+    'oidc/signature.ts',
     'oidc/verify-token.ts',
     'oidc/logout-token.ts',
     'session/sealer.ts',
@@ -36,8 +37,10 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': [
     'cache/file-cache.ts',
     'cache/store.ts',
+    'authenticate/bad-tokens.ts',
     'authenticate/bearer.ts',
     'authenticate/userinfo.ts',
+    'authorize/remember-grants.ts',
     'session/process-state.ts',
     'session/renewal-gate.ts',
     'session/superseded-cookies.ts',
