@@ -24,7 +24,7 @@ type LivingSession = Extract<FoundSession, { readonly fresh: boolean }>
 
 /** Reads the session of a Cookie header; undefined if there is no session cookie at all. */
 export function createSessionCredential(
-  sessions: Sessions,
+  sessions: Pick<Sessions, 'find'>,
   names: CookieNames,
   setCookies: SessionCookies,
   settle: SettleName,

@@ -2,7 +2,8 @@
 import type { RouteConfig } from '../config/topics/routes.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { Via } from '../core/identity.js'
-import type { QueryCondition, Requirement, Route } from '../request/route.js'
+import { conditionsOf } from '../request/route.js'
+import type { Requirement, Route } from '../request/route.js'
 import type { TracRoute } from '../trac/routes.js'
 import { pluginsRow, takesBackslash, tracRoutes } from '../trac/routes.js'
 
@@ -14,18 +15,6 @@ export interface RouteDefaults {
 }
 
 const bothCredentials: ReadonlySet<Via> = new Set(['bearer', 'session'])
-
-function conditionsOf(
-  query: Readonly<Record<string, string | boolean | readonly string[]>> | undefined,
-): ReadonlyMap<string, QueryCondition> | undefined {
-  if (query === undefined) return undefined
-  return new Map(
-    Object.entries(query).map(([name, wanted]): [string, QueryCondition] => {
-      if (typeof wanted === 'boolean') return [name, wanted]
-      return [name, new Set(typeof wanted === 'string' ? [wanted] : wanted)]
-    }),
-  )
-}
 
 function timeoutsOf(given: { readonly firstByte?: Milliseconds; readonly idle?: Milliseconds }) {
   const { firstByte, idle } = given

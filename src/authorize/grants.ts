@@ -25,9 +25,24 @@ function claimFilter(rule: PermissionRules['fromClaims']): (name: string) => boo
   return (name) => listed.has(name) || (listed.has('nonAdmin') && isNonAdmin(name))
 }
 
+/** Why `permissions.fromClaims` leaves a claimed action out, in words; undefined if it does not. */
+export function whyLeftOut(rule: PermissionRules['fromClaims'], name: string): string | undefined {
+  if (!action.test(name)) return 'it is not written like a permission, such as WIKI_VIEW'
+  if (claimFilter(rule)(name)) return undefined
+  if (rule === 'none') return 'permissions.fromClaims: none'
+  const isKnown = Object.hasOwn(tracActions, name)
+  const why = isKnown
+    ? 'it is for administrators'
+    : 'Trac itself does not know it, and a plugin could make anything of it'
+  return typeof rule === 'string'
+    ? `permissions.fromClaims: ${rule}, and ${why}`
+    : `permissions.fromClaims does not list it`
+}
+
 /** Collects actions by source, then expands each source, so that the list says where each one came from. */
 function collect(
   sources: readonly (readonly [string, readonly string[]])[],
+  claimed: readonly string[] = [],
   leftOut: readonly string[] = [],
 ): Granted {
   const from = new Map<string, string[]>()
@@ -40,7 +55,8 @@ function collect(
   }
   const grants = [...from].map(([name, list]) => ({ action: name, from: list }))
   grants.sort((a, b) => (a.action < b.action ? -1 : 1))
-  return { permissions: new Set(grants.map((grant) => grant.action)), grants, leftOut }
+  const permissions = new Set(grants.map((grant) => grant.action))
+  return { permissions, grants, claimed, leftOut }
 }
 
 /** What a person or machine in these groups, with these claimed actions, may do. */
@@ -63,7 +79,7 @@ export function createGrants(
     sources.push(['claim', actions.filter(mayClaim)])
     const leftOut = actions.filter((name) => !mayClaim(name))
     for (const name of leftOut) onLeftOut(name)
-    return collect(sources, leftOut)
+    return collect(sources, actions, leftOut)
   }
 }
 

@@ -1,9 +1,9 @@
 /** The route policy as one matcher over the canonical path: first match wins, nothing matched is refused. */
-import { isRead } from '../core/methods.js'
+import { takesMethod } from '../request/route.js'
 import type { Route } from '../request/route.js'
 import { compilePattern, literalSegments, segmentsOf } from './pattern.js'
 import type { LiteralSegment, Matcher } from './pattern.js'
-import { judgeQuery } from '../trac/query.js'
+import { judgeQuery, readQuery } from '../trac/query.js'
 import type { Query } from '../trac/query.js'
 
 /** What a request's method, path and query lead to. */
@@ -23,12 +23,6 @@ interface Row {
   readonly matches: Matcher
   /** Its place among all rows. */
   readonly order: number
-}
-
-function takesMethod(route: Route, method: string): boolean {
-  if (route.query !== undefined && !isRead(method)) return false
-  if (route.methods === undefined) return true
-  return route.methods.has(method) || (method === 'HEAD' && route.methods.has('GET'))
 }
 
 function queryFits(route: Route, values: Query): boolean {
@@ -121,6 +115,24 @@ function allowOf(route: Route): readonly string[] {
   return methods.includes('GET') ? [...methods, 'HEAD'] : methods
 }
 
+/** How a row takes a request, or why it does not. */
+export type RowVerdict = 'taken' | 'path' | 'known path' | 'method' | 'query'
+
+/** Judges one row; `isKnown`: a row before it had the path. */
+function judgeRow(
+  { route, matches }: Row,
+  isKnown: boolean,
+  method: string,
+  path: string,
+  segments: readonly string[],
+  values: () => Query,
+): RowVerdict {
+  if (!matches(path, segments)) return 'path'
+  if (isKnown && route.unknownOnly) return 'known path'
+  if (!takesMethod(route, method)) return 'method'
+  return route.query === undefined || queryFits(route, values()) ? 'taken' : 'query'
+}
+
 /** The first row that fits. */
 function find(
   rows: readonly Row[],
@@ -131,17 +143,43 @@ function find(
 ): RouteMatch {
   let isKnown = false
   let allow: Set<string> | undefined
-  for (const { route, matches } of rows) {
-    if (!matches(path, segments) || (isKnown && route.unknownOnly)) continue
+  for (const row of rows) {
+    const { route } = row
+    const verdict = judgeRow(row, isKnown, method, path, segments, values)
+    if (verdict === 'taken') return { route }
+    if (verdict === 'path' || verdict === 'known path') continue
     isKnown = true
-    if (!takesMethod(route, method)) {
-      allow ??= new Set()
-      for (const name of allowOf(route)) allow.add(name)
-    } else if (route.query === undefined || queryFits(route, values())) {
-      return { route }
-    }
+    if (verdict === 'query') continue
+    allow ??= new Set()
+    for (const name of allowOf(route)) allow.add(name)
   }
   return { route: undefined, allow: allow === undefined ? [] : [...allow] }
+}
+
+/** What each row says to a request, up to the one that takes it. */
+export type TraceRows = (
+  method: string,
+  path: string,
+  query: string,
+) => readonly { readonly route: Route; readonly verdict: RowVerdict }[]
+
+/** Compiles the rows for whoever wants to know why: all are asked, and the query is read in the way of today's Tracs. */
+export function createTrace(routes: readonly Route[]): TraceRows {
+  const rows = routes.map((route, order) => ({ route, matches: matcherOf(route), order }))
+  return (method, path, query) => {
+    const judged = path === '' ? '/' : path
+    const segments = segmentsOf(judged)
+    const values = () => readQuery(query)
+    const told: { readonly route: Route; readonly verdict: RowVerdict }[] = []
+    let isKnown = false
+    for (const row of rows) {
+      const verdict = judgeRow(row, isKnown, method, judged, segments, values)
+      told.push({ route: row.route, verdict })
+      if (verdict === 'taken') break
+      isKnown ||= verdict === 'method' || verdict === 'query'
+    }
+    return told
+  }
 }
 
 /** Compiles the rows, in the order in which they are tried. */

@@ -43,6 +43,9 @@ export interface Grant {
 export interface Granted {
   readonly permissions: ReadonlySet<string>
   readonly grants: readonly Grant[]
+  /** Actions that a claim named, as it named them. */
+  readonly claimed: readonly string[]
+  /** Those of them that the configuration does not take from a claim. */
   readonly leftOut: readonly string[]
 }
 
@@ -63,7 +66,9 @@ export interface Principal {
   /** Trac actions, meta actions expanded. */
   readonly permissions: ReadonlySet<string>
   readonly grants: readonly Grant[]
-  /** Claimed actions that the configuration does not take from a claim. */
+  /** Actions that a claim named, as it named them. */
+  readonly claimed: readonly string[]
+  /** Those of them that the configuration does not take from a claim. */
   readonly leftOut: readonly string[]
   readonly identityHeaders: IdentityHeaders
 }

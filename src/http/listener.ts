@@ -17,6 +17,7 @@ import { endSoon } from './last-word.js'
 import { answerOf, inOrder } from './pipelining.js'
 import type { RequestHandler } from './pipelining.js'
 import { readUnparsed } from './unparsed.js'
+import { asksForWebSocket } from './upgrade.js'
 import type { ParserError } from './unparsed.js'
 
 /** Answers a request that was refused before it was one. */
@@ -156,13 +157,14 @@ function handUpgrade(
   // A tunnel has no answer any more.
   const isWaiting = () => response.socket !== null
   socket.on('end', () => isWaiting() && socket.destroy()).resume()
-  const { headers } = request
-  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) {
-    const detail = 'A request for a WebSocket has no body.'
-    refuse(request, response, new GatewayError('ERR_FRAMING_AMBIGUOUS', { detail }))
+  let isWebSocket: boolean
+  try {
+    isWebSocket = asksForWebSocket(request)
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    refuse(request, response, error)
     return
   }
-  const isWebSocket = headers.upgrade?.toLowerCase() === 'websocket'
   hand(request, response, isWebSocket ? socket : undefined)
 }
 

@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.js'
 import type { NameEntry, Principal } from '../core/identity.js'
 import { encodeName } from '../trac/identity-headers.js'
 import { foldName } from '../trac/user-names.js'
+import { LookedAtNames } from './looked-at-names.js'
 import { isReserved, personOf } from './name-store.js'
 import type { NameStore } from './name-store.js'
 
@@ -53,6 +54,14 @@ export class NameRegistry {
     if (nameKey === undefined) return true
     const entry = this.#store.known(nameKey)
     return entry?.subject === subject && entry.issuer === issuer
+  }
+
+  /** The same names for whoever only looks: nobody gets one, and nobody hears of a refusal. */
+  withoutClaiming(): NameRegistry {
+    return new NameRegistry(new LookedAtNames(this.#store), {
+      onRenamed: () => undefined,
+      onRefused: () => undefined,
+    })
   }
 
   /** All names, in their order. */

@@ -133,10 +133,13 @@ export const metricTable = {
 /** The registry of one gateway and what it counts. */
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** Creates the metrics, `process_…` and `nodejs_…` among them. */
-export function createMetrics(build: { readonly version: string }) {
+/**
+ * Creates the metrics.
+ * @param ofProcess whether `process_…` and `nodejs_…` are among them
+ */
+export function createMetrics(build: { readonly version: string }, ofProcess = true) {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  if (ofProcess) collectDefaultMetrics({ register: registry })
   const registers = [registry]
   // Those of every request are arrays of ours, which the registry knows by what it asks of a metric.
   const register = ({ add, metric }: { readonly add: AddTo; readonly metric: object }): AddTo => {

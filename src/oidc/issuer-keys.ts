@@ -60,6 +60,8 @@ export interface KeySource {
   readonly isOld: boolean
   /** Fetches now, once for all who ask at the same time; never rejects. */
   refresh(): Promise<void>
+  /** The same keys without ever fetching: where this source would ask the provider, the other one throws what `ask` gives. */
+  withoutFetching(ask: () => Error): KeySource
 }
 
 /** There is one thing to fetch. */
@@ -122,6 +124,31 @@ export class IssuerKeys implements KeySource {
     await this.#lookFor(isNewer, origin)
     if (!isNewer()) throw this.#unknown(unnamed, {})
     return this.#known(unnamed, alg)
+  }
+
+  withoutFetching(ask: () => Error): KeySource {
+    const mayAsk = () =>
+      this.#fetchedAt === undefined || this.#fetches.current(flight) !== undefined || this.#isCool()
+    const state = () => ({ generation: this.#generation, fetchedAt: this.#fetchedAt })
+    return {
+      find: async ({ kid = unnamed, alg = '' }) => {
+        if (!this.#keys.has(kid) && mayAsk()) throw ask()
+        return this.#known(kid, alg)
+      },
+      findNewer: async (failed, { alg = '' }) => {
+        if (this.#keys.get(unnamed)?.get(alg) !== failed) return this.#known(unnamed, alg)
+        throw mayAsk() ? ask() : this.#unknown(unnamed, {})
+      },
+      refresh: () => Promise.resolve(),
+      withoutFetching: (other) => this.withoutFetching(other),
+      get generation() {
+        return state().generation
+      },
+      get fetchedAt() {
+        return state().fetchedAt
+      },
+      isOld: false,
+    }
   }
 
   #known(kid: string, alg: string): SignatureKey {

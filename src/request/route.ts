@@ -1,6 +1,7 @@
 /** A compiled row of the route policy: pure data, made once at start or reload. */
 import type { Milliseconds } from '../core/clock.js'
 import type { Via } from '../core/identity.js'
+import { isRead } from '../core/methods.js'
 
 /** Who may come: `deny` refuses everyone, `optional` also welcomes anonymous visitors. */
 export type Access = 'public' | 'optional' | 'authenticated' | 'deny'
@@ -55,6 +56,29 @@ export interface Route {
 
 /** `true`: present, `false`: absent, else one of the values. */
 export type QueryCondition = boolean | ReadonlySet<string>
+
+/** Conditions on the query as a configuration writes them; undefined for none. */
+export function conditionsOf(
+  query: Readonly<Record<string, string | boolean | readonly string[]>> | undefined,
+): ReadonlyMap<string, QueryCondition> | undefined {
+  if (query === undefined) return undefined
+  return new Map(
+    Object.entries(query).map(([name, wanted]): [string, QueryCondition] => {
+      if (typeof wanted === 'boolean') return [name, wanted]
+      return [name, new Set(typeof wanted === 'string' ? [wanted] : wanted)]
+    }),
+  )
+}
+
+/** Whether a row is for a method. Rows with conditions on the query are for reading alone: for POST Trac reads the body. */
+export function takesMethod(
+  { methods, query }: Pick<Route, 'methods' | 'query'>,
+  method: string,
+): boolean {
+  if (query !== undefined && !isRead(method)) return false
+  if (methods === undefined) return true
+  return methods.has(method) || (method === 'HEAD' && methods.has('GET'))
+}
 
 /** The row of a request that no row was found for yet: it lets nobody pass and leads nowhere. */
 export const noRoute: Route = Object.freeze({

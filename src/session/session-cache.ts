@@ -23,6 +23,16 @@ export interface SessionCacheOptions {
   readonly maxAge: Milliseconds
 }
 
+/** What `open` gives; undefined if the configuration no longer lets the person in. */
+function whereAdmitted(open: () => OpenSession): OpenSession | undefined {
+  try {
+    return open()
+  } catch (error) {
+    if (error instanceof GatewayError && error.status === 401) return undefined
+    throw error
+  }
+}
+
 /** Open sessions in memory: about 4 KB each. Beyond it the least used must be opened again. */
 const maxOpen = 10_000
 
@@ -133,8 +143,46 @@ export class SessionCache {
     }
   }
 
+  /**
+   * The newest session of a value as it stands, here or in the store; nothing is kept.
+   * @returns no session and `isStale` undefined: the value leads to none; no session alone: its person is not let in
+   */
+  async look(
+    value: string,
+    toPrincipal: SessionCacheOptions['toPrincipal'],
+  ): Promise<{ session: OpenSession | undefined; isStale: boolean | undefined }> {
+    const known = this.#byValue.peek(fingerprint(value))
+    if (known !== undefined && this.isFresh(known)) {
+      return { session: this.#newestSeen(known, toPrincipal), isStale: false }
+    }
+    const stored = await this.#options.store.read(value)
+    if (stored === undefined) return { session: undefined, isStale: undefined }
+    const { record, stale: isStale } = stored
+    const isKnown = known !== undefined && known.record.version >= record.version
+    const session = isKnown ? known : this.#unkept(record, value, toPrincipal)
+    return { session: session && this.#newestSeen(session, toPrincipal), isStale }
+  }
+
+  #newestSeen(
+    session: OpenSession,
+    toPrincipal: SessionCacheOptions['toPrincipal'],
+  ): OpenSession | undefined {
+    const newest = this.#options.state.newest.peek(session.record.id)
+    if (newest === undefined || newest.record.version <= session.record.version) return session
+    if (newest.openedBy === this.#token) return newest
+    return this.#unkept(newest.record, newest.value, toPrincipal) ?? session
+  }
+
+  #unkept(
+    record: SessionRecord,
+    value: string,
+    toPrincipal: SessionCacheOptions['toPrincipal'],
+  ): OpenSession | undefined {
+    return whereAdmitted(() => this.#make(record, value, toPrincipal))
+  }
+
   /** A record as a session that is not kept; undefined if the configuration no longer lets its person in. */
-  look(record: SessionRecord): OpenSession | undefined {
+  openUnkept(record: SessionRecord): OpenSession | undefined {
     return this.#openIfAdmitted(record, undefined)
   }
 
@@ -154,12 +202,9 @@ export class SessionCache {
 
   /** A name that the configuration no longer takes ends the session. */
   #openIfAdmitted(record: SessionRecord, value: string | undefined): OpenSession | undefined {
-    try {
-      return value === undefined ? this.#make(record, record.id) : this.#open(record, value)
-    } catch (error) {
-      if (error instanceof GatewayError && error.status === 401) return undefined
-      throw error
-    }
+    return whereAdmitted(() =>
+      value === undefined ? this.#make(record, record.id) : this.#open(record, value),
+    )
   }
 
   #open(record: SessionRecord, value: string): OpenSession {
@@ -168,8 +213,12 @@ export class SessionCache {
     return session
   }
 
-  #make(record: SessionRecord, value: string): OpenSession {
-    const { toPrincipal, maxAge, issuer, now } = this.#options
+  #make(
+    record: SessionRecord,
+    value: string,
+    toPrincipal: SessionCacheOptions['toPrincipal'] = this.#options.toPrincipal,
+  ): OpenSession {
+    const { maxAge, issuer, now } = this.#options
     return {
       record,
       value,

@@ -5,12 +5,15 @@ import type { CookieNames, Cookies } from './cookies.js'
 import type { OpenSession } from './open-session.js'
 import type { Sessions } from './sessions.js'
 
+/** What of the sessions says which cookies are owed. */
+export type CookieFacts = Pick<Sessions, 'latest' | 'remainingLife' | 'claimDeletion'>
+
 /** Everything here is asked when the answer begins: what was right at its request may not be by then. */
 export class SessionCookies {
-  readonly #sessions: Sessions
+  readonly #sessions: CookieFacts
   readonly #names: CookieNames
 
-  constructor(sessions: Sessions, names: CookieNames) {
+  constructor(sessions: CookieFacts, names: CookieNames) {
     this.#sessions = sessions
     this.#names = names
   }

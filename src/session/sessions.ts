@@ -44,6 +44,18 @@ async function allDone(...work: readonly Promise<unknown>[]): Promise<void> {
   await Promise.all(work)
 }
 
+/** What {@link Sessions.find} would answer, had it done nothing. */
+export interface LookedAt {
+  readonly found: FoundSession
+  /** What it would do besides: write down that the session is used, seal it anew, or have new tokens for it. */
+  readonly would: 'nothing' | 'mark' | 'reseal' | 'renew'
+  /** Whether the answer depends on what the provider says to that. */
+  readonly isOpen: boolean
+}
+
+/** What the state of a session leads to: an answer, or something to be done first. */
+type Verdict = FoundSession | { readonly todo: 'mark' | 'renew' }
+
 /** States in which a session is good as it is. */
 const settled: ReadonlySet<SessionState> = new Set<SessionState>(['live', 'waiting', 'final'])
 
@@ -84,6 +96,27 @@ export class Sessions {
     const { shared } = this.#options.store
     const session = known === undefined || shared ? await this.#cache.load(value) : known
     return session === undefined ? undefined : this.#cache.newestOf(session)
+  }
+
+  /**
+   * What {@link find} would answer to a cookie's value. Nothing is kept, written, renewed or asked of the provider.
+   * @param toPrincipal as {@link SessionCacheOptions.toPrincipal}, for a session that is not open here
+   * @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, and what {@link find} would throw for a session that waits
+   */
+  async look(value: string, toPrincipal: SessionOptions['toPrincipal']): Promise<LookedAt> {
+    await this.#options.revocations.catchUp()
+    const { session, isStale } = await this.#cache.look(value, toPrincipal)
+    if (session === undefined) {
+      const reason = isStale === undefined ? 'unknown' : 'ended'
+      return { found: { session, reason }, would: 'nothing', isOpen: false }
+    }
+    const verdict = this.#judge(session)
+    if (!('todo' in verdict)) {
+      const would = isStale === true && verdict.session !== undefined ? 'reseal' : 'nothing'
+      return { found: verdict, would, isOpen: false }
+    }
+    const isOpen = verdict.todo === 'renew' && this.#options.now() >= session.record.expiresAt
+    return { found: { session, fresh: false }, would: verdict.todo, isOpen }
   }
 
   /** Whether a session that was found before is still good; it is left as it is. */
@@ -204,6 +237,11 @@ export class Sessions {
     }
   }
 
+  /** As {@link SupersededCookies.mayDelete}, for the cookie with this value. */
+  mayDelete(value: string, since: Milliseconds): boolean {
+    return this.#options.state.superseded.mayDelete(fingerprint(value), since)
+  }
+
   /** As {@link SupersededCookies.claimDeletion}, for the cookie with this value. */
   claimDeletion(value: string, since: Milliseconds): boolean {
     return this.#options.state.superseded.claimDeletion(fingerprint(value), since)
@@ -217,7 +255,7 @@ export class Sessions {
 
   async *#storedSessions(): AsyncGenerator<OpenSession> {
     for await (const record of this.#options.store.all()) {
-      const session = this.#cache.look(record)
+      const session = this.#cache.openUnkept(record)
       if (session !== undefined) yield session
     }
   }
@@ -263,11 +301,20 @@ export class Sessions {
   }
 
   async #next(session: OpenSession): Promise<OpenSession | 'ended' | 'final'> {
+    const verdict = this.#judge(session)
+    if (!('todo' in verdict))
+      return verdict.session ?? (verdict.reason === 'ended' ? 'ended' : 'final')
+    if (verdict.todo === 'mark') return this.#renewal.mark(session)
+    return (await this.#renewal.renewDue(session)) ?? 'final'
+  }
+
+  /** What the state of a session leads to. */
+  #judge(session: OpenSession): Verdict {
     const state = this.#states.of(session)
-    if (settled.has(state)) return session
-    if (state === 'unmarked') return this.#renewal.mark(session)
+    if (settled.has(state)) return { session, fresh: false }
+    if (state === 'unmarked') return { todo: 'mark' }
+    if (state === 'due') return { todo: 'renew' }
     if (state === 'held') throw this.#renewal.heldUp(session)
-    if (state === 'due') return (await this.#renewal.renewDue(session)) ?? 'final'
-    return state === 'ended' ? 'ended' : 'final'
+    return { session: undefined, reason: state === 'ended' ? 'ended' : 'final' }
   }
 }

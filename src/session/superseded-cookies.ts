@@ -33,9 +33,14 @@ export class SupersededCookies {
    * sign-in took the place of, nor one that another answer deleted meanwhile: a browser without it may have signed in unseen.
    */
   claimDeletion(key: string, since: Milliseconds): boolean {
-    const givenUpAt = this.#givenUpAt.get(key) ?? Number.NEGATIVE_INFINITY
-    if (givenUpAt >= since || this.#now() - since > maxDeletionDelay) return false
+    if (!this.mayDelete(key, since)) return false
     this.#givenUpAt.set(key, this.#now())
     return true
+  }
+
+  /** Whether {@link claimDeletion} would give it; nothing is claimed. */
+  mayDelete(key: string, since: Milliseconds): boolean {
+    const givenUpAt = this.#givenUpAt.peek(key) ?? Number.NEGATIVE_INFINITY
+    return givenUpAt < since && this.#now() - since <= maxDeletionDelay
   }
 }

@@ -27,6 +27,7 @@ function identityOf({ via, permissions = [], groups = [], scopes = [] }: Who): I
     scopes: new Set(scopes),
     permissions: new Set(permissions),
     grants: [],
+    claimed: [],
     leftOut: [],
     identityHeaders: { user: '', perms: '', email: '', name: '' },
   }

@@ -61,3 +61,53 @@ await t.test('a backslash is for routes to Trac', async (t) => {
     false,
   )
 })
+
+/** The warnings of some name, for a configuration with these rows. */
+function advicesOf(name: string, rows: string, more = '') {
+  const { warnings } = loadText(`${api}${more}routes:\n${rows}`)
+  return warnings.filter((warning) => warning.name === name)
+}
+
+await t.test(
+  'a rule that no request reaches is told, with those that take its requests',
+  async (t) => {
+    const dead = "  - { name: all, path: '/a/**' }\n  - { name: one, path: /a/b, methods: [GET] }\n"
+    t.match(advicesOf('route-dead', dead), [{ path: 'routes[1]', wanted: 'it before all' }])
+    const alive = "  - { name: one, path: /a/b }\n  - { name: all, path: '/a/**' }\n"
+    t.same(advicesOf('route-dead', alive), [])
+  },
+)
+
+await t.test(
+  'two rules of which neither is a case of the other are told where they differ',
+  async (t) => {
+    const pair = (more: string) =>
+      `  - { name: edit, path: '/wiki/**', query: { action: edit } }\n  - { name: secret, path: /wiki/Secret${more} }\n`
+    t.match(advicesOf('route-order', pair(', require: { anyGroup: [admins] }')), [
+      { path: 'routes[1].path', found: /edit takes/ },
+    ])
+    t.same(advicesOf('route-order', pair('')), [], 'both ask the same')
+  },
+)
+
+await t.test('what a rule or the whole file does not use is told', async (t) => {
+  const unused = (row: string, more?: string) =>
+    advicesOf('route-unused-key', `  - { name: a, path: /a, ${row} }\n`, more).map(
+      ({ path }) => path,
+    )
+  t.same(unused('access: public, credentials: [bearer]'), ['routes[0].credentials'])
+  t.same(unused('access: deny, websocket: true'), ['routes[0].websocket'])
+  t.same(unused('access: deny, websocket: true', 'mode: shadow\n'), [])
+  t.same(unused('websocket: true, credentials: [bearer]'), [])
+  const lone = "  - { name: a, path: '/a' }\n"
+  t.match(advicesOf('unused-upstream', lone), [{ path: 'upstreams.api' }])
+  t.same(advicesOf('unused-upstream', lone.replace("'/a'", "'/a', upstream: api")), [])
+  t.match(
+    advicesOf(
+      'unused-upstream',
+      lone.replace("'/a'", "'/a', upstream: api"),
+      'builtinTracRoutes: false\n',
+    ),
+    [{ path: 'upstreams.trac' }],
+  )
+})

@@ -35,6 +35,9 @@ function issuer(name: string, more: Partial<Issuer> = {}): Issuer {
       isOld: false,
       findNewer: () => Promise.reject(new Error('no key without kid is known')),
       refresh: () => Promise.resolve(),
+      withoutFetching: () => {
+        throw new Error('nobody only looks here')
+      },
       find: ({ kid }) => Promise.resolve(kid === 'curve' ? curveKey : rsaKey),
     },
     ...more,

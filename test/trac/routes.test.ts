@@ -31,6 +31,7 @@ function holder(actions: readonly string[]): Identity {
     scopes: new Set<string>(),
     permissions: expandActions(actions),
     grants: [],
+    claimed: [],
     leftOut: [],
     identityHeaders: { user: '', perms: '', email: '', name: '' },
   }

@@ -1,6 +1,6 @@
 /** `routes`, `mode` and `builtinTracRoutes`: the policy. */
 import { commonMethods, davMethods } from '../../core/methods.js'
-import { itemsOf } from '../draft.js'
+import { entriesOf, itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
 import {
   choice,
@@ -20,6 +20,9 @@ import { duration } from '../kinds/duration.js'
 import { action, group, scope } from '../kinds/names.js'
 import { pathPattern } from '../kinds/path-pattern.js'
 import { size } from '../kinds/size.js'
+import { conditionsOf } from '../../request/route.js'
+import { overlapsOf, reachOf } from '../../request/row-reach.js'
+import type { ReachRow } from '../../request/row-reach.js'
 import { tracRoutes } from '../../trac/routes.js'
 import { suggest } from '../problems.js'
 import type { Path, Report } from '../problems.js'
@@ -272,6 +275,99 @@ const warnOfShadowing: Rule<RoutesPart> = ({ routes, builtinTracRoutes }, warn) 
   }
 }
 
+/** What of a rule says which requests it takes; what could not be read takes nothing. */
+function toReachRow(one: Draft<RouteConfig>): ReachRow {
+  const { name = '', path = '/', methods, query } = one
+  const conditions = entriesOf(query).map(
+    ([key, wanted]) =>
+      [
+        key,
+        typeof wanted === 'object' ? wanted.filter((text) => text !== undefined) : wanted,
+      ] as const,
+  )
+  return {
+    name,
+    path,
+    methods: methods && new Set(methods.filter((method) => method !== undefined)),
+    query: query && conditionsOf(Object.fromEntries(conditions)),
+  }
+}
+
+/** A rule that no request comes to: those before it take them all. */
+const warnOfDeadRows: Rule<RoutesPart> = ({ routes }, warn) => {
+  const rows = itemsOf(routes)
+  const reaches = reachOf(rows.map(([, one]) => toReachRow(one)))
+  for (const [i, { state, by }] of reaches.entries()) {
+    const [index = i] = rows[i] ?? []
+    if (state !== 'dead') continue
+    const names = by.join(', ')
+    warn(
+      ['routes', index],
+      `a rule that no request reaches: ${names} takes them`,
+      `it before ${names}`,
+    )
+  }
+}
+
+/** What two rules must differ in for their order to matter. */
+const demandsOf = ({
+  access,
+  require,
+  upstream,
+  credentials,
+  mode,
+  websocket,
+}: Draft<RouteConfig>) => JSON.stringify([access, require, upstream, credentials, mode, websocket])
+
+/** Neither rule is a special case of the other, so that whoever reads one may not think of the other. */
+const warnOfOverlaps: Rule<RoutesPart> = ({ routes }, warn) => {
+  const rows = itemsOf(routes)
+  for (const [earlier, later] of overlapsOf(rows.map(([, one]) => toReachRow(one)))) {
+    const [, first] = rows[earlier]!
+    const [index, second] = rows[later]!
+    if (demandsOf(first) === demandsOf(second)) continue
+    warn(
+      ['routes', index, 'path'],
+      `${second.path}, some of whose requests ${first.name} takes (${first.path})`,
+      'paths, methods or queries that no request fits both of, or the stricter rule first',
+    )
+  }
+}
+
+/** Keys that a rule of this kind never looks at. */
+const unusedBy = {
+  public: ['credentials'],
+  deny: ['credentials', 'bodyLimit', 'timeouts', 'websocket'],
+} as const
+
+const warnOfUnusedKeys: Rule<RoutesPart & { mode: Mode }> = ({ routes, mode }, warn, given) => {
+  for (const [index, { access }] of itemsOf(routes)) {
+    if (access !== 'public' && access !== 'deny') continue
+    // The gateway's shadow mode lets even these through.
+    if (access === 'deny' && mode === 'shadow') continue
+    for (const key of unusedBy[access]) {
+      const at = ['routes', index, key]
+      if (given(at))
+        warn(at, `${key} with access: ${access}`, `no ${key}: it changes nothing there`)
+    }
+  }
+}
+
+/** An upstream that no rule leads to. */
+const warnOfUnusedUpstreams: Rule<RoutesPart & UpstreamsPart> = (draft, warn) => {
+  const { routes, builtinTracRoutes, upstreams } = draft
+  const used = new Set<string | undefined>(itemsOf(routes).map(([, { upstream }]) => upstream))
+  if (builtinTracRoutes !== false) used.add('trac')
+  for (const [name] of entriesOf(upstreams)) {
+    if (used.has(name)) continue
+    warn(
+      ['upstreams', name],
+      `${name}, to which no rule leads`,
+      'a rule with it, or no such upstream',
+    )
+  }
+}
+
 /** Objects that Trac also finds by another way than their path, so that a rule on one of them is no wall. */
 const foundElsewhere: readonly (readonly [path: RegExp, why: string])[] = [
   [/^\/milestone\/(.+)$/, 'a POST to /milestone names the milestone in its body'],
@@ -340,8 +436,12 @@ export const routesTopic = {
     'route-require': warnOfRequire,
     'route-hides-builtin': warnOfShadowing,
     'route-single-object': warnOfSingleObjects,
+    'route-dead': warnOfDeadRows,
+    'route-order': warnOfOverlaps,
+    'route-unused-key': warnOfUnusedKeys,
+    'unused-upstream': warnOfUnusedUpstreams,
   },
 } satisfies Topic<
   { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
-  RoutesPart & ServerPart & UpstreamsPart
+  RoutesPart & ServerPart & UpstreamsPart & { mode: Mode }
 >
