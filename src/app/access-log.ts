@@ -27,7 +27,7 @@ export type AccessLog = ReturnType<typeof createAccessLog>
 /** Groups that the line of a sign-in shows. */
 const maxGroups = 100
 /** Characters of a path in the log. */
-const maxPathLength = 500
+export const maxPathLength = 500
 
 /** The path alone: a query can hold a code, a state or a search that is nobody's business. */
 function loggedPath(context: RequestContext): string {

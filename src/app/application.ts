@@ -12,7 +12,7 @@ import { addressKey } from '../core/network.js'
 import { createOwnStages } from '../edge/own-endpoint.js'
 import { createPreconditions } from '../edge/preconditions.js'
 import { createCounter } from '../edge/rate-limit.js'
-import type { Counter, Counters, RateLimit } from '../edge/rate-limit.js'
+import type { Counter, Counters, CreateCount, RateLimit } from '../edge/rate-limit.js'
 import { Reply, hstsValue } from '../edge/reply.js'
 import { Compression } from '../forward/compression.js'
 import { Forward } from '../forward/forward.js'
@@ -28,6 +28,7 @@ import type { Stage } from '../request/context.js'
 import { createRequestReader } from '../request/read-request.js'
 import { createRequestNames } from '../request/request-id.js'
 import { createAccessLog } from './access-log.js'
+import type { Explain } from './ask/report.js'
 import type { AccessLog } from './access-log.js'
 import { createAudit } from './audit.js'
 import type { Audit } from './audit.js'
@@ -45,6 +46,8 @@ export interface Application {
   handle(request: IncomingMessage, response: ServerResponse, upgradeSocket?: Duplex): void
   /** Answers what was refused before it was a request: as page or JSON, with its line and its metric. */
   refuse(request: IncomingMessage, response: ServerResponse, error: GatewayError): void
+  /** Says what would become of a request; see {@link Explain}. */
+  readonly explain: Explain
   close(): Promise<void>
 }
 
@@ -55,29 +58,23 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const { server } = config
   const adapter = await FastifyAdapter.create(app.storage.redis)
   const hsts = hstsValue(address, server.hsts)
-  const reply = new Reply({
-    address,
-    hsts,
-    formTargets: services.formTargets,
-    contact: config.pages.contact,
-  })
+  const reply = createReply(services, app)
   const { trac } = config.upstreams
   const audit = config.log.audit ? createAuditOf(services, app) : undefined
   const accessLog = createAccessLog(app.logger, app.metrics, address, audit, (ok, fault) =>
     app.onUpstream(ok, trac && upstreamName('trac', trac.url), tellFault(fault)),
   )
-  const counters = createCounters(adapter, services)
-  const proveIdentity = createIdentityProof({
-    host: address.host,
-    anonymous: anonymous.principal.identityHeaders,
-    minimumRate: server.timeouts.bodyMinimumRate,
-    now: app.now,
-  })
+  const count: CreateCount = (limit) => adapter.count(limit)
+  const counters = createCounters(count, services)
+  const proveIdentity = createProof(services, app)
   const passing = {
     judgePlugin: createPluginJudge(app.now, app.onPlugin),
     responseRules: { cookiePrefix: services.names.prefix, hsts },
   }
-  const stages = createStages(services, app, { adapter, reply, accessLog, counters, passing })
+  const stages = {
+    ...createStages(services, app, { count, reply, accessLog, counters }),
+    keptFiles: createFileCache(services, app, passing).answer,
+  }
   const endpoints = createEndpoints(services, app, {
     reply,
     accessLog,
@@ -116,20 +113,51 @@ export async function createApplication(services: Services, app: AppContext): Pr
       accessLog.open(context)
       reply.refuse(context, error)
     },
+    explain: createExplain(services, app, (limit) => adapter.look(limit)),
     close: () => adapter.close(),
   }
 }
 
-function createAuditOf({ routes }: Services, { logger }: AppContext): Audit {
-  return createAudit(routes, (permissions, actions) => {
-    const line: LogLine<typeof grantsFields> = { permissions, actions }
+/** Writes our own answers. */
+export function createReply({ config, formTargets }: Services, { address }: AppContext): Reply {
+  return new Reply({
+    address,
+    hsts: hstsValue(address, config.server.hsts),
+    formTargets,
+    contact: config.pages.contact,
+  })
+}
+
+/** Says who a request is from. */
+export function createProof({ config, anonymous }: Services, app: AppContext): ProveIdentity {
+  return createIdentityProof({
+    host: app.address.host,
+    anonymous: anonymous.principal.identityHeaders,
+    minimumRate: config.server.timeouts.bodyMinimumRate,
+    now: app.now,
+  })
+}
+
+/** The explainer of a generation: built when somebody asks for the first time, since hardly anybody does. */
+function createExplain(services: Services, app: AppContext, look: CreateCount): Explain {
+  let explain: Promise<Explain> | undefined
+  return async (wish) => {
+    explain ??= import('./ask/explain.js').then((one) => one.createExplain(services, app, look))
+    return (await explain)(wish)
+  }
+}
+
+function createAuditOf({ routes, config }: Services, { logger }: AppContext): Audit {
+  return createAudit(routes, config.log.auditQuery, ({ queryNames, ...grants }) => {
+    const line: LogLine<typeof grantsFields> = { ...grants, query_names: queryNames }
     logger.info(line, 'grants')
   })
 }
 
-function createCounters(adapter: FastifyAdapter, { config }: Services): Counters {
+/** The limits that are not a route's. */
+export function createCounters(count: CreateCount, { config }: Pick<Services, 'config'>): Counters {
   const { auth, failures } = config.rateLimit
-  const counterOf = (limit: RateLimit) => createCounter(adapter.count(limit), limit)
+  const counterOf = (limit: RateLimit) => createCounter(count(limit), limit)
   return {
     byAddress: counterOf({ ...auth, name: 'address' }),
     byPrincipal: counterOf({ ...auth, name: 'principal' }),
@@ -137,13 +165,20 @@ function createCounters(adapter: FastifyAdapter, { config }: Services): Counters
   }
 }
 
+/** The services that judge: sessions are only looked for. */
+export type JudgingServices = Omit<Services, 'sessions'> & {
+  readonly sessions: Pick<Services['sessions'], 'find'>
+}
+
+/** The stages that judge; what comes after them answers. */
+export type JudgingStages = Omit<Stages, 'keptFiles'>
+
 /** What stages are built with. */
-interface StageParts {
-  readonly adapter: FastifyAdapter
+export interface StageParts {
+  readonly count: CreateCount
   readonly reply: Reply
-  readonly accessLog: AccessLog
+  readonly accessLog: Pick<AccessLog, 'decision'>
   readonly counters: Counters
-  readonly passing: PassingParts
 }
 
 /** What forwarding and the files in memory do alike with an upstream's answer. */
@@ -152,7 +187,12 @@ interface PassingParts {
   readonly responseRules: ResponseRules
 }
 
-function createStages(services: Services, app: AppContext, parts: StageParts): Stages {
+/** Builds the stages, for requests and for whoever asks what would become of one. */
+export function createStages(
+  services: JudgingServices,
+  app: AppContext,
+  parts: StageParts,
+): JudgingStages {
   const { config, names } = services
   const { metrics, address } = app
   const { reply, accessLog, counters } = parts
@@ -205,8 +245,7 @@ function createStages(services: Services, app: AppContext, parts: StageParts): S
       if (isOptionsForTrac(context)) throw new GatewayError('ERR_METHOD_NOT_ALLOWED')
     },
     authenticate,
-    rateLimit: createRouteLimits(parts.adapter, services),
-    keptFiles: createFileCache(services, app, parts.passing).answer,
+    rateLimit: createRouteLimits(parts.count, services),
   }
 }
 
@@ -233,12 +272,12 @@ function policyStages({ matchRoute, csrf, access, upgrades, bodyLimits }: Policy
 }
 
 /** One counter for each row that has a limit of its own. */
-function createRouteLimits(adapter: FastifyAdapter, { routes }: Services): Stage {
+function createRouteLimits(count: CreateCount, { routes }: Pick<Services, 'routes'>): Stage {
   const byRoute = new Map<string, Counter>()
   for (const { name, rateLimit } of routes) {
     if (rateLimit === undefined) continue
     const limit = { ...rateLimit, name: `route:${name}` }
-    byRoute.set(name, createCounter(adapter.count(limit), limit))
+    byRoute.set(name, createCounter(count(limit), limit))
   }
   return ({ route, identity, address }) => {
     const counter = byRoute.get(route.name)

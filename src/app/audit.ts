@@ -14,29 +14,43 @@ interface Told {
 /** Fingerprints whose permissions were told; beyond it the oldest is told again. */
 const maxTold = 1000
 /** Characters of a value of a query. */
-const maxValue = 200
+export const maxValue = 200
 
 /** Tells what the policy saw. */
 export type Audit = ReturnType<typeof createAudit>
 
+/** A set of permissions that was not told yet: what it is made of, and which names of the query its decisions are told with. */
+export interface ToldGrants {
+  readonly permissions: string
+  readonly actions: readonly string[]
+  readonly claimed: readonly string[]
+  readonly queryNames: readonly string[]
+}
+
 /**
  * Builds it for the rows of one policy.
- * @param onGrants hears of a set of permissions that was not told yet
+ * @param more names of the query besides those that rows ask for
  */
 export function createAudit(
   routes: readonly Route[],
-  onGrants: (permissions: string, actions: readonly string[]) => void,
+  more: readonly string[],
+  onGrants: (grants: ToldGrants) => void,
 ) {
   const known = new WeakMap<Principal, Told>()
   const told = new Set<string>()
-  const names = new Set(routes.flatMap(({ query }) => [...(query?.keys() ?? [])]))
+  const names = new Set([...more, ...routes.flatMap(({ query }) => [...(query?.keys() ?? [])])])
+  const queryNames = [...names].toSorted()
 
-  const tellGrants = (permissions: string, actions: readonly string[]): void => {
+  const tellGrants = (
+    permissions: string,
+    actions: readonly string[],
+    claimed: readonly string[],
+  ): void => {
     if (told.has(permissions)) return
     const [oldest] = told
     if (told.size >= maxTold && oldest !== undefined) told.delete(oldest)
     told.add(permissions)
-    onGrants(permissions, actions)
+    onGrants({ permissions, actions, claimed, queryNames })
   }
 
   return {
@@ -44,14 +58,17 @@ export function createAudit(
       const before = known.get(principal)
       if (before !== undefined) return before
       const actions = [...principal.permissions].toSorted()
-      const permissions = fingerprint(actions.join(','), 'hex').slice(0, 16)
+      const claimed = principal.claimed.toSorted()
+      // What is claimed may count for more under another policy, so it is told apart.
+      const text = [actions.join(','), ...(claimed.length === 0 ? [] : [claimed.join(',')])]
+      const permissions = fingerprint(text.join(' '), 'hex').slice(0, 16)
       const made = {
         groups: [...principal.groups].toSorted(),
         scopes: [...principal.scopes].toSorted(),
         permissions,
       }
       known.set(principal, made)
-      tellGrants(permissions, actions)
+      tellGrants(permissions, actions, claimed)
       return made
     },
     /** Values of the names that rows ask for; undefined without any. */

@@ -29,7 +29,7 @@ import type { Services } from './services.js'
 /** What the endpoints need besides the services. */
 export interface EndpointParts {
   readonly reply: Reply
-  readonly accessLog: AccessLog
+  readonly accessLog: Pick<AccessLog, 'signIn'>
   readonly counters: Counters
   readonly proveIdentity: ProveIdentity
   /** The stages that judge the original request at `/auth/verify`. */

@@ -127,6 +127,8 @@ function createLimitStore({ client, prefix }: RedisLink) {
 export class FastifyAdapter {
   readonly #fastify: FastifyInstance
   readonly #canCount: () => boolean
+  /** By the name of their limit: as many as the configuration has limits. */
+  readonly #counts = new Map<string, CountRequests>()
 
   private constructor(fastify: FastifyInstance, canCount: () => boolean) {
     this.#fastify = fastify
@@ -156,8 +158,22 @@ export class FastifyAdapter {
     return new FastifyAdapter(fastify, () => redis?.isReady() ?? true)
   }
 
+  /** As {@link count}, for whoever only looks: a request that would be beyond the limit is told so, and none is counted. */
+  look(limit: RateLimit): CountRequests {
+    return async (key) => {
+      const state = await this.#counts.get(limit.name)?.(key, false)
+      return state && { ...state, isExceeded: state.remaining === 0 }
+    }
+  }
+
   /** Makes the counting of one limit. */
   count(limit: RateLimit): CountRequests {
+    const count = this.#createCount(limit)
+    this.#counts.set(limit.name, count)
+    return count
+  }
+
+  #createCount(limit: RateLimit): CountRequests {
     // The plugin asks a request for its key and its route's settings, and for nothing else.
     const requestOf = (key: string) =>
       ({

@@ -7,6 +7,7 @@ import type { Address } from '../config/kinds/listen-address.js'
 import type { Config } from '../config/schema.js'
 import { realTimers } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
+import { GatewayError } from '../core/errors.js'
 import { readVersion } from '../core/version.js'
 import { createAwaitedAnswers } from '../endpoints/refresh.js'
 import { watchCertificate } from '../http/certificate.js'
@@ -20,6 +21,7 @@ import type { Readiness } from '../observe/readiness.js'
 import { createProviderFetch } from '../oidc/provider-fetch.js'
 import { openStorage } from '../session/storage.js'
 import type { StorageBounds } from '../session/storage.js'
+import { WishFault, readWish } from './ask/wish.js'
 import { createNameCommands, openNames } from './names.js'
 import type { AppContext, OnReach } from './context.js'
 import { Generation } from './generation.js'
@@ -134,6 +136,16 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   return { app, readiness }
 }
 
+/** What would become of a request under the configuration that is served. */
+async function explainTo(generation: Generation, question: unknown): Promise<unknown> {
+  try {
+    return await generation.explain(readWish(question))
+  } catch (error) {
+    if (!(error instanceof WishFault)) throw error
+    throw new GatewayError('ERR_BODY_MALFORMED', { detail: error.message })
+  }
+}
+
 class RunningGateway implements Gateway {
   readonly readiness: Readiness
   publicAddress: string | AddressInfo = ''
@@ -245,6 +257,7 @@ class RunningGateway implements Gateway {
         return ending
       },
       names: createNameCommands(nameRegistry, (owner) => this.services.endings.endSubject(owner)),
+      explain: (question) => explainTo(this.#generation, question),
       beforeScrape: () => {
         metrics.names.set(nameRegistry.size)
         const { sessions, issuers, files } = this.services

@@ -63,6 +63,11 @@ export class Generation {
     this.#application.refuse(request, response, error)
   }
 
+  /** Says what would become of a request. */
+  get explain(): Application['explain'] {
+    return this.#application.explain
+  }
+
   /** Reaches for keys and Trac, and keeps the keys fresh. */
   start(readiness: Readiness): void {
     this.#stopProbes = startProbes(this.services, this.#app, readiness)

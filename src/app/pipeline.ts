@@ -51,9 +51,12 @@ const table: readonly (readonly [keyof Stages, ...(PipelineName | undefined)[]])
   ['keptFiles',       none,  'forwarded', none      ], // 200, 206, 304, 416
 ]
 
+/** The stages of one pipeline by name, in their order. */
+export function stageNamesOf(name: PipelineName): readonly (keyof Stages)[] {
+  return table.filter(([, ...pipelines]) => pipelines.includes(name)).map(([stage]) => stage)
+}
+
 /** The stages of one pipeline, in their order. */
 export function pipelineOf(name: PipelineName, stages: Stages): readonly Stage[] {
-  return table
-    .filter(([, ...pipelines]) => pipelines.includes(name))
-    .map(([stage]) => stages[stage])
+  return stageNamesOf(name).map((stage) => stages[stage])
 }

@@ -1,6 +1,7 @@
 /** Builds everything that one configuration becomes. What is built here never changes while it serves. */
 import { createAdmit } from '../authenticate/admit.js'
 import { createBadTokens } from '../authenticate/bad-tokens.js'
+import type { BadTokens } from '../authenticate/bad-tokens.js'
 import { createBearer } from '../authenticate/bearer.js'
 import type { SettleName } from '../authenticate/own-name.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
@@ -36,11 +37,16 @@ export type Services = ReturnType<typeof createServices>
  * Builds the services; opens no connection and reads no clock.
  * @param previous what served until now: what is known of the provider is taken over if it is still the same
  */
-export function createServices(config: Config, app: AppContext, previous?: Provider) {
+export function createServices(
+  config: Config,
+  app: AppContext,
+  previous?: Provider,
+  badTokens = createBadTokens(config.rateLimit.badTokens, app.now),
+) {
   const { identity } = config
   const names = nameCookies(app.address.url, identity.issuer, identity.clientId)
   const policy = createPolicyServices(config)
-  const tokens = createTokenServices(config, app, policy.routes, previous)
+  const tokens = createTokenServices(config, app, policy.routes, previous, badTokens)
   const sessions = createSessionServices(config, app, tokens)
   return {
     config,
@@ -77,6 +83,7 @@ function createTokenServices(
   app: AppContext,
   routes: readonly Route[],
   previous: Provider | undefined,
+  badTokens: BadTokens,
 ) {
   const { identity } = config
   const { address, now } = app
@@ -143,9 +150,9 @@ function createTokenServices(
     keyGeneration: () => issuers.all.reduce((sum, issuer) => sum + issuer.keys.generation, 0),
     now,
     onVerified: (result) => app.metrics.tokenVerifications.inc({ result }),
-    badTokens: createBadTokens(config.rateLimit.badTokens, now),
+    badTokens,
   })
-  return { endpoints, issuers, tokens, checks, bearer, toPrincipal, settleName }
+  return { endpoints, issuers, tokens, checks, people, badTokens, bearer, toPrincipal, settleName }
 }
 
 /** Actions that are told of as left out; whoever can write the claim could make up any number. */

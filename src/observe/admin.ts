@@ -25,12 +25,14 @@ export interface Revoked {
 export interface AdminParts {
   readonly metrics: Metrics
   readonly readiness: Readiness
-  /** Undefined: `POST /revoke` and `POST /names` are off. */
+  /** Undefined: `POST /revoke`, `POST /names` and `POST /explain` are off. */
   readonly token: string | undefined
   /** Does what an operator wants of the registry of names. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE */
   readonly names: (command: NameCommand) => Promise<NameReport>
   /** Ends everything of a user, and says what that was. */
   readonly revoke: (user: string) => Promise<Revoked>
+  /** Says what would become of a request. @throws {@link GatewayError} ERR_BODY_MALFORMED — the question makes no sense */
+  readonly explain: (question: unknown) => Promise<unknown>
   /** Brings gauges up to date before a scrape. */
   readonly beforeScrape: () => void
 }
@@ -67,6 +69,8 @@ export type NameReport =
 
 /** Bytes that the body of `POST /revoke` may have. */
 const bodyLimit = 4096
+/** That of `POST /explain`: a request with all its headers. */
+const questionLimit = 256 * 1024
 /** And that of `POST /names`: a thousand names of an import. */
 const namesBodyLimit = 1024 * 1024
 
@@ -170,7 +174,17 @@ export function createAdmin(parts: AdminParts): Server {
       answer(response, 400, { error: 'bad_request', message })
     } else await answerWork(response, () => parts.names(command))
   }
-  const commands: Readonly<Record<string, typeof revoke>> = { '/revoke': revoke, '/names': names }
+  const explain = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // It tells of people, and may have come with a token.
+    response.setHeader('cache-control', 'no-store')
+    const question = await readJson(request, questionLimit)
+    await answerWork(response, () => parts.explain(question))
+  }
+  const commands: Readonly<Record<string, typeof revoke>> = {
+    '/revoke': revoke,
+    '/names': names,
+    '/explain': explain,
+  }
   const scrape = async (response: ServerResponse): Promise<void> => {
     parts.beforeScrape()
     const text = await parts.metrics.registry.metrics()

@@ -50,13 +50,16 @@ export const decisionFields = {
   permissions:
     'Which permissions there were, as a fingerprint: the line `grants` with the same one says what stands behind it.',
   query:
-    'The values of those names of the query that some route asks for, each cut after 200 characters.',
+    'The values of those names of the query that some route or `log.auditQuery` asks for, each cut after 200 characters.',
 } as const
 
 /** The line `grants`: one for each new set of permissions that a decision saw. */
 export const grantsFields = {
   permissions: 'The fingerprint.',
   actions: 'All permissions behind it, meta actions expanded.',
+  claimed: 'What the permissions claim named, those that count for nothing here too.',
+  query_names:
+    'The names whose values `query` has in its decisions: one that is not in a line did not come.',
 } as const
 
 /** A line with all its fields, and no other. */

@@ -11,18 +11,18 @@ const admin = shape('The listener for probes and Prometheus. It must never be pu
   listen: fixed(
     value(
       listenAddress,
-      'Where `/metrics`, `/healthz`, `/readyz`, `/revoke` and `/names` answer. Loopback, since it asks nobody who they are.',
+      'Where `/metrics`, `/healthz`, `/readyz`, `/revoke`, `/names` and `/explain` answer. Loopback, since it asks nobody who they are.',
       { default: '127.0.0.1:9464', examples: ['127.0.0.1:9464'], needs: 'parent folder' },
     ),
   ),
   token: optional(
     fixed(
       secret(
-        'The Bearer token for `trac-gateway revoke` and `trac-gateway names`, at least 16 bytes.',
+        'The Bearer token for `trac-gateway revoke`, `names` and `explain --running`, at least 16 bytes.',
         16,
       ),
     ),
-    'both are off',
+    'they are off',
   ),
 })
 

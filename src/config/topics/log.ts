@@ -1,5 +1,5 @@
 /** `log`: what the gateway writes about itself. */
-import { choice, flag, shape } from '../key.js'
+import { choice, flag, list, shape, text } from '../key.js'
 import type { Topic } from '../topic.js'
 
 const log = shape('The log: JSON lines on standard output.', {
@@ -9,6 +9,12 @@ const log = shape('The log: JSON lines on standard output.', {
     'info',
   ),
   audit: flag('Whether each decision is one more line: who, what, and why.', true),
+  auditQuery: list(text('A name.', { wanted: 'the name of a query parameter' }), {
+    description:
+      'Names of the query whose values these lines have besides those that some route asks for, so that `trac-gateway replay` can judge routes by them.',
+    default: [],
+    examples: [['action', 'format']],
+  }),
 })
 
 /** What the gateway writes about itself. */

@@ -1,0 +1,80 @@
+/** What each check saw of a request that passed it, in a few words. */
+import { demandText } from '../../authorize/route-text.js'
+import type { Principal } from '../../core/identity.js'
+import { isRead } from '../../core/methods.js'
+import type { RequestContext } from '../../request/context.js'
+import type { Stages } from '../pipeline.js'
+import type { Services } from '../services.js'
+
+type Tell = (context: RequestContext, services: Services) => string
+
+const who = ({ principal, via }: RequestContext['identity']): string =>
+  via === undefined ? 'anonymous' : `${principal.user}, by ${via}`
+
+/** Where somebody has the permissions from that a row asks for. */
+function origins(names: readonly string[], { grants, permissions }: Principal): readonly string[] {
+  return names.flatMap((name) => {
+    const found =
+      grants.find(({ action }) => action === name) ??
+      (permissions.has('TRAC_ADMIN')
+        ? grants.find(({ action }) => action === 'TRAC_ADMIN')
+        : undefined)
+    return found === undefined ? [] : [`${found.action} by ${found.from.join(', ')}`]
+  })
+}
+
+const access: Tell = ({ route, identity, preflight }) => {
+  if (preflight) return 'a preflight brings no credential'
+  const { anyPermission = [], allPermissions = [] } = route.require ?? {}
+  const has = origins([...allPermissions, ...anyPermission], identity.principal)
+  const asked = demandText(route)
+  return has.length === 0 ? asked : `${asked} — ${has.join('; ')}`
+}
+
+const csrf: Tell = ({ identity, method }) => {
+  if (identity.via !== 'session') return 'it does not ride on the session cookie'
+  return isRead(method) ? 'it changes nothing' : 'it comes from a page of ours'
+}
+
+const rateLimit: Tell = ({ route }) =>
+  route.rateLimit === undefined
+    ? 'the route has none'
+    : `${route.rateLimit.max} in ${route.rateLimit.per / 1000} s by ${route.rateLimit.by}`
+
+const details: Readonly<Partial<Record<keyof Stages, Tell>>> = {
+  framing: () => 'it can be read in one way',
+  canonicalPath: ({ target }) => target.path,
+  host: ({ headers }) => headers.host,
+  scheme: ({ scheme, address }) => `${scheme ?? 'not known'}, from ${address}`,
+  basePath: (_, { config }) => `below ${config.server.publicUrl.base}/`,
+  ownMethod: ({ endpoint }) => endpoint.name,
+  ownRateLimit: ({ endpoint }) => (endpoint.limit === 'none' ? 'it has none' : 'not reached'),
+  ownCredential: ({ endpoint, identity }) =>
+    endpoint.credential === 'unread' ? 'it reads none' : who(identity),
+  ownPersonLimit: ({ endpoint }) =>
+    endpoint.limit === 'principal' ? 'not reached' : 'it has none',
+  matchRoute: ({ route, preflight, headers }) =>
+    `${route.name}: ${route.path}${preflight ? `, as ${headers.preflightMethod}` : ''}`,
+  answerMoved: () => 'the path names what is meant',
+  answerPreflight: ({ preflight }) => (preflight ? 'the upstream answers it' : 'it is none'),
+  authenticate: ({ identity, preflight }) =>
+    preflight ? 'a preflight brings none' : who(identity),
+  rateLimit,
+  csrf,
+  access,
+  upgrades: ({ upgradeSocket }) =>
+    upgradeSocket === undefined ? 'none is asked for' : 'a WebSocket, from our own origin',
+  bodyLimits: ({ headers, route }) =>
+    headers.contentLength > 0
+      ? `${headers.contentLength} of ${route.bodyLimit} bytes`
+      : `at most ${route.bodyLimit} bytes`,
+}
+
+/** What a check saw of a request that it let pass. */
+export function passedDetail(
+  name: keyof Stages,
+  context: RequestContext,
+  services: Services,
+): string {
+  return details[name]?.(context, services) ?? ''
+}
