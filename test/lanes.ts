@@ -107,14 +107,17 @@ export const scaledFiles: readonly string[] = [
   'attack/head-as-page',
   'bridge/fail-closed',
   'bridge/threads',
+  'cli/replay',
   'config/load',
   'flow/early-answers',
+  'flow/explain',
   'flow/rate-limits',
   'flow/renewal',
   'flow/replicas',
   'flow/rolling-restart',
   'flow/stumbling-provider',
   'flow/testssl',
+  'request/path-patterns',
   'request/target',
 ]
 

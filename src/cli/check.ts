@@ -2,13 +2,18 @@
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem, formatWarning } from '../config/problems.js'
 import type { Problem, Warning } from '../config/problems.js'
+import type { Tone } from './command.js'
 
 /** How to answer, and what to take from the process. */
 export interface CheckOptions {
   readonly json: boolean
+  /** Whether what is only worth a thought counts as a problem. */
+  readonly strict?: boolean
   readonly env: NodeJS.ProcessEnv
   /** Takes the text; standard output by default. */
   readonly print?: (text: string) => void
+  /** Colours a part of the text; nothing is coloured by default. */
+  readonly paint?: (tone: Tone, text: string) => string
 }
 
 /** What `check --json` prints. */
@@ -20,14 +25,18 @@ interface Findings {
 
 /**
  * Checks a configuration as a start would, and starts nothing.
- * @returns the exit code: 0 when it can be started, 1 when not; warnings alone are 0
+ * @returns the exit code: 0 when it can be started, 1 when not; warnings alone are 0, or 1 if `strict`
  */
 export function check(path: string, options: CheckOptions): number {
   const findings = findingsOf(path, options.env)
-  const text = options.json ? `${JSON.stringify(findings, undefined, 2)}\n` : toText(findings)
+  const { strict = false, paint = (_, part) => part } = options
+  const text = options.json
+    ? `${JSON.stringify(findings, undefined, 2)}\n`
+    : toText(findings, strict, paint)
   const print = options.print ?? ((line) => void process.stdout.write(line))
   print(text)
-  return findings.problems.length === 0 ? 0 : 1
+  const isGood = findings.problems.length === 0 && !(strict && findings.warnings.length > 0)
+  return isGood ? 0 : 1
 }
 
 function findingsOf(file: string, env: NodeJS.ProcessEnv): Findings {
@@ -44,13 +53,28 @@ function adviceOf(warnings: readonly Warning[]): string {
   return `, ${warnings.length} to think about; acknowledge: [${names.join(', ')}] in the file leaves them out`
 }
 
-function toText({ file, problems, warnings }: Findings): string {
+/** The last line: what follows from all of it. */
+function verdictOf({ file, problems, warnings }: Findings, strict: boolean): [Tone, string] {
+  if (problems.length > 0) {
+    const count = `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`
+    return ['bad', `${file}: ${count}; nothing can be started with it`]
+  }
+  if (warnings.length === 0) return ['good', `${file}: ok`]
+  const advice = adviceOf(warnings)
+  return strict
+    ? ['bad', `${file}: not ok with --strict${advice}`]
+    : ['good', `${file}: ok${advice}`]
+}
+
+function toText(
+  findings: Findings,
+  strict: boolean,
+  paint: NonNullable<CheckOptions['paint']>,
+): string {
   const lines = [
-    ...problems.map(formatProblem),
-    ...warnings.map((warning) => `warning: ${formatWarning(warning)}`),
-    problems.length === 0
-      ? `${file}: ok${warnings.length === 0 ? '' : adviceOf(warnings)}`
-      : `${file}: ${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}; nothing can be started with it`,
+    ...findings.problems.map((problem) => paint('bad', formatProblem(problem))),
+    ...findings.warnings.map((warning) => `${paint('warn', 'warning:')} ${formatWarning(warning)}`),
+    paint(...verdictOf(findings, strict)),
   ]
   return `${lines.join('\n')}\n`
 }

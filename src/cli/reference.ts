@@ -7,6 +7,7 @@ import { errorHints } from '../core/error-hints.js'
 import { errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import { decisionFields, grantsFields, requestFields, signInFields } from '../observe/log-fields.js'
+import { commandsWith } from './commands.js'
 import { metricTable } from '../observe/metrics.js'
 import type { MetricRow } from '../observe/metrics.js'
 
@@ -56,6 +57,40 @@ function fieldsTable(fields: Readonly<Record<string, string>>): string {
   return toTable(['field', 'meaning'], rows)
 }
 
+/** Commands are listed for their words alone: none runs here. */
+const notRun = () => Promise.resolve(0)
+const commands = commandsWith({ start: notRun, demo: notRun })
+
+function commandsTable(): string {
+  const rows = commands.map(({ name, operands, summary, commands: more, isDefault }) => {
+    const names = more?.map((one) => code(one.name)).join(', ')
+    const usage = `trac-gateway ${[name, operands ?? (more && '…')].filter(Boolean).join(' ')}`
+    return [
+      isDefault === true ? `${code(usage)} (or no command)` : code(usage),
+      names === undefined ? summary : `${summary}: ${names}`,
+    ]
+  })
+  return toTable(['command', 'what it does'], rows)
+}
+
+function commandOptionsTable(): string {
+  const every = commands.flatMap((one) => [
+    one,
+    ...(one.commands ?? []).map((sub) => ({ ...sub, name: `${one.name} ${sub.name}` })),
+  ])
+  const rows = every.flatMap(({ name, options = [], example }) => [
+    ...options.map((option) => [
+      code(name),
+      code(option.flags),
+      option.description +
+        (option.values === undefined ? '' : `: ${option.values.map(code).join(', ')}`) +
+        (option.default === undefined ? '' : ` (default: ${code(option.default)})`),
+    ]),
+    [code(name), 'example', example.split('\n').map(code).join('<br>')],
+  ])
+  return toTable(['command', 'option', 'meaning'], rows)
+}
+
 /** A page with a generated part; the rest of the page is written by hand. */
 interface GeneratedPart {
   readonly file: string
@@ -67,6 +102,8 @@ interface GeneratedPart {
 /** Where each table goes. */
 const parts: readonly GeneratedPart[] = [
   { file: 'deploy/docs/reference/options.md', marker: 'options', content: optionsTable },
+  { file: 'deploy/docs/reference/commands.md', marker: 'commands', content: commandsTable },
+  { file: 'deploy/docs/reference/commands.md', marker: 'options', content: commandOptionsTable },
   { file: 'deploy/docs/reference/errors.md', marker: 'errors', content: errorsTable },
   { file: 'deploy/docs/reference/metrics.md', marker: 'metrics', content: metricsTable },
   {

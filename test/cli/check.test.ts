@@ -26,6 +26,26 @@ await t.test('check of a good file exits with 0 and prints warnings', async (t) 
   t.ok(out.endsWith(`${file}: ok, 2 to think about; ${advice}\n`))
 })
 
+await t.test(
+  'with --strict what is worth a thought is a problem, until it is acknowledged',
+  async (t) => {
+    const strictly = (text: string) => {
+      writeFileSync(join(folder, 'strict.yaml'), text)
+      let out = ''
+      const print = (part: string) => (out += part)
+      const options = { json: false, strict: true, env: secrets, print }
+      return [check(join(folder, 'strict.yaml'), options), out] as const
+    }
+    const [code, out] = strictly(minimal)
+    t.equal(code, 1)
+    t.match(out, /not ok with --strict, 2 to think about/)
+    t.match(strictly(`${minimal}acknowledge: [cookie-store, revocations-in-memory]\n`), [
+      0,
+      /: ok\n$/,
+    ])
+  },
+)
+
 await t.test('what check says to write is taken, and nothing is left to think about', async (t) => {
   const known = 'acknowledge: [cookie-store, revocations-in-memory]\n'
   const { code, out, file } = run(minimal + known, false)

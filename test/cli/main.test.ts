@@ -82,7 +82,7 @@ await t.test('a mistyped command is told with the right one, and nothing starts'
   ]) {
     const { code, out } = await run([typed!, '-c', good])
     t.equal(code, 2)
-    t.match(out, `found the command "${typed}"; wanted ${meant}\n`)
+    t.match(out, `found the command "${typed}"; wanted ${meant} (did you mean that?)\n`)
   }
   t.match((await run(['nonsense'])).out, /wanted one of check, .*start/)
 })

@@ -277,7 +277,7 @@ class Explainer {
       rows: this.#rows(context),
       steps,
       ...this.#decide(context, arrival, steps),
-      besides: [...this.#hearing.besides, ...this.#besides(context)],
+      besides: [...this.#hearing.besides, ...this.#besides(context), ...keptFiles(context)],
     }
   }
 
@@ -352,6 +352,14 @@ class Explainer {
     return upstreamHeaders(context, upstream.headerRules, proof, isBodiless)
   }
 }
+
+/** Files that are kept in memory are fetched without a client's headers. */
+const keptFiles = ({ route, method, endpoint }: RequestContext): readonly string[] =>
+  endpoint === noEndpoint && route.cache !== 'off' && isRead(method)
+    ? [
+        'once it may pass, the answer may come from memory; it is fetched there as for an anonymous visitor',
+      ]
+    : []
 
 const locationOf = ({ headers }: { readonly headers: Report['headers'] }): string | undefined =>
   headers.find(([name]) => name === 'Location')?.[1]
