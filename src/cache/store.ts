@@ -38,11 +38,15 @@ export function formOf(coding: Form['coding'], bytes: Buffer): Form {
 export const maxTotal = 64 * 1024 * 1024
 export const maxFile = 4 * 1024 * 1024
 
-/** Bytes that an entry takes besides those of its forms: its key, its headers. */
+/** Bytes that an entry takes besides those of its forms and headers: its key, which is a target, and what holds it all. */
 const overhead = 4096
+/** Headers are kept twice, and once more with the terms. */
+const copies = 3
 
-function sizeOf({ identity, compressed }: KeptFile): number {
-  return compressed.reduce((sum, { bytes }) => sum + bytes.length, identity.bytes.length + overhead)
+function sizeOf({ headers, identity, compressed }: KeptFile): number {
+  const texts = headers.reduce((sum, text) => sum + text.length, 0) * copies
+  const forms = compressed.reduce((sum, { bytes }) => sum + bytes.length, identity.bytes.length)
+  return forms + texts + overhead
 }
 
 /**
