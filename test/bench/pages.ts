@@ -188,11 +188,10 @@ ${table.join('\n')}
 
 Node ${process.version}, ${cpus().length} cores.
 `
+/** Between these lines of the readme stands this table, whatever else is there. */
+const marks = ['<!-- pages -->\n', '<!-- pages end -->\n'] as const
 const readme = join(process.cwd(), 'test/bench/README.md')
-const text = await readFile(readme, 'utf8')
-const at = text.indexOf('\n## Pages\n')
-const end = at < 0 ? -1 : text.indexOf('\n## ', at + 1)
-const before = at < 0 ? text.trimEnd() : text.slice(0, at).trimEnd()
-const after = end < 0 ? '' : text.slice(end)
-await writeFile(readme, `${before}\n\n${section}${after}`)
+const [before = '', rest = ''] = (await readFile(readme, 'utf8')).split(marks[0])
+const [, after = ''] = rest.split(marks[1])
+await writeFile(readme, `${before.trimEnd()}\n\n${marks[0]}\n${section}\n${marks[1]}${after}`)
 console.log(section)
