@@ -92,6 +92,7 @@ function gather(name: string, value: string, raw: string, gathered: Gathered): v
     refuseTab(raw)
     readCoding(value, gathered)
   } else if (lower === 'connection') {
+    if (value === 'keep-alive') return
     const options = value.toLowerCase().split(',')
     gathered.closes ||= options.some((option) => option.trim() === 'close')
   } else if (lower === 'keep-alive') {

@@ -71,6 +71,75 @@ function personalCacheControl(value: string): string {
   return (kept.some((one) => isPersonal.test(one)) ? kept : ['private', ...kept]).join(', ')
 }
 
+/** What a field is to us, by its name. */
+type Kind =
+  | 'any'
+  | 'dropped'
+  | 'cookie'
+  | 'hsts'
+  | 'for shared caches'
+  | 'cors'
+  | 'cache control'
+  | 'type options'
+
+const kindsByName: Readonly<Record<string, Kind>> = {
+  'set-cookie': 'cookie',
+  'strict-transport-security': 'hsts',
+  'cache-control': 'cache control',
+  'x-content-type-options': 'type options',
+}
+
+function kindOf(lower: string): Kind {
+  if (dropped.has(lower) || lower.startsWith('x-trac-')) return 'dropped'
+  if (isForSharedCaches(lower)) return 'for shared caches'
+  if (lower.startsWith('access-control-')) return 'cors'
+  return Object.hasOwn(kindsByName, lower) ? kindsByName[lower]! : 'any'
+}
+
+/**
+ * Kinds of names, so that a name is looked at once and not once an answer. Upstreams choose names: so many are remembered,
+ * none that is longer, and when it is full all are forgotten.
+ */
+const kinds = new Map<string, Kind>()
+const maxKinds = 2000
+const maxNameLength = 64
+
+function knownKindOf(name: string): Kind {
+  let kind = kinds.get(name)
+  if (kind === undefined) {
+    kind = kindOf(name.toLowerCase())
+    if (name.length > maxNameLength) return kind
+    if (kinds.size >= maxKinds) kinds.clear()
+    kinds.set(name, kind)
+  }
+  return kind
+}
+
+/** Whether a field goes on to the client. */
+function isKept(
+  kind: Kind,
+  value: string,
+  { cookiePrefix, hsts }: ResponseRules,
+  { personal, byCookie, setCookies }: ResponseFacts,
+): boolean {
+  switch (kind) {
+    case 'dropped':
+      return false
+    case 'cookie':
+      return !cookieIsOurs(value, cookiePrefix)
+    case 'hsts':
+      return hsts === undefined
+    case 'for shared caches':
+      return !personal
+    case 'cors':
+      return !byCookie
+    case 'cache control':
+      return setCookies.length === 0
+    default:
+      return true
+  }
+}
+
 /** Builds the flat list for `writeHead` from the raw one as it came. */
 export function clientHeaders(
   raw: readonly string[],
@@ -83,19 +152,14 @@ export function clientHeaders(
   let typed = !facts.declaresTypes
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
-    const lower = name.toLowerCase()
+    const kind = knownKindOf(name)
     let value = raw[i + 1]!
-    if (dropped.has(lower) || named?.has(lower) === true || lower.startsWith('x-trac-')) continue
-    if (lower === 'set-cookie' && cookieIsOurs(value, rules.cookiePrefix)) continue
-    if (lower === 'strict-transport-security' && rules.hsts !== undefined) continue
-    if (facts.personal && isForSharedCaches(lower)) continue
-    if (facts.byCookie && lower.startsWith('access-control-')) continue
-    if (lower === 'cache-control') {
-      if (facts.setCookies.length > 0) continue
+    if (kind !== 'any' && !isKept(kind, value, rules, facts)) continue
+    if (named !== undefined && named.has(name.toLowerCase())) continue
+    if (kind === 'cache control') {
       cached = true
       if (facts.personal) value = personalCacheControl(value)
-    }
-    if (lower === 'x-content-type-options') typed = true
+    } else if (kind === 'type options') typed = true
     list.push(name, value)
   }
   if (!typed) list.push('X-Content-Type-Options', 'nosniff')
