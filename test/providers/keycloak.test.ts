@@ -29,6 +29,8 @@ const { gateway, upstream, clock } = await stage(t, {
       claims: { username: 'preferred_username', groups: ['groups'] },
       machines: { ci: { username: 'ci-bot', groups: ['instructors'], scopes: ['email'] } },
     },
+    // The trickle comes from where everybody comes from.
+    rateLimit: { badTokens: { max: 1_000_000 } },
   },
 })
 
