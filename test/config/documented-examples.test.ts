@@ -1,7 +1,8 @@
-/** What README and guides show of gateway.yaml can be started with. */
+/** What README and guides show of gateway.yaml can be started with, and of expectations of a policy read. */
 import { t } from '../fixtures/tap.js'
 import { readFileSync, readdirSync } from 'node:fs'
 import { parse, stringify } from 'yaml'
+import { readPolicyTests } from '../../src/cli/policy-tests.js'
 import { loadText, minimal, secretOf } from '../fixtures/config.js'
 
 const guides = 'deploy/docs/guides'
@@ -39,6 +40,10 @@ await t.test('there are examples', async (t) => {
 
 for (const [page, text] of examples) {
   await t.test(`an example of ${page} is right`, async (t) => {
+    if (text.startsWith('tests:')) {
+      t.doesNotThrow(() => readPolicyTests(page, text))
+      return
+    }
     // The README has a whole file, a guide has parts of one.
     const api = { upstreams: { api: { url: 'http://127.0.0.1:8002' } } }
     const whole =
