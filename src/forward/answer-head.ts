@@ -14,6 +14,8 @@ export interface AnswerHead {
   readonly body: number
   /** How long the connection may rest afterwards; 0 if it ends with this answer. */
   readonly rest: Milliseconds
+  /** Whether it is of a server whose answers are late on a kept connection. */
+  readonly isLateWhenKept: boolean
 }
 
 /** The body comes in chunks (RFC 9112 §7.1). */
@@ -59,7 +61,14 @@ interface Gathered {
   closes: boolean
   /** Seconds that the server keeps an idle connection. */
   timeout: number | undefined
+  isLateWhenKept: boolean
 }
+
+/**
+ * Trac's own server. It writes an answer in several pieces and leaves the algorithm of Nagle on (RFC 9293 §3.7.4): on a kept
+ * connection each answer waits 40 ms for our system's delayed acknowledgement, on a fresh one it does not.
+ */
+const lateWhenKept = 'tracd/'
 
 /** Node's parser and undici's differ in tabs beside a value, and these decide where the message ends. */
 function refuseTab(raw: string): void {
@@ -80,7 +89,7 @@ function readCoding(value: string, gathered: Gathered): void {
 }
 
 /**
- * Takes note of a field that is about the message itself. Those have names of three lengths.
+ * Takes note of a field that is about the message itself or its server. Those have names of four lengths.
  * @param raw the value with the blanks at its ends
  */
 function gather(name: string, value: string, raw: string, gathered: Gathered): void {
@@ -98,7 +107,7 @@ function gather(name: string, value: string, raw: string, gathered: Gathered): v
   } else if (lower === 'keep-alive') {
     const seconds = /timeout=([0-9]{1,9})/.exec(value)?.[1]
     if (seconds !== undefined) gathered.timeout = Number(seconds)
-  }
+  } else if (lower === 'server') gathered.isLateWhenKept ||= value.startsWith(lateWhenKept)
 }
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
@@ -117,7 +126,7 @@ function readFields(text: string, gathered: Gathered): string[] {
     const name = text.slice(at, colon)
     const value = text.slice(from, to)
     const { length } = name
-    if (length === 10 || length === 14 || length === 17) {
+    if (length === 6 || length === 10 || length === 14 || length === 17) {
       gather(name, value, text.slice(colon + 1, lineEnd), gathered)
     }
     headers.push(name, value)
@@ -152,9 +161,10 @@ export function readHead(text: string, kept: Milliseconds): AnswerHead {
     isChunked: false,
     closes: isOld,
     timeout: undefined,
+    isLateWhenKept: false,
   }
   const headers = readFields(text, gathered)
-  const { isChunked, length, closes, timeout } = gathered
+  const { isChunked, length, closes, timeout, isLateWhenKept } = gathered
   if (isChunked && (isOld || length !== undefined)) {
     throw badAnswer('chunks beside a Content-Length, or in HTTP/1.0 (RFC 9112 §6.1)')
   }
@@ -165,5 +175,6 @@ export function readHead(text: string, kept: Milliseconds): AnswerHead {
   if (status < 200 && closes) throw badAnswer('an interim answer that ends its connection')
   const body = bodyOf(status, gathered)
   const most = timeout === undefined ? kept : Math.min(timeout * 1000 - margin, kept)
-  return { status, headers, body, rest: closes || body === untilClose ? 0 : Math.max(most, 0) }
+  const rest = closes || body === untilClose ? 0 : Math.max(most, 0)
+  return { status, headers, body, rest, isLateWhenKept }
 }

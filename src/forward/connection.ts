@@ -45,6 +45,8 @@ export interface Connection {
   readonly isAlive: boolean
   /** Whether it was kept from an earlier answer, and not a byte has come since: it may have ended before it got the request. */
   readonly isUntouched: boolean
+  /** Whether its server's answers are late on kept connections. */
+  readonly isLateWhenKept: boolean
   send(request: UpstreamRequest, reader: AnswerReader): void
   /** Ends the answer under way by a fault of this reason. */
   abort(reason: Error): void

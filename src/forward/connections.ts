@@ -24,6 +24,11 @@ export type Connections = ReturnType<typeof createConnections>
 
 /** Idle connections kept; beyond it they are closed when their answer is complete. */
 const maxIdle = 64
+/**
+ * Where answers are late on kept connections, a fresh one is opened as long as no more than these are in use. Then kept ones
+ * are better: tracd lets five wait to be accepted, and a sixth comes again after a second.
+ */
+const fewInUse = 4
 
 /** Builds the connections; none is opened before it is needed. */
 export function createConnections(options: ConnectionOptions) {
@@ -33,6 +38,7 @@ export function createConnections(options: ConnectionOptions) {
   const open = new Set<Connection>()
   const own = new Set<OwnConnection>()
   let closing = false
+  let isLateWhenKept = false
   const ticks = new Ticks(timers, (now) => {
     for (const connection of own) connection.tick(now)
   })
@@ -77,16 +83,21 @@ export function createConnections(options: ConnectionOptions) {
     return connection
   }
 
+  const prefersFresh = (inUse: number): boolean => isLateWhenKept && inUse <= fewInUse
+
   return {
     /** A connection for one request. */
     take(reusable: boolean): Connection {
-      const kept = reusable ? idle.pop() : undefined
+      const isFresh = !reusable || prefersFresh(open.size - idle.length + 1)
+      const kept = isFresh ? undefined : idle.pop()
       return kept ?? create(reusable)
     },
     /** Gives a connection back whose answer is complete. */
     release(connection: Connection): void {
       const { reusable, isAlive } = connection
-      const isKept = reusable && isAlive && open.has(connection) && !closing
+      isLateWhenKept ||= connection.isLateWhenKept
+      const isGood = reusable && isAlive && open.has(connection) && !closing
+      const isKept = isGood && !prefersFresh(open.size - idle.length)
       if (isKept && idle.length < maxIdle) idle.push(connection)
       else discard(connection)
     },

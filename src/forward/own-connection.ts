@@ -48,6 +48,7 @@ export class OwnConnection implements Connection, AnswerSink {
   readonly reusable = true
   /** They stand in the buffer that the next read of any connection fills. */
   readonly lendsBytes = true
+  isLateWhenKept = false
   readonly #parts: OwnConnectionParts
   readonly #socket: Socket
   readonly #parser = new AnswerParser(this, keptFor)
@@ -124,6 +125,7 @@ export class OwnConnection implements Connection, AnswerSink {
       throw badAnswer(`an interim answer ${head.status} that nobody asked for`)
     }
     this.#rest = head.rest
+    this.isLateWhenKept = head.isLateWhenKept
     this.#waits = 'for more'
     this.#hasLull = true
     this.#reader!.onHead(head.status, head.headers)

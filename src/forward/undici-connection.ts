@@ -34,6 +34,7 @@ export class UndiciConnection implements Connection, AwaitsHead {
   awaitsHead = true
   readonly reusable: boolean
   readonly lendsBytes = false
+  readonly isLateWhenKept = false
   readonly #client: Client
   #socket: Socket | undefined
   #reader: AnswerReader | undefined

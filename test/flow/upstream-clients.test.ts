@@ -240,3 +240,36 @@ await t.test(
     await until(() => ends(2), 'and is closed after ten seconds')
   },
 )
+
+/** An upstream that answers when it is told to, and names its server. */
+const heldFront = async (t: Test, server: string) => {
+  const waiting: (() => void)[] = []
+  const named = page.replace('\r\n', `\r\nServer: ${server}\r\n`)
+  const { gateway, upstream } = await front(t, 'own', ({ socket }) => {
+    waiting.push(() => socket.write(named))
+  })
+  /** So many at the same time, answered when all have come. */
+  const together = async (count: number) => {
+    const answers = Array.from({ length: count }, () => ask(gateway, 'GET /trac/wiki'))
+    await until(() => waiting.length === count, `${count} have come`)
+    for (const answer of waiting.splice(0)) answer()
+    for (const { status } of await Promise.all(answers)) t.equal(status, 200)
+  }
+  return { together, opened: () => upstream.connections.length }
+}
+
+await t.test('tracd gets a fresh connection for each GET, as long as few are in use', async (t) => {
+  const { together, opened } = await heldFront(t, 'tracd/1.6 Python/3.11.2')
+  for (let i = 0; i < 3; i++) await together(1)
+  t.equal(opened(), 3)
+  await together(10)
+  const busy = opened()
+  await together(10)
+  t.ok(opened() - busy < 6, `${opened() - busy} of 10 fresh ones where many are in use`)
+})
+
+await t.test('another server’s connection is kept', async (t) => {
+  const { together, opened } = await heldFront(t, 'gunicorn')
+  for (let i = 0; i < 3; i++) await together(1)
+  t.equal(opened(), 1)
+})
