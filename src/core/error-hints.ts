@@ -1,7 +1,6 @@
 /** What an operator does about a refusal or fault: one or two short sentences for the log and for the table of errors. */
 import type { ErrorCode } from './errors.js'
 
-const byClient = 'The client must change what it sends.'
 const byToken = 'Compare `found` and `wanted` in the line of the log.'
 const encoded =
   'Whoever made the link must encode it (RFC 3986 §2.1). A proxy in front must pass targets on as they come.'
@@ -12,7 +11,8 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
     'No browser sends that. If a proxy in front does, let it send one `Content-Length` or chunks.',
   ERR_REQUEST_MALFORMED:
     '`found` says what the parser met. TLS or HTTP/2 at this port: correct the proxy in front, or set `server.tls`.',
-  ERR_HEADER_INVALID: byClient,
+  ERR_HEADER_INVALID:
+    '`found` has the header, or `cause` what the parser met: the client, or a proxy on the way, must send it as its standard says.',
   ERR_HEADER_REPEATED: 'A client or a proxy in front adds a header that is there already.',
   ERR_TARGET_FORM: 'A proxy in front must pass on a path, not a whole address.',
   ERR_TARGET_TOO_LONG: 'Raise `server.limits.target` if such addresses are legitimate.',
@@ -24,7 +24,8 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_QUERY_AMBIGUOUS:
     'Whoever made the link must write `&` between parameters and encode `;` in a value as `%3B`.',
   ERR_CREDENTIAL_MALFORMED: 'The client must send `Authorization: Bearer` and one token.',
-  ERR_BODY_MALFORMED: byClient,
+  ERR_BODY_MALFORMED:
+    'The client must send the form or the JSON that the endpoint takes: see deploy/docs/reference/endpoints.md.',
   ERR_CREDENTIAL_MISSING: 'The client must send `{"refresh_token": …}`, or its session cookie.',
   ERR_LOGOUT_TOKEN_INVALID: '`cause` says which rule the token of the provider breaks.',
   ERR_CALLBACK_MALFORMED:
@@ -64,13 +65,13 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_NAME_UNKNOWN:
     'The token lacks the claim of `identity.claims.username`: `found.claims` has those that came.',
   ERR_PERMISSION_REQUIRED:
-    'Grant it in `permissions.groups`, or see at `/auth/session` which groups the person has.',
+    'Grant it in `permissions.groups`, or see at `/auth/session` which groups the person has; `trac-gateway explain` says what would give it.',
   ERR_GROUP_REQUIRED: 'Put the person into the group at the provider, or change the route.',
   ERR_SCOPE_REQUIRED: 'Give the client the scope at the provider, or change the route.',
   ERR_ROUTE_DENIED: 'A route with `access: deny` matched: see `route` and `trac-gateway routes`.',
   ERR_CROSS_SITE:
     'If these are your own pages, they are at another origin than `server.publicUrl`: compare `found` and `wanted`.',
-  ERR_UNSAFE_GET: byClient,
+  ERR_UNSAFE_GET: 'The client must send this as a POST. Trac itself would write at a GET here.',
   ERR_HTTPS_REQUIRED: 'The client must use `https://`.',
   ERR_UPGRADE_REFUSED: 'Set `websocket: true` on the route, if it should take WebSockets.',
   ERR_REFRESH_DISABLED:
@@ -80,17 +81,17 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_METHOD_NOT_ALLOWED: 'Add the method to a route if it should be taken.',
   ERR_CLIENT_TIMEOUT:
     'A slow line, or a client that holds connections: `server.timeouts.headers` and `bodyIdle`.',
-  ERR_LENGTH_REQUIRED: byClient,
+  ERR_LENGTH_REQUIRED: 'The client must send `Content-Length`.',
   ERR_BODY_TOO_LARGE:
     'Raise the route’s `bodyLimit` or `server.limits.body`. Trac has a limit of its own.',
-  ERR_MEDIA_TYPE: byClient,
+  ERR_MEDIA_TYPE: 'The client must send the `Content-Type` that the endpoint takes.',
   ERR_HOST_UNKNOWN:
     'Set `server.publicUrl` to the address that people use, or let the proxy in front pass `Host` on. Health checks belong on `/auth/healthz`.',
   ERR_PROXY_UNTRUSTED: 'Add the proxy’s address (`client`) to `server.trustedProxies`.',
   ERR_SCHEME_UNKNOWN:
     'Let the proxy in front send `X-Forwarded-Proto: https` (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`).',
   ERR_RATE_LIMITED:
-    'If people run into it, raise `rateLimit`; if all of them have one `client`, the proxy in front sends no `X-Forwarded-For`.',
+    '`found.limit` says which limit it was, of `rateLimit` or a route: raise it if people run into it. If all of them have one `client`, the proxy in front sends no `X-Forwarded-For`.',
   ERR_HEADER_TOO_LARGE:
     'Other applications on this host set too many cookies: delete them, or raise `server.limits.header`.',
   ERR_SESSION_TOO_LARGE:
@@ -100,13 +101,15 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_UPSTREAM_UNREACHABLE:
     'Start the application, or correct `upstreams.*.url`: `cause` says why.',
   ERR_UPSTREAM_RESET: 'Look into the log of the application at this time.',
-  ERR_UPSTREAM_ANSWER: 'Look into the log of the application: `cause` says what its answer lacked.',
+  ERR_UPSTREAM_ANSWER:
+    '`cause` says what was wrong with its answer: mend the application. If it can’t be mended, `client: undici` at the upstream is less strict.',
   ERR_PROVIDER_ANSWER:
     '`cause` says what came: for `invalid_client` compare `identity.clientId` and `clientSecret`, for `redirect_uri` the addresses registered there.',
   ERR_PROVIDER_ISSUER:
     'Write `identity.issuer` as `found` has it, or correct the provider’s own address (behind its proxy).',
   ERR_PROVIDER_UNAVAILABLE: 'Start the provider, or open the way to it: `cause` says what failed.',
-  ERR_STORE_UNAVAILABLE: 'Start Redis, or open the way to it.',
+  ERR_STORE_UNAVAILABLE:
+    '`cause` says why: start Redis or open the way to it, or make `session.revocationFile` writable.',
   ERR_REVOCATIONS_FULL:
     'A million sign-outs within `identity.maxTokenLife`: shorten that, and look in the log for whoever signs in and out again and again.',
   ERR_SESSION_BUSY:

@@ -1,6 +1,7 @@
 /** Reads the raw header list once; a header that two parsers could read differently is refused (RFC 9112 §6.3). */
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
 
 /** The headers that stages ask for, read from the wire in one pass; empty text if absent. */
 export interface RequestHeaders {
@@ -107,19 +108,26 @@ function emptyHeaders(): Draft {
   }
 }
 
+/** Characters of a header's value that the log shows. */
+const shown = 60
+
+function refused(code: ErrorCode, header: string, value: string): GatewayError {
+  return new GatewayError(code, { found: { header, value: value.slice(0, shown) } })
+}
+
 function readFraming(headers: Draft, name: string, value: string): void {
   if (name === 'content-length') {
-    if (headers.contentLength >= 0) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
-    if (!length.test(value)) throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+    if (headers.contentLength >= 0) throw refused('ERR_FRAMING_AMBIGUOUS', name, 'twice')
+    if (!length.test(value)) throw refused('ERR_FRAMING_AMBIGUOUS', name, value)
     headers.contentLength = Number(value)
   } else if (name === 'transfer-encoding') {
     if (headers.chunked || value.toLowerCase() !== 'chunked') {
-      throw new GatewayError('ERR_FRAMING_AMBIGUOUS')
+      throw refused('ERR_FRAMING_AMBIGUOUS', name, headers.chunked ? 'twice' : value)
     }
     headers.chunked = true
   } else if (name === 'expect') {
     if (headers.expectContinue || value.toLowerCase() !== '100-continue') {
-      throw new GatewayError('ERR_HEADER_INVALID')
+      throw refused('ERR_HEADER_INVALID', name, headers.expectContinue ? 'twice' : value)
     }
     headers.expectContinue = true
   } else if (name === 'x-requested-with') {

@@ -39,7 +39,10 @@ function readHeaders(request: IncomingMessage): [RequestHeaders, GatewayError | 
     const headers = scanHeaders(request)
     // HTTP/1.0 knows no Host (RFC 9112 §3.2 asks for it from 1.1 on).
     if (headers.host === '' && request.httpVersion !== '1.0') {
-      return [noHeaders, new GatewayError('ERR_HEADER_INVALID')]
+      return [
+        noHeaders,
+        new GatewayError('ERR_HEADER_INVALID', { found: { header: 'host', value: '' } }),
+      ]
     }
     return [headers, undefined]
   } catch (error) {
