@@ -55,6 +55,7 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
     }
     const done = ({ identity }: { readonly identity: Identity }): void => {
       context.identity = identity
+      context.bearerToken = token.token
       timed(context, 'bearer', startedAt, 'ok')
     }
     try {

@@ -101,7 +101,8 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
     try {
       const { principal: claimed, identifiers, expiresAt } = await parts.admit(token)
       const principal = await parts.settle(claimed)
-      const identity: Identity = { principal, via: 'bearer', expiresAt, accessToken: token }
+      // The request that brought the token has it: to keep it here would double what a known token takes.
+      const identity: Identity = { principal, via: 'bearer', expiresAt, accessToken: undefined }
       const known = { identity, identifiers, user: principal.user, checkedAt: -1 }
       tokens.set(key, known)
       parts.onVerified('ok')

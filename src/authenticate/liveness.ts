@@ -14,14 +14,14 @@ export function createLiveness<T>(
   names: CookieNames,
   now: Now,
 ) {
-  return ({ identity, headers, address }: RequestContext): boolean => {
+  return ({ identity, headers, address, bearerToken }: RequestContext): boolean => {
     if (identity.via === undefined) return true
     if (identity.via === 'session') {
       return sessions.isAlive(readCookies(headers.cookie, names).session)
     }
     if (now() >= identity.expiresAt) return false
     try {
-      const { known } = bearer(presented(identity.accessToken ?? ''), address)
+      const { known } = bearer(presented(bearerToken ?? ''), address)
       // Forgotten here, so it is being verified: the next look will tell.
       if (known instanceof Promise) known.catch(() => undefined)
       return true

@@ -80,7 +80,7 @@ export interface Identity {
   readonly via: Via | undefined
   /** When the token or session behind it ends. */
   readonly expiresAt: Milliseconds
-  /** The access token to pass to upstreams with `forwardAccessToken`, if there is one. */
+  /** The access token of a session, to pass to upstreams with `forwardAccessToken`; a Bearer request brings its own. */
   readonly accessToken: string | undefined
 }
 

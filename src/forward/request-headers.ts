@@ -101,7 +101,7 @@ export function upstreamHeaders(
   if (cookie !== '') list.push('Cookie', cookie)
   const accessToken =
     headerRules.forwardAccessToken && isToldToUpstream(context)
-      ? context.identity.accessToken
+      ? (context.identity.accessToken ?? context.bearerToken)
       : undefined
   if (accessToken !== undefined) list.push('Authorization', `Bearer ${accessToken}`)
   list.push(

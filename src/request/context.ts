@@ -65,6 +65,8 @@ export class RequestContext {
   routeName = noRoute.name
   /** Who it is from: nobody until a credential is found. */
   identity: Identity
+  /** The token that proved the identity, if a Bearer token did. */
+  bearerToken: string | undefined = undefined
   /** Whether the request is a CORS preflight that is judged as another method. */
   preflight = false
   /** The address, in Trac, of the object that the query names: where a redirect leads. */
