@@ -58,7 +58,7 @@ const upstream: Read = ({ cause, route }) => ({
 export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
   ERR_FRAMING_AMBIGUOUS: framing,
   ERR_REQUEST_MALFORMED: 'thrown',
-  ERR_HEADER_INVALID: 'none',
+  ERR_HEADER_INVALID: 'thrown',
   ERR_HEADER_REPEATED: 'thrown',
   ERR_TARGET_FORM: target,
   ERR_TARGET_TOO_LONG: 'thrown',

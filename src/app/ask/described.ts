@@ -63,7 +63,8 @@ export async function identityOf(
   const principal = machineOf(wish, services) ?? (await personOf(wish, services, app))
   if (principal.kind === 'machine' && via === 'session') {
     const detail = 'A machine has no session: it comes with a Bearer token.'
-    throw new GatewayError('ERR_MACHINE_UNKNOWN', { detail })
+    const found = { user: principal.user, via }
+    throw new GatewayError('ERR_MACHINE_UNKNOWN', { detail, found, wanted: { via: 'bearer' } })
   }
   return {
     principal,
