@@ -1,22 +1,14 @@
 /** Joins the stages, the own endpoints and forwarding of one generation into what handles requests. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createAuthenticate } from '../authenticate/authenticate.js'
 import { createLiveness } from '../authenticate/liveness.js'
-import { createSessionCredential } from '../authenticate/session-credential.js'
-import { Policy, isOptionsForTrac } from '../authorize/policy.js'
 import { FileCache } from '../cache/file-cache.js'
-import { GatewayError } from '../core/errors.js'
-import { principalKey } from '../core/identity.js'
-import { addressKey } from '../core/network.js'
-import { createOwnStages } from '../edge/own-endpoint.js'
-import { createPreconditions } from '../edge/preconditions.js'
-import { createCounter } from '../edge/rate-limit.js'
-import type { Counter, Counters, CreateCount, RateLimit } from '../edge/rate-limit.js'
-import { Reply, hstsValue } from '../edge/reply.js'
+import type { GatewayError } from '../core/errors.js'
+import type { CreateCount } from '../edge/rate-limit.js'
+import { hstsValue } from '../edge/reply.js'
+import type { Reply } from '../edge/reply.js'
 import { Compression } from '../forward/compression.js'
 import { Forward } from '../forward/forward.js'
-import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
 import { createPluginJudge } from '../forward/plugin-proof.js'
 import type { JudgePlugin } from '../forward/plugin-proof.js'
@@ -24,7 +16,6 @@ import type { ResponseRules } from '../forward/response-headers.js'
 import { createSpool } from '../forward/spool.js'
 import type { LogLine, grantsFields } from '../observe/log-fields.js'
 import { createClientResolver, createTrust } from '../request/client-address.js'
-import type { Stage } from '../request/context.js'
 import { createRequestReader } from '../request/read-request.js'
 import { createRequestNames } from '../request/request-id.js'
 import { createAccessLog } from './access-log.js'
@@ -36,8 +27,8 @@ import type { AppContext } from './context.js'
 import { createEndpoints, findEndpoint } from './endpoints.js'
 import { FastifyAdapter } from './fastify.js'
 import { pipelineOf } from './pipeline.js'
-import type { Stages } from './pipeline.js'
 import type { Services } from './services.js'
+import { createCounters, createProof, createReply, createStages } from './stages.js'
 import { tellFault } from './tell-fault.js'
 import { upstreamName } from './upstreams.js'
 
@@ -118,26 +109,6 @@ export async function createApplication(services: Services, app: AppContext): Pr
   }
 }
 
-/** Writes our own answers. */
-export function createReply({ config, formTargets }: Services, { address }: AppContext): Reply {
-  return new Reply({
-    address,
-    hsts: hstsValue(address, config.server.hsts),
-    formTargets,
-    contact: config.pages.contact,
-  })
-}
-
-/** Says who a request is from. */
-export function createProof({ config, anonymous }: Services, app: AppContext): ProveIdentity {
-  return createIdentityProof({
-    host: app.address.host,
-    anonymous: anonymous.principal.identityHeaders,
-    minimumRate: config.server.timeouts.bodyMinimumRate,
-    now: app.now,
-  })
-}
-
 /** The explainer of a generation: built when somebody asks for the first time, since hardly anybody does. */
 function createExplain(services: Services, app: AppContext, look: CreateCount): Explain {
   let explain: Promise<Explain> | undefined
@@ -154,99 +125,10 @@ function createAuditOf({ routes, config }: Services, { logger }: AppContext): Au
   })
 }
 
-/** The limits that are not a route's. */
-export function createCounters(count: CreateCount, { config }: Pick<Services, 'config'>): Counters {
-  const { auth, failures } = config.rateLimit
-  const counterOf = (limit: RateLimit) => createCounter(count(limit), limit)
-  return {
-    byAddress: counterOf({ ...auth, name: 'address' }),
-    byPrincipal: counterOf({ ...auth, name: 'principal' }),
-    failures: counterOf({ ...failures, name: 'failures' }),
-  }
-}
-
-/** The services that judge: sessions are only looked for. */
-export type JudgingServices = Omit<Services, 'sessions'> & {
-  readonly sessions: Pick<Services['sessions'], 'find'>
-}
-
-/** The stages that judge; what comes after them answers. */
-export type JudgingStages = Omit<Stages, 'keptFiles'>
-
-/** What stages are built with. */
-export interface StageParts {
-  readonly count: CreateCount
-  readonly reply: Reply
-  readonly accessLog: Pick<AccessLog, 'decision'>
-  readonly counters: Counters
-}
-
 /** What forwarding and the files in memory do alike with an upstream's answer. */
 interface PassingParts {
   readonly judgePlugin: JudgePlugin
   readonly responseRules: ResponseRules
-}
-
-/** Builds the stages, for requests and for whoever asks what would become of one. */
-export function createStages(
-  services: JudgingServices,
-  app: AppContext,
-  parts: StageParts,
-): JudgingStages {
-  const { config, names } = services
-  const { metrics, address } = app
-  const { reply, accessLog, counters } = parts
-  const authenticate = createAuthenticate({
-    bearer: services.bearer,
-    session: createSessionCredential(
-      services.sessions,
-      names,
-      services.sessionCookies,
-      services.settleName,
-      app.now,
-    ),
-    onDropped: (scheme) => metrics.droppedCredentials.inc({ scheme }),
-    observe: (credential, cache, result, seconds) =>
-      metrics.authenticationDuration(credential, cache, result)(seconds),
-  })
-  const policy = new Policy({
-    router: services.router,
-    publicOrigin: address.origin,
-    mode: config.mode,
-    base: address.base,
-    targetLimit: config.server.limits.target,
-    unmatched: services.unmatched,
-    record: accessLog.decision,
-  })
-  return {
-    ...createPreconditions({
-      address,
-      reply,
-      onNamelessClient: (peer) =>
-        app.logger.warn(
-          { client: peer },
-          'a trusted proxy sends no X-Forwarded-For: all of its visitors count as one address, with one rate limit',
-        ),
-    }),
-    ...createOwnStages({ reply, authenticate, ...counters }),
-    ...policyStages(policy),
-    answerMoved(context) {
-      if (context.moved === undefined) return undefined
-      reply.redirect(context, 302, context.moved)
-      return 'answered'
-    },
-    answerPreflight(context) {
-      if (!isOptionsForTrac(context)) return undefined
-      // Without CORS headers: no other origin is let in.
-      reply.send(context, 204, [], '')
-      return 'answered'
-    },
-    refusePreflight(context) {
-      if (isOptionsForTrac(context)) throw new GatewayError('ERR_METHOD_NOT_ALLOWED')
-    },
-    authenticate,
-    rateLimit: createRouteLimits(parts.count, services),
-  }
 }
 
 function createFileCache(services: Services, app: AppContext, passing: PassingParts): FileCache {
@@ -265,26 +147,6 @@ function createFileCache(services: Services, app: AppContext, passing: PassingPa
     onRequest: (answer) => metrics.fileRequests(answer)(1),
     onFill: (answer) => metrics.fileFills.inc({ answer }),
   })
-}
-
-function policyStages({ matchRoute, csrf, access, upgrades, bodyLimits }: Policy) {
-  return { matchRoute, csrf, access, upgrades, bodyLimits }
-}
-
-/** One counter for each row that has a limit of its own. */
-function createRouteLimits(count: CreateCount, { routes }: Pick<Services, 'routes'>): Stage {
-  const byRoute = new Map<string, Counter>()
-  for (const { name, rateLimit } of routes) {
-    if (rateLimit === undefined) continue
-    const limit = { ...rateLimit, name: `route:${name}` }
-    byRoute.set(name, createCounter(count(limit), limit))
-  }
-  return ({ route, identity, address }) => {
-    const counter = byRoute.get(route.name)
-    if (counter === undefined) return undefined
-    const isKnown = route.rateLimit?.by === 'principal' && identity.via !== undefined
-    return counter.hit(isKnown ? principalKey(identity.principal) : addressKey(address))
-  }
 }
 
 /** What forwarding shares with our own answers. */

@@ -12,6 +12,7 @@ import { WrongUse } from './command.js'
 import type { Call } from './command.js'
 import { readCurl } from './curl.js'
 import { explainText } from './explain-text.js'
+import { failed } from './output.js'
 
 /** Standard input, for `-`. */
 const readInput = (): string => readFileSync(0, 'utf8').trim()
@@ -161,11 +162,6 @@ async function toCookie({ server, identity }: Config): Promise<(value: string) =
  */
 export async function explain(call: Call): Promise<number> {
   const { out, env } = call
-  const fail = (text: string): number => {
-    if (call.flag('json')) out.print(`${JSON.stringify({ error: text })}\n`)
-    else out.note(`${text}\n`)
-    return 1
-  }
   try {
     const { config } = loadConfig(call.text('config') ?? '', { env })
     const wish = wishOf(call, config, await toCookie(config))
@@ -176,8 +172,9 @@ export async function explain(call: Call): Promise<number> {
     out.print(call.flag('json') ? asJson() : explainText(report, out.paint))
     return 0
   } catch (error) {
-    if (error instanceof ConfigProblems) return fail(error.problems.map(formatProblem).join('\n'))
-    if (error instanceof Told) return fail(error.message)
+    if (error instanceof ConfigProblems)
+      return failed(call, error.problems.map(formatProblem).join('\n'))
+    if (error instanceof Told) return failed(call, error.message)
     throw error
   }
 }

@@ -1,6 +1,6 @@
 /** Standard output and standard error as commands use them: colours on a terminal only (https://no-color.org). */
 import { styleText } from 'node:util'
-import type { Output, Tone } from './command.js'
+import type { Call, Output, Tone } from './command.js'
 
 /** A stream that may be a terminal. */
 interface Stream {
@@ -26,6 +26,13 @@ export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.Process
     paint: (tone, text) => (colours ? styleText(styles[tone], text) : text),
     progress: stderr.isTTY === true ? (text) => void stderr.write(text) : undefined,
   }
+}
+
+/** Says why a command could not do its work. @returns the exit code */
+export function failed({ out, flag }: Pick<Call, 'out' | 'flag'>, text: string): 1 {
+  if (flag('json')) out.print(`${JSON.stringify({ error: text })}\n`)
+  else out.note(`${text}\n`)
+  return 1
 }
 
 /** Rows as lines of columns; the last column is as wide as it needs. */

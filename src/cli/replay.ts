@@ -7,7 +7,7 @@ import { ConfigProblems, formatProblem } from '../config/problems.js'
 import { WrongUse } from './command.js'
 import type { Call, Output } from './command.js'
 import { eachLine, sizeOf } from './lines.js'
-import { toColumns } from './output.js'
+import { failed, toColumns } from './output.js'
 
 /** An instant as lines of the log have it; `--since` takes a date, or a span before now. */
 function readSince(text: string | undefined, now: () => number = Date.now): string {
@@ -89,11 +89,6 @@ export async function replay(call: Call): Promise<number> {
   const { out, env } = call
   const files = call.operands.length === 0 ? ['-'] : call.operands
   const since = readSince(call.text('since'))
-  const fail = (text: string): number => {
-    if (call.flag('json')) out.print(`${JSON.stringify({ error: text })}\n`)
-    else out.note(`${text}\n`)
-    return 1
-  }
   let reading = ''
   try {
     const { config } = loadConfig(call.text('config') ?? '', { env })
@@ -112,10 +107,12 @@ export async function replay(call: Call): Promise<number> {
     )
     return replayed.changed === 0 ? 0 : 1
   } catch (error) {
-    if (error instanceof ConfigProblems) return fail(error.problems.map(formatProblem).join('\n'))
+    if (error instanceof ConfigProblems)
+      return failed(call, error.problems.map(formatProblem).join('\n'))
     const { code, path = reading } = error as NodeJS.ErrnoException
     if (code === undefined || !/^[EZ]/.test(code)) throw error
-    return fail(
+    return failed(
+      call,
       `${path}: found no log that can be read (${code}); wanted lines of JSON, or such a file gzipped`,
     )
   }

@@ -12,6 +12,7 @@ import { decisionText, explainText } from './explain-text.js'
 import { browserHeaders, toTarget } from './explain.js'
 import { readPolicyTests } from './policy-tests.js'
 import type { PlacedTest, PolicyTest } from './policy-tests.js'
+import { failed } from './output.js'
 
 /** What became of one test. */
 interface Outcome {
@@ -145,11 +146,6 @@ function toText(file: string, outcomes: readonly Outcome[], paint: Call['out']['
 export async function testPolicy(call: Call): Promise<number> {
   const { out, env } = call
   const [file = ''] = call.operands
-  const fail = (text: string): number => {
-    if (call.flag('json')) out.print(`${JSON.stringify({ error: text })}\n`)
-    else out.note(`${text}\n`)
-    return 1
-  }
   try {
     const { config } = loadConfig(call.text('config') ?? '', { env })
     const tests = readPolicyTests(file, readFileSync(file, 'utf8'))
@@ -165,9 +161,10 @@ export async function testPolicy(call: Call): Promise<number> {
     )
     return outcomes.every(({ failures }) => failures.length === 0) ? 0 : 1
   } catch (error) {
-    if (error instanceof ConfigProblems) return fail(error.problems.map(formatProblem).join('\n'))
+    if (error instanceof ConfigProblems)
+      return failed(call, error.problems.map(formatProblem).join('\n'))
     const { code, path = file } = error as NodeJS.ErrnoException
     if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error
-    return fail(`${path}: found no file that can be used (${code})`)
+    return failed(call, `${path}: found no file that can be used (${code})`)
   }
 }
