@@ -277,6 +277,19 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
+/** Servers that run. */
+const running = new Set<ChildProcess>()
+
+/** Ends a server with this process, however that ends. */
+function killAtExit(child: ChildProcess): void {
+  if (running.size === 0) process.off('exit', killAll).once('exit', killAll)
+  running.add(child)
+}
+
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
 /**
  * Starts a server process and waits until its port on 127.0.0.1 is open.
  * @throws Error if the port is taken, the command is missing, or the process ends before.
@@ -300,12 +313,9 @@ export async function startServer(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     words = (words + text).slice(-4000)
   })
-  const killAtExit = (): void => {
-    child.kill('SIGKILL')
-  }
-  process.once('exit', killAtExit)
+  killAtExit(child)
   const stop = async (): Promise<void> => {
-    process.off('exit', killAtExit)
+    running.delete(child)
     await end(child)
   }
   const giveUpAt = Date.now() + startTimeout
