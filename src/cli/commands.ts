@@ -135,6 +135,76 @@ const explainOptions: readonly OptionSpec[] = [
   jsonOption,
 ]
 
+/** What is said of a configuration and its policy. */
+const policyCommands: readonly CommandSpec[] = [
+  {
+    name: 'check',
+    summary: 'say all that is wrong with a configuration, or worth a thought; start nothing',
+    options: [
+      ...usual,
+      { flags: '--strict', description: 'exit with 1 for what is only worth a thought, too' },
+    ],
+    example: 'trac-gateway check --strict --config gateway.yaml',
+    run: async (call) => {
+      const { check } = await import('./check.js')
+      const { out } = call
+      const flags = { json: call.flag('json'), strict: call.flag('strict') }
+      return check(configOf(call), { ...flags, ...printing(call), paint: out.paint })
+    },
+  },
+  {
+    name: 'routes',
+    summary:
+      'print the whole policy in the order in which it is tried, rows that no request reaches marked, and what each group may do',
+    options: [...usual, { flags: '--markdown', description: 'as tables in Markdown' }],
+    example: 'trac-gateway routes --markdown',
+    run: async (call) => {
+      const { routes } = await import('./routes.js')
+      const { out } = call
+      const flags = { json: call.flag('json'), markdown: call.flag('markdown') }
+      return routes(configOf(call), { ...flags, ...printing(call), paint: out.paint })
+    },
+  },
+  {
+    name: 'explain',
+    operands: '[target...]',
+    summary:
+      'say what would become of a request, and why: each check, the route, the permissions with their origin, the headers that would go; changes nothing',
+    options: explainOptions,
+    example: [
+      'trac-gateway explain --user alice --groups students --method POST /ticket/7',
+      "pbpaste | trac-gateway explain --curl -    # a line that the browser's tools copied",
+    ].join('\n'),
+    run: async (call) => (await import('./explain.js')).explain(call),
+  },
+  {
+    name: 'test',
+    operands: '<file>',
+    summary: 'hold the policy against expectations in YAML; each failure with what explain says',
+    options: [
+      ...usual,
+      { flags: '--junit <file>', description: 'write the results for a CI server, too' },
+    ],
+    example: 'trac-gateway test policy.tests.yaml --junit results.xml',
+    run: async (call) => (await import('./test.js')).testPolicy(call),
+  },
+  {
+    name: 'replay',
+    operands: '[files...]',
+    summary:
+      'judge the decisions of an audit log by this configuration: every outcome that changes, by route and user; exit code 1 if one does',
+    options: [
+      ...usual,
+      {
+        flags: '--since <when>',
+        description: 'leave out what was before a date, or a span before now',
+      },
+    ],
+    example: 'zcat -f gateway.log* | trac-gateway replay --config new.yaml --since 24h -',
+    run: async (call) => (await import('./replay.js')).replay(call),
+  },
+]
+
 /** All commands, in the order in which help lists them. */
 export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
   const all: CommandSpec[] = [
@@ -147,72 +217,7 @@ export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
       example: 'trac-gateway start --config gateway.yaml',
       run: process.start,
     },
-    {
-      name: 'check',
-      summary: 'say all that is wrong with a configuration, or worth a thought; start nothing',
-      options: [
-        ...usual,
-        { flags: '--strict', description: 'exit with 1 for what is only worth a thought, too' },
-      ],
-      example: 'trac-gateway check --strict --config gateway.yaml',
-      run: async (call) => {
-        const { check } = await import('./check.js')
-        const { out } = call
-        const flags = { json: call.flag('json'), strict: call.flag('strict') }
-        return check(configOf(call), { ...flags, ...printing(call), paint: out.paint })
-      },
-    },
-    {
-      name: 'routes',
-      summary:
-        'print the whole policy in the order in which it is tried, rows that no request reaches marked, and what each group may do',
-      options: [...usual, { flags: '--markdown', description: 'as tables in Markdown' }],
-      example: 'trac-gateway routes --markdown',
-      run: async (call) => {
-        const { routes } = await import('./routes.js')
-        const { out } = call
-        const flags = { json: call.flag('json'), markdown: call.flag('markdown') }
-        return routes(configOf(call), { ...flags, ...printing(call), paint: out.paint })
-      },
-    },
-    {
-      name: 'explain',
-      operands: '[target...]',
-      summary:
-        'say what would become of a request, and why: each check, the route, the permissions with their origin, the headers that would go; changes nothing',
-      options: explainOptions,
-      example: [
-        'trac-gateway explain --user alice --groups students --method POST /ticket/7',
-        "pbpaste | trac-gateway explain --curl -    # a line that the browser's tools copied",
-      ].join('\n'),
-      run: async (call) => (await import('./explain.js')).explain(call),
-    },
-    {
-      name: 'test',
-      operands: '<file>',
-      summary: 'hold the policy against expectations in YAML; each failure with what explain says',
-      options: [
-        ...usual,
-        { flags: '--junit <file>', description: 'write the results for a CI server, too' },
-      ],
-      example: 'trac-gateway test policy.tests.yaml --junit results.xml',
-      run: async (call) => (await import('./test.js')).testPolicy(call),
-    },
-    {
-      name: 'replay',
-      operands: '[files...]',
-      summary:
-        'judge the decisions of an audit log by this configuration: every outcome that changes, by route and user; exit code 1 if one does',
-      options: [
-        ...usual,
-        {
-          flags: '--since <when>',
-          description: 'leave out what was before a date, or a span before now',
-        },
-      ],
-      example: 'zcat -f gateway.log* | trac-gateway replay --config new.yaml --since 24h -',
-      run: async (call) => (await import('./replay.js')).replay(call),
-    },
+    ...policyCommands,
     {
       name: 'revoke',
       summary: 'end all sessions and Bearer use of one user, in the gateway that runs',

@@ -83,8 +83,8 @@ function unknownAttempt(attempt: string, cause?: unknown): GatewayError {
   })
 }
 
-/** Builds the endpoint. */
-export function createCallback(parts: CallbackParts) {
+/** Begins the session of an attempt that comes back: once, however often and at once it comes. */
+function createBeginning(parts: CallbackParts) {
   const memory = { ttl: answerLife, ttlResolution: 0, perf: { now: parts.now } }
   // Keyed by state and code; only the browser with the attempt's sealed cookie can present the state here.
   const answers = new LRUCache<string, Promise<OpenSession>>({ max: maxAnswers, ...memory })
@@ -124,7 +124,7 @@ export function createCallback(parts: CallbackParts) {
     }
   }
 
-  const once = async (
+  return async (
     context: RequestContext,
     attempt: LoginState,
     query: URLSearchParams,
@@ -153,6 +153,11 @@ export function createCallback(parts: CallbackParts) {
       throw error
     }
   }
+}
+
+/** Builds the endpoint. */
+export function createCallback(parts: CallbackParts) {
+  const begin = createBeginning(parts)
 
   /** A bookmark of this address, or Back after an hour: nothing is wrong if somebody is signed in. */
   const withoutAttempt = (context: RequestContext): void => {
@@ -190,7 +195,7 @@ export function createCallback(parts: CallbackParts) {
       return
     }
     context.returnTo = attempt.returnTo
-    const session = await once(context, attempt, query).catch((error: unknown) => {
+    const session = await begin(context, attempt, query).catch((error: unknown) => {
       if (error instanceof GatewayError && error.code === 'ERR_REFRESH_REFUSED') {
         throw unknownAttempt('one whose code was refused at the provider', error)
       }

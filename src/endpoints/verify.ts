@@ -77,9 +77,8 @@ function single(name: string, value: string): string {
   return value
 }
 
-/** Builds the endpoint; whoever is not a trusted proxy finds nothing there. */
-export function createVerify(parts: VerifyParts) {
-  const { address, dialect, reply } = parts
+/** Reads the original request from what the front proxy tells of it, in its dialect. */
+function createOriginalReader({ address, dialect, targetLimit }: VerifyParts) {
   const prefix = address.base + verifyPath
   const ownScheme = address.secure ? 'https' : 'http'
 
@@ -120,7 +119,7 @@ export function createVerify(parts: VerifyParts) {
     context: RequestContext,
     { method, target: rawTarget }: Original,
   ): RequestContext => {
-    const target = parseTarget(rawTarget, parts.targetLimit)
+    const target = parseTarget(rawTarget, targetLimit)
     if ('code' in target) {
       const found = { target: rawTarget.split('?', 1)[0] }
       throw badOriginal(found, { target: 'as the client sent it' }, target.code)
@@ -151,6 +150,14 @@ export function createVerify(parts: VerifyParts) {
       identity: context.identity,
     })
   }
+
+  return { readOriginal, restore }
+}
+
+/** Builds the endpoint; whoever is not a trusted proxy finds nothing there. */
+export function createVerify(parts: VerifyParts) {
+  const { address, dialect, reply } = parts
+  const { readOriginal, restore } = createOriginalReader(parts)
 
   /**
    * Whether the front proxy hands a refusal to the client as it is. Envoy does, and its query is the original's; nginx
