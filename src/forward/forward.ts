@@ -55,7 +55,10 @@ const noBody: OutgoingBody = { body: null, length: undefined, release: nothing }
 const emptyBody: OutgoingBody = { ...noBody, length: 0 }
 
 /** Whether a body is sent on. Trac's servers would take that of a GET for the next request, and its RPC waits for it. */
-function bringsBody({ method, headers }: RequestContext, { isTrac }: Upstream): boolean {
+export function bringsBody(
+  { method, headers }: Pick<RequestContext, 'method' | 'headers'>,
+  { isTrac }: Pick<Upstream, 'isTrac'>,
+): boolean {
   return hasBody(headers) && !(isTrac && isRead(method))
 }
 

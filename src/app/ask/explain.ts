@@ -10,10 +10,10 @@ import { GatewayError } from '../../core/errors.js'
 import type { Identity } from '../../core/identity.js'
 import type { CreateCount } from '../../edge/rate-limit.js'
 import type { Reply } from '../../edge/reply.js'
+import { bringsBody } from '../../forward/forward.js'
 import { upstreamHeaders } from '../../forward/request-headers.js'
 import { noEndpoint } from '../../request/context.js'
 import type { RequestContext, Stage } from '../../request/context.js'
-import { hasBody } from '../../request/headers.js'
 import { isRead } from '../../core/methods.js'
 import { createClientResolver, createTrust } from '../../request/client-address.js'
 import { createRequestReader } from '../../request/read-request.js'
@@ -345,8 +345,8 @@ class Explainer {
     const upstream = this.#readOnly.services.upstreams.get(context.route.upstream)
     if (upstream === undefined) return []
     const { headers, method, upgradeSocket } = context
-    const hasOwn = hasBody(headers) && !(upstream.isTrac && isRead(method))
-    const isBodiless = upgradeSocket !== undefined || (isRead(method) && !hasOwn)
+    const isBodiless =
+      upgradeSocket !== undefined || (isRead(method) && !bringsBody(context, upstream))
     const length = Math.max(0, headers.contentLength)
     const proof = this.#proveIdentity(context, upstream.sign, isBodiless ? 0 : length)
     return upstreamHeaders(context, upstream.headerRules, proof, isBodiless)
