@@ -9,6 +9,7 @@ import { WrongUse, configOption, jsonOption } from './command.js'
 import type { Call, CommandSpec, OptionSpec } from './command.js'
 import { completionScript, shells } from './completion.js'
 import type { NamesAction } from './names.js'
+import { smokeOptions } from './smoke/options.js'
 
 /** The two commands that the process itself runs. */
 export interface ProcessRuns {
@@ -205,6 +206,21 @@ const policyCommands: readonly CommandSpec[] = [
   },
 ]
 
+/** What is asked of a roll-out. */
+const rollOutCommands: readonly CommandSpec[] = [
+  {
+    name: 'smoke',
+    summary:
+      'try a gateway that runs, from anywhere, by HTTP alone: tokens, refusals, groups, pages, sign-in, log-out, latency; a tick or a cross each',
+    options: smokeOptions,
+    example: [
+      'trac-gateway smoke --url https://trac.example.edu/trac --token-file - < token',
+      'trac-gateway smoke --url https://trac.example.edu/trac --cognito-client-id 1example23456789 --region us-east-2',
+    ].join('\n'),
+    run: async (call) => (await import('./smoke.js')).smoke(call),
+  },
+]
+
 /** All commands, in the order in which help lists them. */
 export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
   const all: CommandSpec[] = [
@@ -218,6 +234,7 @@ export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
       run: process.start,
     },
     ...policyCommands,
+    ...rollOutCommands,
     {
       name: 'revoke',
       summary: 'end all sessions and Bearer use of one user, in the gateway that runs',
