@@ -13,6 +13,7 @@ import { decisionFields, requestFields } from '../observe/log-fields.js'
 import type { LogLine, signInFields } from '../observe/log-fields.js'
 import { cleanFacts } from '../observe/logger.js'
 import type { Metrics } from '../observe/metrics.js'
+import type { RecentTrouble } from '../observe/recent-trouble.js'
 import type { Audit } from './audit.js'
 import { refusalFacts } from './refusal-facts.js'
 
@@ -60,6 +61,7 @@ function endOf({ errored }: RequestContext['response']): ErrorCode {
 export function createAccessLog(
   logger: Logger,
   metrics: Metrics,
+  trouble: RecentTrouble,
   address: PublicUrl,
   audit: Audit | undefined,
   onUpstream: (ok: boolean, fault?: GatewayError) => void,
@@ -80,6 +82,11 @@ export function createAccessLog(
     )(milliseconds / 1000)
     const level = levelOf(context, status)
     const code = context.code ?? (gone ? endOf(response) : undefined)
+    if (code !== undefined) {
+      const { id, routeName } = context
+      const { user } = identity.principal
+      trouble.refused(code, { status, requestId: id, route: routeName, user })
+    }
     const facts = refusalFacts(context, address)
     writeRequest(level, {
       request_id: context.id,
@@ -142,10 +149,12 @@ export function createAccessLog(
     upstreamAnswer(upstream: string, context: RequestContext, milliseconds: number): void {
       context.upstreamMilliseconds = Math.round(milliseconds * 1000) / 1000
       metrics.upstreamDuration(upstream)(milliseconds / 1000)
+      trouble.answered(upstream)
       if (upstream === 'trac') onUpstream(true)
     },
     upstreamError(upstream: string, error: GatewayError): void {
       metrics.upstreamErrors.inc({ upstream, code: error.code })
+      trouble.failed(upstream, error.code)
       if (upstream === 'trac') onUpstream(false, error)
     },
   }

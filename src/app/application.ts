@@ -52,7 +52,8 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const reply = createReply(services, app)
   const { trac } = config.upstreams
   const audit = config.log.audit ? createAuditOf(services, app) : undefined
-  const accessLog = createAccessLog(app.logger, app.metrics, address, audit, (ok, fault) =>
+  const { logger, metrics, trouble } = app
+  const accessLog = createAccessLog(logger, metrics, trouble, address, audit, (ok, fault) =>
     app.onUpstream(ok, trac && upstreamName('trac', trac.url), tellFault(fault)),
   )
   const count: CreateCount = (limit) => adapter.count(limit)

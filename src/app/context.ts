@@ -6,6 +6,7 @@ import type { AwaitedAnswers } from '../endpoints/refresh.js'
 import type { NameRegistry } from '../names/registry.js'
 import type { PluginState } from '../forward/plugin-proof.js'
 import type { Metrics } from '../observe/metrics.js'
+import type { RecentTrouble } from '../observe/recent-trouble.js'
 import type { ProviderFetch } from '../oidc/provider-fetch.js'
 import type { Storage } from '../session/storage.js'
 
@@ -16,6 +17,7 @@ export type OnReach = (ok: boolean, name?: string, why?: string) => void
 export interface AppContext {
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly trouble: RecentTrouble
   readonly storage: Storage
   readonly nameRegistry: NameRegistry
   readonly address: PublicUrl

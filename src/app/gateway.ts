@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import { isSameConfig } from '../config/fixed.js'
 import type { Address } from '../config/kinds/listen-address.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
 import { realTimers } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
@@ -17,6 +18,7 @@ import type { Listener } from '../http/listener.js'
 import { createAdmin } from '../observe/admin.js'
 import { createMetrics } from '../observe/metrics.js'
 import { createReadiness } from '../observe/readiness.js'
+import { RecentTrouble } from '../observe/recent-trouble.js'
 import type { Readiness } from '../observe/readiness.js'
 import { createProviderFetch } from '../oidc/provider-fetch.js'
 import { openStorage } from '../session/storage.js'
@@ -27,6 +29,8 @@ import type { AppContext, OnReach } from './context.js'
 import { Generation } from './generation.js'
 import { createPluginTrouble } from './plugin-trouble.js'
 import type { Services } from './services.js'
+import { answerStatus } from './status/answer.js'
+import { ConfigurationRecord } from './status/configuration-record.js'
 
 /** What a gateway is started with. */
 export interface GatewayOptions {
@@ -120,6 +124,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
   const app = {
     logger,
     metrics,
+    trouble: new RecentTrouble(now),
     storage,
     nameRegistry: openNames(config, storage.redis, { logger, metrics, timers, max: bounds.names }),
     address: config.server.publicUrl,
@@ -152,6 +157,8 @@ class RunningGateway implements Gateway {
   adminAddress: string | AddressInfo = ''
   readonly #app: AppContext
   readonly #listener: Listener
+  readonly #configuration: ConfigurationRecord
+  readonly #startedAt: Milliseconds
   #generation: Generation
   #admin: Server | undefined
   #certificate: CertificateWatch | undefined
@@ -163,6 +170,8 @@ class RunningGateway implements Gateway {
     this.readiness = readiness
     this.#listener = listener
     this.#generation = generation
+    this.#configuration = new ConfigurationRecord(app.now)
+    this.#startedAt = app.now()
     listener.handTo(
       (request, response, upgradeSocket) =>
         this.#generation.handle(request, response, upgradeSocket),
@@ -176,7 +185,7 @@ class RunningGateway implements Gateway {
 
   /** Opens both listeners. If one can't be opened, nothing is left that would keep the process alive. */
   async listen({ admin, server }: Config): Promise<void> {
-    const adminServer = this.#createAdmin(admin.token)
+    const adminServer = this.#createAdmin(admin)
     this.#admin = adminServer
     try {
       this.adminAddress = await listen(adminServer, admin.listen)
@@ -187,7 +196,7 @@ class RunningGateway implements Gateway {
       this.#app.storage.close()
       throw error
     }
-    this.#generation.start(this.readiness)
+    this.#startServing(this.#generation)
     this.#certificate = this.#watchCertificate(server.tls)
   }
 
@@ -202,6 +211,7 @@ class RunningGateway implements Gateway {
     const isSame = isSameConfig(previous.services.config, config)
     const next = isSame ? previous : await previous.next(config)
     this.readiness.note('configuration', '')
+    this.#configuration.accepted()
     if (isSame) {
       // Whoever asks for it has put new files there, too.
       previous.services.files.clear()
@@ -209,7 +219,7 @@ class RunningGateway implements Gateway {
     }
     this.#generation = next
     this.#listener.limitReading(config)
-    next.start(this.readiness)
+    this.#startServing(next)
     const { logger } = this.#app
     logger.level = config.log.level
     logger.info('a new configuration is served')
@@ -217,11 +227,19 @@ class RunningGateway implements Gateway {
     return true
   }
 
+  #startServing(generation: Generation): void {
+    generation.start(this.readiness)
+    this.#configuration.taken()
+    this.#app.trouble.keepOnly(new Set(generation.services.upstreams.keys()))
+  }
+
   refuseReload(cause: unknown): void {
     const { metrics, now, logger } = this.#app
     metrics.configLastFailure.set(now() / 1000)
     this.readiness.note('configuration', 'the new configuration is refused')
-    logger.error({ cause }, 'the new configuration is refused; the one before is served')
+    this.#configuration.refused(cause)
+    const told = cause instanceof ConfigProblems ? cause.message : cause
+    logger.error({ cause: told }, 'the new configuration is refused; the one before is served')
   }
 
   reloadCertificate(): void {
@@ -242,9 +260,22 @@ class RunningGateway implements Gateway {
     await new Promise<void>((resolve) => this.#admin?.close(() => resolve()) ?? resolve())
   }
 
-  #createAdmin(token: string | undefined): Server {
+  #createAdmin({ token, hosts, listen: place }: Config['admin']): Server {
     const { metrics, nameRegistry, logger, now } = this.#app
+    const names = 'host' in place ? [...hosts, place.host] : hosts
     return createAdmin({
+      hosts: new Set(names.map((name) => name.toLowerCase())),
+      status: (asker) =>
+        answerStatus(
+          {
+            app: this.#app,
+            services: this.services,
+            readiness: this.readiness,
+            configuration: this.#configuration,
+            startedAt: this.#startedAt,
+          },
+          asker,
+        ),
       metrics,
       readiness: this.readiness,
       token,

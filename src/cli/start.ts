@@ -60,7 +60,7 @@ function follow(
       watch.follow(loaded.files)
       if (await gateway.reload(loaded.config)) onTaken(loaded)
     } catch (error) {
-      gateway.refuseReload(error instanceof ConfigProblems ? explain(error) : error)
+      gateway.refuseReload(error)
     }
   }
   const watch = watchFiles(() => void reloadConfig())

@@ -6,8 +6,14 @@ export type PageAction =
   | { readonly label: string; readonly href: string }
   | { readonly label: string; readonly post: string }
 
-/** A heading and value. */
-export type PageFact = readonly [name: string, value: string]
+/** A heading and its value, or several. */
+export type PageFact = readonly [name: string, value: string | readonly string[]]
+
+/** Facts under a heading of their own. */
+export interface PageSection {
+  readonly title: string
+  readonly facts: readonly PageFact[]
+}
 
 /** What a page says. All of it is plain text. */
 export interface PageContent {
@@ -16,8 +22,7 @@ export interface PageContent {
   readonly isError?: boolean
   readonly paragraphs: readonly string[]
   readonly facts?: readonly PageFact[]
-  /** More facts, under a heading of their own. */
-  readonly section?: { readonly title: string; readonly facts: readonly PageFact[] }
+  readonly sections?: readonly PageSection[]
   readonly actions?: readonly PageAction[]
 }
 
@@ -35,8 +40,8 @@ h2 { font-size: 1.2em; margin: 1.5em 0 .5em }
 p, dd, dt { overflow-wrap: anywhere }
 .error { background: var(--wrong); color: var(--wrong-ink); border: 2px solid var(--wrong-edge); border-radius: .4em; padding: .5em 1em; margin: 1em 0 }
 .error p { margin: .25em 0 }
-dl { display: grid; grid-template-columns: minmax(0, max-content) minmax(0, 1fr); gap: .25em 1.5em; background: var(--soft); border: 1px solid var(--line); border-radius: .4em; padding: .75em 1em; margin: 1em 0; font-size: .9em }
-dt { font-weight: 600 } dd { margin: 0 }
+dl { display: grid; grid-template-columns: fit-content(45%) minmax(0, 1fr); gap: .25em 1.5em; background: var(--soft); border: 1px solid var(--line); border-radius: .4em; padding: .75em 1em; margin: 1em 0; font-size: .9em }
+dt { font-weight: 600 } dd { margin: 0; grid-column: 2 }
 @media (max-width: 30rem) { dl { display: block } dd { margin-bottom: .5em } }
 .actions { display: flex; flex-wrap: wrap; gap: .75em; margin: 1.5em 0 }
 .actions form { margin: 0 }
@@ -61,23 +66,24 @@ function renderAction(action: PageAction): string {
   return `<form method="post" action="${escapeHtml(action.post)}"><button>${label}</button></form>`
 }
 
+const renderValue = (value: string): string => `<dd>${escapeHtml(value)}</dd>`
+
 function renderFacts(facts: readonly PageFact[]): string {
   if (facts.length === 0) return ''
   const rows = facts.map(
-    ([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`,
+    ([name, value]) => `<dt>${escapeHtml(name)}</dt>${[value].flat().map(renderValue).join('')}`,
   )
   return `<dl>${rows.join('')}</dl>`
 }
 
 /** Renders a page. */
 export function renderPage(content: PageContent): string {
-  const { paragraphs, facts = [], section, actions = [] } = content
+  const { paragraphs, facts = [], sections = [], actions = [] } = content
   const title = escapeHtml(content.title)
   const text = paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')
-  const more =
-    section === undefined
-      ? ''
-      : `<h2>${escapeHtml(section.title)}</h2>\n${renderFacts(section.facts)}`
+  const more = sections
+    .map((section) => `<h2>${escapeHtml(section.title)}</h2>\n${renderFacts(section.facts)}`)
+    .join('\n')
   const buttons = actions.map(renderAction).join('\n')
   return `<!DOCTYPE html>
 <html lang="en">

@@ -47,10 +47,12 @@ export function createSessionPage(parts: SessionPageParts) {
         ['Groups', groups.length === 0 ? 'none that count here' : groups.join(', ')],
         ...leftOutFact(principal.leftOut),
       ],
-      section: {
-        title: 'Permissions',
-        facts: principal.grants.map(({ action, from }) => [action, `by ${from.join(', ')}`]),
-      },
+      sections: [
+        {
+          title: 'Permissions',
+          facts: principal.grants.map(({ action, from }) => [action, `by ${from.join(', ')}`]),
+        },
+      ],
       actions: [
         { label: 'Go to the start page', href: `${parts.base}/` },
         ...(via === 'session' ? [{ label: 'Sign out', post: `${parts.base}/auth/logout` }] : []),

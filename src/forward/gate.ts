@@ -55,6 +55,11 @@ export class Gate {
     this.#onWaiting = onWaiting
   }
 
+  /** How many places are taken, of how many, and how many requests wait for one. */
+  get load(): { readonly taken: number; readonly max: number; readonly waiting: number } {
+    return { taken: this.#inside.size, max: this.#limits.max, waiting: this.#waiting.size }
+  }
+
   /** Takes a place if there is one. */
   take(context: RequestContext): boolean {
     const owners = ownersOf(context)

@@ -1,8 +1,10 @@
-/** The admin listener: probes, metrics and revocation, on an address of its own that is never public (deploy/docs/guides/operations.md#probes-and-metrics). */
+/** The admin listener: status, probes, metrics and revocation, on an address of its own that is never public (deploy/docs/guides/operations.md#probes-and-metrics). */
 import { timingSafeEqual, createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import { GatewayError } from '../core/errors.js'
+import { withoutBrackets } from '../core/host.js'
 import { isRead } from '../core/methods.js'
 import type { Metrics } from './metrics.js'
 import type { Readiness } from './readiness.js'
@@ -21,8 +23,26 @@ export interface Revoked {
   readonly before: number
 }
 
+/** Who asks for the status, and in which form. */
+export interface StatusAsker {
+  /** Whether `admin.token` came along. */
+  readonly isOperator: boolean
+  /** A page for a person; else JSON. */
+  readonly wantsPage: boolean
+}
+
+/** The answer to it; `headers` is a flat list of names and values. */
+export interface StatusAnswer {
+  readonly headers: readonly string[]
+  readonly body: string
+}
+
 /** What the listener serves. */
 export interface AdminParts {
+  /** Host names by which it may be asked, beside addresses and `localhost`; in lower case. */
+  readonly hosts: ReadonlySet<string>
+  /** Says how it stands. */
+  readonly status: (asker: StatusAsker) => Promise<StatusAnswer>
   readonly metrics: Metrics
   readonly readiness: Readiness
   /** Undefined: `POST /revoke`, `POST /names` and `POST /explain` are off. */
@@ -145,11 +165,32 @@ async function readCommand(request: IncomingMessage): Promise<NameCommand | unde
   return body as unknown as NameCommand
 }
 
+/**
+ * Whether it may be asked by this `Host`. A page elsewhere whose name was made to lead here would read the answers as its
+ * own (DNS rebinding); it cannot be named by an address, and no browser leaves `Host` out.
+ */
+function isOurHost(host: string | undefined, hosts: ReadonlySet<string>): boolean {
+  if (host === undefined) return true
+  const name = withoutBrackets(host.replace(/:\d*$/, '')).toLowerCase()
+  return isIP(name) !== 0 || name === 'localhost' || hosts.has(name)
+}
+
+const misdirected = {
+  error: 'misdirected_request',
+  message:
+    'the Host that came is no address, not localhost, and not in admin.hosts: ask by address, or write the name there',
+}
+
+function refuseToken(response: ServerResponse): void {
+  response.setHeader('www-authenticate', 'Bearer realm="admin"')
+  answer(response, 401, { error: 'unauthorized', message: wrongToken })
+}
+
 /** Creates the server; the caller lets it listen. */
 export function createAdmin(parts: AdminParts): Server {
   const expected = parts.token === undefined ? undefined : digest(`Bearer ${parts.token}`)
 
-  const isOperator = (request: IncomingMessage): boolean =>
+  const mayCommand = (request: IncomingMessage): boolean =>
     expected !== undefined && timingSafeEqual(digest(request.headers.authorization ?? ''), expected)
 
   /** Answers what `work` gives, or why it could not be done. */
@@ -191,21 +232,35 @@ export function createAdmin(parts: AdminParts): Server {
     response.writeHead(200, { 'content-type': parts.metrics.registry.contentType })
     response.end(text)
   }
+  const status = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { authorization, accept = '' } = request.headers
+    const isOperator = mayCommand(request)
+    // Who means to see names should not have to find out why there are none.
+    if (expected !== undefined && authorization !== undefined && !isOperator) {
+      refuseToken(response)
+      return
+    }
+    const wantsPage = accept.includes('text/html') || !accept.includes('application/json')
+    const { headers, body } = await parts.status({ isOperator, wantsPage })
+    response.writeHead(200, [...headers, 'Cache-Control', 'no-store', 'Vary', 'Accept'])
+    response.end(body)
+  }
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method, url } = request
     const reading = isRead(method ?? '')
-    if (reading && url === '/metrics') await scrape(response)
+    if (!isOurHost(request.headers.host, parts.hosts)) answer(response, 421, misdirected)
+    else if (reading && url === '/') await status(request, response)
+    else if (reading && url === '/metrics') await scrape(response)
     else if (reading && url === '/healthz') answer(response, 200, { status: 'ok' })
     else if (reading && url === '/readyz') {
       const report = parts.readiness.report()
       answer(response, report.ready ? 200 : 503, report)
     } else if (method === 'POST' && expected !== undefined && Object.hasOwn(commands, url ?? '')) {
-      if (isOperator(request)) {
+      if (mayCommand(request)) {
         await commands[url ?? '']?.(request, response)
         return
       }
-      response.setHeader('www-authenticate', 'Bearer realm="admin"')
-      answer(response, 401, { error: 'unauthorized', message: wrongToken })
+      refuseToken(response)
     } else answer(response, 404, { error: 'not_found' })
   }
   return createServer((request, response) => {

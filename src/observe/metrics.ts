@@ -2,7 +2,7 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Metric } from 'prom-client'
 import { createCounterSeries, createHistogramSeries } from './series.js'
-import type { AddTo } from './series.js'
+import type { AddTo, ExportedValue } from './series.js'
 
 /** From 50 µs, what a warm request costs here, to 10 s, when people give up; in seconds. */
 const buckets = [
@@ -182,4 +182,27 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     configGeneration: gauge(table.configGeneration),
     configLastFailure: gauge(table.configLastFailure),
   }
+}
+
+/** One value of a metric, with all of its labels. */
+export interface Sample {
+  /** The metric's name; of a histogram with `_bucket`, `_sum` or `_count` behind it. */
+  readonly name: string
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+/** Reads a metric of {@link metricTable} as a scrape would; a histogram's buckets ascend. */
+export async function readSamples(
+  registry: Registry,
+  { name }: MetricRow,
+): Promise<readonly Sample[]> {
+  // Our series and those of prom-client look alike here; its types lack the labels that values share.
+  const found = (await registry.getSingleMetric(name)?.get()) as
+    { readonly values: readonly ExportedValue[] } | undefined
+  return (found?.values ?? []).map(({ labels, sharedLabels, metricName, value }) => ({
+    name: metricName ?? name,
+    labels: { ...labels, ...sharedLabels },
+    value,
+  }))
 }

@@ -12,7 +12,8 @@ export interface Exported {
   readonly aggregator: 'sum'
 }
 
-interface ExportedValue {
+/** One value, as it is exported. */
+export interface ExportedValue {
   readonly value: number
   readonly labels: Readonly<Record<string, string | number>>
   /** Labels that a histogram's values have in common; they come after their own. */

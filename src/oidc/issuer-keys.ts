@@ -58,6 +58,8 @@ export interface KeySource {
   readonly fetchedAt: Milliseconds | undefined
   /** Whether they were never fetched, or longer ago than a key set may be used unasked. */
   readonly isOld: boolean
+  /** Why the latest fetch failed; undefined if it did not. */
+  readonly fault: unknown
   /** Fetches now, once for all who ask at the same time; never rejects. */
   refresh(): Promise<void>
   /** The same keys without ever fetching: where this source would ask the provider, the other one throws what `ask` gives. */
@@ -83,8 +85,8 @@ export class IssuerKeys implements KeySource {
   #generation = 0
   #fetchedAt: Milliseconds | undefined
   #askedAt = Number.NEGATIVE_INFINITY
-  /** Whether the latest fetch failed: what is not known here may be known there. */
-  #failed = false
+  /** Why the latest fetch failed: what is not known here may be known there. */
+  #fault: unknown = undefined
   /** When the latest of {@link ownFetches} were made. */
   #ownFetchesAt: Milliseconds[] = []
 
@@ -98,6 +100,10 @@ export class IssuerKeys implements KeySource {
 
   get fetchedAt(): Milliseconds | undefined {
     return this.#fetchedAt
+  }
+
+  get fault(): unknown {
+    return this.#fault
   }
 
   get isOld(): boolean {
@@ -148,6 +154,7 @@ export class IssuerKeys implements KeySource {
         return state().fetchedAt
       },
       isOld: false,
+      fault: undefined,
     }
   }
 
@@ -164,7 +171,7 @@ export class IssuerKeys implements KeySource {
 
   /** The refusal of a key that is not known: for good only where the provider could be asked. */
   #unknown(kid: string, details: ErrorDetails): GatewayError {
-    if (!this.#failed) return new GatewayError('ERR_TOKEN_KEY_UNKNOWN', details)
+    if (this.#fault === undefined) return new GatewayError('ERR_TOKEN_KEY_UNKNOWN', details)
     const cause = new Error(`no key ${JSON.stringify(kid)} is known, and the latest fetch failed`)
     const left = this.#askedAt + this.#options.coolDown - this.#options.now()
     const retryAfter = Math.max(1, Math.ceil(left / 1000))
@@ -206,11 +213,11 @@ export class IssuerKeys implements KeySource {
       const fresh = await this.#fetch()
       await this.#use(fresh)
       this.#fetchedAt = now()
-      this.#failed = false
+      this.#fault = undefined
       onFetch('ok')
       this.#keep(fresh)
     } catch (cause) {
-      this.#failed = true
+      this.#fault = cause
       onFetch('failed', cause)
       await this.#useKept()
     }

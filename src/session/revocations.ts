@@ -102,6 +102,11 @@ export class Revocations {
     return this.#generation
   }
 
+  /** How many are kept, lifts among them, and how many can be. */
+  get size(): { readonly kept: number; readonly max: number } {
+    return { kept: this.#known.size, max: this.#max }
+  }
+
   /** As {@link RevocationLog.catchUp}. */
   catchUp(): Promise<void> | undefined {
     return this.#log?.catchUp()

@@ -158,7 +158,7 @@ await t.test('probes and metrics are on the admin listener alone', async (t) => 
   t.match(await ready.json(), { ready: true, waiting: [], degraded: [] })
   for (const [path, method] of [
     ['/metrics', 'POST'],
-    ['/', 'GET'],
+    ['/', 'POST'],
     ['/debug', 'GET'],
     ['/metrics?x', 'GET'],
   ] as const) {

@@ -33,6 +33,7 @@ function issuer(name: string, more: Partial<Issuer> = {}): Issuer {
       generation: 1,
       fetchedAt: now,
       isOld: false,
+      fault: undefined,
       findNewer: () => Promise.reject(new Error('no key without kid is known')),
       refresh: () => Promise.resolve(),
       withoutFetching: () => {

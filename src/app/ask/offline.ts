@@ -4,6 +4,7 @@ import { realTimers } from '../../core/clock.js'
 import { createAwaitedAnswers } from '../../endpoints/refresh.js'
 import { createLogger } from '../../observe/logger.js'
 import { createMetrics } from '../../observe/metrics.js'
+import { RecentTrouble } from '../../observe/recent-trouble.js'
 import { createProviderFetch } from '../../oidc/provider-fetch.js'
 import { openStorage } from '../../session/storage.js'
 import type { AppContext } from '../context.js'
@@ -34,6 +35,7 @@ function createApp(config: Config, isOnline: boolean): AppContext {
   return {
     logger,
     metrics,
+    trouble: new RecentTrouble(now),
     storage: openStorage(config, now, events, timers),
     nameRegistry: openNames(config, undefined, { logger, metrics, timers, max: undefined }),
     address: config.server.publicUrl,

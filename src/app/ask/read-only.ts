@@ -70,6 +70,9 @@ function withKnownKeys(issuer: Issuer, unasked: Unasked): Issuer {
       get isOld() {
         return source().isOld
       },
+      get fault() {
+        return source().fault
+      },
     },
   }
 }

@@ -1,6 +1,6 @@
 /** `admin`: the listener for those who run the gateway. */
 import { isLoopback } from '../../core/host.js'
-import { fixed, optional, shape, value } from '../key.js'
+import { fixed, list, optional, shape, text, value } from '../key.js'
 import type { Resolved } from '../key.js'
 import { listenAddress } from '../kinds/listen-address.js'
 import { secret } from '../kinds/secret.js'
@@ -11,14 +11,28 @@ const admin = shape('The listener for probes and Prometheus. It must never be pu
   listen: fixed(
     value(
       listenAddress,
-      'Where `/metrics`, `/healthz`, `/readyz`, `/revoke`, `/names` and `/explain` answer. Loopback, since it asks nobody who they are.',
+      'Where the status page, `/metrics`, `/healthz`, `/readyz`, `/revoke`, `/names` and `/explain` answer. Loopback, since it asks nobody who they are.',
       { default: '127.0.0.1:9464', examples: ['127.0.0.1:9464'], needs: 'parent folder' },
+    ),
+  ),
+  hosts: fixed(
+    list(
+      text('A host name.', {
+        pattern: '^[A-Za-z0-9._-]+$',
+        wanted: 'a host name without scheme or port',
+      }),
+      {
+        description:
+          'Host names by which it may be asked, beside IP addresses, `localhost` and the host of `listen`: what Prometheus has as its target. Any other `Host` is 421.',
+        default: [],
+        examples: [['trac-gateway']],
+      },
     ),
   ),
   token: optional(
     fixed(
       secret(
-        'The Bearer token for `trac-gateway revoke`, `names` and `explain --running`, at least 16 bytes.',
+        'The Bearer token for `trac-gateway revoke`, `names` and `explain --running`, and for user names on the status page, at least 16 bytes.',
         16,
       ),
     ),
