@@ -8,6 +8,7 @@ import { readVersion } from '../core/version.js'
 import { WrongUse, configOption, jsonOption } from './command.js'
 import type { Call, CommandSpec, OptionSpec } from './command.js'
 import { completionScript, shells } from './completion.js'
+import { importOptions } from './import/options.js'
 import type { NamesAction } from './names.js'
 import { smokeOptions } from './smoke/options.js'
 
@@ -218,6 +219,18 @@ const rollOutCommands: readonly CommandSpec[] = [
       'trac-gateway smoke --url https://trac.example.edu/trac --cognito-client-id 1example23456789 --region us-east-2',
     ].join('\n'),
     run: async (call) => (await import('./smoke.js')).smoke(call),
+  },
+  {
+    name: 'import',
+    summary:
+      'read a Trac and write what the gateway needs of it: gateway.yaml, lines for trac.ini, names to reserve, and what could not be carried over; Trac stays as it is',
+    options: importOptions,
+    example: [
+      'trac-gateway import --env /srv/trac/env --out moving-in',
+      'trac-gateway import --permissions grants.csv --trac-ini trac.ini',
+      'trac-gateway import --env /srv/trac/env --out moving-in --diff    # later: what changed since',
+    ].join('\n'),
+    run: async (call) => (await import('./import.js')).importTrac(call),
   },
 ]
 
