@@ -6,9 +6,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Report } from '../../src/app/ask/report.js'
+import { explain } from '../../src/cli/explain.js'
 import { minimal, secretOf, secrets } from '../fixtures/config.js'
 import { configurationOf } from '../fixtures/gateway.js'
+import { createScriptedKey } from '../fixtures/scripted-keys.js'
 import { stage } from '../fixtures/stage.js'
+import { until } from '../fixtures/until.js'
 import { ask } from '../fixtures/wire.js'
 
 const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
@@ -301,3 +304,79 @@ await t.test(
     t.match(asked, { code: 0, out: /from +sam, by bearer; groups students/ })
   },
 )
+
+await t.test('only with --online keys and userinfo are fetched, each once', async (t) => {
+  const admin = secretOf('a')
+  const s = await stage(t, {
+    provider: 'scripted',
+    upstream: true,
+    env: { ADMIN: admin },
+    overlay: {
+      admin: { token: { fromEnv: 'ADMIN' } },
+      // An access token of Cognito has no address.
+      identity: { username: { emailLocalPart: 'example.edu' } },
+    },
+  })
+  const { gateway, provider, clock, port } = s
+  const { keys } = gateway.gateway.services.issuers.main
+  await until(() => keys.fetchedAt !== undefined, 'keys are known')
+  const asked = async (work: () => Promise<Report>) => {
+    const { discovery, jwks, userinfo } = provider.counts
+    const { decision, identity } = await work()
+    const now = provider.counts
+    return {
+      outcome: decision.outcome,
+      user: identity.user,
+      discovery: now.discovery - discovery,
+      jwks: now.jwks - jwks,
+      userinfo: now.userinfo - userinfo,
+    }
+  }
+  const running = async (token: string, online: boolean): Promise<Report> => {
+    const answer = await fetch(`${gateway.adminUrl}/explain`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${admin}` },
+      body: JSON.stringify({ target: '/trac/ticket/1', token, online }),
+    })
+    return (await answer.json()) as Report
+  }
+  const nothing = { outcome: 'unknown', user: '', discovery: 0, jwks: 0, userinfo: 0 }
+  const found = { outcome: 'forward', user: 'pat', discovery: 0, jwks: 0, userinfo: 1 }
+
+  const known = provider.sign('access')
+  t.strictSame(await asked(() => running(known, false)), nothing, 'its key is known')
+  t.strictSame(await asked(() => running(known, true)), found)
+
+  provider.keys = [await createScriptedKey('key-2')]
+  // An unknown key is worth a fetch every 30 s.
+  clock.advance(60_000)
+  const fresh = provider.sign('access')
+  t.strictSame(await asked(() => running(fresh, false)), nothing, 'its key is new')
+  t.strictSame(await asked(() => running(fresh, true)), { ...found, jwks: 1 })
+
+  const path = join(folder, 'online.yaml')
+  writeFileSync(path, configurationOf(s.settings, port, port + 1))
+  const here = async (...flags: readonly string[]): Promise<Report> => {
+    let text = ''
+    const given: Readonly<Record<string, string>> = { config: path, token: fresh }
+    const code = await explain({
+      operands: ['/ticket/1'],
+      env: { ...secrets, ADMIN: admin },
+      out: {
+        print: (more) => (text += more),
+        note: (more) => t.fail(more),
+        paint: (_, plain) => plain,
+        progress: undefined,
+      },
+      text: (option) => given[option],
+      texts: () => [],
+      flag: (option) => ['json', ...flags].includes(option),
+    })
+    t.equal(code, 0)
+    return JSON.parse(text) as Report
+  }
+  t.strictSame(await asked(() => here()), nothing, 'the command by itself')
+  const { discovery, ...rest } = await asked(() => here('online'))
+  t.ok(discovery <= 1)
+  t.strictSame({ discovery: 0, ...rest }, { ...found, jwks: 1, discovery: 0 })
+})
