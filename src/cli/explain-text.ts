@@ -11,6 +11,7 @@ const marks: Readonly<Record<StepOutcome, readonly [mark: string, tone: Tone]>> 
   refused: ['✗', 'bad'],
   answered: ['→', 'strong'],
   unknown: ['?', 'warn'],
+  'not judged': ['?', 'warn'],
   'not reached': ['·', 'dim'],
 }
 
@@ -25,6 +26,7 @@ const titles: Readonly<Record<string, string>> = {
   ownRateLimit: 'own endpoint: rate',
   ownCredential: 'own endpoint: credential',
   ownPersonLimit: 'own endpoint: rate of a person',
+  ownAnswer: 'own endpoint: its answer',
   matchRoute: 'route',
   answerMoved: 'one object, one address',
   answerPreflight: 'preflight',
@@ -36,10 +38,16 @@ const titles: Readonly<Record<string, string>> = {
   bodyLimits: 'body limit',
 }
 
+/** What is told of a check. */
+function told(outcome: StepOutcome, detail: string): string {
+  if (outcome === 'not reached') return outcome
+  return outcome === 'not judged' ? `not judged: ${detail}` : detail
+}
+
 function stepLines(steps: readonly Step[], paint: Paint): readonly string[] {
   const rows = steps.map(({ name, outcome, code, detail }) => [
     titles[name] ?? name,
-    outcome === 'not reached' ? 'not reached' : [code, detail].filter(Boolean).join(': '),
+    told(outcome, [code, detail].filter(Boolean).join(': ')),
   ])
   return toColumns(rows).map((line, i) => {
     const [mark, tone] = marks[steps[i]!.outcome]
@@ -58,7 +66,7 @@ export function decisionText(decision: Decided): string {
     case 'forward':
       return `forwarded to ${upstream} (${where}${passed})`
     case 'own':
-      return `answered by our own endpoint ${route}`
+      return `answered by our own endpoint ${route}; how, is not judged`
     case 'unknown':
       return `not known: ${message} (${where})`
     default:
@@ -135,6 +143,11 @@ export function explainText(report: Report, paint: Paint): string {
     ...section(
       to,
       headers.map(([name, value]) => [`${name}:`, value]),
+      paint,
+    ),
+    ...section(
+      'Not judged',
+      report.notJudged.map((text) => [text]),
       paint,
     ),
     ...section(

@@ -17,6 +17,7 @@ import type { JudgePlugin } from './plugin-proof.js'
 import { Relay } from './relay.js'
 import type { RelayEvents } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
+import type { IdentityProof } from './identity-proof.js'
 import { clientHeaders } from './response-headers.js'
 import type { ResponseRules } from './response-headers.js'
 import type { createSpool } from './spool.js'
@@ -88,6 +89,36 @@ function isEventStream(headers: readonly string[]): boolean {
 function dropEmptyType(list: string[]): void {
   const at = list.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'content-type')
   if (at >= 0) list.splice(at, 2)
+}
+
+/** Methods that say so where they bring no content (RFC 9110 §8.6); undici leaves the length away of all others. */
+const methodsWithContent: ReadonlySet<string> = new Set([
+  'POST',
+  'PUT',
+  'PATCH',
+  'QUERY',
+  'PROPFIND',
+  'PROPPATCH',
+])
+
+/** The headers for an upstream, with those of the body: `length` is undefined where none is sent on. */
+export function outgoingHeaders(
+  context: RequestContext,
+  upstream: Upstream,
+  proof: IdentityProof,
+  length: number | undefined,
+): string[] {
+  const list = upstreamHeaders(context, upstream.headerRules, proof, length === undefined)
+  if (length === undefined) return list
+  if (length > 0 || methodsWithContent.has(context.method)) {
+    list.push('Content-Length', String(length))
+  }
+  if (upstream.isTrac && context.headers.contentType === '') {
+    dropEmptyType(list)
+    const type = length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
+    list.push('Content-Type', `application/${type}`)
+  }
+  return list
 }
 
 /** Whether bytes of the request are still to come: the next request can't be told from them. */
@@ -227,15 +258,7 @@ export class Forward {
     const { length } = outgoing
     const proof = this.#parts.proveIdentity(context, upstream.sign, length ?? 0)
     context.signature = proof.signature
-    const list = upstreamHeaders(context, upstream.headerRules, proof, length === undefined)
-    if (length === undefined) return list
-    list.push('Content-Length', String(length))
-    if (upstream.isTrac && context.headers.contentType === '') {
-      dropEmptyType(list)
-      const type = length === 0 ? 'x-www-form-urlencoded' : 'octet-stream'
-      list.push('Content-Type', `application/${type}`)
-    }
-    return list
+    return outgoingHeaders(context, upstream, proof, length)
   }
 
   #answerHeaders(context: RequestContext, upstream: Upstream, raw: readonly string[]): string[] {

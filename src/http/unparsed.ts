@@ -66,6 +66,29 @@ function largest(headers: readonly string[]): string | undefined {
   return sizes.toSorted((a, b) => b.size - a.size)[0]?.name
 }
 
+function tooLarge(
+  headers: readonly string[],
+  headerLimit: number,
+  found: Readonly<Record<string, string>>,
+): ErrorDetails {
+  const detail =
+    `The headers of the request are larger than ${headerLimit} bytes. ` +
+    'In a browser these are mostly the cookies of this host: deleting them helps.'
+  const wanted = { bytes: headerLimit, key: 'server.limits.header' }
+  return { detail, found: { ...found, largest: largest(headers) }, wanted }
+}
+
+/** What Node's parser says of a head before it is sent: it counts target, names and values, and nothing between them. */
+export function foreseeOverflow(
+  { url = '', rawHeaders }: Pick<IncomingMessage, 'url' | 'rawHeaders'>,
+  headerLimit: number,
+): GatewayError | undefined {
+  const bytes = [url, ...rawHeaders].reduce((sum, text) => sum + text.length, 0)
+  if (bytes < headerLimit) return undefined
+  const found = { parser: `Header overflow: ${bytes} bytes` }
+  return new GatewayError('ERR_HEADER_TOO_LARGE', tooLarge(rawHeaders, headerLimit, found))
+}
+
 function explain(
   { code = '', reason, rawPacket }: ParserError,
   { target, headers, isStart }: Shown,
@@ -74,11 +97,7 @@ function explain(
   const known = codes[code] ?? 'ERR_REQUEST_MALFORMED'
   const found = { parser: reason ?? code }
   if (known === 'ERR_HEADER_TOO_LARGE') {
-    const detail =
-      `The headers of the request are larger than ${headerLimit} bytes. ` +
-      'In a browser these are mostly the cookies of this host: deleting them helps.'
-    const wanted = { bytes: headerLimit, key: 'server.limits.header' }
-    return [known, { detail, found: { ...found, largest: largest(headers) }, wanted }]
+    return [known, tooLarge(headers, headerLimit, found)]
   }
   if (isStart && target.includes(' ')) {
     const detail = 'The address has a blank in it: it must be written %20.'

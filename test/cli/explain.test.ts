@@ -42,10 +42,48 @@ async function run(args: readonly string[], input = '', env: NodeJS.ProcessEnv =
 
 const explained = (args: readonly string[], input?: string) =>
   run(['explain', '-c', file, ...args], input)
-async function reportOf(args: readonly string[], input?: string): Promise<Report> {
-  const { out } = await explained([...args, '--json'], input)
-  return JSON.parse(out) as Report
+const shortNames: Readonly<Record<string, string>> = {
+  '-c': 'config',
+  '-u': 'user',
+  '-g': 'groups',
+  '-p': 'permissions',
+  '-X': 'method',
+  '-H': 'header',
 }
+const flags = new Set(['browser', 'anonymous', 'online'])
+
+/** The command in this process, which starts sooner: what it prints for programs and for people. */
+async function inProcess(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const given = new Map<string, string[]>([['config', [file]]])
+  const operands: string[] = []
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!
+    const name = shortNames[arg] ?? (arg.startsWith('--') ? arg.slice(2) : undefined)
+    if (name === undefined) operands.push(arg)
+    else if (flags.has(name)) given.set(name, [])
+    else if (name === 'config') given.set(name, [args[++i]!])
+    else given.set(name, [...(given.get(name) ?? []), args[++i]!])
+  }
+  const said: string[] = []
+  for (const form of ['people', 'json']) {
+    if (form === 'people' && given.has('online')) continue
+    await explain({
+      operands,
+      env: { ...secrets, ...env },
+      out: {
+        print: (text) => said.push(text),
+        note: (text) => said.push(text),
+        paint: (_, text) => text,
+        progress: undefined,
+      },
+      text: (option) => given.get(option)?.[0],
+      texts: (option) => given.get(option) ?? [],
+      flag: (option) => given.has(option) || option === form,
+    })
+  }
+  return { out: said[0] ?? '', report: JSON.parse(said.at(-1) ?? '') as Report }
+}
+const reportOf = async (args: readonly string[]) => (await inProcess(args)).report
 
 await t.test('a request of somebody who is described is explained step by step', async (t) => {
   const { code, out } = await explained([
@@ -108,6 +146,46 @@ await t.test(
   },
 )
 
+await t.test('of an own endpoint the answer is told, or what of it is not judged', async (t) => {
+  const known = await reportOf(['/auth/session'])
+  t.match(known.decision, { outcome: 'refuse', status: 401, code: 'ERR_LOGIN_REQUIRED' })
+  t.match(known.steps.at(-1), { name: 'ownAnswer', outcome: 'refused' })
+  t.same(known.notJudged, [])
+  t.match((await reportOf(['--browser', '/login?referer=/trac/wiki'])).decision, {
+    outcome: 'answer',
+    status: 302,
+    location: '/trac/auth/login?return_to=%2Ftrac%2Fwiki',
+  })
+  const open = await reportOf(['--browser', '/auth/login'])
+  t.match(open.decision, { outcome: 'own', route: 'auth:login' })
+  t.match(open.notJudged, [/begins a sign-in/])
+  const { out } = await inProcess(['-X', 'POST', '/auth/refresh'])
+  t.match(out, /\? own endpoint: its answer +not judged: origin \(403\)/)
+  t.match(out, /^Not judged\n +what the endpoint itself does: origin/m)
+  t.match(out, /Decision: answered by our own endpoint auth:refresh; how, is not judged/)
+})
+
+await t.test(
+  'the headers of a body are told, and what of one in chunks is not known',
+  async (t) => {
+    const headers = ['-u', 'sam', '-g', 'students', '-X', 'POST', '/newticket']
+    const told = async (...more: readonly string[]) => {
+      const report = await reportOf([...headers, ...more])
+      const of = (name: string) => report.headers.find(([key]) => key === name)?.[1]
+      return [of('Content-Length'), of('Content-Type'), report.notJudged.length]
+    }
+    const form = 'application/x-www-form-urlencoded'
+    t.same(await told(), ['0', form, 0])
+    t.same(await told('-H', 'Content-Length: 7'), ['7', 'application/octet-stream', 0])
+    const multipart = 'Content-Type: multipart/form-data'
+    t.same(await told('-H', 'Transfer-Encoding: chunked', '-H', multipart), [
+      '[counted]',
+      'multipart/form-data',
+      1,
+    ])
+  },
+)
+
 await t.test('nobody is asked to sign in as a browser or as a program would be', async (t) => {
   const browser = await reportOf(['--browser', '/report'])
   t.match(browser.decision, {
@@ -145,7 +223,9 @@ await t.test('what a claim names in vain is told with the reason', async (t) => 
 await t.test('a curl line is read strictly, and its secrets are not shown', async (t) => {
   const line = `curl 'https://trac.example.edu/trac/wiki/Start?action=edit' \\
   -H 'Accept: text/html' -b 'trac_session=hidden' --compressed`
-  const { decision, headers } = await reportOf(['--curl', '-'], line)
+  const { decision, headers } = JSON.parse(
+    (await explained(['--curl', '-', '--json'], line)).out,
+  ) as Report
   t.match(decision, { status: 302, route: 'trac:wiki-edit' })
   const open = await reportOf(['--curl', line.replace('?action=edit', '')])
   t.equal(open.decision.outcome, 'forward')
@@ -281,6 +361,20 @@ await t.test(
       code: 'ERR_RATE_LIMITED',
     })
 
+    const target = '/trac/auth/healthz'
+    const inHead = async (bytes: number) => {
+      const start = ['Host', `localhost:${port}`, 'Connection', 'close', 'X-Long']
+      const rest = bytes - [target, ...start].join('').length
+      const headers = [start.slice(0, 2), start.slice(2, 4), ['X-Long', 'x'.repeat(rest)]]
+      const lines = headers.map(([name, value]) => `${name}: ${value}`)
+      const { status } = await ask({ port }, `GET ${target}`, lines)
+      const { decision } = (await post({ target, headers })).body
+      return [status, decision.status]
+    }
+    // Node counts target, names and values.
+    t.same(await inHead(32 * 1024 - 1), [200, 200])
+    t.same(await inHead(32 * 1024), [431, 431])
+
     t.equal((await post({ target: '/trac/' }, 'x')).status, 401)
     t.match(await post({ targett: '/' }), { status: 400, body: { message: /did you mean/ } })
     t.match(await post('{'), { status: 400 })
@@ -356,27 +450,12 @@ await t.test('only with --online keys and userinfo are fetched, each once', asyn
 
   const path = join(folder, 'online.yaml')
   writeFileSync(path, configurationOf(s.settings, port, port + 1))
-  const here = async (...flags: readonly string[]): Promise<Report> => {
-    let text = ''
-    const given: Readonly<Record<string, string>> = { config: path, token: fresh }
-    const code = await explain({
-      operands: ['/ticket/1'],
-      env: { ...secrets, ADMIN: admin },
-      out: {
-        print: (more) => (text += more),
-        note: (more) => t.fail(more),
-        paint: (_, plain) => plain,
-        progress: undefined,
-      },
-      text: (option) => given[option],
-      texts: () => [],
-      flag: (option) => ['json', ...flags].includes(option),
-    })
-    t.equal(code, 0)
-    return JSON.parse(text) as Report
+  const here = async (...more: readonly string[]): Promise<Report> => {
+    const args = ['-c', path, '--token', fresh, ...more, '/ticket/1']
+    return (await inProcess(args, { ADMIN: admin })).report
   }
   t.strictSame(await asked(() => here()), nothing, 'the command by itself')
-  const { discovery, ...rest } = await asked(() => here('online'))
+  const { discovery, ...rest } = await asked(() => here('--online'))
   t.ok(discovery <= 1)
   t.strictSame({ discovery: 0, ...rest }, { ...found, jwks: 1, discovery: 0 })
 })

@@ -6,6 +6,7 @@ import type { Config } from '../../config/schema.js'
 import { GatewayError } from '../../core/errors.js'
 import { isRead } from '../../core/methods.js'
 import type { PublicUrl } from '../../core/public-url.js'
+import { foreseeOverflow } from '../../http/unparsed.js'
 import { asksForWebSocket } from '../../http/upgrade.js'
 import type { Wish } from './wish.js'
 
@@ -149,5 +150,7 @@ export function arrive(
   request.rawHeaders = all.flat()
   // Node's parser tells it how many there are, and nobody else can.
   request.headers = joined(all)
-  return { request, ...recorder(request), ...readUpgrade(request), assumed }
+  const overflow = foreseeOverflow(request, config.server.limits.header)
+  const asked = overflow === undefined ? readUpgrade(request) : { fault: overflow }
+  return { request, ...recorder(request), upgradeSocket: undefined, ...asked, assumed }
 }

@@ -10,8 +10,7 @@ import { GatewayError } from '../../core/errors.js'
 import type { Identity } from '../../core/identity.js'
 import type { CreateCount } from '../../edge/rate-limit.js'
 import type { Reply } from '../../edge/reply.js'
-import { bringsBody } from '../../forward/forward.js'
-import { upstreamHeaders } from '../../forward/request-headers.js'
+import { bringsBody, outgoingHeaders } from '../../forward/forward.js'
 import { noEndpoint } from '../../request/context.js'
 import type { RequestContext, Stage } from '../../request/context.js'
 import { isRead } from '../../core/methods.js'
@@ -32,6 +31,7 @@ import { credentialOf, describedCredential, identityOf } from './described.js'
 import { Unasked, createReadOnly } from './read-only.js'
 import type { Decided, Explain, PassedRow, Report, Step, ToldIdentity } from './report.js'
 import { passedDetail } from './step-details.js'
+import { openAnswer } from './own-answer.js'
 import { judgeWish } from './wish.js'
 import type { Wish } from './wish.js'
 
@@ -209,7 +209,20 @@ class Explainer {
       if (isOver) steps.push({ name, outcome: 'not reached', detail: '' })
       else steps.push(await this.#step(name, this.#stageOf(name, arrival), context, arrival))
     }
-    return steps
+    return context.endpoint === noEndpoint
+      ? steps
+      : [...steps, await this.#own(context, arrival, steps)]
+  }
+
+  /** What an own endpoint does once its checks have passed. */
+  async #own(context: RequestContext, arrival: Arrival, before: readonly Step[]): Promise<Step> {
+    const name = 'ownAnswer'
+    const isOver = before.some(({ outcome }) => outcome !== 'passed')
+    if (isOver) return { name, outcome: 'not reached', detail: '' }
+    const open = openAnswer(context)
+    if (open !== undefined) return { name, outcome: 'not judged', detail: open }
+    const handle: Stage = () => context.endpoint.handle(context, Buffer.alloc(0))
+    return await this.#step(name, handle, context, arrival)
   }
 
   /** What the listener refuses comes before the first check. */
@@ -221,7 +234,7 @@ class Explainer {
   }
 
   async #step(
-    name: StageName,
+    name: Step['name'],
     stage: Stage,
     context: RequestContext,
     arrival: Arrival,
@@ -277,6 +290,7 @@ class Explainer {
       rows: this.#rows(context),
       steps,
       ...this.#decide(context, arrival, steps),
+      notJudged: notJudged(context, steps),
       besides: [...this.#hearing.besides, ...this.#besides(context), ...keptFiles(context)],
     }
   }
@@ -340,17 +354,33 @@ class Explainer {
     }
   }
 
-  /** What the upstream would get. The length of a body in chunks is known only when it is here. */
+  /** What the upstream would get. */
   #sentHeaders(context: RequestContext): readonly string[] {
     const upstream = this.#readOnly.services.upstreams.get(context.route.upstream)
     if (upstream === undefined) return []
     const { headers, method, upgradeSocket } = context
-    const isBodiless =
-      upgradeSocket !== undefined || (isRead(method) && !bringsBody(context, upstream))
-    const length = Math.max(0, headers.contentLength)
-    const proof = this.#proveIdentity(context, upstream.sign, isBodiless ? 0 : length)
-    return upstreamHeaders(context, upstream.headerRules, proof, isBodiless)
+    const brings = bringsBody(context, upstream)
+    const isBodiless = upgradeSocket !== undefined || (isRead(method) && !brings)
+    // Of a body in chunks the length is counted when it is here; until then it counts as one byte.
+    const uncounted = brings && headers.chunked
+    const known = uncounted ? 1 : Math.max(0, headers.contentLength)
+    const length = isBodiless ? undefined : known
+    const proof = this.#proveIdentity(context, upstream.sign, length ?? 0)
+    const list = outgoingHeaders(context, upstream, proof, length)
+    return uncounted ? list.with(list.indexOf('Content-Length') + 1, '[counted]') : list
   }
+}
+
+/** What could end it otherwise, and is not looked at. */
+function notJudged({ headers, route }: RequestContext, steps: readonly Step[]): readonly string[] {
+  const open = steps.find(({ outcome }) => outcome === 'not judged')
+  const isOver = steps.some(({ outcome }) => outcome !== 'passed' && outcome !== 'shadow')
+  return [
+    ...(open === undefined ? [] : [`what the endpoint itself does: ${open.detail}`]),
+    ...(headers.chunked && !isOver
+      ? [`the length of the body, which comes in chunks: over ${route.bodyLimit} bytes it is 413`]
+      : []),
+  ]
 }
 
 /** Files that are kept in memory are fetched without a client's headers. */

@@ -14,12 +14,14 @@ export type StepOutcome =
   | 'answered'
   /** It depends on what is not asked: the provider. */
   | 'unknown'
+  /** It is not looked at; the detail says what that leaves open. */
+  | 'not judged'
   /** One before it ended it. */
   | 'not reached'
 
 /** One check of the list, in its order. */
 export interface Step {
-  /** As in `app/pipeline.ts`. */
+  /** As in `app/pipeline.ts`; `ownAnswer` for what an own endpoint does after these. */
   readonly name: string
   readonly outcome: StepOutcome
   /** The `ERR_…` code of what refuses, or would in enforce mode. */
@@ -82,6 +84,8 @@ export interface Report {
   readonly decision: Decided
   /** To the upstream if it is forwarded, else to whoever asked; signature, cookies and tokens are `[set]`. */
   readonly headers: readonly (readonly [name: string, value: string])[]
+  /** What could still end it otherwise, and is not judged here. */
+  readonly notJudged: readonly string[]
   /** What would happen besides, were it a real request. */
   readonly besides: readonly string[]
 }

@@ -71,10 +71,7 @@ const details: Readonly<Partial<Record<keyof Stages, Tell>>> = {
 }
 
 /** What a check saw of a request that it let pass. */
-export function passedDetail(
-  name: keyof Stages,
-  context: RequestContext,
-  services: Services,
-): string {
-  return details[name]?.(context, services) ?? ''
+export function passedDetail(name: string, context: RequestContext, services: Services): string {
+  const tell = Object.hasOwn(details, name) ? details[name as keyof Stages] : undefined
+  return tell?.(context, services) ?? ''
 }
