@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { Now, Timers } from '../core/clock.js'
 import type { PublicUrl } from '../core/public-url.js'
+import type { Arrivals } from './arrivals.js'
 import type { AwaitedAnswers } from '../endpoints/refresh.js'
 import type { NameRegistry } from '../names/registry.js'
 import type { PluginState } from '../forward/plugin-proof.js'
@@ -27,6 +28,8 @@ export interface AppContext {
   readonly isStopping: () => boolean
   /** Asks the provider. */
   readonly fetch: ProviderFetch
+  /** Requests that an operator has announced. */
+  readonly arrivals: Arrivals
   /** What it gave that can't be verified yet. */
   readonly awaited: AwaitedAnswers
   /** Whether the keys of the main issuer, or Trac, could be reached just now; if not, which they are and why. */

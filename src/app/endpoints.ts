@@ -47,7 +47,9 @@ export function createEndpoints(
   const refresh = refreshHandler(services, app, parts)
   const script = createClientScript(parts.reply)
   const backchannel = backchannelHandler(services, app, parts)
-  const healthz = createHealthz(parts.reply, app.isStopping)
+  const healthz = createHealthz(parts.reply, app.isStopping, (context) =>
+    app.arrivals.note(context),
+  )
   const verify = verifyHandler(services, app, parts)
   const read = ['GET', 'HEAD']
   const readOrPost = ['GET', 'HEAD', 'POST']

@@ -23,6 +23,7 @@ import type { Readiness } from '../observe/readiness.js'
 import { createProviderFetch } from '../oidc/provider-fetch.js'
 import { openStorage } from '../session/storage.js'
 import type { StorageBounds } from '../session/storage.js'
+import { Arrivals } from './arrivals.js'
 import { WishFault, readWish } from './ask/wish.js'
 import { createNameCommands, openNames } from './names.js'
 import type { AppContext, OnReach } from './context.js'
@@ -134,6 +135,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     isStopping: () => readiness.draining,
     fetch: createProviderFetch(timers, now),
     awaited: createAwaitedAnswers(now),
+    arrivals: new Arrivals(now),
     onKeys: report('keys'),
     onUpstream: report('upstream'),
     onPlugin: createPluginTrouble(logger, readiness),
@@ -289,6 +291,7 @@ class RunningGateway implements Gateway {
       },
       names: createNameCommands(nameRegistry, (owner) => this.services.endings.endSubject(owner)),
       explain: (question) => explainTo(this.#generation, question),
+      arrival: (value) => this.#app.arrivals.ask(value),
       beforeScrape: () => {
         metrics.names.set(nameRegistry.size)
         const { sessions, issuers, files } = this.services

@@ -26,7 +26,10 @@ function open(address: UpstreamAddress): Socket {
 }
 
 /** Why an upstream can't be reached; undefined when it can. */
-function findFault(address: UpstreamAddress, timeout: Milliseconds): Promise<Error | undefined> {
+export function findFault(
+  address: UpstreamAddress,
+  timeout: Milliseconds,
+): Promise<Error | undefined> {
   return new Promise((resolve) => {
     const socket = open(address)
     const end = (fault?: Error): void => {

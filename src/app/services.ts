@@ -152,7 +152,11 @@ function createTokenServices(
     onVerified: (result) => app.metrics.tokenVerifications.inc({ result }),
     badTokens,
   })
-  return { endpoints, issuers, tokens, checks, people, badTokens, bearer, toPrincipal, settleName }
+  return {
+    ...{ endpoints, issuers, tokens, checks, people, badTokens, bearer, toPrincipal, settleName },
+    /** Reads one token: what it is, whom it lets in, and all groups that it names. */
+    reading: { verify, admit, groupsOf },
+  }
 }
 
 /** Actions that are told of as left out; whoever can write the claim could make up any number. */

@@ -2,7 +2,9 @@
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem, formatWarning } from '../config/problems.js'
 import type { Problem, Warning } from '../config/problems.js'
-import type { Tone } from './command.js'
+import type { Row } from '../app/doctor/row.js'
+import type { Output, Tone } from './command.js'
+import { rowsText, verdictOf as verdictOfRows } from './doctor-text.js'
 
 /** How to answer, and what to take from the process. */
 export interface CheckOptions {
@@ -21,6 +23,8 @@ interface Findings {
   readonly file: string
   readonly problems: readonly Problem[]
   readonly warnings: readonly Warning[]
+  /** What `doctor` sees, with `--online`. */
+  readonly online?: readonly Row[]
 }
 
 /**
@@ -28,14 +32,37 @@ interface Findings {
  * @returns the exit code: 0 when it can be started, 1 when not; warnings alone are 0, or 1 if `strict`
  */
 export function check(path: string, options: CheckOptions): number {
+  return tell(findingsOf(path, options.env), options)
+}
+
+/**
+ * The same, and what `doctor` can see without a person.
+ * @returns 1 if something there is bad, too
+ */
+export async function checkOnline(
+  path: string,
+  options: CheckOptions,
+  out: Output,
+): Promise<number> {
   const findings = findingsOf(path, options.env)
+  if (findings.problems.length > 0) return tell(findings, options)
+  const { config } = loadConfig(path, { env: options.env })
+  const { examineUnattended } = await import('./doctor.js')
+  return tell({ ...findings, online: await examineUnattended(config, out) }, options)
+}
+
+function tell(findings: Findings, options: CheckOptions): number {
   const { strict = false, paint = (_, part) => part } = options
   const text = options.json
     ? `${JSON.stringify(findings, undefined, 2)}\n`
     : toText(findings, strict, paint)
   const print = options.print ?? ((line) => void process.stdout.write(line))
   print(text)
-  const isGood = findings.problems.length === 0 && !(strict && findings.warnings.length > 0)
+  const { problems, warnings, online = [] } = findings
+  const isGood =
+    problems.length === 0 &&
+    !(strict && warnings.length > 0) &&
+    online.every(({ outcome }) => outcome !== 'bad')
   return isGood ? 0 : 1
 }
 
@@ -71,10 +98,12 @@ function toText(
   strict: boolean,
   paint: NonNullable<CheckOptions['paint']>,
 ): string {
+  const { online = [] } = findings
   const lines = [
     ...findings.problems.map((problem) => paint('bad', formatProblem(problem))),
     ...findings.warnings.map((warning) => `${paint('warn', 'warning:')} ${formatWarning(warning)}`),
     paint(...verdictOf(findings, strict)),
+    ...(online.length === 0 ? [] : [...rowsText(online, paint), paint(...verdictOfRows(online))]),
   ]
   return `${lines.join('\n')}\n`
 }

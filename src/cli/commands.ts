@@ -145,13 +145,20 @@ const policyCommands: readonly CommandSpec[] = [
     options: [
       ...usual,
       { flags: '--strict', description: 'exit with 1 for what is only worth a thought, too' },
+      {
+        flags: '--online',
+        description: 'look at provider, session store, Trac and front proxy, too, as doctor does',
+      },
     ],
     example: 'trac-gateway check --strict --config gateway.yaml',
     run: async (call) => {
-      const { check } = await import('./check.js')
+      const { check, checkOnline } = await import('./check.js')
       const { out } = call
       const flags = { json: call.flag('json'), strict: call.flag('strict') }
-      return check(configOf(call), { ...flags, ...printing(call), paint: out.paint })
+      const options = { ...flags, ...printing(call), paint: out.paint }
+      return call.flag('online')
+        ? checkOnline(configOf(call), options, out)
+        : check(configOf(call), options)
     },
   },
   {
@@ -234,6 +241,37 @@ const rollOutCommands: readonly CommandSpec[] = [
   },
 ]
 
+/** What is said of a whole set-up. */
+const setUpCommands: readonly CommandSpec[] = [
+  {
+    name: 'doctor',
+    summary:
+      'look at provider, client, session store, Trac and front proxy, and say what is good, what is bad, and what to do; exit code 1 if something is bad',
+    options: [
+      ...usual,
+      {
+        flags: '--trac-env <folder>',
+        description: 'the Trac environment, if it is on this machine: its trac.ini and key file',
+      },
+      {
+        flags: '--token <token>',
+        description: 'read what a token says of its person; - reads it from standard input',
+      },
+      {
+        flags: '--sign-in',
+        description: 'sign in by a browser on this machine, and read what the token says',
+      },
+      {
+        flags: '--sign-in-port <port>',
+        description:
+          'where the browser comes back to: http://localhost:<port>/callback (default: 8976)',
+      },
+    ],
+    example: 'trac-gateway doctor --config gateway.yaml --trac-env /srv/trac/course',
+    run: async (call) => (await import('./doctor.js')).doctor(call),
+  },
+]
+
 /** All commands, in the order in which help lists them. */
 export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
   const all: CommandSpec[] = [
@@ -247,6 +285,7 @@ export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
       run: process.start,
     },
     ...policyCommands,
+    ...setUpCommands,
     ...rollOutCommands,
     {
       name: 'revoke',

@@ -83,26 +83,34 @@ function unknownAttempt(attempt: string, cause?: unknown): GatewayError {
   })
 }
 
+/**
+ * Reads what the provider sent by way of the browser (RFC 6749 §4.1.2, RFC 9207).
+ * @throws {@link GatewayError} ERR_CALLBACK_MALFORMED, ERR_LOGIN_DENIED, ERR_PROVIDER_UNAVAILABLE
+ */
+export async function readAuthorization(
+  { endpoints, clientId }: Pick<CallbackParts, 'endpoints' | 'clientId'>,
+  { state }: Pick<LoginState, 'state'>,
+  query: URLSearchParams,
+): Promise<URLSearchParams> {
+  const { server } = await endpoints()
+  let callback: URLSearchParams
+  try {
+    callback = validateAuthResponse(server, { client_id: clientId }, query, state)
+  } catch (cause) {
+    const error = query.get('error')
+    if (error === null) throw malformed(query, server.issuer, cause)
+    throw deniedBy(error, query.get('error_description'))
+  }
+  if ((callback.get('code') ?? '') === '') throw malformed(query, server.issuer)
+  return callback
+}
+
 /** Begins the session of an attempt that comes back: once, however often and at once it comes. */
 function createBeginning(parts: CallbackParts) {
   const memory = { ttl: answerLife, ttlResolution: 0, perf: { now: parts.now } }
   // Keyed by state and code; only the browser with the attempt's sealed cookie can present the state here.
   const answers = new LRUCache<string, Promise<OpenSession>>({ max: maxAnswers, ...memory })
   const redeemed = new LRUCache<string, TokenAnswer>({ max: maxRedeemed, ...memory })
-
-  const readCallback = async (attempt: LoginState, query: URLSearchParams) => {
-    const { server } = await parts.endpoints()
-    let callback: URLSearchParams
-    try {
-      callback = validateAuthResponse(server, { client_id: parts.clientId }, query, attempt.state)
-    } catch (cause) {
-      const error = query.get('error')
-      if (error === null) throw malformed(query, server.issuer, cause)
-      throw deniedBy(error, query.get('error_description'))
-    }
-    if ((callback.get('code') ?? '') === '') throw malformed(query, server.issuer)
-    return callback
-  }
 
   /** An attempt serves once; a code that the provider never answered has not used it up. */
   const redeem = async (attempt: LoginState, callback: URLSearchParams, key: string) => {
@@ -129,7 +137,7 @@ function createBeginning(parts: CallbackParts) {
     attempt: LoginState,
     query: URLSearchParams,
   ): Promise<OpenSession> => {
-    const callback = await readCallback(attempt, query)
+    const callback = await readAuthorization(parts, attempt, query)
     const key = `${attempt.state} ${fingerprint(callback.get('code') ?? '')}`
     const earlier = answers.get(key)
     if (earlier !== undefined) return earlier

@@ -6,6 +6,7 @@ import type { RequestContext } from '../request/context.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
+import { authorizationUrl } from '../sign-in/authorization-url.js'
 import type { LoginStates } from '../sign-in/login-state.js'
 import type { LoopGuard } from '../sign-in/loop-guard.js'
 import { readReferer, readReturnTo } from '../sign-in/return-to.js'
@@ -35,26 +36,6 @@ export function createLogin(parts: LoginParts) {
   const { base } = parts
   const start = `${base}/`
 
-  const authorizeUrl = async (
-    state: string,
-    nonce: string,
-    codeChallenge: string,
-    fresh: boolean,
-  ) => {
-    const { authorization } = await parts.endpoints()
-    const url = new URL(authorization)
-    url.searchParams.set('response_type', 'code')
-    url.searchParams.set('client_id', parts.clientId)
-    url.searchParams.set('redirect_uri', parts.redirectUri)
-    url.searchParams.set('scope', parts.scopes.join(' '))
-    url.searchParams.set('state', state)
-    url.searchParams.set('nonce', nonce)
-    url.searchParams.set('code_challenge', codeChallenge)
-    url.searchParams.set('code_challenge_method', 'S256')
-    if (fresh) url.searchParams.set('prompt', 'login')
-    return url.href
-  }
-
   const begin = async (context: RequestContext, returnTo: string): Promise<void> => {
     const asked = parameter(context, 'prompt') === 'login'
     // A program has no other account to choose, and nothing to fill in at the provider.
@@ -76,7 +57,13 @@ export function createLogin(parts: LoginParts) {
     context.returnTo = returnTo
     const present = parts.loopGuard.others(attempts)
     const { attempt, codeChallenge, cookies } = await parts.attempts.start(returnTo, present)
-    const url = await authorizeUrl(attempt.state, attempt.nonce, codeChallenge, fresh)
+    const { authorization } = await parts.endpoints()
+    const { clientId, redirectUri, scopes } = parts
+    const { state, nonce } = attempt
+    const url = authorizationUrl({
+      ...{ endpoint: authorization, clientId, redirectUri, scopes, state, nonce, codeChallenge },
+      prompt: fresh ? 'login' : undefined,
+    })
     context.setCookies = [...context.setCookies, ...cookies]
     parts.reply.redirect(context, 302, url)
   }

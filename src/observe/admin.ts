@@ -45,7 +45,7 @@ export interface AdminParts {
   readonly status: (asker: StatusAsker) => Promise<StatusAnswer>
   readonly metrics: Metrics
   readonly readiness: Readiness
-  /** Undefined: `POST /revoke`, `POST /names` and `POST /explain` are off. */
+  /** Undefined: all commands (`POST /revoke`, …) are off. */
   readonly token: string | undefined
   /** Does what an operator wants of the registry of names. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE */
   readonly names: (command: NameCommand) => Promise<NameReport>
@@ -53,6 +53,8 @@ export interface AdminParts {
   readonly revoke: (user: string) => Promise<Revoked>
   /** Says what would become of a request. @throws {@link GatewayError} ERR_BODY_MALFORMED — the question makes no sense */
   readonly explain: (question: unknown) => Promise<unknown>
+  /** Waits for a request that is announced by a value, or tells what arrived of it; undefined: that is no value. */
+  readonly arrival: (value: unknown) => object | undefined
   /** Brings gauges up to date before a scrape. */
   readonly beforeScrape: () => void
 }
@@ -221,7 +223,14 @@ export function createAdmin(parts: AdminParts): Server {
     const question = await readJson(request, questionLimit)
     await answerWork(response, () => parts.explain(question))
   }
+  const arrival = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await readJson(request, bodyLimit)
+    const told = isObject(body) ? parts.arrival(body['arrival']) : undefined
+    if (told !== undefined) answer(response, 200, told)
+    else answer(response, 400, { error: 'bad_request', message: 'send {"arrival": RANDOM TEXT}' })
+  }
   const commands: Readonly<Record<string, typeof revoke>> = {
+    '/arrival': arrival,
     '/revoke': revoke,
     '/names': names,
     '/explain': explain,

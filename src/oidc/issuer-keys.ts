@@ -56,6 +56,8 @@ export interface KeySource {
   readonly generation: number
   /** When the keys in use were fetched; undefined until some were. */
   readonly fetchedAt: Milliseconds | undefined
+  /** The keys in use: each with its `kid` (empty text for none) and the allowed algorithms that it verifies. */
+  readonly inUse: readonly { readonly kid: string; readonly algorithms: readonly string[] }[]
   /** Whether they were never fetched, or longer ago than a key set may be used unasked. */
   readonly isOld: boolean
   /** Why the latest fetch failed; undefined if it did not. */
@@ -106,6 +108,13 @@ export class IssuerKeys implements KeySource {
     return this.#fault
   }
 
+  get inUse() {
+    return [...this.#keys].map(([kid, byAlgorithm]) => ({
+      kid,
+      algorithms: [...byAlgorithm.keys()],
+    }))
+  }
+
   get isOld(): boolean {
     return this.#options.now() - (this.#fetchedAt ?? 0) > this.#options.maxAge
   }
@@ -135,7 +144,11 @@ export class IssuerKeys implements KeySource {
   withoutFetching(ask: () => Error): KeySource {
     const mayAsk = () =>
       this.#fetchedAt === undefined || this.#fetches.current(flight) !== undefined || this.#isCool()
-    const state = () => ({ generation: this.#generation, fetchedAt: this.#fetchedAt })
+    const state = () => ({
+      generation: this.#generation,
+      fetchedAt: this.#fetchedAt,
+      inUse: this.inUse,
+    })
     return {
       find: async ({ kid = unnamed, alg = '' }) => {
         if (!this.#keys.has(kid) && mayAsk()) throw ask()
@@ -152,6 +165,9 @@ export class IssuerKeys implements KeySource {
       },
       get fetchedAt() {
         return state().fetchedAt
+      },
+      get inUse() {
+        return state().inUse
       },
       isOld: false,
       fault: undefined,

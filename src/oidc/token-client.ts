@@ -8,9 +8,11 @@ import {
   customFetch,
   refreshTokenGrantRequest,
   revocationRequest,
+  validateAuthResponse,
 } from 'oauth4webapi'
 import type { Client, ClientAuth, TokenEndpointRequestOptions } from 'oauth4webapi'
 import { GatewayError } from '../core/errors.js'
+import { randomText } from '../core/random.js'
 import type { ProviderFetch } from './provider-fetch.js'
 import type { Endpoints, FindEndpoints } from './provider-endpoints.js'
 
@@ -31,6 +33,15 @@ export interface TokenClientOptions {
   readonly insecure: boolean
   readonly endpoints: FindEndpoints
   readonly fetch: ProviderFetch
+}
+
+/** What a token endpoint said to a code that it never gave (RFC 6749 §5.2). */
+export interface CodeRefusal {
+  readonly status: number
+  /** The code of the error; empty text if there is none. */
+  readonly error: string
+  /** Code and description as they may be shown. */
+  readonly words: string
 }
 
 /** Characters that a token or a claim of an answer may have. */
@@ -166,6 +177,30 @@ export class TokenClient {
         ),
       ),
     )
+  }
+
+  /**
+   * Asks for tokens with a code that nobody was given. A provider looks at the client first, so that the refusal tells a
+   * wrong client from a right one.
+   */
+  redeemMadeUp(): Promise<CodeRefusal> {
+    return this.#ask(async ({ server }, auth) => {
+      const [code, state, verifier] = [24, 24, 32].map((bytes) =>
+        randomText(bytes, 'base64url'),
+      ) as [string, string, string]
+      const parameters = new URLSearchParams({ code, state, iss: server.issuer })
+      const callback = validateAuthResponse(server, this.#client, parameters, state)
+      const response = await authorizationCodeGrantRequest(
+        ...([server, this.#client, auth, callback] as const),
+        this.#options.redirectUri,
+        verifier,
+        this.#transport,
+      )
+      const body = await readJson(response)
+      const error = optionalText(body['error']) ?? ''
+      const words = errorWords(error, body['error_description'])
+      return { status: response.status, error, words }
+    })
   }
 
   /** Exchanges a refresh token (RFC 6749 §6). @throws ERR_REFRESH_REFUSED — the provider's final word */

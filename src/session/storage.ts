@@ -80,6 +80,22 @@ function openHere(config: Config, now: Now, events: Told): Storage {
   }
 }
 
+/** Connects to the Redis of a configuration, in the background. */
+export function connectStore(
+  { server, identity }: Pick<Config, 'server' | 'identity'>,
+  redis: NonNullable<Config['session']['redis']>,
+  onFault: (cause: unknown) => void,
+): RedisLink {
+  // Named after the cookie, so that two gateways on one Redis don't meet either.
+  const { stem } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
+  return connectRedis({
+    address: redis.url,
+    authority: redis.authority?.value,
+    prefix: `trac-gateway:${stem}:`,
+    onFault,
+  })
+}
+
 function openRedis(
   config: Config,
   redis: NonNullable<Config['session']['redis']>,
@@ -87,15 +103,8 @@ function openRedis(
   events: Told,
   timers: Timers,
 ): Storage {
-  const { session, identity, server } = config
-  // Named after the cookie, so that two gateways on one Redis don't meet either.
-  const { stem } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
-  const link = connectRedis({
-    address: redis.url,
-    authority: redis.authority?.value,
-    prefix: `trac-gateway:${stem}:`,
-    onFault: events.onFault,
-  })
+  const { session, identity } = config
+  const link = connectStore(config, redis, events.onFault)
   const { idleTimeout, maxAge } = session
   const life = Math.max(identity.maxTokenLife, maxAge)
   const log = new RedisRevocationLog({ link, now, timers, life, onState: events.onStore })

@@ -32,6 +32,7 @@ function issuer(name: string, more: Partial<Issuer> = {}): Issuer {
     keys: {
       generation: 1,
       fetchedAt: now,
+      inUse: [],
       isOld: false,
       fault: undefined,
       findNewer: () => Promise.reject(new Error('no key without kid is known')),

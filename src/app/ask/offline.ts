@@ -7,6 +7,7 @@ import { createMetrics } from '../../observe/metrics.js'
 import { RecentTrouble } from '../../observe/recent-trouble.js'
 import { createProviderFetch } from '../../oidc/provider-fetch.js'
 import { openStorage } from '../../session/storage.js'
+import { Arrivals } from '../arrivals.js'
 import type { AppContext } from '../context.js'
 import { openNames } from '../names.js'
 import { createServices } from '../services.js'
@@ -14,7 +15,7 @@ import { createExplain } from './explain.js'
 import type { Explain } from './report.js'
 
 /** The configuration without the places where a gateway keeps what it knows: they are its own. */
-function withoutPlaces(config: Config): Config {
+export function withoutPlaces(config: Config): Config {
   const { identity, session } = config
   return {
     ...config,
@@ -26,9 +27,13 @@ function withoutPlaces(config: Config): Config {
 /** Nobody hears of anything. */
 const nothing = () => undefined
 
-function createApp(config: Config, isOnline: boolean): AppContext {
-  const now = Date.now
-  const logger = createLogger('silent')
+/** How the provider is asked, and what is heard of it. */
+export type OfflineParts = Partial<Pick<AppContext, 'fetch' | 'now'>>
+
+/** A process that starts no gateway; without a `fetch` it does not ask the provider. */
+export function createOfflineApp(config: Config, parts: OfflineParts = {}): AppContext {
+  const { now = Date.now } = parts
+  const logger = createLogger('silent', { write: nothing })
   const metrics = createMetrics({ version: '' }, false)
   const timers = realTimers
   const events = { onStore: nothing, onFault: nothing, onDropped: nothing, onPlace: nothing }
@@ -43,20 +48,23 @@ function createApp(config: Config, isOnline: boolean): AppContext {
     timers,
     random: Math.random,
     isStopping: () => false,
-    fetch: isOnline
-      ? createProviderFetch(timers, now)
-      : () => Promise.reject(new Error('the provider is not asked')),
+    fetch: () => Promise.reject(new Error('the provider is not asked')),
     awaited: createAwaitedAnswers(now),
+    arrivals: new Arrivals(now),
     onKeys: nothing,
     onUpstream: nothing,
     onPlugin: nothing,
+    ...parts,
   }
 }
 
 /** Builds it. Without `isOnline` the keys are those of `identity.keys.cacheFile`, if there is one. */
 export async function explainOffline(config: Config, isOnline: boolean): Promise<Explain> {
   const placeless = withoutPlaces(config)
-  const app = createApp(placeless, isOnline)
+  const app = createOfflineApp(
+    placeless,
+    isOnline ? { fetch: createProviderFetch(realTimers, Date.now) } : {},
+  )
   const services = createServices(placeless, app)
   await Promise.all(services.issuers.all.map(({ keys }) => keys.refresh()))
   // Nothing was counted yet, so that no limit is reached.

@@ -67,6 +67,9 @@ function withKnownKeys(issuer: Issuer, unasked: Unasked): Issuer {
       get fetchedAt() {
         return keys.fetchedAt
       },
+      get inUse() {
+        return keys.inUse
+      },
       get isOld() {
         return source().isOld
       },

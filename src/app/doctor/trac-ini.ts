@@ -1,0 +1,213 @@
+/** Trac's own settings: read from `trac.ini`, or from the page about Trac; and those that don't fit the gateway. */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { keyFingerprint } from '../../trac/signature.js'
+import { bad, good, notTried, wordsOf } from './row.js'
+import type { Row } from './row.js'
+import type { Site } from './site.js'
+import { plainText } from './trac-probe.js'
+
+/** Why a file can't be read, in words. */
+function fileFault(fault: unknown): string {
+  const { code } = fault as NodeJS.ErrnoException
+  if (code === 'ENOENT') return 'it is not there'
+  return code === 'EACCES' ? 'this user may not read it' : wordsOf(fault)
+}
+
+/** Settings by section and option, as they are written. */
+export type Ini = ReadonlyMap<string, ReadonlyMap<string, string>>
+
+/** Names of sections and options compare without case. */
+const put = (ini: Map<string, Map<string, string>>, section: string, name: string, value: string) =>
+  void (ini.get(section) ?? ini.set(section, new Map()).get(section)!).set(
+    name.trim().toLowerCase(),
+    value.trim(),
+  )
+
+/** Reads the text of a `trac.ini`: `#` and `;` begin a comment line, a line that begins with a blank goes on. */
+export function readIni(text: string): Ini {
+  const ini = new Map<string, Map<string, string>>()
+  let [section, name] = ['', '']
+  for (const line of text.split(/\r?\n/)) {
+    if (line.trim() === '' || /^\s*[#;]/.test(line)) continue
+    const head = /^\[([^\]]*)\]/.exec(line)
+    const equals = line.search(/[=:]/)
+    if (head !== null) [section, name] = [head[1]!.trim(), '']
+    else if (/^\s/.test(line) && name !== '') {
+      put(ini, section, name, `${ini.get(section)?.get(name) ?? ''} ${line.trim()}`)
+    } else if (equals > 0) {
+      name = line.slice(0, equals).trim().toLowerCase()
+      put(ini, section, name, line.slice(equals + 1))
+    }
+  }
+  return ini
+}
+
+/** Reads the settings on Trac's page about itself, which shows them to whoever may see them. */
+export function readAboutPage(html: string): Ini {
+  const ini = new Map<string, Map<string, string>>()
+  const table = /<div id="config">(.*?)<\/table>/s.exec(html)?.[1] ?? ''
+  let section = ''
+  for (const [row] of table.matchAll(/<tr\b.*?<\/tr>/gs)) {
+    const cells = [...row.matchAll(/<(th|td)\b([^>]*)>(.*?)<\/\1>/gs)].map(
+      ([, , attributes, text]) => [attributes ?? '', plainText(text ?? '')] as const,
+    )
+    const of = (name: string) => cells.find(([attributes]) => attributes.includes(name))?.[1]
+    section = of('section') ?? section
+    const name = of('name')
+    if (name !== undefined) put(ini, section, name, of('value') ?? '')
+  }
+  return ini
+}
+
+/** Reads the versions there. */
+export function readVersions(html: string): ReadonlyMap<string, string> {
+  const table = /<div id="systeminfo">(.*?)<\/table>/s.exec(html)?.[1] ?? ''
+  const rows = table.matchAll(/<th>([^<]*)<\/th>\s*<td>(.*?)<\/td>/gs)
+  return new Map([...rows].map(([, name, text]) => [plainText(name ?? ''), plainText(text ?? '')]))
+}
+
+/** The order that `deploy/docs/guides/trac-side.md` names. */
+export const wantedPolicies =
+  'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy'
+
+/** Policies that may say no, and so must come before ours, which says yes. */
+const before = ['ReadonlyWikiPolicy', 'DefaultWikiPolicy', 'DefaultTicketPolicy', 'AuthzPolicy']
+
+const isTrue = (value: string | undefined): boolean =>
+  /^(?:yes|true|enabled|on|aye|1|1\.0)$/i.test(value ?? '')
+
+const listOf = (value: string): readonly string[] =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+
+function policiesRow(ini: Ini): Row {
+  const check = 'trac.policies'
+  const value = ini.get('trac')?.get('permission_policies') ?? ''
+  const policies = listOf(value)
+  const at = policies.indexOf('TracGatewayPolicy')
+  const line = `[trac] permission_policies = ${wantedPolicies}`
+  const wrong =
+    at < 0
+      ? 'TracGatewayPolicy is not in permission_policies'
+      : policies.includes('DefaultPermissionPolicy')
+        ? 'DefaultPermissionPolicy is in permission_policies, so rights stored in Trac would count'
+        : undefined
+  if (wrong !== undefined) return bad(check, wrong, line, 'write this line into trac.ini')
+  const late = before.filter((name) => policies.indexOf(name) > at)
+  if (late.length === 0) return good(check, value)
+  const found = `${late.join(', ')} after TracGatewayPolicy, which has said yes by then`
+  return bad(check, found, line, `put ${late.join(', ')} before TracGatewayPolicy in trac.ini`)
+}
+
+/** One setting that does not fit, or undefined. */
+type Rule = (ini: Ini, site: Site) => readonly [found: string, wanted: string] | undefined
+
+const option = (ini: Ini, section: string, name: string): string | undefined =>
+  ini.get(section)?.get(name)
+
+const rules: readonly Rule[] = [
+  (ini, { app }) => {
+    const found = option(ini, 'trac', 'base_url') ?? ''
+    const wanted = app.address.url
+    // An empty one is made up of each request, and so is right; but mails have none.
+    return found.replace(/\/$/, '') === wanted
+      ? undefined
+      : [`[trac] base_url = ${found}`, `base_url = ${wanted}, for the links in mails and feeds`]
+  },
+  (ini, { app }) =>
+    app.address.secure && !isTrue(option(ini, 'trac', 'secure_cookies'))
+      ? ['[trac] secure_cookies is off', 'secure_cookies = true']
+      : undefined,
+  (ini, { app }) => {
+    const host = option(ini, 'trac_gateway', 'host') ?? ''
+    return host === '' || host.toLowerCase() === app.address.host
+      ? undefined
+      : [`[trac_gateway] host = ${host}`, `host = ${app.address.host}, or no such line`]
+  },
+  (ini) => {
+    const first = listOf(option(ini, 'trac', 'request_filters') ?? '')[0]
+    return first === undefined || first === 'TracGateway'
+      ? undefined
+      : [
+          `[trac] request_filters begins with ${first}, which sees requests that were not judged`,
+          'request_filters = TracGateway, …',
+        ]
+  },
+]
+
+/** The settings that don't fit, and the order of the policies. */
+export function rowsOfIni(ini: Ini, site: Site): readonly Row[] {
+  const wrong = rules.map((rule) => rule(ini, site)).filter((one) => one !== undefined)
+  const todo = 'change it in trac.ini, and restart Trac'
+  const rows = [
+    policiesRow(ini),
+    ...wrong.map(([found, wanted]) => bad('trac.options', found, wanted, todo)),
+  ]
+  if (wrong.length === 0) rows.push(good('trac.options', 'the options that matter here fit'))
+  return rows
+}
+
+function pluginFileRow(folder: string): Row {
+  const check = 'trac.plugin-file'
+  const file = join(folder, 'plugins', 'trac_gateway.py')
+  try {
+    const version = /^__version__ = '([^']*)'/m.exec(readFileSync(file, 'utf8'))?.[1]
+    return good(check, `${file}, version ${version ?? 'before 0.2'}`)
+  } catch (fault) {
+    const found = `${file} can’t be read (${fileFault(fault)})`
+    const todo = `cp deploy/trac/trac_gateway.py ${join(folder, 'plugins')}/, and restart Trac`
+    return bad(check, found, 'the plugin in the environment', todo)
+  }
+}
+
+function keyFileRow(folder: string, ini: Ini, site: Site): Row {
+  const check = 'trac.key-file'
+  const named = option(ini, 'trac_gateway', 'key_file') ?? 'trac_gateway.keys'
+  const file = named.startsWith('/') ? named : join(folder, 'conf', named)
+  const [key] = site.config.upstreams['trac']?.signingKeys ?? []
+  if (key === undefined) return notTried(check, 'upstreams.trac.signingKeys is empty')
+  const wanted = `the line "${key.id} SECRET" with the secret of fingerprint ${keyFingerprint(key)}`
+  const todo = `(umask 077 && printf '${key.id} %s\\n' "$(cat SIGNING-SECRET)" > ${file}); it must belong to the user that Trac runs as`
+  try {
+    // The group may read it, and nobody else may do anything.
+    if ((statSync(file).mode & 0o027) !== 0) {
+      return bad(check, `others may use ${file}`, 'mode 0600', `chmod 600 ${file}`)
+    }
+    const lines = readFileSync(file, 'utf8').split('\n')
+    const fields = lines.map((line) => line.trim().split(/\s+/)).find(([id]) => id === key.id)
+    if (fields === undefined) return bad(check, `${file} has no key ${key.id}`, wanted, todo)
+    const there = keyFingerprint({ id: key.id, secret: fields[1] ?? '' })
+    return there === keyFingerprint(key)
+      ? good(check, `${file} has the key ${key.id}`)
+      : bad(check, `${file} has another secret for ${key.id}: fingerprint ${there}`, wanted, todo)
+  } catch (fault) {
+    return bad(check, `${file} can’t be read (${fileFault(fault)})`, wanted, todo)
+  }
+}
+
+/** Looks into the folder of the environment. */
+export function rowsOfEnvironment(folder: string, site: Site): readonly Row[] {
+  let ini: Ini
+  try {
+    ini = readIni(readFileSync(join(folder, 'conf', 'trac.ini'), 'utf8'))
+  } catch (fault) {
+    const found = `${join(folder, 'conf', 'trac.ini')} can’t be read (${fileFault(fault)})`
+    const todo =
+      'name the folder of the Trac environment with --trac-env, and run this as a user who may read it'
+    return [bad('trac.environment', found, 'a Trac environment', todo)]
+  }
+  const login = option(ini, 'components', 'trac.web.auth.loginmodule') ?? ''
+  const isOff = /^(?:disabled|off|no|false|0)$/i.test(login)
+  const loginRow = isOff
+    ? good('trac.login-module', 'off')
+    : bad(
+        'trac.login-module',
+        'Trac’s own sign-in is on',
+        '[components] trac.web.auth.loginmodule = disabled',
+        'write this line into trac.ini, and restart Trac',
+      )
+  return [pluginFileRow(folder), keyFileRow(folder, ini, site), loginRow, ...rowsOfIni(ini, site)]
+}

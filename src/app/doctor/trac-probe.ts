@@ -1,0 +1,135 @@
+/** One small request to Trac, signed or not, by the connections and the signer that serve. Nobody is named in it. */
+import type { IdentityHeaders } from '../../core/identity.js'
+import type { Milliseconds } from '../../core/clock.js'
+import type { Upstream } from '../../forward/upstream.js'
+import { createPluginJudge } from '../../forward/plugin-proof.js'
+import type { PluginState } from '../../forward/plugin-proof.js'
+import type { Site } from './site.js'
+
+/** What a request has besides its target. */
+export interface Probe {
+  /** Below the base path; by default the page about Trac, which every Trac has. */
+  readonly path?: string
+  /** Whether it is signed, for nobody. */
+  readonly signed: boolean
+  /** What nobody may do in it, for a signed one. */
+  readonly perms?: string
+  /** How long ago it is signed. */
+  readonly age?: Milliseconds
+  /** Further headers, names and values in turns. */
+  readonly headers?: readonly string[]
+}
+
+/** What came back. */
+export interface ProbeAnswer {
+  readonly status: number
+  readonly body: string
+  /** What it says of the plugin; undefined where the status does not let it say anything. */
+  readonly plugin: PluginState | undefined
+  /** The version in `X-Trac-Gateway`. */
+  readonly version: string | undefined
+}
+
+/** Bytes of an answer that are read. */
+const maxBody = 1024 * 1024
+
+const nobody = (perms: string): IdentityHeaders => ({ user: '', perms, email: '', name: '' })
+
+function send(
+  { connections, timeouts }: Upstream,
+  path: string,
+  headers: string[],
+): Promise<{ status: number; raw: readonly string[]; body: string }> {
+  return new Promise((resolve, reject) => {
+    // A fresh one, as for every request that is no plain GET: nothing of it is left over.
+    const connection = connections.take(false)
+    const chunks: Buffer[] = []
+    let [status, size] = [0, 0]
+    let raw: readonly string[] = []
+    const end = (): void => {
+      connections.discard(connection)
+      resolve({ status, raw, body: Buffer.concat(chunks).toString('utf8') })
+    }
+    connection.send(
+      { method: 'GET', path, headers, body: null, ...timeouts },
+      {
+        onHead(code, names) {
+          status = code
+          raw = names
+        },
+        onData(bytes) {
+          size += bytes.length
+          if (size <= maxBody) chunks.push(Buffer.from(bytes))
+          else connection.abort(new Error(`an answer of more than ${maxBody} bytes`))
+          return true
+        },
+        onLull: () => undefined,
+        onEnd: end,
+        onFault(error) {
+          connections.discard(connection)
+          reject(error)
+        },
+      },
+    )
+  })
+}
+
+const headerOf = (raw: readonly string[], name: string): string | undefined => {
+  const at = raw.findIndex((one, i) => i % 2 === 0 && one.toLowerCase() === name)
+  return at < 0 ? undefined : raw[at + 1]
+}
+
+/** Sends it. @throws Error — Trac can't be reached, or answers what is no HTTP */
+export async function probeTrac(site: Site, probe: Probe): Promise<ProbeAnswer> {
+  const upstream = site.services.upstreams.get('trac')
+  if (upstream === undefined) throw new Error('upstreams.trac is not set')
+  const { path = '/about', signed, perms = '', age = 0, headers = [] } = probe
+  const target = site.app.address.base + path
+  const { host, proto, via } = upstream.headerRules
+  const list = ['Host', host, 'Accept', 'text/html', 'Via', via]
+  list.push('X-Forwarded-Proto', proto, 'X-Forwarded-Host', host)
+  let signature = ''
+  if (signed && upstream.sign !== undefined) {
+    const at = Math.floor((site.now() - age) / 1000)
+    const request = { method: 'GET', host, path: target, query: '' }
+    signature = upstream.sign(request, nobody(perms), at, 0)
+    list.push('X-Trac-User', '', 'X-Trac-Perms', perms, 'X-Trac-Signature', signature)
+  }
+  const { status, raw, body } = await send(upstream, target, [...list, ...headers])
+  let plugin: PluginState | undefined
+  const judge = createPluginJudge(site.now, (state) => {
+    plugin = state
+  })
+  judge({ route: probeRoute(site), signature }, upstream, status, raw)
+  const version = /^v1;([^;]*);/.exec(headerOf(raw, 'x-trac-gateway') ?? '')?.[1]
+  return { status, body, plugin, version }
+}
+
+/** A built-in row: only those lead to Trac for certain. */
+function probeRoute({ services }: Site) {
+  const row = services.routes.find(({ name }) => name.startsWith('trac:'))
+  return row ?? { ...services.unmatched, name: 'trac:doctor' }
+}
+
+const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', amp: '&' }
+
+/** Text out of a piece of HTML. */
+export function plainText(html: string): string {
+  return html
+    .replaceAll(/<[^>]*>/g, '')
+    .replaceAll(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
+      if (decimal !== undefined) return String.fromCodePoint(Number(decimal) % 0x11_0000)
+      if (hex !== undefined)
+        return String.fromCodePoint(Number.parseInt(String(hex), 16) % 0x11_0000)
+      return entities[String(name)] ?? whole
+    })
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+}
+
+/** What a page of Trac's says that tells of an error. */
+export function messageOf({ body }: ProbeAnswer): string {
+  const said = /<p class="message">(.*?)<\/p>/s.exec(body)?.[1]
+  const text = plainText(said ?? body.replaceAll(/<(script|style|head)\b.*?<\/\1>/gis, ''))
+  return text.slice(0, 500)
+}
