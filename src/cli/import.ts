@@ -95,8 +95,9 @@ function convert({ facts, left }: Read) {
   const cognito = readCognito(facts)
   const ini = tracIniLines(facts)
   const yaml = writeGatewayYaml(facts, sorted, names, cognito)
+  const problems = problemsIn(yaml.text)
   const all = [
-    ...problemsIn(yaml.text),
+    ...problems,
     ...left,
     ...sorted.left,
     ...(cognito?.left ?? []),
@@ -106,6 +107,7 @@ function convert({ facts, left }: Read) {
   const kept: Export = { version: 1, facts }
   return {
     sorted,
+    isUsable: problems.length === 0,
     toFill: yaml.toFill,
     left: [...all, ...names.left],
     names: names.known,
@@ -176,7 +178,7 @@ function toText(converted: Converted, paths: readonly string[], paint: Output['p
   const { sorted, toFill, left, names, texts } = converted
   const groups = sorted.groups.map(({ name }) => name)
   const lines = [
-    `${groups.length} groups (${groups.join(', ') || 'none'}), ${names.length} names, ${sorted.people.length} people with permissions of their own`,
+    `groups: ${groups.join(', ') || 'none'}; names: ${names.length}; people with permissions of their own: ${sorted.people.length}`,
     ...section('Written', paths, paint),
     ...section('To fill in, since Trac does not say it', toFill, paint),
     ...section(
@@ -225,7 +227,7 @@ export async function importTrac(call: Call): Promise<number> {
         ? `${JSON.stringify({ files: paths, toFill, people: sorted.people, groups: sorted.groups, names, left }, undefined, 2)}\n`
         : toText(converted, paths, out.paint),
     )
-    return 0
+    return converted.isUsable ? 0 : 1
   } catch (error) {
     if (error instanceof NoTrac || error instanceof FileFault) return failed(call, error.message)
     throw error

@@ -7,7 +7,7 @@ import { WrongUse } from './command.js'
 import type { Call } from './command.js'
 import { readCredentials } from './smoke/credentials.js'
 import { Unreachable, createAsk } from './smoke/http.js'
-import { passwordRow, reached, rows } from './smoke/rows.js'
+import { Browser, passwordRow, reached, rows } from './smoke/rows.js'
 import type { Outcome, Row, Site, Verdict } from './smoke/rows.js'
 
 const marks = {
@@ -120,7 +120,10 @@ export async function smoke(call: Call): Promise<number> {
   const { ask, close } = createAsk(address, timeout)
   const isJson = call.flag('json')
   const hear = (one: Tried) => (isJson ? undefined : out.print(lineOf(one, out.paint)))
-  const tried = await tryAll({ address, ask, credentials, ...plan }, hear).finally(close)
+  const browser =
+    credentials.cookie === undefined ? undefined : new Browser(ask, credentials.cookie)
+  const site = { address, ask, credentials, browser, ...plan }
+  const tried = await tryAll(site, hear).finally(close)
   const sum = sumOf(tried)
   const isGood = sum.failed === 0 && !(call.flag('strict') && sum.notTried > 0)
   if (isJson) {

@@ -2,14 +2,18 @@
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { isDeepStrictEqual, promisify } from 'node:util'
+import * as fc from 'fast-check'
 import type { Left } from '../../src/cli/import/facts.js'
 import type { Group, Person } from '../../src/cli/import/grants.js'
+import { writeGatewayYaml } from '../../src/cli/import/gateway-yaml.js'
+import { sortGrants } from '../../src/cli/import/grants.js'
+import { sortNames } from '../../src/cli/import/names.js'
 import { tracActions } from '../../src/trac/permissions.js'
 import { callCommand } from '../fixtures/call.js'
-import { secretOf } from '../fixtures/config.js'
+import { loadText, secretOf } from '../fixtures/config.js'
 import { askPython, copyEnvironment, setIni } from '../fixtures/tracs.js'
 
 const run = promisify(execFile)
@@ -76,6 +80,16 @@ print(json.dumps({'policies': [name(one) for one in PermissionSystem(env).polici
                   'rows': env.db_query('SELECT COUNT(*) FROM permission')[0][0]}))
 `
 
+/** What happens in Trac after the import. */
+const later = `
+import sys
+from trac.env import Environment
+env = Environment(sys.argv[1])
+env.db_transaction("DELETE FROM permission WHERE username = 'carol' AND action = 'WIKI_DELETE'")
+env.db_transaction("INSERT INTO permission VALUES ('erin', 'TRAC_ADMIN')")
+print(0)
+`
+
 /** An environment before the gateway: its own sign-in, its own policies, LearnTrac's section. */
 async function before(t: Test, version: '1.4' | '1.6') {
   const { environment, python } = await copyEnvironment(t, version)
@@ -121,6 +135,15 @@ async function before(t: Test, version: '1.4' | '1.6') {
   return { environment, python, may }
 }
 
+/** Every file of a folder, with what changes when it is written. */
+const filesBelow = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .toSorted()
+    .map((name) => {
+      const { mtimeMs, size } = statSync(join(folder, name))
+      return `${name} ${mtimeMs} ${size}`
+    })
+
 interface Imported {
   readonly files: readonly string[]
   readonly toFill: readonly string[]
@@ -156,6 +179,23 @@ async function granted(file: string, user: string, groups: readonly string[]) {
   return permissions.map(({ action }) => action).toSorted()
 }
 
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) =>
+  a < b ? -1 : 1
+
+/** What Trac's store finds for a name: round after round, until nothing is new. */
+function storeSays(table: readonly (readonly [string, string])[], name: string): readonly string[] {
+  const [subjects, actions] = [new Set([name]), new Set<string>()]
+  for (let before = -1; before !== subjects.size + actions.size;) {
+    before = subjects.size + actions.size
+    for (const [subject, one] of table) {
+      if (!subjects.has(subject)) continue
+      if (one === one.toUpperCase() && one !== one.toLowerCase()) actions.add(one)
+      else subjects.add(one)
+    }
+  }
+  return [...actions].toSorted()
+}
+
 /** Trac's own; what plugins add to TRAC_ADMIN is theirs. */
 const core = (actions: readonly string[]) => actions.filter((action) => action in tracActions)
 
@@ -166,6 +206,7 @@ for (const version of ['1.6', '1.4'] as const) {
       const { environment, python, may } = await before(t, version)
       const out = join(t.testdir({}), 'moved')
       const ini = readFileSync(join(environment, 'conf', 'trac.ini'))
+      const files = filesBelow(environment)
       const one = await imported(['--env', environment, '--python', python], out)
       const file = join(out, 'gateway.yaml')
       t.match(await callCommand('check', ['--config', file], env), {
@@ -246,11 +287,7 @@ for (const version of ['1.6', '1.4'] as const) {
         one.textOf('reserve-names.sh'),
         /names reserve -- alice bob carol dora erin frank guests old-hand\n/,
       )
-      t.strictSame(
-        readFileSync(join(environment, 'conf', 'trac.ini')),
-        ini,
-        'trac.ini is as it was',
-      )
+      t.strictSame(filesBelow(environment), files, 'nothing is written in the environment')
 
       const lines = one.textOf('trac.ini.lines')
       t.match(
@@ -290,15 +327,16 @@ for (const version of ['1.6', '1.4'] as const) {
         t.strictSame(byFiles.people, one.people)
         t.strictSame(byFiles.textOf('trac.ini.lines'), lines)
 
+        // Without --python it is that of trac-admin.
+        mkdirSync(join(out, 'bin'))
+        writeFileSync(join(out, 'bin', 'trac-admin'), `#!${python}\n`)
         const diff = (more: readonly string[] = []) =>
-          callCommand(
-            'import',
-            ['--env', environment, '--python', python, '--out', out, '--diff', ...more],
-            env,
-          )
+          callCommand('import', ['--env', environment, '--out', out, '--diff', ...more], {
+            ...env,
+            PATH: `${join(out, 'bin')}:${env.PATH}`,
+          })
         t.strictSame(await diff(), { code: 0, out: 'nothing has changed in Trac since\n', err: '' })
-        await admin('permission', 'remove', 'carol', 'WIKI_DELETE')
-        await admin('permission', 'add', 'erin', 'TRAC_ADMIN')
+        await askPython(python, later, environment)
         await setIni(environment, 'ticket', 'restrict_owner', 'false')
         const changed = await diff()
         t.equal(changed.code, 1)
@@ -325,6 +363,63 @@ for (const version of ['1.6', '1.4'] as const) {
   )
 }
 
+await t.test('any table comes out as Trac’s own store reads it, whatever the names', async (t) => {
+  const name = fc.constantFrom(
+    ...[
+      'alice',
+      'bob',
+      'dev',
+      'staff',
+      'anonymous',
+      'authenticated',
+      'a, b',
+      '${Home}',
+      'no',
+      "o'x",
+      'Größe',
+      '"q"',
+      '#x',
+      '- x',
+      'a: b',
+      'own-1',
+      '1',
+    ],
+  )
+  const action = fc.constantFrom(...['WIKI_VIEW', 'TRAC_ADMIN', 'TICKET_VIEW', 'TAGS_VIEW', 'X1'])
+  const grant = fc.tuple(name, fc.oneof(name, action))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(grant, { maxLength: 12 }), (table) => {
+        const facts = {
+          grants: table,
+          users: [{ name: 'bob', from: 'file' } as const],
+          authors: [],
+          settings: {},
+        }
+        const sorted = sortGrants(table)
+        const { text } = writeGatewayYaml(facts, sorted, sortNames(facts, sorted), undefined)
+        const { permissions } = loadText(text, { env }).config
+        const written = {
+          ...permissions.groups,
+          anonymous: permissions.anonymous,
+          authenticated: permissions.authenticated,
+        }
+        const groups = new Set(
+          table.flatMap(([, one]) =>
+            /^[A-Z]/.test(one) && one === one.toUpperCase() ? [] : [one],
+          ),
+        )
+        const everybody = [...groups.add('anonymous').add('authenticated')]
+        return isDeepStrictEqual(
+          new Map(Object.entries(written).toSorted(byName)),
+          new Map(everybody.map((one) => [one, storeSays(table, one)] as const).toSorted(byName)),
+        )
+      }),
+      { seed: 20_261_127, numRuns: 100 },
+    ),
+  )
+})
+
 await t.test(
   'files alone are enough, and what is wrong with one is told with its line',
   async (t) => {
@@ -338,6 +433,29 @@ await t.test(
       'bad.ini': '[trac]\nx\n',
       'old.ini':
         '[trac]\nbase_url = https://old.example.edu\n[trac]\nbase_url = https://%(host)s\nhost = new.example.edu\n',
+      'moved.ini':
+        '[trac]\npermission_policies = AuthzPolicy, TracGatewayPolicy, DefaultPermissionPolicy, LegacyAttachmentPolicy\n',
+      'none.ini': '[trac]\npermission_policies = DefaultWikiPolicy, LegacyAttachmentPolicy\n',
+      'late.ini': [
+        '[trac]',
+        'permission_policies = DefaultPermissionPolicy, DefaultWikiPolicy',
+        'permission_store = LdapPermissionStore',
+        'check_auth_ip = true',
+        '[components]',
+        'trac_gateway.* = disabled',
+        '[extra-permissions]',
+        'extra_admin = extra_view',
+        '[ticket]',
+        'commit_ticket_update_check_perms = true',
+        '[account-manager]',
+        'htpasswd_file = /nowhere/passwd',
+        '[cognito]',
+        'jwks_cache_ttl = 5',
+        'user_pool_id = what?',
+        'require_token_for_api = no',
+        'api_paths = /open',
+        '',
+      ].join('\n'),
       'new.ini': '[trac]\nbase_url = https://%(host)s\n',
       names: "# people\nzoe\ntrac\no'x\nWIKI_VIEW\n",
       passwords: 'yan:x\n',
@@ -379,6 +497,34 @@ await t.test(
     t.match(fresh.told, 'new.ini: only Trac on Python 3 takes the file: [trac] base_url: found')
     t.match(fresh.toFill, ['server.publicUrl'])
 
+    const placed = async (name: string) => (await ini(name)).textOf('trac.ini.lines').split('\n')[1]
+    t.equal(
+      await placed('moved.ini'),
+      'permission_policies = AuthzPolicy, TracGatewayPolicy, LegacyAttachmentPolicy',
+    )
+    t.equal(
+      await placed('none.ini'),
+      'permission_policies = DefaultWikiPolicy, LegacyAttachmentPolicy'.replace(
+        'L',
+        'TracGatewayPolicy, L',
+      ),
+    )
+    const late = await ini('late.ini')
+    t.match(late.told, 'permission_policies: DefaultWikiPolicy: stands after TracGatewayPolicy')
+    t.match(late.told, '[components] trac_gateway: switches our plugin off')
+    t.match(late.told, '[trac] check_auth_ip: without effect')
+    t.match(late.told, 'permission_store LdapPermissionStore: ')
+    t.match(late.told, '[extra-permissions] extra_admin: stays in Trac')
+    t.match(late.told, '[ticket] commit_ticket_update_check_perms: ')
+    t.match(late.told, '[cognito] jwks_cache_ttl = 5: 60s is the nearest')
+    t.match(late.told, '[cognito] user_pool_id = what?: has another form')
+    t.match(late.yaml, '- { name: api, path: /open/**, access: optional }')
+    t.match(
+      late.toFill.join(' '),
+      'identity.cognito.userPoolId identity.cognito.domain identity.clientId',
+    )
+    t.match(late.told, 'passwd: [account-manager] names it, and it is not there')
+
     const plain = await callCommand(
       'import',
       ['--permissions', at('grants.csv'), '--out', at('plain')],
@@ -398,7 +544,24 @@ await t.test(
     )
 
     t.notMatch(one.yaml, 'SUB: WIKI_VIEW')
+    const many = Object.keys(tracActions).join(',')
+    writeFileSync(at('many.csv'), `staff,${many}\neva,staff,${many}\n`)
+    await callCommand('import', ['--permissions', at('many.csv'), '--out', at('many')], env)
+    const all = readFileSync(at('many/gateway.yaml'), 'utf8')
+    t.ok(
+      all.split('\n').every((line) => line.length <= 110),
+      'long lists are on several lines',
+    )
+    // All choices of permissions are taken; those of names stand before.
+    const start = all.indexOf('permissions:')
+    const taken = all.slice(0, start) + all.slice(start).replaceAll(/^( *)#\| /gm, '$1')
+    const { permissions } = loadText(taken, { env }).config
+    t.match(permissions.fromClaims, ['nonAdmin', ...Object.keys(tracActions).toSorted()])
+    t.strictSame(permissions.groups['own-1'], Object.keys(tracActions).toSorted())
+    t.strictSame(permissions.groups['staff'], Object.keys(tracActions).toSorted())
+
     mkdirSync(at('empty'))
+    writeFileSync(at('empty/export.json'), '{}')
     const fails = async (args: readonly string[], told: RegExp) =>
       t.match(await callCommand('import', ['--out', at('none'), ...args], env), {
         code: 1,
@@ -419,6 +582,14 @@ await t.test(
     await fails(
       [...files.slice(0, 2), '--diff'],
       /export\.json can't be read \(ENOENT\): import first/,
+    )
+    await fails([...files.slice(0, 2), '--out', at('empty'), '--diff'], /is not what import wrote/)
+    await fails([...files.slice(0, 2), '--out', at('names/x')], /names\/x can't be written \(/)
+    await fails(['--env', at('empty'), '--python', 'sh'], /sh: found .*; wanted a Python/)
+    writeFileSync(at('latin1.csv'), Buffer.from('b\xf6se,TRAC_ADMIN\n', 'latin1'))
+    await fails(
+      ['--permissions', at('latin1.csv')],
+      /latin1\.csv can't be read \(it is not UTF-8\)/,
     )
     await t.rejects(callCommand('import', []), /wanted --env FOLDER, or --permissions/)
   },

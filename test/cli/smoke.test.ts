@@ -1,5 +1,6 @@
 /** `trac-gateway smoke` against real gateways: a good roll-out with cognito-local and Trac, a session, and broken ones. */
 import { t } from '../fixtures/tap.js'
+import type { Test } from 'tap'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -109,7 +110,7 @@ await t.test('cognito-local, the gateway and Trac pass by names and passwords', 
     'foreign-log-out': 'passed: 403 for a form of another site',
     latency: /^passed: median of 20: \d+\.\d ms; \d+\.\d ms without a token/,
   })
-  t.match(report, { failed: 0, notTried: 1 })
+  t.match(report, { failed: 0, notTried: 4 })
   t.equal(code, 0)
   t.equal((await smoke(url, [...pool, '--strict', '--requests', '1'], passwords)).code, 1)
 
@@ -128,13 +129,24 @@ await t.test('a browser’s session is seen, renewed and ended; text is for peop
   const args = ['--admin-token-file', admin, '--cookie-file', cookie, '--requests', '3']
   const { code, rows } = await smoke(s.url, args)
   t.equal(code, 0)
-  t.match(rows['session'], /^passed: sam: page, renewal, log-out by way of .*; then 401$/)
+  t.match(rows, {
+    session: 'passed: it is sam’s',
+    'session-page': 'passed: /wiki is shown; it does not say to whom',
+    'session-renewal': /^passed: for \d+ s$/,
+    'log-out': /^passed: of sam by way of [\w.:]+; then 401 for a copy of the cookie$/,
+  })
   t.match(rows['page'], 'passed: /wiki is shown; it does not say to whom')
   t.match(rows['student'], 'not tried: no token at hand (--student-token-file')
   t.match(rows['refresh'], 'not tried: no refresh token at hand (--refresh-token-file')
   const again = await smoke(s.url, args)
   t.equal(again.code, 1)
-  t.match(again.rows['session'], /^failed: found 401 ERR_LOGIN_REQUIRED/)
+  for (const id of ['session', 'session-page', 'session-renewal', 'log-out']) {
+    t.match(
+      again.rows[id],
+      /^failed: found 40[01] ERR_(?:LOGIN_REQUIRED|SESSION_ENDED|CREDENTIAL_MISSING)/,
+      id,
+    )
+  }
 
   const child = spawn(process.execPath, [main, 'smoke', '--url', s.url, '--token-file', '-'])
   child.stdin.end(readFileSync(admin))
@@ -194,6 +206,97 @@ await t.test('a broken roll-out has a cross with the reason for each fault', asy
     /^failed: found 401 ERR_TOKEN_\w+: .*Is it a token of identity\.clientId/,
   )
 })
+
+/** A server that answers each path as it is told, and 500 for any other. */
+async function answering(
+  t: Test,
+  answers: Readonly<Record<string, readonly [status: number, headers: object, body: string]>>,
+) {
+  const bodies: string[] = []
+  const server = createServer((request, response) => {
+    const [path = ''] = (request.url ?? '').split('?')
+    const [status, headers, body] = answers[path] ?? [500, {}, 'broken']
+    void text(request).then((sent) => {
+      bodies.push(sent)
+      response.writeHead(status, { ...headers }).end(body)
+    })
+  })
+  const port = await listen(server)
+  t.teardown(() => server.close())
+  return { url: `http://localhost:${port}`, bodies }
+}
+
+await t.test(
+  'what only looks like a gateway has a cross in every row that was tried',
+  async (t) => {
+    const json = { 'content-type': 'application/json' }
+    const { url } = await answering(t, {
+      '/auth/healthz': [200, {}, 'ok'],
+      '/auth/login': [302, { location: 'https://idp.example.edu/authorize?client_id=x' }, ''],
+      '/auth/session': [200, json, '{"user":"sam"}'],
+      '/auth/refresh': [200, json, '{"access_token":"a.b.c","expires_in":60}'],
+      '/auth/logout': [303, { location: 'https://idp.example.edu/logout' }, ''],
+    })
+    const args = ['token', 'admin-token', 'student-token'].flatMap((name) => [
+      `--${name}-file`,
+      fileOf(name, 'a.b.c'),
+    ])
+    const { rows, report } = await smoke(url, [
+      ...args,
+      '--cookie-file',
+      fileOf('cookie', 'x=1'),
+      '--max-latency',
+      '1ms',
+      '--page-path',
+      'none',
+    ])
+    t.match(rows, {
+      'anonymous-page': 'failed: found 500, which is not the gateway’s own answer; wanted / shown',
+      'sign-in': 'failed: the address at idp.example.edu lacks state, nonce, code_challenge',
+      'no-token': 'failed: found 200; wanted 401 with WWW-Authenticate: Bearer',
+      'bad-token': 'failed: found 200; wanted 401 with error="invalid_token" at /auth/session',
+      page: /^failed: found 500/,
+      admin: /^failed: found 500/,
+      student: /^failed: found 500.*; wanted 403 at \/admin for sam \(no group; 0 permissions\)/,
+      'session-page': /^failed: found 500/,
+      'log-out': `failed: found the way out idp.example.edu/logout; wanted one back to ${url}/auth/signed-out`,
+      'foreign-log-out': /^failed: found 303 → https:\/\/idp/,
+    })
+    t.ok(report.failed >= 10)
+  },
+)
+
+await t.test(
+  'what Cognito asks for besides is told, and its client’s secret is proved',
+  async (t) => {
+    const env = { TRAC_GATEWAY_SMOKE_USER: 'sam', TRAC_GATEWAY_SMOKE_PASSWORD: 'p' }
+    const pool = ['--cognito-client-id', 'x', '--cognito-endpoint']
+    const challenge = await answering(t, { '/': [200, {}, '{"ChallengeName":"SMS_MFA"}'] })
+    const gateway = await answering(t, { '/auth/healthz': [200, {}, 'ok'] })
+    const asked = await smoke(gateway.url, [...pool, challenge.url], {
+      ...env,
+      TRAC_GATEWAY_SMOKE_CLIENT_SECRET: 'secret',
+    })
+    t.match(
+      asked.rows['password'],
+      'failed: user: Cognito asks for SMS_MFA; wanted a user who needs',
+    )
+    // HMAC-SHA-256 of "samx" by "secret", made by openssl.
+    const sent = JSON.parse(challenge.bodies[0] ?? '') as { AuthParameters: Record<string, string> }
+    t.equal(sent.AuthParameters['SECRET_HASH'], 'FHLmUnoBAm/owUsYqv2vJyFFT8SxVWct+xFsOPX0hhI=')
+    const broken = await smoke(gateway.url, [...pool, gateway.url], env)
+    t.match(broken.rows['password'], 'failed: user: 500 without a cause')
+    const nobody = `http://localhost:${await freePort()}`
+    const gone = await smoke(gateway.url, [...pool, nobody], env)
+    t.match(gone.rows['password'], `failed: user: ${nobody} does not answer (ECONNREFUSED)`)
+    await t.rejects(
+      callCommand('smoke', ['--url', gateway.url, ...pool, nobody], {
+        TRAC_GATEWAY_SMOKE_USER: 'x',
+      }),
+      /wanted both TRAC_GATEWAY_SMOKE_USER and TRAC_GATEWAY_SMOKE_PASSWORD/,
+    )
+  },
+)
 
 await t.test('no token is sent where no gateway answers, nor over plain HTTP', async (t) => {
   const seen: string[] = []

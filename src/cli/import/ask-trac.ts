@@ -20,6 +20,8 @@ from trac.env import Environment
 from trac.perm import DefaultPermissionStore, PermissionSystem
 from trac.web.main import RequestDispatcher
 
+# Else a log of Trac's would begin here, and belong to who runs this.
+Environment.log_type = 'none'
 env = Environment(sys.argv[1])
 wanted, named = json.loads(sys.argv[2])
 
@@ -119,7 +121,7 @@ const byHand =
 async function runScript(python: string, environment: string, env: NodeJS.ProcessEnv) {
   const parameters = ['-c', script, environment, JSON.stringify([optionsRead, sectionsNamed]), mark]
   const { stdout } = await run(python, parameters, {
-    env: { ...env, PYTHONIOENCODING: 'utf-8' },
+    env: { ...env, PYTHONIOENCODING: 'utf-8', PYTHONDONTWRITEBYTECODE: '1' },
     maxBuffer: 256 * 1024 * 1024,
     timeout: 300_000,
   })

@@ -16,33 +16,48 @@ export interface Written {
 
 const words = new Set(['true', 'false', 'null', 'yes', 'no', 'on', 'off', 'y', 'n'])
 
-/** A text as YAML reads it back; `${` would be a variable of the environment. */
-function scalar(text: string): string {
+/** A key as YAML reads it back. */
+function toKey(text: string): string {
   const isPlain = /^(?:https?:\/\/)?[A-Za-z_][\w./-]*$/.test(text) && !words.has(text.toLowerCase())
-  return isPlain ? text : JSON.stringify(text).replaceAll('${', '$${')
+  return isPlain ? text : JSON.stringify(text)
 }
+
+/** A value as the file is read: in values, `${` is a variable of the environment. */
+const scalar = (text: string): string => toKey(text).replaceAll('${', () => '$${')
 
 /** A text that can't end its comment. */
 const comment = (text: string): string => text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
 
-const maxWidth = 100
+/** A choice may be three characters wider. */
+const maxWidth = 97
 
-/** `head [a, b]`, on as many lines as it needs. */
-function flow(head: string, items: readonly string[]): readonly string[] {
-  const one = `${head} [${items.map(scalar).join(', ')}]`
+/** `key: [a, b]`, on as many lines as it needs. */
+function flow(indent: string, key: string, items: readonly string[]): readonly string[] {
+  const one = `${indent}${key}: [${items.map(scalar).join(', ')}]`
   if (one.length <= maxWidth) return [one]
-  const indent = `${/^ *(?:#\| *)?/.exec(head)?.[0] ?? ''}  `
+  const inner = `${indent}  `
   const lines: string[] = []
-  let line = indent
+  let line = inner
   for (const item of items.map(scalar)) {
     if (line.length + item.length + 2 > maxWidth) {
-      lines.push(line.trimEnd())
-      line = indent
+      lines.push(line)
+      line = inner
     }
-    line += `${item}, `
+    line += ` ${item},`
   }
-  return [`${head} [`, ...lines, line.trimEnd(), `${indent.slice(0, -2)}]`]
+  // What a flow ends with stands further in than its key.
+  return [`${indent}${key}:`, ...[...lines, line.replace(/,$/, ']')].map(opened(inner))]
 }
+
+/** The first line of a flow opens it. */
+const opened =
+  (inner: string) =>
+  (line: string, at: number): string =>
+    at === 0 ? `${inner}[${line.slice(inner.length + 1)}` : line
+
+/** Lines as a choice: to take it, one removes each `#| `. */
+const toChoice = (indent: string, lines: readonly string[]): readonly string[] =>
+  lines.map((line) => `${indent}#| ${line.slice(indent.length)}`)
 
 const listed = (names: readonly string[]): string =>
   names.length === 0 ? 'nobody' : names.join(', ')
@@ -137,7 +152,7 @@ function groupLines({ name, actions, members, through }: Group): readonly string
   const via = through.length === 0 ? '' : `; with what it has through ${through.join(', ')}`
   return [
     `    # In Trac: ${comment(listed(members))}${comment(via)}.`,
-    ...flow(`    ${scalar(name)}:`, actions),
+    ...flow('    ', toKey(name), actions),
   ]
 }
 
@@ -172,15 +187,11 @@ function peopleLines({ people, groups }: Sorted, facts: Facts): readonly string[
     '    # One way: a group at the provider for those who have the same, and its line here.',
     ...sameRights(people).flatMap((same) => [
       `    # ${comment(same.map(names).join(', '))}:`,
-      ...flow(`    #| ${nextName()}:`, same[0]?.actions ?? []).map((line, at) =>
-        at === 0 ? line : line.replace(/^ *(?:#\|)? */, '    #|   '),
-      ),
+      ...toChoice('    ', flow('    ', nextName(), same[0]?.actions ?? [])),
     ]),
     '  # The other way: the claim trac_permissions in the tokens of each of them names the permissions, and',
     '  # this line lets it.',
-    ...flow('  #| fromClaims:', ['nonAdmin', ...all]).map((line, at) =>
-      at === 0 ? line : line.replace(/^ *(?:#\|)? */, '  #|   '),
-    ),
+    ...toChoice('  ', flow('  ', 'fromClaims', ['nonAdmin', ...all])),
   ]
 }
 
@@ -195,8 +206,8 @@ function permissionLines(facts: Facts, sorted: Sorted): readonly string[] {
       : ['  groups:', ...groups.flatMap(groupLines)]),
     ...peopleLines(sorted, facts),
     '  # Everybody who is signed in, and everybody.',
-    ...flow('  authenticated:', authenticated),
-    ...flow('  anonymous:', anonymous),
+    ...flow('  ', 'authenticated', authenticated),
+    ...flow('  ', 'anonymous', anonymous),
   ]
 }
 

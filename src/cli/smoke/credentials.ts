@@ -5,6 +5,7 @@ import { isLoopback } from '../../core/host.js'
 import { publicUrl } from '../../core/public-url.js'
 import { WrongUse } from '../command.js'
 import type { Call } from '../command.js'
+import { jsonOf } from './http.js'
 
 /** Who somebody is for the test. */
 export type Role = 'user' | 'admin' | 'student'
@@ -123,12 +124,7 @@ async function signIn({ endpoint, clientId, clientSecret }: Pool, user: string, 
 }
 
 function readSignIn(status: number, text: string): Tokens {
-  let body: Record<string, unknown> = {}
-  try {
-    body = JSON.parse(text) as Record<string, unknown>
-  } catch {
-    // Told below by its status.
-  }
+  const body = jsonOf({ text })
   const result = body['AuthenticationResult'] as Record<string, string> | undefined
   if (result?.['AccessToken'] !== undefined) {
     const { AccessToken: token, IdToken: idToken, RefreshToken: refreshToken } = result

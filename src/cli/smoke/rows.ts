@@ -19,6 +19,8 @@ export interface Site {
   readonly address: PublicUrl
   readonly ask: Ask
   readonly credentials: Credentials
+  /** Somebody's, if there is a cookie at hand. */
+  readonly browser: Browser | undefined
   /** Paths below the base path; undefined where the site has none. */
   readonly apiPath: string | undefined
   readonly adminPath: string | undefined
@@ -251,11 +253,14 @@ async function refresh(site: Site): Promise<Verdict> {
     : failed(`found a token of ${renewed.user}; wanted one of ${before.user}`)
 }
 
-/** The cookies of a browser, which answers change. */
-class Jar {
+/** A browser that has signed in: what answers set goes along with the next request. */
+export class Browser {
   readonly #cookies = new Map<string, string>()
+  readonly #ask: Ask
 
-  constructor(line: string) {
+  /** @param line the `Cookie` header that it begins with */
+  constructor(ask: Ask, line: string) {
+    this.#ask = ask
     for (const part of line.split(';')) this.#take(part)
   }
 
@@ -264,56 +269,75 @@ class Jar {
     if (equals > 0) this.#cookies.set(part.slice(0, equals).trim(), part.slice(equals + 1).trim())
   }
 
-  /** What an answer sets; a cookie without a value is deleted. */
-  take({ headers }: Answer): void {
-    for (const line of headers['set-cookie'] ?? []) this.#take(line.split(';', 1)[0] ?? '')
-  }
-
-  get line(): string {
+  /** What it would send now; a cookie without a value is deleted. */
+  get cookie(): string {
     const all = [...this.#cookies].filter(([, value]) => value !== '')
     return all.map(([name, value]) => `${name}=${value}`).join('; ')
   }
-}
 
-const noCookie =
-  'no session at hand (--cookie-file with the Cookie header of a browser that has signed in)'
-
-/** Signed in with a cookie: who, a page, and a renewal as the browser's script asks for it. */
-async function browserSession(site: Site): Promise<Verdict> {
-  const { credentials, address, ask, pagePath } = site
-  if (credentials.cookie === undefined) return notTried(noCookie)
-  const jar = new Jar(credentials.cookie)
-  const send = async (path: string, method: string, headers: Readonly<Record<string, string>>) => {
-    const answer = await ask(path, { method, headers: { ...headers, cookie: jar.line } })
-    jar.take(answer)
+  /** Asks, and keeps what the answer sets. */
+  async send(path: string, method: string, headers: Readonly<Record<string, string>>) {
+    const answer = await this.#ask(path, { method, headers: { ...headers, cookie: this.cookie } })
+    for (const line of answer.headers['set-cookie'] ?? []) this.#take(line.split(';', 1)[0] ?? '')
     return answer
   }
-  const session = await send('/auth/session', 'GET', { accept: 'application/json' })
-  const { user } = jsonOf(session)
-  if (session.status !== 200 || typeof user !== 'string') return unlike(session, '200')
-  const page = judgePage(await send(pagePath, 'GET', navigation), pagePath, user)
-  if (page.outcome !== 'passed') return page
-  const renewed = await send('/auth/refresh', 'POST', { origin: address.origin })
-  if (renewed.status !== 200) return unlike(renewed, '200 for a renewal')
-  return logOut(site, jar.line, user)
 }
 
-/** The browser's cookie counts no more after it. */
-async function logOut({ ask, address }: Site, cookie: string, user: string): Promise<Verdict> {
-  const headers = { origin: address.origin, cookie }
-  const out = await ask('/auth/logout', { method: 'POST', headers })
+const noCookie = notTried(
+  'no session at hand (--cookie-file with the Cookie header of a browser that has signed in)',
+)
+
+/** A row that needs somebody's browser. */
+const withBrowser =
+  (run: (site: Site, browser: Browser) => Promise<Verdict>) =>
+  async (site: Site): Promise<Verdict> =>
+    site.browser === undefined ? noCookie : run(site, site.browser)
+
+const asProgram = { accept: 'application/json' }
+
+/** Whose session it is; undefined if it is nobody's. */
+async function ownerOf(browser: Browser) {
+  const answer = await browser.send('/auth/session', 'GET', asProgram)
+  const { user } = jsonOf(answer)
+  return { answer, user: answer.status === 200 && typeof user === 'string' ? user : undefined }
+}
+
+async function session(_: Site, browser: Browser): Promise<Verdict> {
+  const { answer, user } = await ownerOf(browser)
+  return user === undefined ? unlike(answer, '200 for the cookie') : passed(`it is ${user}’s`)
+}
+
+async function sessionPage({ pagePath }: Site, browser: Browser): Promise<Verdict> {
+  const { answer, user } = await ownerOf(browser)
+  if (user === undefined) return unlike(answer, '200 at /auth/session')
+  return judgePage(await browser.send(pagePath, 'GET', navigation), pagePath, user)
+}
+
+/** As the script of our pages asks for it. */
+async function renewal({ address }: Site, browser: Browser): Promise<Verdict> {
+  const answer = await browser.send('/auth/refresh', 'POST', { origin: address.origin })
+  const { expires_in: life } = jsonOf(answer)
+  return answer.status === 200 && typeof life === 'number'
+    ? passed(`for ${life} s`)
+    : unlike(answer, '200 with expires_in')
+}
+
+/** The cookie counts no more after it, whoever kept a copy. */
+async function logOut({ ask, address }: Site, browser: Browser): Promise<Verdict> {
+  const { cookie } = browser
+  const { answer, user } = await ownerOf(browser)
+  if (user === undefined) return unlike(answer, '200 before the log-out')
+  const out = await browser.send('/auth/logout', 'POST', { origin: address.origin })
   if (out.status !== 303) return unlike(out, '303 to sign out at the provider')
   const to = new URL(out.headers.location ?? '', address.url)
   const back = `${address.url}/auth/signed-out`
   if (to.href !== back && ![...to.searchParams.values()].includes(back)) {
-    return failed(
-      `found the way out ${to.host}${to.pathname}; wanted one that comes back to ${back}`,
-    )
+    return failed(`found the way out ${to.host}${to.pathname}; wanted one back to ${back}`)
   }
-  const after = await ask('/auth/session', { headers: { accept: 'application/json', cookie } })
+  const after = await ask('/auth/session', { headers: { ...asProgram, cookie } })
   return after.status === 401
-    ? passed(`${user}: page, renewal, log-out by way of ${to.host}; then 401`)
-    : unlike(after, '401 for the cookie after its log-out')
+    ? passed(`of ${user} by way of ${to.host}; then 401 for a copy of the cookie`)
+    : unlike(after, '401 for a copy of the cookie')
 }
 
 async function foreignLogOut({ ask }: Site): Promise<Verdict> {
@@ -367,7 +391,10 @@ export const rows: readonly Row[] = [
   { id: 'admin', title: 'an administrator may', run: withToken('admin', adminMay) },
   { id: 'student', title: 'a student may not', run: withToken('student', studentMayNot) },
   { id: 'refresh', title: 'refresh', run: refresh },
-  { id: 'session', title: 'a browser’s session, and log-out', run: browserSession },
+  { id: 'session', title: 'a browser’s session', run: withBrowser(session) },
+  { id: 'session-page', title: 'a page, in that browser', run: withBrowser(sessionPage) },
+  { id: 'session-renewal', title: 'renewal of the session', run: withBrowser(renewal) },
+  { id: 'log-out', title: 'log-out', run: withBrowser(logOut) },
   { id: 'foreign-log-out', title: 'log-out by another site', run: foreignLogOut },
   { id: 'latency', title: 'latency of a known token', run: withToken('user', latency) },
 ]
