@@ -297,8 +297,9 @@ class TracGateway(Component):
 
       - `[trac] request_filters = TracGateway` lets it judge a request before the filters of other
         plugins see it.
-      - `trac-admin ENV permission remove '*' '*'` clears the stored rights. They do not count here,
-        but would again if this plugin were taken out.
+      - `trac-admin ENV permission export FILE` keeps the stored rights, and then
+        `trac-admin ENV permission remove '*' '*'` clears them. They do not count here, but would again
+        if this plugin were taken out.
 
     To change the key, add the new one as a second line, let the gateway sign
     with it, remove the old line: the file is read again when it changes.

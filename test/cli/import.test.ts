@@ -80,6 +80,23 @@ print(json.dumps({'policies': [name(one) for one in PermissionSystem(env).polici
                   'rows': env.db_query('SELECT COUNT(*) FROM permission')[0][0]}))
 `
 
+/** A plugin of the site that signs people in, and one that knows groups. */
+const sitePlugin = `
+from trac.core import Component, implements
+from trac.perm import IPermissionGroupProvider
+from trac.web.api import IAuthenticator
+
+class SiteLogin(Component):
+    implements(IAuthenticator)
+    def authenticate(self, req):
+        return None
+
+class SiteGroups(Component):
+    implements(IPermissionGroupProvider)
+    def get_permission_groups(self, username):
+        return []
+`
+
 /** What happens in Trac after the import. */
 const later = `
 import sys
@@ -95,6 +112,7 @@ async function before(t: Test, version: '1.4' | '1.6') {
   const { environment, python } = await copyEnvironment(t, version)
   const set = (section: string, name: string, value: string | undefined) =>
     setIni(environment, section, name, value)
+  writeFileSync(join(environment, 'plugins', 'site_login.py'), sitePlugin)
   writeFileSync(join(environment, 'conf', 'authz'), '[*]\n@staff = WIKI_VIEW\n')
   writeFileSync(join(environment, 'conf', 'htpasswd'), 'frank:$apr1$x$y\nalice:$apr1$x$y\n')
   writeFileSync(join(environment, 'conf', 'site.ini'), '[trac]\nignore_auth_case = enabled\n')
@@ -278,6 +296,7 @@ for (const version of ['1.6', '1.4'] as const) {
         '[cognito] region = us-east-1: the user pool is in us-east-2',
         'fine-grained rules: AuthzPolicy (authz): they stay in Trac, untouched',
         '[ticket] restrict_owner: ',
+        'groups of site_login.SiteGroups: only this component knows who is in them',
       ]) {
         t.ok(one.told.includes(told), `${told} in ${one.told}`)
       }
@@ -325,7 +344,10 @@ for (const version of ['1.6', '1.4'] as const) {
         )
         t.strictSame(byFiles.groups, one.groups)
         t.strictSame(byFiles.people, one.people)
-        t.strictSame(byFiles.textOf('trac.ini.lines'), lines)
+        // Only Trac itself knows of the site’s own plugin.
+        const known = lines.replace('site_login.sitelogin = disabled\n', '')
+        t.not(known, lines)
+        t.strictSame(byFiles.textOf('trac.ini.lines'), known)
 
         // Without --python it is that of trac-admin.
         mkdirSync(join(out, 'bin'))
@@ -474,7 +496,7 @@ await t.test(
     t.match(one.textOf('trac.ini.lines'), 'permission_policies = A, B ; c, TracGatewayPolicy\n')
     t.match(
       one.textOf('trac.ini.lines'),
-      'trac.web.auth.loginmodule = disabled\nacct_mgr.web_ui.loginmodule = disabled\n',
+      'trac.web.auth.loginmodule = disabled\nacct_mgr.web_ui.loginmodule = disabled\nacct_mgr.admin.configurationadminpanel = disabled\n',
     )
     t.match(one.told, '[trac] permission_policies: Python 2.7 and 3 read this option differently')
     t.match(one.told, 'gone.ini: [inherit] file names it, and it is not there')

@@ -30,6 +30,8 @@ export function placePolicy(own: readonly string[]): readonly string[] {
 const tracLogin = 'trac.web.auth.loginmodule'
 const knownLogins: readonly (readonly [rule: RegExp, component: string])[] = [
   [/^acct_mgr(?:\.|$)/, 'acct_mgr.web_ui.loginmodule'],
+  // It can name people, too: Trac lists it among those who can.
+  [/^acct_mgr(?:\.|$)/, 'acct_mgr.admin.configurationadminpanel'],
 ]
 
 /** Whether a rule of `[components]` speaks of somebody who signs people in. */
