@@ -5,11 +5,13 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Outcome } from '../../src/cli/smoke/rows.js'
 import { callCommand } from '../fixtures/call.js'
+import { createCertificate } from '../fixtures/certificate.js'
 import { person, startCognitoLocal } from '../fixtures/cognito-servers.js'
 import type { CognitoServer } from '../fixtures/cognito-servers.js'
 import { listen } from '../fixtures/listen.js'
@@ -297,6 +299,21 @@ await t.test(
     )
   },
 )
+
+await t.test('a certificate that nobody vouches for, and silence, are told', async (t) => {
+  const { certificate, key } = createCertificate()
+  const secure = createSecureServer({ cert: certificate, key })
+  const port = await listen(secure)
+  t.teardown(() => secure.close())
+  const own = await smoke(`https://localhost:${port}`, [])
+  t.match(own.rows['reached'], /^failed: self-signed certificate \(NODE_EXTRA_CA_CERTS=file names/)
+  const silent = createServer(() => undefined)
+  const quiet = await listen(silent)
+  t.teardown(() => silent.closeAllConnections())
+  const late = await smoke(`http://localhost:${quiet}`, ['--timeout', '100ms'])
+  t.equal(late.rows['reached'], 'failed: no whole answer in 0.1 s')
+  silent.close()
+})
 
 await t.test('no token is sent where no gateway answers, nor over plain HTTP', async (t) => {
   const seen: string[] = []

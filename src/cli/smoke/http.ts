@@ -36,8 +36,8 @@ export class Unreachable extends Error {
 /** Bytes of an answer that are looked at. */
 const maxText = 1024 * 1024
 
-/** Codes by which OpenSSL refuses a certificate. */
-const isOfCertificate = (code: string): boolean => /CERT|SIGNATURE|ALTNAME/.test(code)
+/** Codes by which OpenSSL says that it does not know who vouches for a certificate. */
+const isUnknownAuthority = (code: string): boolean => /SELF_SIGNED|UNABLE_TO/.test(code)
 
 function toUnreachable(error: NodeJS.ErrnoException, timeout: Milliseconds): Unreachable {
   if (error.name === 'TimeoutError' || error.name === 'AbortError') {
@@ -46,7 +46,7 @@ function toUnreachable(error: NodeJS.ErrnoException, timeout: Milliseconds): Unr
   // Where a name has several addresses, each has its own failure, and the whole has a code but no text.
   const text = error.message === '' ? (error.code ?? error.name) : error.message
   return new Unreachable(
-    isOfCertificate(error.code ?? '')
+    isUnknownAuthority(error.code ?? '')
       ? `${text} (NODE_EXTRA_CA_CERTS=file names an authority of your own)`
       : text,
   )
