@@ -84,13 +84,14 @@ async function runBatch(names: readonly string[]): Promise<void> {
   // Node writes coverage there, for this process and all that it starts.
   const covered = `${root}.build/covered/${names[0]!.replaceAll('/', '-')}/`
   const batch = names.map((name) => files.get(name)!)
-  await t.spawn('env', [...command, ...batch], {
+  await t.spawn('env', command, {
     name: names.join(' '),
     buffered: true,
     cwd: root,
     env: {
       ...process.env,
       TAP_TIMEOUT: '0',
+      TEST_FILES: batch.join(' '),
       TEST_FILE_TIMEOUT: String(timeout * 1000),
       TEST_TIMES_FILE: timesFile,
       ...(isLong ? { TEST_SCALE: 'large' } : {}),

@@ -1,8 +1,9 @@
 /**
  * Runs compiled test files in this process, one after the other, and writes TAP. What they share is then loaded and
  * compiled once: for most files that is half of their time.
- * Usage: `worker.js FILE …`, relative to `.build/test`; `TEST_FILE_TIMEOUT` is in milliseconds, and `TEST_TIMES_FILE` gets
- * a line for each file: seconds, seconds of processor time, name.
+ * `TEST_FILES` has their names, relative to `.build/test`, with blanks between: of arguments tap would make the names of
+ * folders, which must not be long. `TEST_FILE_TIMEOUT` is in milliseconds, and `TEST_TIMES_FILE` gets a line for each file:
+ * seconds, seconds of processor time, name.
  */
 import { appendFileSync, readFileSync } from 'node:fs'
 import t from 'tap'
@@ -23,7 +24,7 @@ function processorTime(): number {
 let counted = 0
 
 t.setTimeout(0)
-for (const file of process.argv.slice(2)) {
+for (const file of (process.env['TEST_FILES'] ?? '').split(' ')) {
   const start = performance.now()
   const result = await t.test(`test/${file.replace(/js$/, 'ts')}`, { timeout }, async (t) => {
     useTest(t)

@@ -18,11 +18,13 @@ import unicodedata
 
 from trac.config import BoolOption, Option, PathOption
 from trac.core import Component, ExtensionPoint, TracError, implements
+from trac.attachment import LegacyAttachmentPolicy
 from trac.perm import DefaultPermissionPolicy, IPermissionPolicy, PermissionSystem
 from trac.util.html import tag
 from trac.util.text import exception_to_unicode
 from trac.util.translation import _, tag_
 from trac.web.api import HTTPForbidden, IAuthenticator, IRequestFilter
+from trac.web.auth import LoginModule
 from trac.web.chrome import Chrome, INavigationContributor, add_notice, add_script, add_warning
 
 try:
@@ -32,7 +34,7 @@ except ImportError:  # Python 2.7, where text of the request is bytes
     from urlparse import urlsplit
 
 # Told to the gateway with every answer, and shown on Trac's page about its plugins.
-__version__ = '0.2'
+__version__ = '0.3'
 
 # Seconds by which the clocks of gateway and Trac may differ.
 CLOCK_TOLERANCE = 30
@@ -52,7 +54,7 @@ LONGEST_EMAIL = 254
 
 # Whole-string patterns, so that a header that came twice (joined by a comma) never fits.
 SIGNATURE = re.compile(
-    br'v1;t=([0-9]{1,12});e=([0-9]{1,12});n=([A-Za-z0-9_-]{22})'
+    br'v([12]);t=([0-9]{1,12});e=([0-9]{1,12});n=([A-Za-z0-9_-]{22})'
     br';kid=([A-Za-z0-9_-]{1,32});sig=([A-Za-z0-9_-]{43})\Z')
 ENCODED_TEXT = re.compile(br'(?:[A-Za-z0-9._~@+-]|%[0-9A-Fa-f]{2})*\Z')
 ACTIONS = re.compile(br'[A-Z0-9_,]*\Z')
@@ -115,6 +117,7 @@ class Verdict(object):
     answer = None
 
     def __init__(self, user, email=u'', name=u'', cause=None):
+        # None: Trac itself says who it is, by its own cookie or what its server says (`legacy`).
         self.user = user
         self.email = email
         self.name = name
@@ -258,6 +261,9 @@ class TracGatewayPolicy(Component):
     [trac]
     permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy
     }}}
+    With `[trac_gateway] legacy` both are listed last, in this order: `LegacyAttachmentPolicy,
+    TracGatewayPolicy, DefaultPermissionPolicy`. Then it says no, too, of whoever the gateway knows,
+    and nothing of anybody else: stored rights count for them alone.
     """
 
     implements(IPermissionPolicy)
@@ -265,9 +271,11 @@ class TracGatewayPolicy(Component):
     # IPermissionPolicy methods
 
     def check_permission(self, action, username, resource, perm):
-        if isinstance(username, GatewayUser) and action in username.grants:
+        if not isinstance(username, GatewayUser):
+            return None
+        if action in username.grants:
             return True
-        return None
+        return False if self.config.getbool('trac_gateway', 'legacy') else None
 
 
 class TracGateway(Component):
@@ -333,13 +341,21 @@ class TracGateway(Component):
         ends and warns before a text in an editor could be lost. Set it to false where several
         environments are served below one gateway, and add the script to `site_head.html`.""")
 
+    legacy = BoolOption('trac_gateway', 'legacy', 'false',
+        """For the time of a move: whether Trac's own `LoginModule` and `DefaultPermissionPolicy` may be
+        there beside this plugin. They judge the requests that the gateway has marked so
+        (`legacyAuth`), and no others. See `deploy/docs/guides/roll-out.md` of trac-gateway.""")
+
     def __init__(self):
         self._read = (None, {})
+        if self.legacy:
+            self.log.warning("trac_gateway: [trac_gateway] legacy is true, so whoever comes by Trac's"
+                             ' own login is let in as before, with the rights that Trac has stored.')
 
     # IAuthenticator methods
 
     def authenticate(self, req):
-        # Never None: no other component shall be asked who this is.
+        # None for a marked request alone: no other component shall be asked who anybody else is.
         return self._verdict(req).user
 
     # IRequestFilter methods
@@ -350,19 +366,27 @@ class TracGateway(Component):
             self.log.warning('trac_gateway refuses %s %r: %s', req.method, req.path_info,
                              verdict.cause)
             raise HTTPForbidden(verdict.cause)
+        if verdict.user is not None and req.authname is not verdict.user:
+            # Another authenticator was asked first, and knew somebody.
+            self.log.error('trac_gateway refuses %s %r: another component said that it is %r',
+                           req.method, req.path_info, req.authname)
+            raise HTTPForbidden('Another component of Trac said who this is.')
         # Trac takes it out again when the answer becomes an error.
         req.send_header('X-Trac-Gateway', verdict.answer)
+        if verdict.user is None:
+            return handler
         self._write_profile(req, verdict)
         if req.method == 'POST':
-            self._keep_permissions(req)
+            if not self.legacy:
+                self._keep_permissions(req)
             self._keep_profile(req, verdict)
         return handler
 
     def post_process_request(self, req, template, data, metadata):
-        # A visitor has no session to renew.
-        if template is not None and self.inject_client and req.is_authenticated:
+        # A visitor has no session to renew, nor has whoever Trac itself has let in.
+        if template is not None and self.inject_client and self._is_known(req):
             add_script(req, '/auth/client.js')
-        if template == 'admin_perms.html':
+        if template == 'admin_perms.html' and not self.legacy:
             add_warning(req, PERMISSIONS_ELSEWHERE)
         elif template == 'prefs_general.html' and self._profile(self._verdict(req)):
             add_notice(req, PROFILE_ELSEWHERE)
@@ -374,6 +398,13 @@ class TracGateway(Component):
         return 'login'
 
     def get_navigation_items(self, req):
+        if self.legacy:
+            # LoginModule renders its own; beside it stands the way to the gateway's sign-in.
+            if not req.is_authenticated:
+                yield ('metanav', 'gateway-login',
+                       tag.a(_("Sign in"), href=req.href('/auth/login', return_to=req.href(
+                           req.path_info))))
+            return
         # As Trac's own LoginModule renders it: themes and scripts look for these ids and classes.
         if req.is_authenticated:
             yield ('metanav', 'login',
@@ -391,6 +422,10 @@ class TracGateway(Component):
 
     # Internal methods
 
+    def _is_known(self, req):
+        """Whether the gateway said who this is."""
+        return req.is_authenticated and self._verdict(req).user is not None
+
     def _verdict(self, req):
         """Judges a request once; Trac asks for it in `authenticate` and in the request filter.
 
@@ -402,7 +437,7 @@ class TracGateway(Component):
             try:
                 self._check_configuration()
                 verdict = self._verify(req.environ, time.time())
-                if verdict.user != u'anonymous':
+                if verdict.user not in (None, u'anonymous'):
                     # Else Trac makes what an anonymous visitor set, an address too, the account's.
                     req.incookie.pop(VISITOR_COOKIE, None)
             except Refused as e:
@@ -417,7 +452,7 @@ class TracGateway(Component):
     def _check_configuration(self):
         """Refuses while anybody else could say who a user is or what they may do."""
         for other in self.authenticators:
-            if other is not self:
+            if other is not self and not (self.legacy and type(other) is LoginModule):
                 name = '%s.%s' % (other.__class__.__module__, other.__class__.__name__)
                 raise Refused('%s is enabled, so it could say who a user is. Set [components] %s ='
                               ' disabled in trac.ini.' % (name, name.lower()))
@@ -427,9 +462,15 @@ class TracGateway(Component):
             raise Refused('[trac] permission_policies is wrong: %s' % exception_to_unicode(e))
         if not any(isinstance(policy, TracGatewayPolicy) for policy in policies):
             raise Refused('TracGatewayPolicy is not in [trac] permission_policies.')
-        if any(isinstance(policy, DefaultPermissionPolicy) for policy in policies):
-            raise Refused('DefaultPermissionPolicy is in [trac] permission_policies, so rights stored'
-                          ' in the database would count. Remove it.')
+        if not self.legacy:
+            if any(isinstance(policy, DefaultPermissionPolicy) for policy in policies):
+                raise Refused('DefaultPermissionPolicy is in [trac] permission_policies, so rights'
+                              ' stored in the database would count. Remove it.')
+            return
+        kinds = (LegacyAttachmentPolicy, TracGatewayPolicy, DefaultPermissionPolicy)
+        if [type(policy) for policy in policies[-3:]] != list(kinds):
+            raise Refused('[trac_gateway] legacy is true, so [trac] permission_policies must end with'
+                          ' %s.' % ', '.join(kind.__name__ for kind in kinds))
 
     def _known_keys(self):
         """The keys of the key file, read again when it changed."""
@@ -451,7 +492,7 @@ class TracGateway(Component):
         match = SIGNATURE.match(header)
         if not match:
             raise Refused('X-Trac-Signature is malformed or came more than once.')
-        signed_at, expires_at, nonce, kid, signature = match.groups()
+        version, signed_at, expires_at, nonce, kid, signature = match.groups()
         if kid not in keys:
             raise Refused('X-Trac-Signature is made with a key that is not in the key file: its id is'
                           ' %s, and the file has %s.' % (
@@ -461,6 +502,9 @@ class TracGateway(Component):
         script_name, path_info = wire(environ, 'SCRIPT_NAME'), wire(environ, 'PATH_INFO')
         identity = [wire(environ, 'HTTP_X_TRAC_' + part)
                     for part in ('USER', 'PERMS', 'EMAIL', 'NAME')]
+        # Version 2 has two fields more: groups, which nothing is told of so far, and the kind.
+        kind = [wire(environ, 'HTTP_X_TRAC_' + part) for part in ('GROUPS', 'KIND')]
+        more = kind if version == b'2' else []
         paths = [script_name + path_info]
         if path_info == b'/':
             paths.append(script_name)  # tracd -e makes `/` of the empty path after the project
@@ -468,8 +512,8 @@ class TracGateway(Component):
 
         def fits(method, host, path):
             return hmac.compare_digest(signature, signature_of(keys[kid], signed_text(
-                [b'trac-gateway-v1', kid, signed_at, expires_at, nonce, method, host, path, query] +
-                identity)))
+                [b'trac-gateway-v' + version, kid, signed_at, expires_at, nonce, method, host, path,
+                 query] + identity + more)))
 
         if not any(fits(method, host, path) for path in paths):
             raise Refused('X-Trac-Signature is not valid for this request: %s' % (
@@ -495,9 +539,20 @@ class TracGateway(Component):
         if method not in (b'GET', b'HEAD') and not nonces.use(
                 nonce, signed_at, expires_at + CLOCK_TOLERANCE, now):
             raise Refused('X-Trac-Signature was used before.')
-        verdict = self._read_identity(*identity)
+        verdict = self._read_kind(more, identity) or self._read_identity(*identity)
         verdict.answer = answer_to(keys[kid], kid, nonce)
         return verdict
+
+    def _read_kind(self, kind, identity):
+        """The verdict on a request whose visitor Trac itself is to look for; None for any other."""
+        if b'legacy' not in kind:
+            return None
+        if kind != [b'', b'legacy'] or any(identity):
+            raise Refused('X-Trac-Kind is legacy, and the gateway names somebody.')
+        if not self.legacy:
+            raise Refused('The gateway leaves it to Trac who this is (legacyAuth), and [trac_gateway]'
+                          ' legacy is not true in trac.ini. Set both, or neither.')
+        return Verdict(None)
 
     def _other_key(self, environ, kid, secret):
         """Says so if the gateway's key of this id is another one, by what its `Via` tells."""

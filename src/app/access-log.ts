@@ -100,7 +100,7 @@ export function createAccessLog(
       upstream_ms: context.upstreamMilliseconds,
       cache: context.fromCache,
       user: identity.principal.user || undefined,
-      via: identity.via,
+      via: context.via,
       code,
       reason: context.reason,
       hint: level === 'info' || code === undefined ? undefined : errorHints[code],
@@ -134,7 +134,7 @@ export function createAccessLog(
       writeDecision('info', {
         request_id: context.id,
         user: context.identity.principal.user || undefined,
-        via: context.identity.via,
+        via: context.via,
         method: context.method,
         path: loggedPath(context),
         route,

@@ -36,6 +36,9 @@ export interface EndpointParts {
   readonly original: readonly Stage[]
 }
 
+const read = ['GET', 'HEAD']
+const readOrPost = ['GET', 'HEAD', 'POST']
+
 /** Builds the table. */
 export function createEndpoints(
   services: Services,
@@ -51,8 +54,6 @@ export function createEndpoints(
     app.arrivals.note(context),
   )
   const verify = verifyHandler(services, app, parts)
-  const read = ['GET', 'HEAD']
-  const readOrPost = ['GET', 'HEAD', 'POST']
   // OpenID Connect Back-Channel Logout 1.0 §2.8 knows 200 and 400.
   const always400 = { bodyFault: 'ERR_LOGOUT_TOKEN_INVALID' } as const
   const byAnyHost = { anyHost: 'everybody' } as const
@@ -61,6 +62,8 @@ export function createEndpoints(
     below: true,
     anyHost: services.config.server.forwardAuth === undefined ? 'nobody' : 'trusted',
   } as const
+  const tracs =
+    services.config.upstreams['trac']?.legacyAuth === true ? [] : tracEndpoints(tracLogin, logout)
   // prettier-ignore
   return [
     // path                      label          methods     limit        credential handler
@@ -74,8 +77,16 @@ export function createEndpoints(
     row('/auth/client.js',          'client.js',    read,       'none',      'unread',  script),
     row('/auth/backchannel-logout', 'backchannel',  ['POST'],   'address',   'unread',  backchannel, always400),
     row(verifyPath,                 'verify',       allMethods, 'none',      'unread',  verify, byTrusted),
-    row('/login',                   'trac-login',   read,       'none',      'lenient', tracLogin),
-    row('/login/',                  'trac-login',   read,       'none',      'lenient', tracLogin),
+    ...tracs,
+  ]
+}
+
+/** Trac's own addresses for signing in and out, unless they are still Trac's (`legacyAuth`). */
+function tracEndpoints(login: Endpoint['handle'], logout: Endpoint['handle']): readonly Endpoint[] {
+  // prettier-ignore
+  return [
+    row('/login',                   'trac-login',   read,       'none',      'lenient', login),
+    row('/login/',                  'trac-login',   read,       'none',      'lenient', login),
     row('/logout',                  'trac-logout',  readOrPost, 'principal', 'lenient', logout),
     row('/logout/',                 'trac-logout',  readOrPost, 'principal', 'lenient', logout),
   ]

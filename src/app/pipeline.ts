@@ -14,6 +14,7 @@ export type Stages = ReturnType<typeof createPreconditions> &
   OwnStages &
   Pick<Policy, 'matchRoute' | 'csrf' | 'access' | 'upgrades' | 'bodyLimits'> & {
     readonly answerMoved: Stage
+    readonly answerSignIn: Stage
     readonly answerPreflight: Stage
     readonly refusePreflight: Stage
     readonly authenticate: Stage
@@ -46,6 +47,7 @@ const table: readonly (readonly [keyof Stages, ...(PipelineName | undefined)[]])
   ['rateLimit',       none,  'forwarded', 'original'], // 429
   ['csrf',            none,  'forwarded', 'original'], // 403
   ['access',          none,  'forwarded', 'original'], // 302, 401, 403
+  ['answerSignIn',    none,  'forwarded', none      ], // 302, 307
   ['upgrades',        none,  'forwarded', 'original'], // 403
   ['bodyLimits',      none,  'forwarded', none      ], // 413
   ['keptFiles',       none,  'forwarded', none      ], // 200, 206, 304, 416

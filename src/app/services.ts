@@ -7,7 +7,7 @@ import type { SettleName } from '../authenticate/own-name.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
 import { createUserinfo } from '../authenticate/userinfo.js'
 import { FileStore } from '../cache/store.js'
-import { compileRoutes, unmatchedRoute } from '../authorize/compile-routes.js'
+import { compileRoutes, routeDefaultsOf, unmatchedRoute } from '../authorize/compile-routes.js'
 import { anonymousGrants } from '../authorize/grants.js'
 import { createRouter } from '../authorize/router.js'
 import type { Config } from '../config/schema.js'
@@ -66,7 +66,7 @@ export function createServices(
 
 /** The rows of the policy, and who is nobody. */
 function createPolicyServices(config: Config) {
-  const defaults = { mode: config.mode, bodyLimit: config.server.limits.body }
+  const defaults = routeDefaultsOf(config)
   const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
   const anonymous: Identity = {
     principal: anonymousPrincipal(toIdentityHeaders, anonymousGrants(config.permissions)),

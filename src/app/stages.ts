@@ -13,6 +13,7 @@ import { Reply, hstsValue } from '../edge/reply.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
 import type { Stage } from '../request/context.js'
+import { tracLoginRoute, tracLogoutRoute } from '../trac/routes.js'
 import type { AccessLog } from './access-log.js'
 import type { AppContext } from './context.js'
 import type { Stages } from './pipeline.js'
@@ -111,6 +112,19 @@ export function createStages(
     answerMoved(context) {
       if (context.moved === undefined) return undefined
       reply.redirect(context, 302, context.moved)
+      return 'answered'
+    },
+    /** Who is signed in with us has nothing to do at Trac's own login (`legacyAuth`): they go to ours. */
+    answerSignIn(context) {
+      const { routeName, identity, target } = context
+      if (identity.via === undefined) return undefined
+      if (routeName === tracLoginRoute) {
+        const returnTo = new URLSearchParams(target.query).get('referer') ?? `${address.base}/`
+        const query = new URLSearchParams({ return_to: returnTo })
+        reply.redirect(context, 302, `${address.base}/auth/login?${query.toString()}`)
+      } else if (routeName === tracLogoutRoute) {
+        reply.redirect(context, 307, `${address.base}/auth/logout`)
+      } else return undefined
       return 'answered'
     },
     answerPreflight(context) {

@@ -49,6 +49,7 @@ export function createUpstreams(
         via: `1.1 trac-gateway${key === undefined ? '' : ` (key ${key.id} ${keyFingerprint(key)})`}`,
         proto: app.address.secure ? 'https' : 'http',
         foreignCookies: rememberLast((header) => foreignCookies(header, names)),
+        legacyCookies: rememberLast((header) => foreignCookies(header, names, true)),
         forwardAccessToken: upstream.forwardAccessToken,
       },
       sign: key === undefined ? undefined : createSigner(key),

@@ -3,6 +3,7 @@ import { GatewayError } from '../core/errors.js'
 import type { RequestContext, SetCookies } from '../request/context.js'
 import { rememberLast } from '../request/last-text.js'
 import type { Identity } from '../core/identity.js'
+import { bringsTracCookie } from '../session/cookies.js'
 import { readAuthorization } from './bearer.js'
 import type { BearerLookup, PresentedToken } from './bearer.js'
 
@@ -88,11 +89,17 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
   return (context: RequestContext): void | Promise<void> => {
     const { authorization, cookie } = context.headers
     if (context.preflight) return undefined
+    let isBasic = false
     if (authorization !== '') {
       const read = readCredential(authorization, context.request.socket)
       if ('token' in read) return byBearer(context, read)
-      parts.onDropped(read.scheme === 'basic' ? 'basic' : 'other')
+      isBasic = read.scheme === 'basic'
+      if (!isBasic || !context.route.legacyAuth) parts.onDropped(isBasic ? 'basic' : 'other')
     }
-    return bySession(context, cookie)
+    const found = bySession(context, cookie)
+    if (!context.route.legacyAuth || !(isBasic || bringsTracCookie(cookie))) return found
+    // Only if no session of ours opened: who has signed in with us is not asked by Trac, too.
+    const asBefore = () => void (context.isLegacy = context.identity.via === undefined)
+    return found instanceof Promise ? found.then(asBefore) : asBefore()
   }
 }

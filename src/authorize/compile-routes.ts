@@ -1,17 +1,30 @@
 /** From rows of `gateway.yaml` and of the built-in table to compiled routes: once, at start. */
+import type { Config } from '../config/schema.js'
 import type { RouteConfig } from '../config/topics/routes.js'
 import type { Milliseconds } from '../core/clock.js'
 import type { Via } from '../core/identity.js'
 import { conditionsOf } from '../request/route.js'
 import type { Requirement, Route } from '../request/route.js'
 import type { TracRoute } from '../trac/routes.js'
-import { pluginsRow, takesBackslash, tracRoutes } from '../trac/routes.js'
+import { pluginsRow, takesBackslash, tracLoginRoutes, tracRoutes } from '../trac/routes.js'
 
 /** What rows that say nothing fall back to. */
 export interface RouteDefaults {
   readonly mode: 'enforce' | 'shadow'
   /** Bytes. */
   readonly bodyLimit: number
+  /** `upstreams.trac.legacyAuth`; absent: false. */
+  readonly legacyAuth?: boolean
+}
+
+/** What the rows of a configuration fall back to. */
+export function routeDefaultsOf({
+  mode,
+  server,
+  upstreams,
+}: Pick<Config, 'mode' | 'server' | 'upstreams'>): RouteDefaults {
+  const { legacyAuth = false } = upstreams['trac'] ?? {}
+  return { mode, bodyLimit: server.limits.body, legacyAuth }
 }
 
 const bothCredentials: ReadonlySet<Via> = new Set(['bearer', 'session'])
@@ -36,6 +49,7 @@ function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
     query: conditionsOf(row.query),
     upstream: row.upstream,
     credentials: new Set(row.credentials),
+    legacyAuth: row.legacyAuth ?? false,
     access: row.access,
     require: row.require,
     mode: row.mode ?? defaults.mode,
@@ -66,6 +80,7 @@ function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
     query: conditionsOf(row.query),
     upstream: 'trac',
     credentials: bothCredentials,
+    legacyAuth: defaults.legacyAuth ?? false,
     access: row.closed === true ? 'deny' : 'optional',
     require: requirementOf(row),
     mode: defaults.mode,
@@ -86,7 +101,8 @@ export function compileRoutes(
   builtin: boolean | 'strict',
   defaults: RouteDefaults,
 ): readonly Route[] {
-  const table = builtin === false ? [] : tracRoutes
+  const all = defaults.legacyAuth === true ? [...tracLoginRoutes, ...tracRoutes] : tracRoutes
+  const table = builtin === false ? [] : all
   const kept = table.filter(({ name }) => builtin !== 'strict' || name !== pluginsRow)
   return [
     ...rows.map((row) => fromConfig(row, defaults)),

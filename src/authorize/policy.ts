@@ -96,6 +96,12 @@ function preflightMethod({ method, headers }: RequestContext): string | undefine
   return isPreflight ? headers.preflightMethod : undefined
 }
 
+/** Whom Trac judges by itself comes in anywhere but where nobody does. */
+function asBefore({ access }: Route): Decision {
+  if (access === 'deny') return { allow: false, code: 'ERR_ROUTE_DENIED', missing: [] }
+  return { allow: true }
+}
+
 /** The stages, in the order in which they run. */
 export class Policy {
   readonly #parts: PolicyParts
@@ -208,7 +214,7 @@ export class Policy {
       if (context.route.access === 'deny') throw new GatewayError('ERR_ROUTE_DENIED')
       return
     }
-    const decision = this.#judge(context)
+    const decision = context.isLegacy ? asBefore(context.route) : this.#judge(context)
     if (!decision.allow) this.#refuse(context, refusal(decision.code, decision.missing, context))
     else if (context.shadowed === undefined) this.#record(context, 'allow')
   }

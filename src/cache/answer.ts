@@ -81,11 +81,11 @@ export function answerWith(
   browser: Milliseconds,
   age: Milliseconds,
 ): void {
-  const { response, identity } = context
+  const { response, via } = context
   if (response.destroyed) return
   const { status, form, part } = choose(context, file)
   const { bytes } = form
-  const common = identity.via === 'session' ? file.headersByCookie : file.headers
+  const common = via === 'session' || via === 'legacy' ? file.headersByCookie : file.headers
   const hasBody = status === 200 || status === 206
   const list = [
     'X-Request-Id',

@@ -278,6 +278,7 @@ export class FileCache {
       requestId: '',
       personal: false,
       byCookie,
+      byTrac: false,
       declaresTypes: upstream.isTrac,
       setCookies: [],
     })

@@ -29,6 +29,7 @@ const titles: Readonly<Record<string, string>> = {
   ownAnswer: 'own endpoint: its answer',
   matchRoute: 'route',
   answerMoved: 'one object, one address',
+  answerSignIn: 'signed in with the gateway',
   answerPreflight: 'preflight',
   authenticate: 'credential',
   rateLimit: 'rate limit',

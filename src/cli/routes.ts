@@ -1,5 +1,5 @@
 /** `trac-gateway routes`: the whole policy in the order in which it is tried, and what each group may do. */
-import { compileRoutes } from '../authorize/compile-routes.js'
+import { compileRoutes, routeDefaultsOf } from '../authorize/compile-routes.js'
 import { demandText, methodsText, queryText } from '../authorize/route-text.js'
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems, formatProblem } from '../config/problems.js'
@@ -118,8 +118,7 @@ type Paint = NonNullable<RoutesOptions['paint']>
 
 /** The rows of a configuration, in the order in which they are tried. */
 export function routesOf(config: Config): readonly Route[] {
-  const defaults = { mode: config.mode, bodyLimit: config.server.limits.body }
-  return compileRoutes(config.routes, config.builtinTracRoutes, defaults)
+  return compileRoutes(config.routes, config.builtinTracRoutes, routeDefaultsOf(config))
 }
 
 /**

@@ -10,6 +10,8 @@ export interface IdentityHeaders {
   readonly perms: string
   readonly email: string
   readonly name: string
+  /** `legacy`: whoever Trac itself lets in, by HTTP Basic or `trac_auth`, as before the gateway. */
+  readonly kind?: 'legacy'
 }
 
 /** What a token says of somebody, read by the configured claims and not yet judged. Small: it travels in cookies. */

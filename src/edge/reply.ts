@@ -168,7 +168,7 @@ export class Reply {
     response.end(request.method === 'HEAD' ? undefined : payload)
   }
 
-  redirect(context: RequestContext, status: 302 | 303 | 308, location: string): void {
+  redirect(context: RequestContext, status: 302 | 303 | 307 | 308, location: string): void {
     this.send(context, status, ['Location', location], '')
   }
 

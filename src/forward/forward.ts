@@ -262,11 +262,13 @@ export class Forward {
   }
 
   #answerHeaders(context: RequestContext, upstream: Upstream, raw: readonly string[]): string[] {
-    const { identity, route } = context
+    const { via, route, isLegacy } = context
     return clientHeaders(raw, this.#parts.responseRules, {
       requestId: context.id,
-      personal: identity.via !== undefined && route.access !== 'public',
-      byCookie: identity.via === 'session',
+      personal: isLegacy || (via !== undefined && route.access !== 'public'),
+      // A browser sends Basic by itself, too.
+      byCookie: isLegacy || via === 'session',
+      byTrac: isLegacy,
       declaresTypes: upstream.isTrac,
       setCookies: context.setCookies,
     })

@@ -5,6 +5,15 @@ import { maxFlowSeconds } from '../core/flow-meter.js'
 import type { RequestContext } from '../request/context.js'
 import type { Signer } from '../trac/signature.js'
 
+/** What is signed of whom Trac is to look at by itself. */
+const legacyHeaders: IdentityHeaders = Object.freeze({
+  user: '',
+  perms: '',
+  email: '',
+  name: '',
+  kind: 'legacy',
+})
+
 /** What the proof depends on. */
 export interface IdentityProofParts {
   /** `Host` as the upstream sees it. */
@@ -40,10 +49,12 @@ export function isToldToUpstream({ route, preflight }: RequestContext): boolean 
 /** Builds the one function that says who a request is from. */
 export function createIdentityProof(parts: IdentityProofParts): ProveIdentity {
   const { host, anonymous, minimumRate, now } = parts
+  const headersOf = (context: RequestContext): IdentityHeaders => {
+    if (context.isLegacy) return legacyHeaders
+    return isToldToUpstream(context) ? context.identity.principal.identityHeaders : anonymous
+  }
   return (context, sign, bodyBytes) => {
-    const identityHeaders = isToldToUpstream(context)
-      ? context.identity.principal.identityHeaders
-      : anonymous
+    const identityHeaders = headersOf(context)
     if (sign === undefined) return { identityHeaders, signature: '' }
     const { method, target } = context
     const signed = { method, host, path: target.path, query: target.query }

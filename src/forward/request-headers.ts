@@ -53,6 +53,8 @@ export interface UpstreamHeaderRules {
   /** Names us, and the key that we sign with by its fingerprint (RFC 9110 §7.6.3). */
   readonly via: string
   readonly foreignCookies: OfText<string>
+  /** The same, and Trac's own. */
+  readonly legacyCookies: OfText<string>
   readonly forwardAccessToken: boolean
 }
 
@@ -97,13 +99,17 @@ export function upstreamHeaders(
     if (typed && name.toLowerCase() === 'content-type') continue
     list.push(name, raw[i + 1]!)
   }
-  const cookie = headerRules.foreignCookies(context.headers.cookie, context.request.socket)
+  const cookiesOf = context.isLegacy ? headerRules.legacyCookies : headerRules.foreignCookies
+  const cookie = cookiesOf(context.headers.cookie, context.request.socket)
   if (cookie !== '') list.push('Cookie', cookie)
   const accessToken =
     headerRules.forwardAccessToken && isToldToUpstream(context)
       ? (context.identity.accessToken ?? context.bearerToken)
       : undefined
   if (accessToken !== undefined) list.push('Authorization', `Bearer ${accessToken}`)
+  // No Bearer token: it would have been judged. What is neither that nor Basic means nothing to Trac.
+  const isBasic = context.isLegacy && /^basic /i.test(context.headers.authorization)
+  if (isBasic) list.push('Authorization', context.headers.authorization)
   list.push(
     'X-Forwarded-For',
     context.address,
@@ -117,11 +123,10 @@ export function upstreamHeaders(
     context.traceparent,
     'Via',
     headerRules.via,
-    'X-Trac-User',
-    identityHeaders.user,
-    'X-Trac-Perms',
-    identityHeaders.perms,
   )
+  if (identityHeaders.kind === undefined) {
+    list.push('X-Trac-User', identityHeaders.user, 'X-Trac-Perms', identityHeaders.perms)
+  } else list.push('X-Trac-Kind', identityHeaders.kind)
   if (identityHeaders.email !== '') list.push('X-Trac-Email', identityHeaders.email)
   if (identityHeaders.name !== '') list.push('X-Trac-Name', identityHeaders.name)
   if (signature !== '') list.push('X-Trac-Signature', signature)

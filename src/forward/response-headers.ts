@@ -16,6 +16,8 @@ export interface ResponseFacts {
   readonly personal: boolean
   /** Authenticated by cookie: no other origin may read it. */
   readonly byCookie: boolean
+  /** Trac may set the cookie of its own login. */
+  readonly byTrac: boolean
   /** The upstream names the right type of all that it serves: a browser needs not look for another one. */
   readonly declaresTypes: boolean
   readonly setCookies: readonly string[]
@@ -35,11 +37,11 @@ const dropped: ReadonlySet<string> = new Set([
   ...['server', 'x-powered-by', 'alt-svc', 'x-request-id', 'x-sendfile', 'x-accel-redirect'],
 ])
 
-function cookieIsOurs(value: string, prefix: string): boolean {
+function cookieIsOurs(value: string, prefix: string, byTrac: boolean): boolean {
   // `=name=value` sets a cookie without a name, which comes back as `name=value` (RFC 6265bis §5.6).
   const pair = value.replace(/^[\s=]+/, '')
   const name = pair.split(/[=;]/, 1)[0]!.trim()
-  return name === 'trac_auth' || name.startsWith(prefix)
+  return (name === 'trac_auth' && !byTrac) || name.startsWith(prefix)
 }
 
 /** What tells caches between us and the client, by names of their own, to keep an answer: nginx, Akamai, RFC 9213. */
@@ -120,13 +122,13 @@ function isKept(
   kind: Kind,
   value: string,
   { cookiePrefix, hsts }: ResponseRules,
-  { personal, byCookie, setCookies }: ResponseFacts,
+  { personal, byCookie, byTrac, setCookies }: ResponseFacts,
 ): boolean {
   switch (kind) {
     case 'dropped':
       return false
     case 'cookie':
-      return !cookieIsOurs(value, cookiePrefix)
+      return !cookieIsOurs(value, cookiePrefix, byTrac)
     case 'hsts':
       return hsts === undefined
     case 'for shared caches':

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode, Facts, GatewayError } from '../core/errors.js'
-import type { Identity } from '../core/identity.js'
+import type { Identity, Via } from '../core/identity.js'
 import type { Scheme } from './client-address.js'
 import type { RequestHeaders } from './headers.js'
 import type { Route } from './route.js'
@@ -65,6 +65,8 @@ export class RequestContext {
   routeName = noRoute.name
   /** Who it is from: nobody until a credential is found. */
   identity: Identity
+  /** Whether nobody's identity was proven, and Trac is to look at its own cookie or at HTTP Basic (`legacyAuth`). */
+  isLegacy = false
   /** The token that proved the identity, if a Bearer token did. */
   bearerToken: string | undefined = undefined
   /** Whether the request is a CORS preflight that is judged as another method. */
@@ -117,6 +119,11 @@ export class RequestContext {
     this.upgradeSocket = received.upgradeSocket
     this.endpoint = received.endpoint
     this.identity = received.identity
+  }
+
+  /** By which credential it comes; undefined: by none that counts. */
+  get via(): Via | 'legacy' | undefined {
+    return this.isLegacy ? 'legacy' : this.identity.via
   }
 
   /** What every answer should carry; settled the first time it is asked for, when the answer begins. */

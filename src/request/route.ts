@@ -41,6 +41,8 @@ export interface Route {
   readonly query: ReadonlyMap<string, QueryCondition> | undefined
   readonly upstream: string
   readonly credentials: ReadonlySet<Via>
+  /** Whether what Trac itself knows people by, HTTP Basic and `trac_auth`, goes through to it. */
+  readonly legacyAuth: boolean
   readonly access: Access
   readonly require: Requirement | undefined
   readonly mode: 'enforce' | 'shadow'
@@ -92,6 +94,7 @@ export const noRoute: Route = Object.freeze({
   query: undefined,
   upstream: '',
   credentials: new Set<Via>(),
+  legacyAuth: false,
   access: 'deny',
   require: undefined,
   mode: 'enforce',

@@ -118,22 +118,38 @@ export function readCookies(header: string, names: CookieNames): Cookies {
   return { session, sessionNames, attempts, signOut }
 }
 
-/** Python's cookie parser, which Trac uses, also splits at white space, and takes white space before the `=`. */
-function namesOurs(piece: string, prefix: string): boolean {
-  return piece
-    .split(/\s+/)
-    .some((word) => word.startsWith(prefix) || /^trac_auth(?:=|$)/.test(word))
+/** The cookie of Trac's own login. */
+export const tracCookie = 'trac_auth'
+
+/** Whether the words of a piece have one that `isMeant`: Python's cookie parser, which Trac uses, also splits at white space. */
+function someWord(piece: string, isMeant: (word: string) => boolean): boolean {
+  return piece.split(/\s+/).some(isMeant)
 }
 
-/** Everything but our cookies and `trac_auth`, with which Trac would have a second session of its own. */
-export function foreignCookies(header: string, names: CookieNames): string {
+/** Also with white space before the `=`. */
+const isTracs = (word: string): boolean => word === tracCookie || word.startsWith(`${tracCookie}=`)
+
+/**
+ * Everything but our cookies and `trac_auth`, with which Trac would have a second session of its own.
+ * @param keepsTracs leaves `trac_auth` in
+ */
+export function foreignCookies(header: string, names: CookieNames, keepsTracs = false): string {
   const { prefix } = names
-  if (!header.includes(prefix) && !header.includes('trac_auth')) return header
+  if (!header.includes(prefix) && !header.includes(tracCookie)) return header
   const kept: string[] = []
+  const isOurs = (word: string) => word.startsWith(prefix) || (!keepsTracs && isTracs(word))
   eachCookie(header, (_name, _value, piece) => {
-    if (!namesOurs(piece, prefix)) kept.push(piece)
+    if (!someWord(piece, isOurs)) kept.push(piece)
   })
   return kept.join('; ')
+}
+
+/** Whether Trac's own cookie is among them. */
+export function bringsTracCookie(header: string): boolean {
+  if (!header.includes(tracCookie)) return false
+  let found = false
+  eachCookie(header, (name, value) => (found ||= name === tracCookie && value !== ''))
+  return found
 }
 
 /** The Set-Cookie values that put a session in place of whatever session cookies `present` names. */

@@ -174,6 +174,16 @@ export const tracRoutes: readonly TracRoute[] = [
   }),
 ]
 
+/** What the rows of Trac's own login are called. */
+export const tracLoginRoute = 'trac:login'
+export const tracLogoutRoute = 'trac:logout'
+
+/** Trac's own login, only with `legacyAuth`: else these addresses are ours. */
+export const tracLoginRoutes: readonly TracRoute[] = [
+  { name: tracLoginRoute, path: '/login', methods: both },
+  { name: tracLogoutRoute, path: '/logout', methods: both },
+]
+
 /** The row for pages of Trac's plugins, which Trac judges by itself; `builtinTracRoutes: strict` leaves it out. */
 export const pluginsRow = 'trac:plugins'
 

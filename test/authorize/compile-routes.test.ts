@@ -43,6 +43,7 @@ await t.test('a row that says nothing asks for a sign-in by any credential, at T
     upstream: 'trac',
     credentials: new Set(['bearer', 'session']),
     access: 'authenticated',
+    legacyAuth: false,
     require: undefined,
     mode: 'enforce',
     rateLimit: undefined,

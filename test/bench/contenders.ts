@@ -100,7 +100,9 @@ function certificateOf(setting: Setting): { chain: string; key: string; both: st
 /** Started as root, nginx would serve as a user who cannot read the bench's own folder. */
 const nginxUser = process.getuid?.() === 0 ? 'user root; ' : ''
 
-const nginxHead = (folder: string) => `${nginxUser}worker_processes 1; daemon off; pid ${folder}/nginx.pid;
+const nginxHead = (
+  folder: string,
+) => `${nginxUser}worker_processes 1; daemon off; pid ${folder}/nginx.pid;
 error_log /dev/null; events { worker_connections 1024; }
 http { access_log off; keepalive_requests 100000000; client_body_temp_path ${folder}/b;
  proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;`

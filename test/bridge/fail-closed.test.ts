@@ -1,9 +1,9 @@
 /** Without a valid signature nothing of Trac is served, wherever it lies and whatever comes with the request. */
 import { t } from '../fixtures/tap.js'
 import { isLarge } from '../fixtures/scale.js'
-import { admin, identityHeaders, send, sendRaw, sendUnsigned } from '../fixtures/signed.js'
+import { admin, identityHeaders, nobody, send, sendRaw, sendUnsigned } from '../fixtures/signed.js'
 import type { Call } from '../fixtures/signed.js'
-import { askPython, both, startFixture } from '../fixtures/tracs.js'
+import { askPython, both, setIni, startFixture } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 
 const form = { headers: [['Cookie', 'trac_form_token=abc; trac_session=visitor1']] } as const
@@ -114,6 +114,23 @@ for (const server of both) {
       t.strictSame(answered, [], `with ${name}`)
     }
     t.strictSame(await storedVisitors(fixture), [], 'and stores nothing')
+  })
+
+  await t.test(`${server} is left to say who it is only if it is set up for that`, async (t) => {
+    const call = { target: '/trac/wiki', from: nobody, kind: 'legacy' } as const
+    const refused = await send(fixture, call)
+    t.equal(refused.status, 403)
+    t.match(refused.body, 'legacy is not true in trac.ini. Set both, or neither.')
+    const named = await send(fixture, { ...call, from: admin })
+    t.match(named.body, 'X-Trac-Kind is legacy, and the gateway names somebody')
+    await setIni(fixture.environment, 'trac_gateway', 'legacy', 'true')
+    const misplaced = await send(fixture, call)
+    t.equal(misplaced.status, 403)
+    t.match(
+      misplaced.body,
+      'permission_policies must end with LegacyAttachmentPolicy, TracGatewayPolicy, DefaultPermissionPolicy',
+    )
+    await setIni(fixture.environment, 'trac_gateway', 'legacy', undefined)
   })
 
   await t.test(`${server} answers the same requests when they are signed`, async (t) => {

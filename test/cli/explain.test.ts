@@ -138,6 +138,7 @@ await t.test(
           'rateLimit',
           'csrf',
           'access',
+          'answerSignIn',
           'upgrades',
           'bodyLimits',
         ],

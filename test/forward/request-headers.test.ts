@@ -9,6 +9,7 @@ const rules = {
   proto: 'https',
   via: '1.1 trac-gateway',
   foreignCookies: (header: string) => header,
+  legacyCookies: (header: string) => header,
   forwardAccessToken: false,
 } as const
 const identityHeaders = { user: 'sam', perms: 'A,B', email: '', name: '' }

@@ -21,6 +21,7 @@ function heard(
       requestId: 'id',
       personal: false,
       byCookie: false,
+      byTrac: false,
       declaresTypes: false,
       setCookies: [],
       ...facts,

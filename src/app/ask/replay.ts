@@ -4,7 +4,7 @@
  */
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import { compileRoutes, unmatchedRoute } from '../../authorize/compile-routes.js'
+import { compileRoutes, routeDefaultsOf, unmatchedRoute } from '../../authorize/compile-routes.js'
 import { anonymousGrants, createGrants } from '../../authorize/grants.js'
 import type { Grants } from '../../authorize/grants.js'
 import { Policy } from '../../authorize/policy.js'
@@ -127,9 +127,9 @@ export class Replay {
   #untold = 0
 
   constructor(config: Config) {
-    const { permissions, identity, server, mode } = config
+    const { permissions, identity, server } = config
     const { origin, base } = server.publicUrl
-    const defaults = { mode, bodyLimit: server.limits.body }
+    const defaults = routeDefaultsOf(config)
     const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
     this.#base = base
     this.#trace = createTrace(routes)
@@ -139,7 +139,7 @@ export class Replay {
       publicOrigin: origin,
       base,
       targetLimit: server.limits.target,
-      mode,
+      mode: config.mode,
       unmatched: unmatchedRoute(defaults),
       record: (decision) => (this.#decided = decision),
     })
@@ -243,6 +243,10 @@ export class Replay {
 
   /** The outcome of access and `require`: where claims are not told, what both none and all of them lead to. */
   #accessNow(line: Line, context: RequestContext, result: string): Judged {
+    if (line.via === 'legacy' && !context.route.legacyAuth) {
+      throw new Unknown('who came by HTTP Basic or trac_auth')
+    }
+    context.isLegacy = line.via === 'legacy'
     const claims = this.#claimsOf(line)
     const [first, ...others] = claims.map((claimed) => {
       context.identity = this.#identityOf(line, claimed)

@@ -8,8 +8,11 @@ import type { Services } from '../services.js'
 
 type Tell = (context: RequestContext, services: Services) => string
 
-const who = ({ principal, via }: RequestContext['identity']): string =>
-  via === undefined ? 'anonymous' : `${principal.user}, by ${via}`
+const who = ({ identity, via }: RequestContext): string => {
+  if (via === undefined) return 'anonymous'
+  if (via === 'legacy') return 'whoever Trac finds by HTTP Basic or trac_auth (legacyAuth)'
+  return `${identity.principal.user}, by ${via}`
+}
 
 /** Where somebody has the permissions from that a row asks for. */
 function origins(names: readonly string[], { grants, permissions }: Principal): readonly string[] {
@@ -23,8 +26,9 @@ function origins(names: readonly string[], { grants, permissions }: Principal): 
   })
 }
 
-const access: Tell = ({ route, identity, preflight }) => {
+const access: Tell = ({ route, identity, preflight, isLegacy }) => {
   if (preflight) return 'a preflight brings no credential'
+  if (isLegacy) return 'not asked: Trac judges it by itself'
   const { anyPermission = [], allPermissions = [] } = route.require ?? {}
   const has = origins([...allPermissions, ...anyPermission], identity.principal)
   const asked = demandText(route)
@@ -49,19 +53,19 @@ const details: Readonly<Partial<Record<keyof Stages, Tell>>> = {
   basePath: (_, { config }) => `below ${config.server.publicUrl.base}/`,
   ownMethod: ({ endpoint }) => endpoint.name,
   ownRateLimit: ({ endpoint }) => (endpoint.limit === 'none' ? 'it has none' : 'not reached'),
-  ownCredential: ({ endpoint, identity }) =>
-    endpoint.credential === 'unread' ? 'it reads none' : who(identity),
+  ownCredential: (context) =>
+    context.endpoint.credential === 'unread' ? 'it reads none' : who(context),
   ownPersonLimit: ({ endpoint }) =>
     endpoint.limit === 'principal' ? 'not reached' : 'it has none',
   matchRoute: ({ route, preflight, headers }) =>
     `${route.name}: ${route.path}${preflight ? `, as ${headers.preflightMethod}` : ''}`,
   answerMoved: () => 'the path names what is meant',
   answerPreflight: ({ preflight }) => (preflight ? 'the upstream answers it' : 'it is none'),
-  authenticate: ({ identity, preflight }) =>
-    preflight ? 'a preflight brings none' : who(identity),
+  authenticate: (context) => (context.preflight ? 'a preflight brings none' : who(context)),
   rateLimit,
   csrf,
   access,
+  answerSignIn: () => 'it is not Trac’s own login, or nobody has signed in',
   upgrades: ({ upgradeSocket }) =>
     upgradeSocket === undefined ? 'none is asked for' : 'a WebSocket, from our own origin',
   bodyLimits: ({ headers, route }) =>

@@ -110,6 +110,10 @@ const route = shape('One rule.', {
     default: ['bearer', 'session'],
     minItems: 1,
   }),
+  legacyAuth: optional(
+    flag('As `legacyAuth` of the upstream, for this rule.', false),
+    'that of the upstream',
+  ),
   access: choice(
     'Whether one must be signed in. `optional` welcomes anonymous visitors, `deny` closes it.',
     ['public', 'optional', 'authenticated', 'deny'],
@@ -229,12 +233,15 @@ const checkQuery = forEachRoute<object>(({ query, methods }, at, report) => {
   )
 })
 
-const warnOfPath = forEachRoute<ServerPart>(({ path = '' }, at, warn, { server }) => {
+const warnOfPath = forEachRoute<ServerPart & UpstreamsPart>((route, at, warn, draft) => {
+  const { path = '' } = route
+  const { server, upstreams } = draft
   const base = server?.publicUrl?.base ?? ''
   if (base !== '' && (path === base || path.startsWith(`${base}/`))) {
     warn([...at, 'path'], path, `the path below ${base}, since the base path is not part of it`)
   }
-  if (/^\/(?:auth(?:\/|$)|(?:login|logout)\/?$)/.test(path)) {
+  const isTracs = upstreams?.['trac']?.legacyAuth === true
+  if (/^\/auth(?:\/|$)/.test(path) || (!isTracs && /^\/(?:login|logout)\/?$/.test(path))) {
     warn([...at, 'path'], path, 'another path: these are our own and never come to a route')
   }
 })
@@ -353,6 +360,35 @@ const warnOfUnusedKeys: Rule<RoutesPart & { mode: Mode }> = ({ routes, mode }, w
   }
 }
 
+/** Rules that anybody passes who brings what Trac itself is to look at. */
+const warnOfLegacyAuth: Rule<RoutesPart & UpstreamsPart> = (draft, warn) => {
+  const { routes, builtinTracRoutes, upstreams } = draft
+  const wanted = 'it for the time of a move only: then Trac alone judges whoever brings one of them'
+  const open = 'HTTP Basic or trac_auth pass this rule unjudged'
+  for (const [index, { legacyAuth, upstream = '', access }] of itemsOf(routes)) {
+    if (access === 'deny' || !(legacyAuth ?? upstreams?.[upstream]?.legacyAuth)) continue
+    warn(['routes', index, 'legacyAuth'], open, wanted)
+  }
+  if (builtinTracRoutes === false || upstreams?.['trac']?.legacyAuth !== true) return
+  const names = tracRoutes.filter(({ closed }) => closed !== true).map(({ name }) => name)
+  const found = `HTTP Basic or trac_auth pass the built-in rules unjudged: ${names.join(', ')}`
+  warn(['upstreams', 'trac', 'legacyAuth'], found, wanted)
+}
+
+/** The front proxy would have to pass on what we take out. */
+const checkLegacyAuth: Rule<RoutesPart & UpstreamsPart & ServerPart> = (draft, report) => {
+  const { routes, upstreams, server } = draft
+  if (server?.forwardAuth === undefined) return
+  const found = `legacyAuth with server.forwardAuth: ${server.forwardAuth}`
+  const wanted = 'the gateway as a proxy, for the time of a move'
+  for (const [name, { legacyAuth }] of entriesOf(upstreams)) {
+    if (legacyAuth === true) report(['upstreams', name, 'legacyAuth'], found, wanted)
+  }
+  for (const [index, { legacyAuth }] of itemsOf(routes)) {
+    if (legacyAuth === true) report(['routes', index, 'legacyAuth'], found, wanted)
+  }
+}
+
 /** An upstream that no rule leads to. */
 const warnOfUnusedUpstreams: Rule<RoutesPart & UpstreamsPart> = (draft, warn) => {
   const { routes, builtinTracRoutes, upstreams } = draft
@@ -408,6 +444,7 @@ export function completeRoutes({
     return {
       ...route,
       bodyLimit: route.bodyLimit ?? server.limits.body,
+      legacyAuth: route.legacyAuth ?? upstreams[route.upstream]?.legacyAuth ?? false,
       timeouts: {
         firstByte: firstByte ?? limits?.firstByte ?? 0,
         idle: idle ?? limits?.idle ?? 0,
@@ -429,13 +466,14 @@ function completeQuery(query: NonNullable<RouteConfig['query']>): RouteConfig['q
 /** The policy. */
 export const routesTopic = {
   keys: { mode, routes, builtinTracRoutes },
-  checks: [checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash],
+  checks: [checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash, checkLegacyAuth],
   warnings: {
     'route-path': warnOfPath,
     'route-methods': warnOfMethods,
     'route-require': warnOfRequire,
     'route-hides-builtin': warnOfShadowing,
     'route-single-object': warnOfSingleObjects,
+    'legacy-auth': warnOfLegacyAuth,
     'route-dead': warnOfDeadRows,
     'route-order': warnOfOverlaps,
     'route-unused-key': warnOfUnusedKeys,

@@ -56,6 +56,10 @@ const upstream = shape('An application behind the gateway.', {
     'Whether plain `http://` may go to another machine, where anybody in between can read and write.',
     false,
   ),
+  legacyAuth: flag(
+    'For the time of a move: whether HTTP Basic and Trac’s own cookie `trac_auth` go through to it, with no identity of ours, so that it judges such a request by itself as before. No rule protects it from whoever brings one of them, but `access: deny`. For `trac`, `/login` and `/logout` are Trac’s then.',
+    false,
+  ),
   forwardAccessToken: flag(
     'Whether it gets the access token in `Authorization`, for an API that checks it by itself.',
     false,
