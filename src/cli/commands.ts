@@ -24,7 +24,11 @@ const usual = [configOption, jsonOption]
 const configOf = (call: Call): string => call.text('config') ?? 'gateway.yaml'
 
 /** How commands that print by themselves are called. */
-const printing = ({ env, out }: Call) => ({ env, print: (text: string) => out.print(text) })
+const printing = ({ env, out }: Call) => ({
+  env,
+  print: (text: string) => out.print(text),
+  progress: out.progress,
+})
 
 /** One of `trac-gateway names`. */
 function namesCommand(

@@ -5,6 +5,8 @@ import { ConfigProblems, formatProblem } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
 import type { NameCommand, NameReport, PlainName } from '../observe/admin.js'
 import { askAdmin } from './admin-client.js'
+import type { Output } from './command.js'
+import { createProgress, ofTotal } from './progress.js'
 
 /** What is asked, and what to take from the process. */
 export interface NamesOptions {
@@ -12,6 +14,8 @@ export interface NamesOptions {
   readonly env: NodeJS.ProcessEnv
   /** Takes the text; standard output by default. */
   readonly print?: (text: string) => void
+  /** Draws how far an import is, on a terminal. */
+  readonly progress?: Output['progress']
 }
 
 /** What `trac-gateway names` can do. */
@@ -104,7 +108,11 @@ function readEntry(line: string, index: number): PlainName {
   throw new Told(`line ${index + 1} is no name: wanted {"name": …, "issuer": …, "sub": …}`)
 }
 
-async function importNames(ask: Ask, file: string | undefined): Promise<Said> {
+async function importNames(
+  ask: Ask,
+  file: string | undefined,
+  draw: Output['progress'],
+): Promise<Said> {
   let text: string
   try {
     text = readFileSync(file ?? 0, 'utf8')
@@ -116,9 +124,15 @@ async function importNames(ask: Ask, file: string | undefined): Promise<Said> {
     .filter((line) => line.trim() !== '')
     .map(readEntry)
   const outcomes: Outcomes[number][] = []
-  for (let i = 0; i < entries.length; i += pageSize) {
-    const page = entries.slice(i, i + pageSize)
-    outcomes.push(...(await outcomesOf(ask, { do: 'import', entries: page })))
+  const progress = createProgress({ progress: draw }, entries.length, ofTotal(entries.length))
+  try {
+    for (let i = 0; i < entries.length; i += pageSize) {
+      const page = entries.slice(i, i + pageSize)
+      outcomes.push(...(await outcomesOf(ask, { do: 'import', entries: page })))
+      progress.add(page.length)
+    }
+  } finally {
+    progress.end()
   }
   const failed = outcomes.filter(({ done }) => !done)
   const first = `${outcomes.length - failed.length} of ${entries.length} names are kept`
@@ -129,14 +143,14 @@ async function importNames(ask: Ask, file: string | undefined): Promise<Said> {
 
 const ended = 'is free: whoever comes first gets it. Sessions and tokens of who had it have ended'
 
-async function run(ask: Ask, action: NamesAction): Promise<Said> {
+async function run(ask: Ask, action: NamesAction, draw: Output['progress']): Promise<Said> {
   switch (action.do) {
     case 'list':
       return list(ask)
     case 'export':
       return exportNames(ask)
     case 'import':
-      return importNames(ask, action.file)
+      return importNames(ask, action.file, draw)
     case 'reserve':
       return say(
         await outcomesOf(ask, action),
@@ -167,7 +181,8 @@ export async function names(
     return ok ? 0 : 1
   }
   try {
-    return tell(await run(askOf(loadConfig(path, { env: options.env }).config), action))
+    const ask = askOf(loadConfig(path, { env: options.env }).config)
+    return tell(await run(ask, action, options.progress))
   } catch (error) {
     const isKnown = error instanceof Told || error instanceof ConfigProblems
     if (!isKnown) throw error

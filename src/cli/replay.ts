@@ -8,6 +8,7 @@ import { WrongUse } from './command.js'
 import type { Call, Output } from './command.js'
 import { eachLine, sizeOf } from './lines.js'
 import { failed, toColumns } from './output.js'
+import { createProgress } from './progress.js'
 
 /** An instant as lines of the log have it; `--since` takes a date, or a span before now. */
 function readSince(text: string | undefined, now: () => number = Date.now): string {
@@ -25,29 +26,7 @@ function readSince(text: string | undefined, now: () => number = Date.now): stri
 const percent = (part: number, whole: number): string =>
   whole === 0 ? '0' : ((100 * part) / whole).toFixed(1)
 
-/** Draws how far it is, on a terminal. */
-function createProgress({ progress }: Output, total: number | undefined) {
-  let bytes = 0
-  let drawnAt = 0
-  const width = 30
-  return {
-    bytes(count: number): void {
-      bytes += count
-      const at = performance.now()
-      if (progress === undefined || at - drawnAt < 200) return
-      drawnAt = at
-      const read = `${Math.round(bytes / 1_000_000)} MB`
-      if (total === undefined || total === 0) progress(`\r${read}`)
-      else {
-        const done = Math.min(width, Math.round((width * bytes) / total))
-        progress(
-          `\r[${'#'.repeat(done)}${'.'.repeat(width - done)}] ${percent(bytes, total)} %, ${read}`,
-        )
-      }
-    },
-    end: () => progress?.('\r\u001b[K'),
-  }
-}
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1_000_000)} MB`
 
 /** Rows of changes that people are shown; `--json` has all. */
 const maxShown = 50
@@ -93,12 +72,15 @@ export async function replay(call: Call): Promise<number> {
   try {
     const { config } = loadConfig(call.text('config') ?? '', { env })
     const judge = new Replay(config)
-    const progress = createProgress(out, sizeOf(files))
-    for (const file of files) {
-      reading = file
-      await eachLine(file, (line) => judge.take(line, since), progress.bytes)
+    const progress = createProgress(out, sizeOf(files), megabytes)
+    try {
+      for (const file of files) {
+        reading = file
+        await eachLine(file, (line) => judge.take(line, since), progress.add)
+      }
+    } finally {
+      progress.end()
     }
-    progress.end()
     const replayed = judge.result()
     out.print(
       call.flag('json')

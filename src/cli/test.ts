@@ -13,6 +13,7 @@ import { browserHeaders, toTarget } from './explain.js'
 import { readPolicyTests } from './policy-tests.js'
 import type { PlacedTest, PolicyTest } from './policy-tests.js'
 import { failed } from './output.js'
+import { createProgress, ofTotal } from './progress.js'
 
 /** What became of one test. */
 interface Outcome {
@@ -151,7 +152,15 @@ export async function testPolicy(call: Call): Promise<number> {
     const tests = readPolicyTests(file, readFileSync(file, 'utf8'))
     const explain = await explainOffline(config, false)
     const outcomes: Outcome[] = []
-    for (const one of tests) outcomes.push(await runOne(one, config.server.publicUrl, explain))
+    const progress = createProgress(out, tests.length, ofTotal(tests.length))
+    try {
+      for (const one of tests) {
+        outcomes.push(await runOne(one, config.server.publicUrl, explain))
+        progress.add(1)
+      }
+    } finally {
+      progress.end()
+    }
     const junit = call.text('junit')
     if (junit !== undefined) writeFileSync(junit, toJunit(file, outcomes))
     out.print(
