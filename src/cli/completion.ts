@@ -54,7 +54,7 @@ _trac_gateway() {
   case "$before" in
 ${valueCases(walked.map(([, command]) => command)).join('\n')}
   esac
-  for one in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  for one in "\${COMP_WORDS[@]:1:$((COMP_CWORD-1))}"; do
     case "$path $one" in
 ${walked.map(([words]) => `      ${quote([words.length === 1 ? '' : words.slice(0, -1).join(' '), words.at(-1)].join(' '))}) path=${quote(words.join(' '))};;`).join('\n')}
     esac
@@ -70,7 +70,7 @@ complete -F _trac_gateway trac-gateway
 `
 }
 
-/** zsh runs the script for bash. */
+/** zsh runs the script for bash; an offset there must not begin with a letter. */
 function zshScript(commands: readonly CommandSpec[]): string {
   const head = '#compdef trac-gateway\nautoload -U +X bashcompinit && bashcompinit\n'
   return (

@@ -87,8 +87,75 @@ await t.test(
   },
 )
 
-await t.test('zsh and fish have scripts, and another shell is told which there are', async (t) => {
-  t.match(run(['completion', 'zsh']), { code: 0, out: /^#compdef trac-gateway/ })
+/** What is typed before the Tab key, and what the line is after it. */
+const typed = [
+  ['rou', 'routes'],
+  ['names rel', 'names release'],
+  ['routes --m', 'routes --markdown'],
+  ['names release --iss', 'names release --issuer'],
+  ['check --config gate', 'check --config gateway.yaml'],
+  ['explain --via s', 'explain --via session'],
+] as const
+
+/** Types lines at a terminal, and tells what stands there after the Tab key. */
+const zshTyping = (script: string): string => `
+zmodload zsh/zpty zsh/zselect
+zpty -b shell zsh -f -i
+await() {
+  local part i
+  out=''
+  for i in {1..500}; do
+    while zpty -rt shell part; do out+=$part; done
+    [[ $out == *"$1"* ]] && return
+    zselect -t 2
+  done
+}
+zpty -w shell "PS1='%% '; cd '${folder}'; autoload -Uz compinit; compinit -u -D; source '${script}'; print RE''ADY"
+await READY
+while read -r line wanted; do
+  zpty -n -w shell "trac-gateway \${line//_/ }"$'\t'
+  await "trac-gateway \${wanted//_/ }"
+  [[ $out == *"trac-gateway \${wanted//_/ }"* ]] && print -r -- "$line" || print -r -- "$line: \${(V)out}"
+  zpty -n -w shell $'\x15'
+done
+zpty -d shell
+`
+
+await t.test('zsh completes the same, at a terminal', async (t) => {
+  const script = join(folder, 'completion.zsh')
+  const { out } = run(['completion', 'zsh'])
+  t.match(out, /^#compdef trac-gateway/)
+  writeFileSync(script, out)
+  const lines = typed.map((pair) => pair.map((text) => text.replaceAll(' ', '_')).join(' '))
+  const { stdout } = spawnSync('zsh', ['-f', '-c', zshTyping(script)], {
+    encoding: 'utf8',
+    input: `${lines.join('\n')}\n`,
+    timeout: 90_000,
+  })
+  t.same(
+    stdout.trimEnd().split('\n'),
+    typed.map(([line]) => line.replaceAll(' ', '_')),
+  )
+})
+
+await t.test('fish completes the same, and says what each is for', async (t) => {
+  const script = join(folder, 'completion.fish')
+  writeFileSync(script, run(['completion', 'fish']).out)
+  const asked = typed.map(([line]) => `echo "[${line}]"; complete -C 'trac-gateway ${line}'`)
+  const { stdout } = spawnSync(
+    'fish',
+    ['--no-config', '-c', [`source '${script}'`, ...asked].join('\n')],
+    { encoding: 'utf8', cwd: folder, timeout: 60_000, input: '' },
+  )
+  for (const [line, wanted] of typed) {
+    const [, rest = ''] = stdout.split(`[${line}]\n`)
+    const [first = ''] = rest.split('\n')
+    t.equal(first.split('\t')[0], wanted.split(' ').at(-1))
+    if (!wanted.endsWith('.yaml')) t.match(first, /\t\S/, wanted)
+  }
+})
+
+await t.test('fish has every command, and another shell is told which there are', async (t) => {
   const fish = run(['completion', 'fish']).out
   for (const { name } of commands) t.match(fish, ` -a ${name} -d `)
   t.match(run(['completion', 'tcsh']), { code: 2, said: /wanted bash, zsh, fish/ })

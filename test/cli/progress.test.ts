@@ -67,7 +67,7 @@ const cases = Array.from(
   (_, i) => `  - { name: case ${i}, who: anonymous, what: GET /wiki, outcome: sign-in }\n`,
 )
 const tests = file('many.tests.yaml', `tests:\n${cases.join('')}`)
-const log = file('audit.log', `${'{"msg":"request"}\n'.repeat(10)}`)
+const log = file('audit.log', '{"msg":"request"}\n'.repeat(10))
 
 for (const [name, command, operand, seen] of [
   ['test', testPolicy, tests, /^\r\[#{10}\.{20}\] 33\.3 %, 1 of 3/],
