@@ -126,7 +126,7 @@ await t.test('a set-up that is right has no bad line', async (t) => {
     ['provider.sign-out', `the provider takes ${publicUrl}/auth/signed-out`],
     ['store.reach', /without TLS/],
     ['store.acl', /every command/],
-    ['trac.plugin', /^version 0\.3; it honours a signed request$/],
+    ['trac.plugin', /^version \d+\.\d+; it honours a signed request$/],
     ['trac.past-gateway', /is refused/],
     ['trac.stale', /is refused/],
     ['trac.underscore', /is (?:refused|not believed)/],

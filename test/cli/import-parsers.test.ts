@@ -5,8 +5,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { CsvFault, readCsv, readGrants } from '../../src/cli/import/csv.js'
-import { IniFault, readIni } from '../../src/cli/import/ini.js'
-import type { Dialect } from '../../src/cli/import/ini.js'
+import { IniFault, readIni } from '../../src/trac/ini.js'
+import type { Dialect } from '../../src/trac/ini.js'
 import { askPython, pythonOf } from '../fixtures/tracs.js'
 
 const seed = 20_261_127

@@ -1,6 +1,9 @@
 /** Trac's own settings: read from `trac.ini`, or from the page about Trac; and those that don't fit the gateway. */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isYes, readIni, toList } from '../../trac/ini.js'
+import type { Ini } from '../../trac/ini.js'
+import { placePolicy, refusing, usualPolicies } from '../../trac/policies.js'
 import { keyFingerprint } from '../../trac/signature.js'
 import { bad, good, notTried, wordsOf } from './row.js'
 import type { Row } from './row.js'
@@ -14,34 +17,12 @@ function fileFault(fault: unknown): string {
   return code === 'EACCES' ? 'this user may not read it' : wordsOf(fault)
 }
 
-/** Settings by section and option, as they are written. */
-export type Ini = ReadonlyMap<string, ReadonlyMap<string, string>>
-
 /** Names of sections and options compare without case. */
 const put = (ini: Map<string, Map<string, string>>, section: string, name: string, value: string) =>
   void (ini.get(section) ?? ini.set(section, new Map()).get(section)!).set(
     name.trim().toLowerCase(),
     value.trim(),
   )
-
-/** Reads the text of a `trac.ini`: `#` and `;` begin a comment line, a line that begins with a blank goes on. */
-export function readIni(text: string): Ini {
-  const ini = new Map<string, Map<string, string>>()
-  let [section, name] = ['', '']
-  for (const line of text.split(/\r?\n/)) {
-    if (line.trim() === '' || /^\s*[#;]/.test(line)) continue
-    const head = /^\[([^\]]*)\]/.exec(line)
-    const equals = line.search(/[=:]/)
-    if (head !== null) [section, name] = [head[1]!.trim(), '']
-    else if (/^\s/.test(line) && name !== '') {
-      put(ini, section, name, `${ini.get(section)?.get(name) ?? ''} ${line.trim()}`)
-    } else if (equals > 0) {
-      name = line.slice(0, equals).trim().toLowerCase()
-      put(ini, section, name, line.slice(equals + 1))
-    }
-  }
-  return ini
-}
 
 /** Reads the settings on Trac's page about itself, which shows them to whoever may see them. */
 export function readAboutPage(html: string): Ini {
@@ -67,26 +48,13 @@ export function readVersions(html: string): ReadonlyMap<string, string> {
   return new Map([...rows].map(([, name, text]) => [plainText(name ?? ''), plainText(text ?? '')]))
 }
 
-/** The order that `deploy/docs/guides/trac-side.md` names. */
-export const wantedPolicies =
-  'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy'
-
-/** Policies that may say no, and so must come before ours, which says yes. */
-const before = ['ReadonlyWikiPolicy', 'DefaultWikiPolicy', 'DefaultTicketPolicy', 'AuthzPolicy']
-
-const isTrue = (value: string | undefined): boolean =>
-  /^(?:yes|true|enabled|on|aye|1|1\.0)$/i.test(value ?? '')
-
-const listOf = (value: string): readonly string[] =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+/** The order where nothing else is wanted. */
+const wantedPolicies = placePolicy(usualPolicies).join(', ')
 
 function policiesRow(ini: Ini): Row {
   const check = 'trac.policies'
   const value = ini.get('trac')?.get('permission_policies') ?? ''
-  const policies = listOf(value)
+  const policies = toList(value)
   const at = policies.indexOf('TracGatewayPolicy')
   const line = `[trac] permission_policies = ${wantedPolicies}`
   const wrong =
@@ -96,7 +64,7 @@ function policiesRow(ini: Ini): Row {
         ? 'DefaultPermissionPolicy is in permission_policies, so rights stored in Trac would count'
         : undefined
   if (wrong !== undefined) return bad(check, wrong, line, 'write this line into trac.ini')
-  const late = before.filter((name) => policies.indexOf(name) > at)
+  const late = refusing.filter((name) => policies.indexOf(name) > at)
   if (late.length === 0) return good(check, value)
   const found = `${late.join(', ')} after TracGatewayPolicy, which has said yes by then`
   return bad(check, found, line, `put ${late.join(', ')} before TracGatewayPolicy in trac.ini`)
@@ -118,7 +86,7 @@ const rules: readonly Rule[] = [
       : [`[trac] base_url = ${found}`, `base_url = ${wanted}, for the links in mails and feeds`]
   },
   (ini, { app }) =>
-    app.address.secure && !isTrue(option(ini, 'trac', 'secure_cookies'))
+    app.address.secure && !isYes(option(ini, 'trac', 'secure_cookies'))
       ? ['[trac] secure_cookies is off', 'secure_cookies = true']
       : undefined,
   (ini, { app }) => {
@@ -128,7 +96,7 @@ const rules: readonly Rule[] = [
       : [`[trac_gateway] host = ${host}`, `host = ${app.address.host}, or no such line`]
   },
   (ini) => {
-    const first = listOf(option(ini, 'trac', 'request_filters') ?? '')[0]
+    const first = toList(option(ini, 'trac', 'request_filters') ?? '')[0]
     return first === undefined || first === 'TracGateway'
       ? undefined
       : [
@@ -192,7 +160,7 @@ function keyFileRow(folder: string, ini: Ini, site: Site): Row {
 export function rowsOfEnvironment(folder: string, site: Site): readonly Row[] {
   let ini: Ini
   try {
-    ini = readIni(readFileSync(join(folder, 'conf', 'trac.ini'), 'utf8'))
+    ini = readIni(readFileSync(join(folder, 'conf', 'trac.ini'), 'utf8'), '3')
   } catch (fault) {
     const found = `${join(folder, 'conf', 'trac.ini')} can’t be read (${fileFault(fault)})`
     const todo =

@@ -1,6 +1,6 @@
 /** LearnTrac's `[cognito]` section as keys of `gateway.yaml`. */
 import type { Facts, Left } from './facts.js'
-import { isYes, toList } from './facts.js'
+import { isYes, toList } from '../../trac/ini.js'
 
 /** A route made of one of `api_paths`. */
 export interface ApiRoute {

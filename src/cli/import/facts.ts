@@ -72,16 +72,5 @@ export const optionsRead: readonly (readonly [section: string, option: string])[
 /** Sections of which all that is not read is named, without its value. */
 export const sectionsNamed = ['cognito'] as const
 
-/** What Trac takes for yes. */
-export const isYes = (text: string | undefined): boolean =>
-  ['yes', 'true', 'enabled', 'on', '1'].includes((text ?? '').trim().toLowerCase())
-
-/** A list as Trac reads it. */
-export const toList = (text: string): readonly string[] =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-
 /** By code points, so that a file is the same on every machine. */
 export const inOrder = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

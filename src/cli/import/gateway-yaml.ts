@@ -2,7 +2,7 @@
 import { parseUrl, isLoopback } from '../../core/host.js'
 import { publicUrl } from '../../core/public-url.js'
 import type { Cognito } from './cognito.js'
-import { isYes } from './facts.js'
+import { isYes } from '../../trac/ini.js'
 import type { Facts } from './facts.js'
 import type { Group, Person, Sorted } from './grants.js'
 import { inOrder } from './facts.js'

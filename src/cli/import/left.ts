@@ -1,5 +1,5 @@
 /** What of a Trac can't be carried over, and what to do about it. */
-import { isYes, toList } from './facts.js'
+import { isYes, toList } from '../../trac/ini.js'
 import type { Facts, Left } from './facts.js'
 
 const finePolicies = /Authz/

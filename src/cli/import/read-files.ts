@@ -6,8 +6,8 @@ import { CsvFault, readGrants } from './csv.js'
 import type { Grant } from './csv.js'
 import { inOrder, optionsRead, sectionsNamed } from './facts.js'
 import type { Facts, Left, Settings, TracUser } from './facts.js'
-import { IniFault, readIni } from './ini.js'
-import type { Dialect, Ini } from './ini.js'
+import { IniFault, readIni } from '../../trac/ini.js'
+import type { Dialect, Ini } from '../../trac/ini.js'
 
 /** A file that can't be used; the text says which, and why. */
 export class FileFault extends Error {

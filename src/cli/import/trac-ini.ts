@@ -1,30 +1,12 @@
 /** The lines of `trac.ini` that put Trac behind the gateway: the site's own policies stay, and ours takes the place of the store's. */
-import { isYes, toList } from './facts.js'
+import {
+  ourPolicy as ours,
+  placePolicy,
+  refusing,
+  storedPolicy as stored,
+} from '../../trac/policies.js'
+import { isYes, toList } from '../../trac/ini.js'
 import type { Facts, Left } from './facts.js'
-
-/** What Trac 1.4 and later have where the option is not set. */
-const usualPolicies = [
-  'DefaultWikiPolicy',
-  'DefaultTicketPolicy',
-  'DefaultPermissionPolicy',
-  'LegacyAttachmentPolicy',
-]
-const ours = 'TracGatewayPolicy'
-const stored = 'DefaultPermissionPolicy'
-/** They may say no, so they come before whatever says yes. */
-const refusing = ['DefaultWikiPolicy', 'ReadonlyWikiPolicy', 'DefaultTicketPolicy', 'AuthzPolicy']
-
-/** The site's list with our policy in the place of the one that asks the permission table. */
-export function placePolicy(own: readonly string[]): readonly string[] {
-  const list = own.length === 0 ? usualPolicies : own
-  if (list.includes(ours)) return list.filter((name) => name !== stored)
-  const place = list.indexOf(stored)
-  if (place >= 0) {
-    return list.flatMap((name, at) => (name !== stored ? [name] : at === place ? [ours] : []))
-  }
-  const last = list.indexOf('LegacyAttachmentPolicy')
-  return last < 0 ? [...list, ours] : [...list.slice(0, last), ours, ...list.slice(last)]
-}
 
 /** Trac's own sign-in, and that of plugins that are known to have one. */
 const tracLogin = 'trac.web.auth.loginmodule'

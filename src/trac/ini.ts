@@ -204,3 +204,14 @@ export function readIni(text: string, dialect: Dialect): Ini {
     }
   }
 }
+
+/** What Trac takes for yes. */
+export const isYes = (text: string | undefined): boolean =>
+  ['yes', 'true', 'enabled', 'on', '1'].includes((text ?? '').trim().toLowerCase())
+
+/** A list as Trac reads it. */
+export const toList = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
