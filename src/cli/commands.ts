@@ -9,6 +9,7 @@ import { WrongUse, configOption, jsonOption } from './command.js'
 import type { Call, CommandSpec, OptionSpec } from './command.js'
 import { completionScript, shells } from './completion.js'
 import { importOptions } from './import/options.js'
+import { initOptions } from './init/options.js'
 import type { NamesAction } from './names.js'
 import { smokeOptions } from './smoke/options.js'
 
@@ -273,6 +274,18 @@ const setUpCommands: readonly CommandSpec[] = [
     ],
     example: 'trac-gateway doctor --config gateway.yaml --trac-env /srv/trac/course',
     run: async (call) => (await import('./doctor.js')).doctor(call),
+  },
+  {
+    name: 'init',
+    summary:
+      'ask six questions, find out the rest, write gateway.yaml, the secrets, the key file and the lines for trac.ini, and look at it as doctor does; overwrites nothing',
+    options: [configOption, ...initOptions],
+    example: [
+      'trac-gateway init',
+      'trac-gateway init --public-url https://trac.example.edu/trac --issuer us-east-2_Example --client-id 1example23456789 \\',
+      '  --client-secret none --trac http://127.0.0.1:8001 --trac-env /srv/trac/course',
+    ].join('\n'),
+    run: async (call) => (await import('./init.js')).init(call),
   },
 ]
 

@@ -37,17 +37,24 @@ function showProgress({ progress }: Output) {
   }
 }
 
-/** What needs nothing but the configuration, for `check --online`. */
-export async function examineUnattended(config: Config, out: Output): Promise<readonly Row[]> {
+/** Looks at a set-up; `unattended` leaves out what a person must give something to. */
+export async function examineWith(
+  config: Config,
+  out: Output,
+  more: Partial<Examination>,
+  unattended: boolean,
+): Promise<readonly Row[]> {
   const { examine } = await import('../app/doctor/doctor.js')
   const { onCheck, end } = showProgress(out)
-  const { rows } = await examine(
-    { config, ...runningGateway(config), onCheck },
-    { unattended: true },
-  )
+  const running = runningGateway(config)
+  const { rows } = await examine({ config, ...running, onCheck, ...more }, { unattended })
   end()
   return rows
 }
+
+/** What needs nothing but the configuration, for `check --online`. */
+export const examineUnattended = (config: Config, out: Output): Promise<readonly Row[]> =>
+  examineWith(config, out, {}, true)
 
 function tokenOf(call: Call): string | undefined {
   const given = call.text('token')
@@ -86,16 +93,13 @@ export async function doctor(call: Call): Promise<number> {
     if (!(error instanceof ConfigProblems)) throw error
     return failed(call, error.problems.map(formatProblem).join('\n'))
   }
-  const { examine } = await import('../app/doctor/doctor.js')
-  const { onCheck, end } = showProgress(out)
   const tracEnv = call.text('trac-env')
-  const { rows } = await examine({
-    ...{ config, ...runningGateway(config), onCheck },
+  const more = {
     token: tokenOf(call),
-    signIn: signInOf(call, end),
+    signIn: signInOf(call, showProgress(out).end),
     tracEnv: tracEnv === undefined ? undefined : resolve(tracEnv),
-  })
-  end()
+  }
+  const rows = await examineWith(config, out, more, false)
   const [tone, verdict] = verdictOf(rows)
   const lines = [...rowsText(rows, out.paint), out.paint(tone, verdict)]
   const asJson = () => `${JSON.stringify({ rows }, undefined, 2)}\n`
