@@ -29,7 +29,7 @@ async function startStage(alter: (text: string) => string = (text) => text) {
     folder,
     report: () => undefined,
     startGateway: async (path, variables) => {
-      const logger = createLogger('silent')
+      const logger = createLogger('silent', { write: () => undefined })
       const gateway = await start(path, { env: variables, logger })
       if (gateway === undefined) throw new Error('the gateway did not start')
       return gateway

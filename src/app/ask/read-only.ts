@@ -34,7 +34,7 @@ function quiet(app: AppContext, unasked: Unasked): AppContext {
   const nothing = () => undefined
   return {
     ...app,
-    logger: createLogger('silent'),
+    logger: createLogger('silent', { write: nothing }),
     metrics: createMetrics({ version: '' }, false),
     storage: { ...app.storage, state: { ...app.storage.state, seen: new SeenPeople() } },
     nameRegistry: app.nameRegistry.withoutClaiming(),
