@@ -4,6 +4,7 @@ import { secretOf } from '../fixtures/config.js'
 import type { Test } from 'tap'
 import { createCertificate } from '../fixtures/certificate.js'
 import { startBalancer } from '../fixtures/balancer.js'
+import type { StatusReport } from '../../src/app/status/report.js'
 import { startTestGateway } from '../fixtures/gateway.js'
 import type { Overlay, TestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
@@ -235,6 +236,10 @@ await t.test(
     use(b)
     t.equal(await statusOf(old), 401, 'the other replica knows')
     t.equal(await bearer(), 401, 'of its Bearer tokens, too')
+    const page = await fetch(a.adminUrl, { headers: { accept: 'application/json' } })
+    const status = (await page.json()) as StatusReport
+    t.match(status, { sessions: { store: 'redis' }, revocations: { in: 'redis' } })
+    t.ok(status.revocations.kept > 0, 'and the status page says where that is kept')
   },
 )
 

@@ -1,6 +1,7 @@
 /** `GET /` of the admin listener: how it stands, without the name of anybody unless the token of the listener comes along. */
 import { t } from '../fixtures/tap.js'
 import { secretOf } from '../fixtures/config.js'
+import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { ask } from '../fixtures/wire.js'
@@ -160,4 +161,22 @@ await t.test('the listener is asked by address, localhost or a name of its own',
       t.match(answer.body, 'admin.hosts')
     }
   }
+})
+
+await t.test('before anything was reached it says what is not, and why', async (t) => {
+  const issuer = `http://127.0.0.1:${await freePort()}`
+  const { gateway: alone } = await stage(t, { issuer })
+  const place = { port: Number(new URL(alone.adminUrl).port) }
+  const found = async () =>
+    JSON.parse((await ask(place, 'GET /', ['Accept: application/json'])).body) as StatusReport
+  await until(async () => (await found()).readiness.degraded.length === 2, 'both were tried')
+  t.match(await found(), {
+    readiness: { ready: false, waiting: ['keys', 'upstream'] },
+    providers: [{ keys: { known: false, lastFault: 'nothing listens there' } }],
+    upstreams: [{ name: 'trac', state: 'not reached yet', connections: 0 }],
+  })
+  const { body } = await ask(place, 'GET /', ['Accept: text/html'])
+  t.match(body, 'Not ready: these were not reached yet: keys, upstream.')
+  t.match(body, 'keys are not known yet')
+  t.match(body, 'the latest fetch failed: nothing listens there')
 })
