@@ -84,18 +84,20 @@ const env = { ADMIN: token, CLIENT: clientSecret, REDIS: redis.url }
 interface Case extends Partial<Examination> {
   readonly identity?: Overlay
   readonly basePath?: string
+  readonly upstreams?: Overlay
   readonly env?: Readonly<Record<string, string>>
   /** A provider that is found by discovery instead of Cognito's rules. */
   readonly issuer?: string
 }
 
-function configOf({ identity = {}, basePath = '/trac', env: more = {}, issuer }: Case) {
+function configOf(one: Case) {
+  const { identity = {}, basePath = '/trac', env: more = {}, issuer, upstreams = {} } = one
   const { provider: _, cognitoDomain: __, ...bare } = s.settings
   const { clientId = provider.clientId, ...rest } = identity as { clientId?: string }
   const options = {
     ...(issuer === undefined ? s.settings : { ...bare, issuer }),
     clientId,
-    overlay: { ...right, identity: { ...(right['identity'] as Overlay), ...rest } },
+    overlay: { ...right, upstreams, identity: { ...(right['identity'] as Overlay), ...rest } },
     env: { ...env, ...more },
     basePath,
   }
@@ -339,6 +341,30 @@ await t.test('policies in a wrong order, and options that don’t fit', async (t
   t.strictSame(badOnes(both), ['trac.policies', 'trac.policies'])
 })
 
+await t.test('a Trac and a gateway that agree about a move, or do not', async (t) => {
+  const { environment } = trac
+  const both = 'DefaultWikiPolicy, DefaultTicketPolicy, LegacyAttachmentPolicy, TracGatewayPolicy'
+  const change = async (legacy: string, login: string, policies: string) => {
+    await setIni(environment, 'components', 'trac.web.auth.loginmodule', login)
+    await setIni(environment, 'trac', 'permission_policies', policies)
+    await setIni(environment, 'trac_gateway', 'legacy', legacy)
+  }
+  await change('true', 'enabled', `${both}, DefaultPermissionPolicy`)
+  const upstreams = { trac: { legacyAuth: true } }
+  const moving = await look({ tracEnv: environment, upstreams })
+  const left = await look()
+  await change(
+    'false',
+    'disabled',
+    'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy',
+  )
+  t.strictSame(badOnes(moving), [])
+  t.match(rowOf(moving, 'trac.login-module').found, /^on for a move/)
+  t.strictSame(badOnes(left), ['trac.options'])
+  t.match(rowOf(left, 'trac.options').found, /the gateway has no legacyAuth/)
+  t.match(rowOf(await look({ upstreams }), 'trac.options').found, /no \[trac_gateway\] legacy/)
+})
+
 await t.test('an environment that is not there', async (t) => {
   const none = await look({ tracEnv: '/nowhere' })
   t.match(rowOf(none, 'trac.environment'), { outcome: 'bad', todo: /--trac-env/ })
@@ -356,6 +382,75 @@ await t.test('a token tells name, address, groups and what they give', async (t)
   t.match(rowOf(strange, 'token.groups').found, /none of the groups means anything here: chess/)
   const foreign = await look({ token: await provider.mint({ iss: 'https://other.example' }) })
   t.match(rowOf(foreign, 'token.accepted'), { outcome: 'bad', found: /^ERR_TOKEN_ISSUER/ })
+})
+
+/** How other providers say what is wrong: at the authorization, log-out and token endpoints. */
+const words = [
+  {
+    of: 'Cognito, an address that is not registered',
+    authorize: ['/error?error=redirect_mismatch'],
+    logout: ['', 400, 'Required String parameter &#39;redirect_uri&#39; is not present'],
+    token: [400, { error: 'invalid_grant' }],
+    bad: ['provider.callback', 'provider.sign-out'],
+  },
+  {
+    of: 'Cognito, a client without the code grant',
+    authorize: ['/login?client_id=1'],
+    logout: ['/signed-out'],
+    token: [400, { error: 'unauthorized_client' }],
+    bad: ['provider.client'],
+  },
+  {
+    of: 'Keycloak, a wrong secret',
+    authorize: ['/cb?error=login_required'],
+    logout: ['', 200, 'Do you want to log out?'],
+    token: [401, { error: 'unauthorized_client', error_description: 'Invalid client' }],
+    bad: ['provider.client'],
+  },
+  {
+    of: 'Keycloak, an unknown client',
+    authorize: ['', 400, '<p>Client not found.</p>'],
+    logout: ['', 400, '<p>Client not found.</p>'],
+    token: [401, { error: 'invalid_client', error_description: 'Invalid client' }],
+    bad: ['provider.client'],
+  },
+  {
+    of: 'any, a scope that the client may not ask for',
+    authorize: ['/cb?error=invalid_scope'],
+    logout: ['/signed-out'],
+    token: [400, { error: 'invalid_grant' }],
+    bad: ['provider.callback'],
+  },
+] as const
+
+await t.test('the words of other providers are understood', async (t) => {
+  let [said] = words as readonly (typeof words)[number][]
+  const upstream = await stage(t, {
+    gateway: false,
+    upstream: true,
+    answer(request, response) {
+      const { pathname } = new URL(request.url ?? '', 'http://localhost')
+      if (pathname === '/oauth2/token') {
+        const [status, body] = said!.token
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+        return
+      }
+      const [location, status = 302, page = ''] =
+        pathname === '/logout' ? said!.logout : said!.authorize
+      response.writeHead(status, location === '' ? {} : { location }).end(page)
+    },
+  })
+  const config = configOf({})
+  const { cognito } = config.identity
+  const identity = { ...config.identity, cognito: { ...cognito!, domain: upstream.upstream.url } }
+  for (said of words) {
+    const rows = await examine({
+      config: { ...config, identity },
+      isRunning: async () => false,
+    })
+    const bad = badOnes(rows.rows).filter((check) => check.startsWith('provider'))
+    t.strictSame(bad, said.bad, said.of)
+  }
 })
 
 await t.test('a sign-in in a browser of this machine', async (t) => {
@@ -383,8 +478,14 @@ await t.test('what arrives is told to whoever has admin.token', async (t) => {
     ...{ gateway: undefined, clock: s.clock, overlay: right, env, port },
   })
   const { config } = running.gateway.gateway.services
-  const out = createOutput({ write: () => true }, { write: () => true }, {})
+  let shown = ''
+  const out = createOutput(
+    { write: () => true },
+    { isTTY: true, write: (text) => (shown += text) },
+    {},
+  )
   const rows = await examineUnattended(config, out)
+  t.match(shown, '… trac', 'a terminal shows how far it is')
   t.strictSame(badOnes(rows), [])
   t.match(rowOf(rows, 'front.host').found, `Host: localhost:${port}`)
   t.match(rowOf(rows, 'front.proto').outcome, 'good')

@@ -100,7 +100,17 @@ function judgeRefusal(site: Site, refusal: CodeRefusal, authorized: Heard | unde
   if (error === 'invalid_grant') {
     return good(clientCheck, `the token endpoint takes the client ${site.config.identity.clientId}`)
   }
-  if (status === 401 || error === 'invalid_client' || error === 'unauthorized_client') {
+  if (error === 'unauthorized_client' && status !== 401) {
+    const todo = 'allow the authorization code grant for the client at the provider'
+    return bad(
+      clientCheck,
+      `the client may not redeem codes (${words})`,
+      'a client with the authorization code flow',
+      todo,
+    )
+  }
+  // Keycloak calls wrong credentials `unauthorized_client`, by 401.
+  if (status === 401 || error === 'invalid_client') {
     // A provider that begins a sign-in for this id knows it: then the secret is what is wrong.
     return authorized?.verdict === 'client'
       ? wrongId(site, authorized.words)

@@ -3,7 +3,13 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isYes, readIni, toList } from '../../trac/ini.js'
 import type { Ini } from '../../trac/ini.js'
-import { placePolicy, refusing, usualPolicies } from '../../trac/policies.js'
+import {
+  ourPolicy,
+  placePolicy,
+  refusing,
+  storedPolicy,
+  usualPolicies,
+} from '../../trac/policies.js'
 import { keyFingerprint } from '../../trac/signature.js'
 import { bad, good, notTried, wordsOf } from './row.js'
 import type { Row } from './row.js'
@@ -51,16 +57,30 @@ export function readVersions(html: string): ReadonlyMap<string, string> {
 /** The order where nothing else is wanted. */
 const wantedPolicies = placePolicy(usualPolicies).join(', ')
 
+/** The end of the list for the time of a move (`deploy/docs/guides/roll-out.md`); the plugin refuses any other. */
+const legacyEnd = ['LegacyAttachmentPolicy', ourPolicy, storedPolicy]
+
+const option = (ini: Ini, section: string, name: string): string | undefined =>
+  ini.get(section)?.get(name)
+
+/** Whether Trac's own sign-in may stand beside the plugin. */
+const isLegacy = (ini: Ini): boolean => isYes(option(ini, 'trac_gateway', 'legacy'))
+
 function policiesRow(ini: Ini): Row {
   const check = 'trac.policies'
   const value = ini.get('trac')?.get('permission_policies') ?? ''
   const policies = toList(value)
-  const at = policies.indexOf('TracGatewayPolicy')
+  if (isLegacy(ini)) {
+    if (policies.slice(-3).join() === legacyEnd.join()) return good(check, `${value}, for a move`)
+    const wanted = `a list that ends with ${legacyEnd.join(', ')}, as [trac_gateway] legacy wants it`
+    return bad(check, value, wanted, 'change [trac] permission_policies in trac.ini')
+  }
+  const at = policies.indexOf(ourPolicy)
   const line = `[trac] permission_policies = ${wantedPolicies}`
   const wrong =
     at < 0
       ? 'TracGatewayPolicy is not in permission_policies'
-      : policies.includes('DefaultPermissionPolicy')
+      : policies.includes(storedPolicy)
         ? 'DefaultPermissionPolicy is in permission_policies, so rights stored in Trac would count'
         : undefined
   if (wrong !== undefined) return bad(check, wrong, line, 'write this line into trac.ini')
@@ -72,9 +92,6 @@ function policiesRow(ini: Ini): Row {
 
 /** One setting that does not fit, or undefined. */
 type Rule = (ini: Ini, site: Site) => readonly [found: string, wanted: string] | undefined
-
-const option = (ini: Ini, section: string, name: string): string | undefined =>
-  ini.get(section)?.get(name)
 
 const rules: readonly Rule[] = [
   (ini, { app }) => {
@@ -103,6 +120,13 @@ const rules: readonly Rule[] = [
           `[trac] request_filters begins with ${first}, which sees requests that were not judged`,
           'request_filters = TracGateway, …',
         ]
+  },
+  (ini, { services }) => {
+    const leaves = services.routes.some(({ legacyAuth }) => legacyAuth)
+    if (leaves === isLegacy(ini)) return undefined
+    return leaves
+      ? ['no [trac_gateway] legacy, while the gateway has legacyAuth', 'legacy = true, or neither']
+      : ['[trac_gateway] legacy = true, while the gateway has no legacyAuth', 'both, or neither']
   },
 ]
 
@@ -156,6 +180,20 @@ function keyFileRow(folder: string, ini: Ini, site: Site): Row {
   }
 }
 
+/** Whether Trac signs people in by itself. */
+export function loginRow(ini: Ini): Row {
+  const check = 'trac.login-module'
+  if (isLegacy(ini)) return good(check, 'on for a move: [trac_gateway] legacy = true')
+  const login = option(ini, 'components', 'trac.web.auth.loginmodule') ?? ''
+  if (/^(?:disabled|off|no|false|0)$/i.test(login)) return good(check, 'off')
+  return bad(
+    check,
+    'Trac’s own sign-in is on',
+    '[components] trac.web.auth.loginmodule = disabled',
+    'write this line into trac.ini, and restart Trac',
+  )
+}
+
 /** Looks into the folder of the environment. */
 export function rowsOfEnvironment(folder: string, site: Site): readonly Row[] {
   let ini: Ini
@@ -167,15 +205,6 @@ export function rowsOfEnvironment(folder: string, site: Site): readonly Row[] {
       'name the folder of the Trac environment with --trac-env, and run this as a user who may read it'
     return [bad('trac.environment', found, 'a Trac environment', todo)]
   }
-  const login = option(ini, 'components', 'trac.web.auth.loginmodule') ?? ''
-  const isOff = /^(?:disabled|off|no|false|0)$/i.test(login)
-  const loginRow = isOff
-    ? good('trac.login-module', 'off')
-    : bad(
-        'trac.login-module',
-        'Trac’s own sign-in is on',
-        '[components] trac.web.auth.loginmodule = disabled',
-        'write this line into trac.ini, and restart Trac',
-      )
-  return [pluginFileRow(folder), keyFileRow(folder, ini, site), loginRow, ...rowsOfIni(ini, site)]
+  const files = [pluginFileRow(folder), keyFileRow(folder, ini, site)]
+  return [...files, loginRow(ini), ...rowsOfIni(ini, site)]
 }

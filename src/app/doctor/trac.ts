@@ -5,7 +5,7 @@ import { upstreamName } from '../upstreams.js'
 import { bad, good, notTried, wordsOf } from './row.js'
 import type { Row } from './row.js'
 import type { Site } from './site.js'
-import { readAboutPage, readVersions, rowsOfEnvironment, rowsOfIni } from './trac-ini.js'
+import { loginRow, readAboutPage, readVersions, rowsOfEnvironment, rowsOfIni } from './trac-ini.js'
 import { messageOf, probeTrac } from './trac-probe.js'
 import type { ProbeAnswer } from './trac-probe.js'
 
@@ -189,7 +189,7 @@ async function insideRows(site: Site): Promise<readonly Row[]> {
       ? []
       : ini.size === 0
         ? [notTried('trac.options', 'the page about Trac shows no settings: name --trac-env')]
-        : [good('trac.login-module', 'off: else the plugin refuses'), ...rowsOfIni(ini, site)]),
+        : [loginRow(ini), ...rowsOfIni(ini, site)]),
   ]
 }
 
