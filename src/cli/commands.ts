@@ -332,7 +332,10 @@ export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
       name: 'completion',
       operands: '<shell>',
       summary: `print what completes commands and options in a shell: ${shells.join(', ')}`,
-      example: 'source <(trac-gateway completion bash)',
+      example: [
+        'source <(trac-gateway completion bash)      # zsh likewise, after compinit',
+        'trac-gateway completion fish > ~/.config/fish/completions/trac-gateway.fish',
+      ].join('\n'),
       run: async ({ operands: [shell = ''], out }) => {
         const script = completionScript(shell, all)
         if (script === undefined) {

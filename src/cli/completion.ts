@@ -73,13 +73,13 @@ complete -F _trac_gateway trac-gateway
 /** zsh runs the script for bash; an offset there must not begin with a letter. */
 function zshScript(commands: readonly CommandSpec[]): string {
   const head = '#compdef trac-gateway\nautoload -U +X bashcompinit && bashcompinit\n'
-  return (
-    head +
-    bashScript(commands).replace(
-      'bash: source <(trac-gateway completion bash)',
-      'zsh: source <(trac-gateway completion zsh)',
-    )
+  const script = bashScript(commands).replace(
+    'bash: source <(trac-gateway completion bash)',
+    'zsh: source <(trac-gateway completion zsh)',
   )
+  // As a file of fpath it is read at the first Tab key, which wants an answer, too.
+  const asFile = '[ "${funcstack[1]-}" != _trac-gateway ] || _bash_complete -F _trac_gateway\n'
+  return head + script + asFile
 }
 
 function fishScript(commands: readonly CommandSpec[]): string {

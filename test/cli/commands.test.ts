@@ -98,7 +98,7 @@ const typed = [
 ] as const
 
 /** Types lines at a terminal, and tells what stands there after the Tab key. */
-const zshTyping = (script: string): string => `
+const zshTyping = (before: string, after: string): string => `
 zmodload zsh/zpty zsh/zselect
 zpty -b shell zsh -f -i
 await() {
@@ -110,7 +110,7 @@ await() {
     zselect -t 2
   done
 }
-zpty -w shell "PS1='%% '; cd '${folder}'; autoload -Uz compinit; compinit -u -D; source '${script}'; print RE''ADY"
+zpty -w shell "PS1='%% '; cd '${folder}'; ${before}; autoload -Uz compinit; compinit -u -D; ${after}; print RE''ADY"
 await READY
 while read -r line wanted; do
   zpty -n -w shell "trac-gateway \${line//_/ }"$'\t'
@@ -122,20 +122,27 @@ zpty -d shell
 `
 
 await t.test('zsh completes the same, at a terminal', async (t) => {
-  const script = join(folder, 'completion.zsh')
+  const script = join(folder, '_trac-gateway')
   const { out } = run(['completion', 'zsh'])
   t.match(out, /^#compdef trac-gateway/)
   writeFileSync(script, out)
   const lines = typed.map((pair) => pair.map((text) => text.replaceAll(' ', '_')).join(' '))
-  const { stdout } = spawnSync('zsh', ['-f', '-c', zshTyping(script)], {
-    encoding: 'utf8',
-    input: `${lines.join('\n')}\n`,
-    timeout: 90_000,
-  })
-  t.same(
-    stdout.trimEnd().split('\n'),
-    typed.map(([line]) => line.replaceAll(' ', '_')),
-  )
+  // Sourced, and as a file where zsh looks for functions.
+  const onPath = `fpath=('${folder}' $fpath)`
+  for (const [before, after] of [
+    ['true', `source '${script}'`],
+    [onPath, 'true'],
+  ] as const) {
+    const { stdout } = spawnSync('zsh', ['-f', '-c', zshTyping(before, after)], {
+      encoding: 'utf8',
+      input: `${lines.join('\n')}\n`,
+      timeout: 90_000,
+    })
+    t.same(
+      stdout.trimEnd().split('\n'),
+      typed.map(([line]) => line.replaceAll(' ', '_')),
+    )
+  }
 })
 
 await t.test('fish completes the same, and says what each is for', async (t) => {
