@@ -27,6 +27,7 @@ COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 COPY LICENSE gateway.yaml ./
+COPY deploy/trac/trac_gateway.py ./deploy/trac/
 # By number, so that Kubernetes' runAsNonRoot can tell.
 USER 1000:1000
 EXPOSE 8080

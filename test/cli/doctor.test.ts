@@ -1,4 +1,5 @@
 /** `trac-gateway doctor` beside real peers: a set-up that is right has no bad line, and each broken one is named by its line. */
+import type { Test } from 'tap'
 import { t } from '../fixtures/tap.js'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +13,7 @@ import { checkOnline } from '../../src/cli/check.js'
 import { examineUnattended } from '../../src/cli/doctor.js'
 import { createOutput } from '../../src/cli/output.js'
 import { createDemoClient } from '../../src/demo/provider-pool.js'
-import { writeKeys } from '../../src/demo/trac.js'
+import { startTracd, writeKeys } from '../../src/demo/trac.js'
 import { loadText, secretOf } from '../fixtures/config.js'
 import { startNginxWith } from '../fixtures/front.js'
 import { configurationOf, environmentOf } from '../fixtures/gateway.js'
@@ -323,6 +324,19 @@ await t.test('a base path that Trac does not have', async (t) => {
   })
 })
 
+await t.test('a Trac at the root, before a base path', async (t) => {
+  const { environment, python } = trac
+  const at = await freePort()
+  const root = await startTracd({ environment, python, port: at, basePath: '' })
+  t.teardown(() => root.stop())
+  const rows = await look({ upstreams: { trac: { url: root.url } } })
+  t.match(rowOf(rows, 'trac.base-path'), {
+    outcome: 'bad',
+    found: /^Trac knows no page at \/trac\/about \(404: No handler matched/,
+    todo: 'start Trac with that base path: tracd --base-path=/trac',
+  })
+})
+
 await t.test('policies in a wrong order, and options that don’t fit', async (t) => {
   const order = 'DefaultWikiPolicy, TracGatewayPolicy, DefaultTicketPolicy'
   const correct =
@@ -504,28 +518,27 @@ await t.test('what arrives is told to whoever has admin.token', async (t) => {
   t.equal(await healthz.text(), 'ok\n')
 })
 
-const nginx = `server {
+/** A front proxy that sends these headers. */
+const nginx = (headers: string): string => `server {
     listen 80;
     listen 443 ssl;
     ssl_certificate /etc/ssl/certs/trac.pem;
     ssl_certificate_key /etc/ssl/private/trac.key;
     location / {
         proxy_pass http://127.0.0.1:8080;
-        proxy_set_header Host $http_host;
+        ${headers}
     }
 }`
 
-await t.test('a proxy that drops X-Forwarded-Proto, told by the program', async (t) => {
+/** What the program says of a gateway behind it, and its exit code. */
+async function lookThroughFront(t: Test, headers: string, trustedProxies: readonly string[]) {
   const gatewayPort = await freePort()
-  const front = await startNginxWith(t, nginx, gatewayPort)
-  const overlay = {
-    ...right,
-    server: { publicUrl: `https://127.0.0.1:${front.port}/trac`, trustedProxies: ['127.0.0.1'] },
-    session: {},
-  }
+  const front = await startNginxWith(t, nginx(headers), gatewayPort)
+  const publicUrl = `https://127.0.0.1:${front.port}/trac`
+  const overlay = { ...right, server: { publicUrl, trustedProxies }, session: {} }
   const more = { gateway: undefined, clock: s.clock, overlay, env, port: gatewayPort }
   const running = await stage(t, { ...s.settings, ...more })
-  const file = join(folder, 'gateway.yaml')
+  const file = join(folder, `${gatewayPort}.yaml`)
   const options = { ...s.settings, overlay, env }
   const adminPort = Number(new URL(running.gateway.adminUrl).port)
   await writeFile(file, configurationOf(options, gatewayPort, adminPort))
@@ -539,8 +552,16 @@ await t.test('a proxy that drops X-Forwarded-Proto, told by the program', async 
   let out = ''
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
   const [code] = (await once(child, 'close')) as [number]
+  return { code, rows: (JSON.parse(out) as { rows: readonly Row[] }).rows }
+}
+
+const frontOnes = (rows: readonly Row[]) =>
+  badOnes(rows).filter((check) => check.startsWith('front'))
+
+await t.test('a proxy that drops X-Forwarded-Proto, told by the program', async (t) => {
+  const host = 'proxy_set_header Host $http_host;'
+  const { code, rows } = await lookThroughFront(t, host, ['127.0.0.1'])
   t.equal(code, 1)
-  const { rows } = JSON.parse(out) as { rows: readonly Row[] }
   t.match(rowOf(rows, 'front.answer'), { outcome: 'bad', found: /421 ERR_SCHEME_UNKNOWN/ })
   t.match(rowOf(rows, 'front.proto'), {
     outcome: 'bad',
@@ -548,6 +569,22 @@ await t.test('a proxy that drops X-Forwarded-Proto, told by the program', async 
     todo: /X-Forwarded-Proto: https/,
   })
   t.match(rowOf(rows, 'front.address'), { outcome: 'bad', todo: /X-Forwarded-For/ })
+})
+
+await t.test('a proxy that is not trusted and changes Host', async (t) => {
+  const { rows } = await lookThroughFront(t, 'proxy_set_header Host inner;', ['192.0.2.1'])
+  t.strictSame(frontOnes(rows), ['front.answer', 'front.host', 'front.proto', 'front.address'])
+  t.match(rowOf(rows, 'front.host').found, 'Host: inner')
+  t.match(rowOf(rows, 'front.proto').todo, /^add 127\.0\.0\.1 to server\.trustedProxies/)
+})
+
+await t.test('a proxy that says all that it should', async (t) => {
+  const headers = `proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;`
+  const { rows } = await lookThroughFront(t, headers, ['127.0.0.1'])
+  t.strictSame(frontOnes(rows), [])
+  t.match(rowOf(rows, 'front.address').found, 'the visitor is 127.0.0.1')
 })
 
 await t.test('check --online adds what needs no person', async (t) => {

@@ -7,6 +7,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Answers } from '../../src/cli/init/answers.js'
+import { findOut } from '../../src/cli/init/find-out.js'
 import type { Found } from '../../src/cli/init/find-out.js'
 import { gatewayText, tracIniText } from '../../src/cli/init/texts.js'
 import { start } from '../../src/cli/start.js'
@@ -74,6 +75,50 @@ async function run(args: readonly string[], input = '') {
 }
 
 const config = join(folder, 'own', 'gateway.yaml')
+
+await t.test('it finds out how the provider spells its issuer, and where Trac is', async (t) => {
+  const issuer = s.provider.issuer.replace('127.0.0.1', 'localhost')
+  const answers: Answers = {
+    publicUrl: publicUrl.parse(`https://localhost:${port}/other`)!,
+    provider: { kind: 'oidc', issuer },
+    clientId: s.provider.clientId,
+    clientSecret: undefined,
+    trac: upstreamAddress.parse(`http://127.0.0.1:${s.trac.port}`)!,
+    tracEnv: environment,
+    listen: undefined,
+    adminListen: undefined,
+  }
+  const found = await findOut(answers, Date.now)
+  t.equal(found.issuer, s.provider.issuer)
+  t.equal(found.algorithm, 'RS256')
+  t.strictSame(found.scopes, ['openid', 'email', 'profile'])
+  t.strictSame(found.trustedProxies, ['127.0.0.1', '::1'])
+  const notes = found.notes.join('\n')
+  t.match(notes, `spells its issuer ${s.provider.issuer}`)
+  t.match(notes, `nothing answers at https://localhost:${port}/other yet`)
+  t.match(
+    notes,
+    'Trac is below /trac, and browsers are to see /other: start it with --base-path=/other',
+  )
+  // fetch() itself refuses some ports, such as 9.
+  const nowhere = `http://127.0.0.1:${await freePort()}`
+  const silent = await findOut(
+    {
+      ...answers,
+      provider: { kind: 'oidc', issuer: nowhere },
+      trac: upstreamAddress.parse(nowhere)!,
+      tracEnv: '/nowhere',
+    },
+    Date.now,
+  )
+  t.equal(silent.issuer, nowhere)
+  t.match(silent.notes.join('\n'), /the provider can’t be asked: nothing listens there/)
+  t.match(
+    silent.notes.join('\n'),
+    `nothing answers at ${nowhere}: start Trac there (nothing listens there)`,
+  )
+  t.match(silent.notes.join('\n'), /is that a Trac environment\?/)
+})
 
 await t.test('it writes all files, the secret ones for their owner alone', async (t) => {
   const { code, out, said } = await run(options(config), `${clientSecret}\n`)
