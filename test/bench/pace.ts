@@ -35,16 +35,24 @@ function percentile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
 }
 
+/** What is sent at a steady rate. */
+export interface Pace {
+  readonly port: number
+  /** A whole request. */
+  readonly text: () => string
+  /** Requests a second. */
+  readonly rate: number
+  readonly milliseconds: number
+  /** Whom it comes from, 127.0.0.1 by default. */
+  readonly from?: string
+}
+
 /**
  * Sends `rate` requests a second on kept connections. The time of one counts from when it was due, if no connection was
  * free then; else from when it was sent.
  */
-export async function pace(
-  port: number,
-  text: string,
-  rate: number,
-  milliseconds: number,
-): Promise<Latencies> {
+export async function pace(what: Pace): Promise<Latencies> {
+  const { port, text, rate, milliseconds, from: localAddress = '127.0.0.1' } = what
   const free: Socket[] = []
   const startedOn = new Map<Socket, number>()
   const waiting: number[] = []
@@ -52,11 +60,11 @@ export async function pace(
   let refused = 0
   const send = (socket: Socket, at: number): void => {
     startedOn.set(socket, at)
-    socket.write(text)
+    socket.write(text())
   }
   const sockets = await Promise.all(
     Array.from({ length: 64 }, async () => {
-      const socket = connect(port, '127.0.0.1').setNoDelay(true)
+      const socket = connect({ port, host: '127.0.0.1', localAddress }).setNoDelay(true)
       await new Promise((resolve, reject) => {
         socket.once('connect', resolve).once('error', reject)
       })

@@ -68,3 +68,25 @@ Milliseconds more than without a proxy; a request that is due while all connecti
 ${rows.join('\n')}
 `
 }
+
+/** One contender beside a flood: milliseconds at the 99th percentile, round by round. */
+export function floodRow(
+  name: string,
+  quiet: readonly number[],
+  flooded: readonly number[],
+): string {
+  const ratio = median(flooded.map((value, i) => value / quiet[i]!)).toFixed(2)
+  return `| ${name} | ${median(quiet).toFixed(2)} | ${median(flooded).toFixed(2)} | ${ratio} |`
+}
+
+/** What a flood of forged tokens does to somebody else. */
+export function floodTable(rate: number, flood: number, rows: readonly string[]): string {
+  return `### A flood of bad tokens
+
+Somebody sends ${rate} requests a second with a good token, while another address sends ${flood.toLocaleString('en')} a second, each with another forged token.
+
+| | p99, quiet | p99, beside the flood | times |
+|---|--:|--:|--:|
+${rows.join('\n')}
+`
+}

@@ -17,7 +17,7 @@ import type { Contender, Setting } from './contenders.js'
 import { cpuOf, otherCore, peakMemoryOf, pinSelf, watchOthers } from './machine.js'
 import { pace } from './pace.js'
 import { comparePolicies } from './policy.js'
-import { caseTable, median, pacedTable } from './report.js'
+import { caseTable, floodRow, floodTable, median, pacedTable } from './report.js'
 import type { Paced, Result, Round } from './report.js'
 import { load } from './wrk.js'
 
@@ -25,6 +25,9 @@ const rounds = Number(process.env['BENCH_ROUNDS'] ?? '5')
 const roundTime = Number(process.env['BENCH_MILLISECONDS'] ?? '2000')
 const connections = 64
 const pacedRate = 1000
+/** Requests a second of whoever has a good token, and of the flood. */
+const floodedRate = 200
+const floodRate = 1000
 /** A round in which others used more of the two cores than this part is made again, so often at most. */
 const quiet = 0.05
 const maxRepeats = 4
@@ -154,7 +157,12 @@ async function runPaced(all: readonly Contender[], token: string): Promise<strin
       const { host } = new URL(contender.origin)
       const text = `GET /wiki/Start HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
       const { p50, p99, refused } = await inQuiet(() =>
-        pace(contender.port, text, pacedRate, roundTime * 2),
+        pace({
+          port: contender.port,
+          text: () => text,
+          rate: pacedRate,
+          milliseconds: roundTime * 2,
+        }),
       )
       if (refused > 0) throw new Error(`${contender.name}: ${refused} refused at a steady rate`)
       if (round < 0) continue
@@ -167,6 +175,43 @@ async function runPaced(all: readonly Contender[], token: string): Promise<strin
   for (const [{ name }, own] of times) found.push({ name, ...own })
   const [direct, ...proxies] = found
   return pacedTable(pacedRate, direct!, proxies)
+}
+
+/** How somebody with a good token fares while another address sends bad ones, each another one. */
+async function runFlood(all: readonly Contender[], tokens: readonly string[]): Promise<string> {
+  const requestOf = ({ origin }: Contender, token: string): string =>
+    `GET /wiki/Start HTTP/1.1\r\nHost: ${new URL(origin).host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+  // As a token is forged: all of it is right but the signature.
+  const forge = (token: string): string => {
+    const at = token.lastIndexOf('.') + 10
+    return token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1)
+  }
+  const rows: string[] = []
+  for (const contender of all.filter(({ checks }) => checks.includes('bearer'))) {
+    const { port } = contender
+    const good = { port, text: () => requestOf(contender, tokens[0]!), rate: floodedRate }
+    const span = { milliseconds: roundTime * 2 }
+    const quiet: number[] = []
+    const flooded: number[] = []
+    for (let round = -1; round < rounds; round++) {
+      const alone = await inQuiet(() => pace({ ...good, ...span, from: '127.0.0.2' }))
+      let i = 0
+      const text = () => requestOf(contender, forge(tokens[i++ % tokens.length]!))
+      const [beside, flood] = await inQuiet(() =>
+        Promise.all([
+          pace({ ...good, ...span, from: '127.0.0.2' }),
+          pace({ port, text, rate: floodRate, ...span }),
+        ]),
+      )
+      if (alone.refused > 0 || beside.refused > 0) throw new Error(`${contender.name} refused`)
+      if (flood.refused < flood.count) throw new Error(`${contender.name} takes forged tokens`)
+      if (round < 0) continue
+      quiet.push(alone.p99)
+      flooded.push(beside.p99)
+    }
+    rows.push(floodRow(contender.name, quiet, flooded))
+  }
+  return floodTable(floodedRate, floodRate, rows)
 }
 
 pinSelf(otherCore)
@@ -228,6 +273,10 @@ for (const what of chosen) {
     texts.push(await runPaced(plain, known[0]!))
     process.stdout.write(`${texts.at(-1)}\n`)
   }
+}
+if ('a flood of bad tokens'.includes(wanted)) {
+  texts.push(await runFlood(plain, known))
+  process.stdout.write(`${texts.at(-1)}\n`)
 }
 const policies = comparePolicies(rounds)
 texts.push(`### Policy

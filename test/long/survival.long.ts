@@ -36,11 +36,11 @@ await t.test('hardly anything of a request survives it', async (t) => {
     },
   })
   const request = `GET /trac/wiki HTTP/1.1\r\nHost: ${new URL(gateway.url).host}\r\n\r\n`
-  await pace(gateway.port, request, rate, 2000)
+  await pace({ port: gateway.port, text: () => request, rate: rate, milliseconds: 2000 })
   // What was compiled and connected meanwhile stays.
   made.length = 0
   survived.length = 0
-  await pace(gateway.port, request, rate, 8000)
+  await pace({ port: gateway.port, text: () => request, rate: rate, milliseconds: 8000 })
   const sum = (values: readonly number[]) => values.reduce((one, other) => one + other, 0)
   t.ok(made.length > 10, `${made.length} collections`)
   const ratio = sum(survived) / sum(made)
