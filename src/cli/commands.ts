@@ -279,7 +279,7 @@ const setUpCommands: readonly CommandSpec[] = [
     name: 'init',
     summary:
       'ask six questions, find out the rest, write gateway.yaml, the secrets, the key file and the lines for trac.ini, and look at it as doctor does; overwrites nothing',
-    options: [configOption, ...initOptions],
+    options: [...usual, ...initOptions],
     example: [
       'trac-gateway init',
       'trac-gateway init --public-url https://trac.example.edu/trac --issuer us-east-2_Example --client-id 1example23456789 \\',

@@ -68,18 +68,27 @@ export async function init(call: Call): Promise<number> {
   } catch (error) {
     return failed(call, `not everything could be written: ${(error as Error).message}`)
   }
-  const notes = found.notes.map((note) => `${out.paint('warn', 'note:')} ${note}`)
-  out.print(`${[...filesText(written), ...notes, '', ...stepsText(all, places), ''].join('\n')}\n`)
-  return look(call, config, tracEnv)
+  const steps = stepsText(all, places)
+  if (!call.flag('json')) {
+    const notes = found.notes.map((note) => `${out.paint('warn', 'note:')} ${note}`)
+    out.print(`${[...filesText(written), ...notes, '', ...steps, ''].join('\n')}\n`)
+  }
+  return look(call, config, tracEnv, { files: written, notes: found.notes, steps })
 }
 
-/** What `doctor` says of it now. */
-async function look(call: Call, file: string, tracEnv: string | undefined): Promise<number> {
+/** What `doctor` says of it now; for programs, with all that was done before. */
+async function look(
+  call: Call,
+  file: string,
+  tracEnv: string | undefined,
+  done: object,
+): Promise<number> {
   const { out, env } = call
   try {
     const { config } = loadConfig(file, { env })
     const rows = await examineWith(config, out, { tracEnv }, true)
-    out.print(`${[...rowsText(rows, out.paint), out.paint(...verdictOf(rows))].join('\n')}\n`)
+    if (call.flag('json')) out.print(`${JSON.stringify({ ...done, rows }, undefined, 2)}\n`)
+    else out.print(`${[...rowsText(rows, out.paint), out.paint(...verdictOf(rows))].join('\n')}\n`)
     return 0
   } catch (error) {
     if (!(error instanceof ConfigProblems)) throw error

@@ -14,6 +14,7 @@ import { examineUnattended } from '../../src/cli/doctor.js'
 import { createOutput } from '../../src/cli/output.js'
 import { createDemoClient } from '../../src/demo/provider-pool.js'
 import { startTracd, writeKeys } from '../../src/demo/trac.js'
+import { createCertificate } from '../fixtures/certificate.js'
 import { loadText, secretOf } from '../fixtures/config.js'
 import { startNginxWith } from '../fixtures/front.js'
 import { configurationOf, environmentOf } from '../fixtures/gateway.js'
@@ -118,6 +119,17 @@ const rowOf = (rows: readonly Row[], check: string): Partial<Row> =>
   rows.find((row) => row.check === check) ?? {}
 const badOnes = (rows: readonly Row[]): readonly string[] =>
   rows.filter(({ outcome }) => outcome === 'bad').map(({ check }) => check)
+
+/** What the program says of a configuration. */
+async function runDoctor(file: string, more: Readonly<Record<string, string>>) {
+  const child = spawn(process.execPath, [main, 'doctor', '--json', '-c', file], {
+    env: { PATH: process.env['PATH'], ...more },
+  })
+  let out = ''
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, rows: (JSON.parse(out) as { rows: readonly Row[] }).rows }
+}
 
 await t.test('a set-up that is right has no bad line', async (t) => {
   const rows = await look({ tracEnv: trac.environment })
@@ -228,6 +240,20 @@ await t.test('a user of Redis who may not do all that sessions need', async (t) 
 await t.test('a Redis that is not there', async (t) => {
   const row = rowOf(await look({ env: { REDIS: 'redis://127.0.0.1:9' } }), 'store.reach')
   t.match(row, { outcome: 'bad', found: /nothing listens there/, todo: /start Redis/ })
+})
+
+await t.test('a Redis over TLS, whose certificate somebody vouches for or nobody', async (t) => {
+  const certificate = createCertificate()
+  const secure = await startRedis(t, { tls: certificate })
+  const untrusted = rowOf(await look({ env: { REDIS: secure.url } }), 'store.reach')
+  t.match(untrusted, { outcome: 'bad', found: /certificate/ })
+  const chain = join(folder, 'redis.pem')
+  const file = join(folder, 'redis.yaml')
+  await writeFile(chain, certificate.certificate)
+  const options = { ...s.settings, overlay: right, env: { ...env, REDIS: secure.url } }
+  await writeFile(file, configurationOf(options, port, port + 10_000))
+  const { rows } = await runDoctor(file, { ...environmentOf(options), NODE_EXTRA_CA_CERTS: chain })
+  t.match(rowOf(rows, 'store.reach'), { outcome: 'good', found: /, over TLS$/ })
 })
 
 await t.test('a Trac that is not there', async (t) => {
@@ -542,17 +568,7 @@ async function lookThroughFront(t: Test, headers: string, trustedProxies: readon
   const options = { ...s.settings, overlay, env }
   const adminPort = Number(new URL(running.gateway.adminUrl).port)
   await writeFile(file, configurationOf(options, gatewayPort, adminPort))
-  const child = spawn(process.execPath, [main, 'doctor', '--json', '-c', file], {
-    env: {
-      ...environmentOf(options),
-      PATH: process.env['PATH'],
-      NODE_EXTRA_CA_CERTS: front.certificate,
-    },
-  })
-  let out = ''
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, rows: (JSON.parse(out) as { rows: readonly Row[] }).rows }
+  return runDoctor(file, { ...environmentOf(options), NODE_EXTRA_CA_CERTS: front.certificate })
 }
 
 const frontOnes = (rows: readonly Row[]) =>

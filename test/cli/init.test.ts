@@ -174,6 +174,14 @@ await t.test('it overwrites nothing', async (t) => {
   t.match(out, `left alone  ${join(environment, 'conf', 'trac_gateway.keys')} (it was there)`)
   t.equal(readFileSync(join(environment, 'conf', 'trac_gateway.keys'), 'utf8'), keys)
   t.match(out, /^✗ trac\.key-file .* another secret/m, 'what does not fit is told')
+  const third = await run(
+    [...options(join(folder, 'third', 'gateway.yaml')), '--json'],
+    clientSecret,
+  )
+  const told = JSON.parse(third.out) as Record<'files' | 'rows', Record<string, string>[]>
+  const kept = told.files.filter(({ outcome }) => outcome === 'was there')
+  t.ok(kept.some(({ path }) => path === join(environment, 'conf', 'trac_gateway.keys')))
+  t.ok(told.rows.some(({ check }) => check === 'provider.client'))
 })
 
 await t.test('without a terminal it names the option that lacks', async (t) => {
