@@ -7,6 +7,7 @@ import { principalKey } from '../core/identity.js'
 import { addressKey } from '../core/network.js'
 import { createOwnStages } from '../edge/own-endpoint.js'
 import { createPreconditions } from '../edge/preconditions.js'
+import { createPages } from '../edge/page.js'
 import { createCounter } from '../edge/rate-limit.js'
 import type { Counter, Counters, CreateCount, RateLimit } from '../edge/rate-limit.js'
 import { Reply, hstsValue } from '../edge/reply.js'
@@ -25,6 +26,7 @@ export function createReply({ config, formTargets }: Services, { address }: AppC
     address,
     hsts: hstsValue(address, config.server.hsts),
     formTargets,
+    pages: createPages(config.pages),
     contact: config.pages.contact,
   })
 }

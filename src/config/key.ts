@@ -9,6 +9,14 @@ export type Restart = 'always' | 'with redis'
 /** What to think about when a key has a certain text, with the name that `acknowledge` takes; undefined for nothing. */
 export type Advice = (text: string) => { name: string; found: string; wanted: string } | undefined
 
+/** Reads what a file holds, or says what is wrong with it. */
+export interface FileReader<T> {
+  readonly maxBytes: number
+  readonly read: (
+    bytes: Buffer,
+  ) => { readonly value: T } | { readonly found: string; readonly wanted: string }
+}
+
 /**
  * One key as the loader, the reference, gateway.yaml and the editors' schema read it: JSON Schema plus
  * what JSON Schema cannot say. `absent` and `computed` tell in words what is so when the key is left out.
@@ -42,6 +50,8 @@ export interface KeySchema {
   readonly public?: boolean
   /** What must be there before the start: the path as a folder, or the folder that its file is in. */
   readonly needs?: 'folder' | 'parent folder'
+  /** What the file at the path holds becomes the value: read at the start and at each reload, and no more than `maxBytes` and one. */
+  readonly file?: FileReader<unknown>
   /** What a problem report says was wanted. */
   readonly wanted?: string
   /** What it says where the key is missing, if that is more. */
@@ -89,6 +99,14 @@ export const value = <T>(
     description,
     ...options,
   })
+
+/** A path whose file is the value. */
+export const contentOf = <T>(
+  kind: TextKind<string>,
+  file: FileReader<T>,
+  description: string,
+  options: LeafOptions = {},
+): TUnsafe<T> => leaf({ ...keyOf(value(kind, description, options)), file })
 
 /** True or false. */
 export const flag = (description: string, normally?: boolean): TUnsafe<boolean> =>

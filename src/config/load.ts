@@ -1,12 +1,12 @@
 /** gateway.yaml and the environment become one frozen {@link Config}, or every problem at once. */
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Draft } from './draft.js'
 import { Places } from './places.js'
 import { ConfigProblems, formatPath } from './problems.js'
 import type { Path, Place, Problem, Report, Warning } from './problems.js'
 import { readConfig } from './read.js'
-import type { StatFile } from './read.js'
+import type { ReadContext, StatFile } from './read.js'
 import { complete, configKeys, findProblems, findWarnings } from './schema.js'
 import type { Config } from './schema.js'
 import type { Given } from './topic.js'
@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly env: NodeJS.ProcessEnv
   /** Reads a text file, UTF-8; throws when it cannot. */
   readonly readFile?: (path: string) => string
+  /** Reads the first bytes of a file; from the file system by default. */
+  readonly readBytes?: ReadContext['readBytes']
   /** Looks at a path; the file system by default. */
   readonly stat?: StatFile
 }
@@ -37,6 +39,21 @@ const statFile: StatFile = (path) => {
   } catch {
     // What can't be looked at is not there for this user.
     return undefined
+  }
+}
+
+const readFirstBytes: ReadContext['readBytes'] = (path, max) => {
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(max)
+    let length = 0
+    for (;;) {
+      const more = readSync(file, bytes, length, max - length, null)
+      length += more
+      if (more === 0 || length === max) return bytes.subarray(0, length)
+    }
+  } finally {
+    closeSync(file)
   }
 }
 
@@ -70,12 +87,20 @@ export function loadConfig(path: string, options: LoadOptions): Loaded {
   const root = text === undefined ? undefined : parseYaml(text, report)
   if (root === undefined) throw new ConfigProblems(problems)
 
+  const note = (name: string): void => {
+    if (!files.includes(name)) files.push(name)
+  }
+  const readBytes = options.readBytes ?? readFirstBytes
   const draft = readConfig(configKeys, root, {
     env: options.env,
     folder: dirname(file),
     readFile: (name) => {
-      if (!files.includes(name)) files.push(name)
+      note(name)
       return readFile(name)
+    },
+    readBytes: (name, max) => {
+      note(name)
+      return readBytes(name, max)
     },
     stat: options.stat ?? statFile,
     report,

@@ -37,6 +37,7 @@ export function readFileBy<T extends TSchema>(
           env: {},
           folder: dirname(resolve(file)),
           readFile: () => '',
+          readBytes: () => Buffer.alloc(0),
           stat: () => undefined,
           report,
           warn: () => () => undefined,

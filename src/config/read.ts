@@ -20,6 +20,8 @@ export interface ReadContext {
   /** Where relative paths count from. */
   readonly folder: string
   readonly readFile: (path: string) => string
+  /** The first bytes of a file, `max` of them at most; throws when it can't be read. */
+  readonly readBytes: (path: string, max: number) => Buffer
   readonly stat: StatFile
   readonly report: Report
   /** Makes the report of what to think about under a name. */
@@ -200,11 +202,31 @@ class Reader {
     if ('value' in read) {
       this.#advise(schema, filled.text, path)
       this.#needFolder(schema, read.value, path, node)
-      return read.value
+      return schema.file === undefined
+        ? read.value
+        : this.#readContent(schema.file, String(read.value), path, node)
     }
     const near = suggest(filled.text, (schema.enum ?? []).map(String))
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`
     this.#context.report(path, showValue(filled.text), read.wanted + hint, node.place)
+    return undefined
+  }
+
+  /** What the file at a path means. */
+  #readContent(
+    file: NonNullable<KeySchema['file']>,
+    name: string,
+    path: Path,
+    node: Node,
+  ): unknown {
+    try {
+      const content = file.read(this.#context.readBytes(name, file.maxBytes + 1))
+      if ('value' in content) return content.value
+      this.#context.report(path, `${name}: ${content.found}`, content.wanted, node.place)
+    } catch (cause) {
+      const found = `${showValue(name)} (${codeOf(cause)})`
+      this.#context.report(path, found, 'a file that can be read', node.place)
+    }
     return undefined
   }
 
@@ -323,6 +345,10 @@ class Reader {
     return undefined
   }
 }
+
+/** Why a file can't be read, in one word. */
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable'
 
 const isFlag = (schema: KeySchema): boolean =>
   schema.type === 'boolean' && schema.enum === undefined

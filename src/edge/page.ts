@@ -1,5 +1,6 @@
 /** Our own pages: plain HTML that works without script and looks at home beside Trac. */
 import { createHash } from 'node:crypto'
+import type { Logo } from '../core/logo.js'
 
 /** Something to do on a page: a link, or a button that sends a form. */
 export type PageAction =
@@ -27,13 +28,14 @@ export interface PageContent {
 }
 
 /** Fonts, colours, boxes and buttons are those of Trac's `trac.css`, but for what would be too faint or too small there. */
-const style = `
-:root { color-scheme: light dark; --ink: #000; --paper: #fff; --quiet: #666; --line: #d7d7d7; --soft: #f7f7f0; --bar: #fafafa; --link: #b00; --button: #eee; --pressed: #f6f6f6; --edge: #bbb; --wrong: #fdc; --wrong-edge: #d00; --wrong-ink: #500 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #181a1b; --quiet: #b5b0a8; --line: #4a4a46; --soft: #202223; --bar: #232526; --link: #ff9d8a; --button: #2f3234; --pressed: #3a3e40; --edge: #6b6b66; --wrong: #3b1512; --wrong-edge: #c8452f; --wrong-ink: #ffd9cc } }
+const lightStyle = `
+:root { color-scheme: light; --ink: #000; --paper: #fff; --quiet: #666; --line: #d7d7d7; --soft: #f7f7f0; --bar: #fafafa; --link: #b00; --button: #eee; --pressed: #f6f6f6; --edge: #bbb; --wrong: #fdc; --wrong-edge: #d00; --wrong-ink: #500 }
 * { box-sizing: border-box }
 body { margin: .5em; background: var(--paper); color: var(--ink); font: 1rem/1.4 Roboto, 'Segoe UI', Verdana, 'Bitstream Vera Sans', Helvetica, sans-serif }
-header { padding: .4em 1.25rem; background: var(--bar); color: var(--quiet); border: 1px solid var(--line); border-radius: .4em; font-size: .9em; font-weight: 600; letter-spacing: .03em; text-transform: uppercase }
+header { display: flex; align-items: center; gap: .75em; overflow-wrap: anywhere; padding: .4em 1.25rem; background: var(--bar); color: var(--quiet); border: 1px solid var(--line); border-radius: .4em; font-size: .9em; font-weight: 600; letter-spacing: .03em; text-transform: uppercase }
 main { max-width: 46rem; margin: 0 auto; padding: 1rem .5rem }
+header img { max-width: 12rem; max-height: 3rem }
+header a { color: inherit }
 h1, h2 { letter-spacing: -.018em; line-height: 1.2; overflow-wrap: anywhere }
 h1 { font-size: 1.8em; margin: .5em 0 }
 h2 { font-size: 1.2em; margin: 1.5em 0 .5em }
@@ -50,7 +52,11 @@ button:hover, .actions a:hover { background: var(--pressed); box-shadow: .1em .1
 :focus-visible { outline: .2rem solid var(--link); outline-offset: .15rem }
 `
 
-const styleHash = createHash('sha256').update(style).digest('base64')
+/** What is other in the dark, for whoever wants it dark. */
+const darkStyle = `@media (prefers-color-scheme: dark) { :root { color-scheme: dark; --ink: #e8e6e3; --paper: #181a1b; --quiet: #b5b0a8; --line: #4a4a46; --soft: #202223; --bar: #232526; --link: #ff9d8a; --button: #2f3234; --pressed: #3a3e40; --edge: #6b6b66; --wrong: #3b1512; --wrong-edge: #c8452f; --wrong-ink: #ffd9cc } }
+`
+
+const styles = { light: lightStyle, auto: lightStyle + darkStyle } as const
 
 /** Escapes text for element content and quoted attributes. */
 export function escapeHtml(text: string): string {
@@ -76,52 +82,89 @@ function renderFacts(facts: readonly PageFact[]): string {
   return `<dl>${rows.join('')}</dl>`
 }
 
-/** Renders a page. */
-export function renderPage(content: PageContent): string {
-  const { paragraphs, facts = [], sections = [], actions = [] } = content
-  const title = escapeHtml(content.title)
+/** How our own pages look (`pages`). */
+export interface PageLook {
+  /** What they call this Trac. */
+  readonly name: string
+  readonly logo?: Logo | undefined
+  /** Where the name leads; undefined for nowhere. */
+  readonly home?: string | undefined
+  /** `auto` is light or dark, as the browser asks. */
+  readonly theme: 'light' | 'auto'
+}
+
+/** Our own pages in one look. */
+export interface Pages {
+  readonly render: (content: PageContent) => string
+  /**
+   * The headers of every page. `formTargets` are origins that a form may lead to through a redirect, which Chromium
+   * counts as a target of the form (CSP3 §6.4.2).
+   */
+  readonly headers: (formTargets: readonly string[]) => readonly string[]
+}
+
+/** The head of every page: whose it is. */
+function renderBanner({ name, logo, home }: PageLook): string {
+  // The name beside it says what the picture shows.
+  const picture = logo === undefined ? '' : `<img src="${escapeHtml(logo.address)}" alt="">`
+  const text = escapeHtml(name)
+  const link = home === undefined ? text : `<a href="${escapeHtml(home)}">${text}</a>`
+  return `<header>${picture}${link}</header>`
+}
+
+function renderMain({
+  title,
+  isError = false,
+  paragraphs,
+  facts = [],
+  sections = [],
+  actions = [],
+}: PageContent): string {
   const text = paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')
   const more = sections
     .map((section) => `<h2>${escapeHtml(section.title)}</h2>\n${renderFacts(section.facts)}`)
     .join('\n')
   const buttons = actions.map(renderAction).join('\n')
-  return `<!DOCTYPE html>
+  return `<h1>${escapeHtml(title)}</h1>
+${isError ? `<div class="error">${text}</div>` : text}
+${renderFacts(facts)}
+${more}
+${buttons === '' ? '' : `<div class="actions">${buttons}</div>`}`
+}
+
+/** Makes the pages of one look. A logo is a part of each page, so that it needs no address of its own beside Trac's. */
+export function createPages(look: PageLook): Pages {
+  const style = styles[look.theme]
+  const hash = createHash('sha256').update(style).digest('base64')
+  const pictures = look.logo === undefined ? '' : ' img-src data:;'
+  const banner = renderBanner(look)
+  return {
+    render: (content) => `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${title} – Trac</title>
+<title>${escapeHtml(content.title)} – ${escapeHtml(look.name)}</title>
 <style>${style}</style>
 </head>
 <body>
-<header>Trac</header>
+${banner}
 <main>
-<h1>${title}</h1>
-${content.isError === true ? `<div class="error">${text}</div>` : text}
-${renderFacts(facts)}
-${more}
-${buttons === '' ? '' : `<div class="actions">${buttons}</div>`}
+${renderMain(content)}
 </main>
 </body>
 </html>
-`
-}
-
-/**
- * The headers of every page of ours. `formTargets` are origins that a form may lead to through a redirect,
- * which Chromium counts as a target of the form (CSP3 §6.4.2).
- */
-export function pageHeaders(formTargets: readonly string[]): readonly string[] {
-  const forms = ["'self'", ...formTargets].join(' ')
-  return [
-    'Content-Type',
-    'text/html; charset=utf-8',
-    'Content-Security-Policy',
-    `default-src 'none'; style-src 'sha256-${styleHash}'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`,
-    'Referrer-Policy',
-    'same-origin',
-    'X-Content-Type-Options',
-    'nosniff',
-  ]
+`,
+    headers: (formTargets) => [
+      'Content-Type',
+      'text/html; charset=utf-8',
+      'Content-Security-Policy',
+      `default-src 'none'; style-src 'sha256-${hash}';${pictures} form-action ${["'self'", ...formTargets].join(' ')}; frame-ancestors 'none'; base-uri 'none'`,
+      'Referrer-Policy',
+      'same-origin',
+      'X-Content-Type-Options',
+      'nosniff',
+    ],
+  }
 }

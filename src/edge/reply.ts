@@ -1,6 +1,5 @@
 /** Writes every answer that is not an upstream's: page, redirect, or JSON with its challenge (RFC 6750 §3). */
-import type { PageAction, PageContent, PageFact } from './page.js'
-import { pageHeaders, renderPage } from './page.js'
+import type { PageAction, PageContent, PageFact, Pages } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
@@ -17,6 +16,7 @@ export interface ReplyOptions {
   readonly hsts: string | undefined
   /** Origins that the logout form may be redirected to. */
   readonly formTargets: readonly string[]
+  readonly pages: Pages
   /** Whom people may ask (`pages.contact`). */
   readonly contact: string | undefined
 }
@@ -130,14 +130,16 @@ export type Audience = 'asker' | 'program'
 export class Reply {
   readonly #address: PublicUrl
   readonly #hsts: string | undefined
-  readonly #pageHeaders: HeaderList
+  readonly #pages: Pages
+  readonly #formTargets: readonly string[]
   readonly #contact: string | undefined
 
   constructor(options: ReplyOptions) {
     this.#contact = options.contact
     this.#address = options.address
     this.#hsts = options.hsts
-    this.#pageHeaders = pageHeaders(options.formTargets)
+    this.#pages = options.pages
+    this.#formTargets = options.formTargets
   }
 
   /**
@@ -172,13 +174,16 @@ export class Reply {
     this.send(context, status, ['Location', location], '')
   }
 
+  /** Answers with a page. @param formTargets origins that its form may be redirected to, where they are known better */
   page(
     context: RequestContext,
     status: number,
     content: PageContent,
     headers: HeaderList = [],
+    formTargets = this.#formTargets,
   ): void {
-    this.send(context, status, [...this.#pageHeaders, ...headers], renderPage(content))
+    const list = [...this.#pages.headers(formTargets), ...headers]
+    this.send(context, status, list, this.#pages.render(content))
   }
 
   json(context: RequestContext, status: number, value: unknown, headers: HeaderList = []): void {

@@ -1,6 +1,5 @@
 /** Pages with a button that signs out: their policy names where the provider lets its own session be ended. */
 import type { Timers } from '../core/clock.js'
-import { pageHeaders, renderPage } from '../edge/page.js'
 import type { PageContent } from '../edge/page.js'
 import type { Reply } from '../edge/reply.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
@@ -30,7 +29,7 @@ export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
   }
   return async (context, content) => {
     const hasForm = content.actions?.some((action) => 'post' in action) ?? false
-    const headers = pageHeaders(hasForm ? await targets(context) : parts.knownTargets)
-    parts.reply.send(context, 200, headers, renderPage(content))
+    const formTargets = hasForm ? await targets(context) : parts.knownTargets
+    parts.reply.page(context, 200, content, [], formTargets)
   }
 }

@@ -1,5 +1,8 @@
 /** The pages of our own in Chromium, each by its real cause: without script, by keyboard, narrow, dark, checked by axe. */
 import { t } from '../fixtures/tap.js'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { BrowserContext, Page, Response } from 'playwright-core'
 import { violations } from '../fixtures/axe.js'
@@ -20,6 +23,13 @@ const { upstream: silent } = await stage(t, {
   gateway: false,
 })
 const impatient = { timeouts: { firstByte: '100ms' } }
+const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+const logo = join(folder, 'logo.svg')
+writeFileSync(
+  logo,
+  '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="60"><rect width="900" height="60"/></svg>',
+)
 const routes = [
   { name: 'api', path: '/api/**', upstream: 'api' },
   { name: 'new', path: '/new/**', upstream: 'api', mode: 'shadow' },
@@ -27,15 +37,18 @@ const routes = [
 const { provider, gateway, url, origin } = await stage(t, {
   provider: 'scripted',
   api: silent,
-  overlay: { upstreams: { api: impatient }, routes },
+  overlay: { upstreams: { api: impatient }, routes, pages: { theme: 'auto', logo } },
 })
 const strict = await stage(t, {
   provider,
   api: silent,
-  overlay: { rateLimit: { auth: { max: 1, per: '1h' } } },
+  overlay: { rateLimit: { auth: { max: 1, per: '1h' } }, pages: { theme: 'auto', logo } },
 })
 // The scripted one has no page to sign out at.
-const whole = await stage(t, { provider: 'cognito' })
+const whole = await stage(t, {
+  provider: 'cognito',
+  overlay: { pages: { theme: 'auto', logo } },
+})
 
 /** An administrator whose names are as long as they may be, so that the pages have something to hold. */
 provider.person = {
@@ -305,11 +318,11 @@ for (const cause of causes) {
     t.equal(answer?.status(), cause.status)
     t.match(await page.title(), cause.title)
     t.match(await page.title(), / – Trac$/)
-    t.strictSame(complaints, [], 'the policy lets the page’s own style in')
+    t.strictSame(complaints, [], 'the policy lets the page’s own style and logo in')
 
     const headers = answer?.headers() ?? {}
     const [, style, forms] =
-      /^default-src 'none'; style-src '(.*)'; form-action (.*); frame-ancestors 'none'; base-uri 'none'$/.exec(
+      /^default-src 'none'; style-src '(.*)'; img-src data:; form-action (.*); frame-ancestors 'none'; base-uri 'none'$/.exec(
         headers['content-security-policy'] ?? '',
       ) ?? []
     t.match(style, /^sha256-[\w+/]+={0,2}$/)
@@ -358,6 +371,8 @@ for (const cause of causes) {
           'getComputedStyle(document.body).backgroundColor',
         )
         t.equal(ground === 'rgb(255, 255, 255)', colorScheme === 'light')
+        const drawn = await page.evaluate<number>('document.images[0].naturalWidth')
+        t.equal(drawn, 900, 'the logo is drawn')
         for (const width of [1280, 320]) {
           await page.setViewportSize({ width, height: 640 })
           const how = `${colorScheme}, ${width} px`

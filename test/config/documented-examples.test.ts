@@ -11,7 +11,11 @@ const pages = ['README.md', ...readdirSync(guides).map((name) => `${guides}/${na
 /** Secrets that the examples name. */
 const sources = {
   env: { REDIS_URL: 'rediss://redis.example.edu:6380' },
-  files: { '/run/secrets/session': secretOf('a'), '/run/secrets/signing': secretOf('b') },
+  files: {
+    '/run/secrets/session': secretOf('a'),
+    '/run/secrets/signing': secretOf('b'),
+    '/etc/trac-gateway/logo.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>',
+  },
 }
 
 type Tree = Readonly<Record<string, unknown>>

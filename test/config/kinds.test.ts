@@ -15,6 +15,7 @@ import { durationKind } from '../../src/config/kinds/duration.js'
 import { filePath } from '../../src/config/kinds/file-path.js'
 import { hstsKind } from '../../src/config/kinds/hsts.js'
 import { issuerKind } from '../../src/config/kinds/issuer.js'
+import { linkKind } from '../../src/config/kinds/link.js'
 import { listenAddress } from '../../src/config/kinds/listen-address.js'
 import { pathPattern } from '../../src/config/kinds/path-pattern.js'
 import { sizeKind } from '../../src/config/kinds/size.js'
@@ -30,6 +31,7 @@ const kinds: readonly (readonly [name: string, TextKind<unknown>, readonly strin
   ['path pattern', pathPattern, ['/', '/api/**', '/a*b/*', '/*x*', '/ü/100%/', '/a.b/...']],
   ['public URL', publicUrl, ['https://trac.example.edu/trac', 'http://[::1]:80/', 'http://a_b./x']],
   ['issuer', issuerKind, ['https://idp.example.edu/realms/trac', 'http://10.0.0.1/a//b;c=d@e']],
+  ['link', linkKind, ['https://a.example.edu', 'http://[::1]:80/x?y#z', '/', '/trac/wiki', '/#a']],
   ['upstream', upstreamAddress, ['http://127.0.0.1:8000', 'https://a-b.c/', 'unix:/run/x']],
   [
     'Redis address',

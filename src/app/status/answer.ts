@@ -1,5 +1,5 @@
 /** Answers `GET /` of the admin listener: the status as a page, or as JSON. */
-import { pageHeaders, renderPage } from '../../edge/page.js'
+import { createPages } from '../../edge/page.js'
 import type { StatusAnswer, StatusAsker } from '../../observe/admin.js'
 import { statusPage } from './page.js'
 import { reportStatus } from './report.js'
@@ -9,7 +9,8 @@ import type { StatusParts } from './report.js'
 export async function answerStatus(parts: StatusParts, asker: StatusAsker): Promise<StatusAnswer> {
   const report = await reportStatus(parts, asker.isOperator)
   if (asker.wantsPage) {
-    return { headers: pageHeaders([]), body: renderPage(statusPage(report)) }
+    const pages = createPages(parts.services.config.pages)
+    return { headers: pages.headers([]), body: pages.render(statusPage(report)) }
   }
   const headers = ['Content-Type', 'application/json; charset=utf-8']
   return { headers, body: `${JSON.stringify(report)}\n` }
