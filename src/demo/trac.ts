@@ -46,6 +46,8 @@ export interface EnvironmentOptions {
   readonly keys: readonly SigningKey[]
   /** What browsers see, with the base path; it goes into mails and redirects. */
   readonly publicUrl: string
+  /** Trac's connection string, such as `postgres://user:password@host/name`; a file of SQLite's by default. */
+  readonly database?: string
   /** Settings of `trac.ini` beside or instead of the usual ones. */
   readonly ini?: Ini
 }
@@ -232,13 +234,13 @@ export async function writeKeys(environment: string, keys: readonly SigningKey[]
  * No right is stored in it: what a request may do is what the gateway grants.
  */
 export async function createEnvironment(options: EnvironmentOptions): Promise<void> {
-  const { environment, python } = options
+  const { environment, python, database = 'sqlite:db/trac.db' } = options
   const name = basename(environment)
   const ini = mergeIni(usualIni(options.publicUrl), options.ini ?? {})
   const trac = async (...parameters: string[]): Promise<unknown> =>
     run(python, ['-c', ...parameters], { env: { ...process.env, LC_ALL: 'C.UTF-8' } })
   try {
-    await trac(adminScript, environment, 'initenv', name, 'sqlite:db/trac.db')
+    await trac(adminScript, environment, 'initenv', name, database)
     await copyFile(bridgeFile, join(environment, 'plugins', basename(bridgeFile)))
     await writeKeys(environment, options.keys)
     await trac(seedScript, environment, JSON.stringify(ini))

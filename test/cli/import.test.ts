@@ -6,66 +6,16 @@ import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { isDeepStrictEqual, promisify } from 'node:util'
 import * as fc from 'fast-check'
-import type { Left } from '../../src/cli/import/facts.js'
-import type { Group, Person } from '../../src/cli/import/grants.js'
 import { writeGatewayYaml } from '../../src/cli/import/gateway-yaml.js'
 import { sortGrants } from '../../src/cli/import/grants.js'
 import { sortNames } from '../../src/cli/import/names.js'
 import { tracActions } from '../../src/trac/permissions.js'
 import { callCommand } from '../fixtures/call.js'
-import { loadText, secretOf } from '../fixtures/config.js'
+import { loadText } from '../fixtures/config.js'
+import { grants, importEnv as env, imported, people, seedGrants } from '../fixtures/imported.js'
 import { askPython, copyEnvironment, setIni } from '../fixtures/tracs.js'
 
 const run = promisify(execFile)
-const env = {
-  PATH: process.env['PATH'],
-  TRAC_GATEWAY_SESSION_SECRET: secretOf('s'),
-  TRAC_GATEWAY_SIGNING_SECRET: secretOf('k'),
-}
-
-/** What Trac's table says; groups in groups, one pair in a circle. */
-const grants = [
-  ['anonymous', 'WIKI_VIEW'],
-  ['anonymous', 'TICKET_VIEW'],
-  ['authenticated', 'TICKET_CREATE'],
-  ['authenticated', 'readers'],
-  ['readers', 'ROADMAP_VIEW'],
-  ['developers', 'WIKI_MODIFY'],
-  ['developers', 'TAGS_MODIFY'],
-  ['developers', 'staff'],
-  ['staff', 'MILESTONE_ADMIN'],
-  ['staff', 'chair'],
-  ['chair', 'REPORT_VIEW'],
-  ['chair', 'staff'],
-  ['alice', 'TRAC_ADMIN'],
-  ['bob', 'developers'],
-  ['carol', 'developers'],
-  ['carol', 'WIKI_DELETE'],
-  ['dora', 'WIKI_DELETE'],
-  ['ev,an', 'staff'],
-  ['guests', 'LOG_VIEW'],
-] as const
-const people = ['alice', 'bob', 'carol', 'dora', 'erin', 'anonymous'] as const
-
-/** Fills the table and the sessions, and prints what each person may do. */
-const seed = `
-import json, sys
-from trac.env import Environment
-from trac.perm import PermissionSystem
-env = Environment(sys.argv[1])
-for subject, action in json.loads(sys.argv[2]):
-    env.db_transaction('INSERT INTO permission VALUES (%s, %s)', (subject, action))
-for name in json.loads(sys.argv[3]):
-    if name != 'anonymous':
-        env.db_transaction('INSERT INTO session VALUES (%s, 1, 0)', (name,))
-        env.db_transaction("INSERT INTO session_attribute VALUES (%s, 1, 'email', %s)", (name, name + '@example.edu'))
-env.db_transaction("UPDATE ticket SET owner = 'old-hand' WHERE id = 1")
-env.shutdown()
-env = Environment(sys.argv[1])
-system = PermissionSystem(env)
-print(json.dumps(dict((name, sorted(key for key, value in system.get_user_permissions(name).items() if value))
-                      for name in json.loads(sys.argv[3]))))
-`
 
 /** Prints who decides in an environment, and the rows of its table. */
 const decisive = `
@@ -143,14 +93,7 @@ async function before(t: Test, version: '1.4' | '1.6') {
     ['cognito', 'require_token_for_api', 'true'],
   ]
   for (const one of settings) await set(...one)
-  const may = (await askPython(
-    python,
-    seed,
-    environment,
-    JSON.stringify(grants),
-    JSON.stringify(people),
-  )) as Record<string, readonly string[]>
-  return { environment, python, may }
+  return { environment, python, may: await seedGrants(python, environment) }
 }
 
 /** Every file of a folder, with what changes when it is written. */
@@ -161,28 +104,6 @@ const filesBelow = (folder: string) =>
       const { mtimeMs, size } = statSync(join(folder, name))
       return `${name} ${mtimeMs} ${size}`
     })
-
-interface Imported {
-  readonly files: readonly string[]
-  readonly toFill: readonly string[]
-  readonly people: readonly Person[]
-  readonly groups: readonly Group[]
-  readonly names: readonly string[]
-  readonly left: readonly Left[]
-}
-
-async function imported(args: readonly string[], out: string) {
-  const {
-    code,
-    out: text,
-    err,
-  } = await callCommand('import', [...args, '--out', out, '--json'], env)
-  if (code !== 0) throw new Error(text + err)
-  const result = JSON.parse(text) as Imported
-  const textOf = (name: string) => readFileSync(join(out, name), 'utf8')
-  const told = result.left.map(({ what, why }) => `${what}: ${why}`).join('\n')
-  return { ...result, textOf, told, yaml: textOf('gateway.yaml') }
-}
 
 /** What the gateway lets somebody do who comes with these groups. */
 async function granted(file: string, user: string, groups: readonly string[]) {

@@ -116,7 +116,7 @@ const lastWords = (error: unknown): string =>
     .at(-1) ?? ''
 
 const byHand =
-  'wanted a Python that has it (--python), or --permissions with the file of "trac-admin ENV permission export FILE"'
+  'wanted a Python that has Trac and the driver of its database (--python), or --permissions with the file of "trac-admin ENV permission export FILE"'
 
 async function runScript(python: string, environment: string, env: NodeJS.ProcessEnv) {
   const parameters = ['-c', script, environment, JSON.stringify([optionsRead, sectionsNamed]), mark]
