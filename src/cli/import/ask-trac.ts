@@ -40,12 +40,17 @@ for section in named:
 if not settings.get('trac', {}).get('permission_policies'):
     settings.setdefault('trac', {})['permission_policies'] = env.config.get('trac', 'permission_policies')
 
-passwords = []
+passwords, silent = set(), []
 try:
     from acct_mgr.api import AccountManager
-    passwords = sorted(set(AccountManager(env).get_users()))
-except Exception:
-    pass
+    stores = AccountManager(env).password_stores
+except ImportError:
+    stores = []
+for store in stores:
+    try:
+        passwords.update(store.get_users())
+    except Exception as error:
+        silent.append('%s (%s)' % (name_of(store), error.__class__.__name__))
 
 authors = set()
 for table, column in (('ticket', 'owner'), ('ticket', 'reporter'), ('ticket_change', 'author'),
@@ -58,7 +63,8 @@ own = ('trac.perm.DefaultPermissionStore', 'trac.perm.DefaultPermissionGroupProv
 answer = {
     'grants': sorted(system.get_all_permissions()),
     'sessions': [[name, email] for name, _, email in env.get_known_users()],
-    'passwords': passwords,
+    'passwords': sorted(passwords),
+    'silentStores': sorted(silent),
     'authors': sorted(authors),
     'settings': settings,
     'others': others,
@@ -84,6 +90,7 @@ interface Answer {
   readonly authenticators: readonly string[]
   readonly groupProviders: readonly string[]
   readonly permissionStore: string
+  readonly silentStores: readonly string[]
 }
 
 /** No Python here has Trac, or Trac could not be asked; the text says what to type. */
@@ -108,15 +115,21 @@ function pythonOfTracAdmin(path: string): readonly string[] {
   return []
 }
 
-/** The last line of what a Python said: its error. */
-const lastWords = (error: unknown): string =>
-  ((error as { readonly stderr?: string }).stderr || (error as Error).message)
-    .trim()
-    .split('\n')
-    .at(-1) ?? ''
+/** No connection came: Trac's pool says only that, and Python 3 says before it what the driver found. */
+const isNoConnection = (words: string): boolean => words.startsWith('trac.db.pool.TimeoutError')
 
-const byHand =
-  'wanted a Python that has Trac and the driver of its database (--python), or --permissions with the file of "trac-admin ENV permission export FILE"'
+/** What a Python said at its end: its error, and the one that led to it where Trac hides that. */
+function lastWords(error: unknown): string {
+  const said = (error as { readonly stderr?: string }).stderr || (error as Error).message
+  const lines = said.trim().split('\n')
+  const last = lines.at(-1) ?? ''
+  const cause = lines.filter((line) => /^[\w.]+: /.test(line)).at(-2)
+  return isNoConnection(last) && cause !== undefined ? `${last} ${cause}` : last
+}
+
+const byFile = '--permissions with the file of "trac-admin ENV permission export FILE"'
+const byHand = `wanted a Python that has Trac and the driver of its database (--python), or ${byFile}`
+const byDatabase = `wanted Trac's database, as trac.ini names it, to take its user from here; or ${byFile}`
 
 async function runScript(python: string, environment: string, env: NodeJS.ProcessEnv) {
   const parameters = ['-c', script, environment, JSON.stringify([optionsRead, sectionsNamed]), mark]
@@ -146,7 +159,10 @@ export async function askTrac(
     } catch (error) {
       const words = lastWords(error)
       const lacksTrac = /No module named '?trac\b/.test(words) || /ENOENT/.test(words)
-      if (!lacksTrac) throw new NoTrac(`${candidate}: found ${words}; ${byHand}`)
+      if (!lacksTrac)
+        throw new NoTrac(
+          `${candidate}: found ${words}; ${isNoConnection(words) ? byDatabase : byHand}`,
+        )
       tried.push(candidate)
     }
   }
@@ -154,7 +170,7 @@ export async function askTrac(
 }
 
 function toFacts(answer: Answer): Facts {
-  const { version, authenticators, groupProviders, permissionStore } = answer
+  const { version, authenticators, groupProviders, permissionStore, silentStores } = answer
   const users = new Map<string, TracUser>()
   for (const name of answer.passwords) users.set(name, { name, from: 'passwords' })
   for (const [name, email] of answer.sessions) {
@@ -165,7 +181,7 @@ function toFacts(answer: Answer): Facts {
     users: [...users.values()].toSorted((a, b) => inOrder(a.name, b.name)),
     authors: answer.authors.filter((name) => name !== '' && !users.has(name)),
     settings: withNames(answer.settings, answer.others),
-    trac: { version, authenticators, groupProviders, permissionStore },
+    trac: { version, authenticators, groupProviders, permissionStore, silentStores },
   }
 }
 

@@ -28,6 +28,8 @@ export interface Facts {
     /** Components that put people into groups, beside Trac's own. */
     readonly groupProviders: readonly string[]
     readonly permissionStore: string
+    /** Stores of AccountManager's that could not list their users, as `module.Class (error)`. */
+    readonly silentStores: readonly string[]
   }
 }
 

@@ -39,6 +39,10 @@ function leftOfTrac({ settings, trac }: Facts): readonly Left[] {
       what: `groups of ${provider}`,
       why: 'only this component knows who is in them: let the provider’s tokens name them',
     })),
+    ...(trac?.silentStores ?? []).map((one) => ({
+      what: `users of ${one}`,
+      why: 'it could not list them: give their names with --users',
+    })),
   ]
 }
 
