@@ -41,6 +41,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
     'authenticate/bearer.ts',
     'authenticate/userinfo.ts',
     'authorize/remember-grants.ts',
+    'core/shared-set.ts',
     'session/process-state.ts',
     'session/renewal-gate.ts',
     'session/superseded-cookies.ts',

@@ -11,6 +11,15 @@ interface Told {
   readonly permissions: string
 }
 
+/** Sets that many people share, in order, for as long as anybody has them. */
+const lists = new WeakMap<ReadonlySet<string>, readonly string[]>()
+
+function sorted(set: ReadonlySet<string>): readonly string[] {
+  let list = lists.get(set)
+  if (list === undefined) lists.set(set, (list = [...set].toSorted()))
+  return list
+}
+
 /** Fingerprints whose permissions were told; beyond it the oldest is told again. */
 const maxTold = 1000
 /** Characters of a value of a query. */
@@ -63,8 +72,8 @@ export function createAudit(
       const text = [actions.join(','), ...(claimed.length === 0 ? [] : [claimed.join(',')])]
       const permissions = fingerprint(text.join(' '), 'hex').slice(0, 16)
       const made = {
-        groups: [...principal.groups].toSorted(),
-        scopes: [...principal.scopes].toSorted(),
+        groups: sorted(principal.groups),
+        scopes: sorted(principal.scopes),
         permissions,
       }
       known.set(principal, made)

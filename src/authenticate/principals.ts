@@ -1,5 +1,6 @@
 /** Joins a profile, its name and its grants into the principal that every request of a token or session shares. */
 import type { Granted, Principal, Profile, IdentityHeaders } from '../core/identity.js'
+import { sharedSet } from '../core/shared-set.js'
 import type { NameSource, Naming } from '../trac/user-names.js'
 
 /** How a principal is named, what it may do, and how Trac is told. */
@@ -51,7 +52,7 @@ export function personPrincipal(
     clientId: facts.clientId,
     scopes: facts.scopes,
     // Groups of another issuer never pass for our own: they carry its prefix.
-    groups: new Set(profile.groups.map((group) => source.prefix + group)),
+    groups: sharedSet(profile.groups.map((group) => source.prefix + group)),
     ...granted,
     identityHeaders: parts.toIdentityHeaders(user, granted.permissions, email, name),
   })

@@ -3,6 +3,7 @@ import { errors as joseErrors } from 'jose'
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
 import { GatewayError, withFacts } from '../core/errors.js'
 import type { Milliseconds, Now } from '../core/clock.js'
+import { sharedSet } from '../core/shared-set.js'
 import type { KeySource, TokenOrigin } from './issuer-keys.js'
 import { readJws } from './jws.js'
 import type { ReadJws } from './jws.js'
@@ -193,7 +194,7 @@ export function createVerifier(issuers: readonly Issuer[], rules: TokenRules): V
       clientId,
       machine,
       subject: sub,
-      scopes: new Set(scopes),
+      scopes: sharedSet(scopes),
       claims,
       issuedAt: iat * 1000,
       expiresAt: exp * 1000,
