@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
   ['names'],
   ['oidc', 'session'],
   ['config', 'observe'],
-  ['request', 'trac', 'browser'],
+  ['request', 'trac', 'browser', 'texts'],
   ['core'],
 ]
 

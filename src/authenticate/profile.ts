@@ -96,10 +96,9 @@ const domainOf = (address: string): string => address.slice(address.lastIndexOf(
 export function withUserinfo(claims: Claims, userinfo: Claims): Claims {
   const [said, asked] = [textOf(claims[provenClaim]), textOf(userinfo[provenClaim])]
   if (said !== undefined && asked !== undefined && !isSameAddress(said, asked)) {
-    const detail = 'The token and the provider name different e-mail addresses.'
     const found = { domain_of_token: domainOf(said), domain_of_userinfo: domainOf(asked) }
     throw new GatewayError('ERR_NAME_REFUSED', {
-      detail,
+      detail: { text: 'detail.emails_differ' },
       found,
       wanted: { email: 'one and the same' },
     })

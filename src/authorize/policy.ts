@@ -1,4 +1,5 @@
 /** The stages that apply the route policy: which row, where the request came from, whether it may, how large it is. */
+import type { Detail } from '../core/details.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode, ErrorDetails } from '../core/errors.js'
 import type { Principal } from '../core/identity.js'
@@ -38,17 +39,21 @@ export interface PolicyParts {
   readonly record: (decision: DecisionRecord) => void
 }
 
-const hiddenText =
-  'What is meant must stand in the path of the address, not in its query or in the body.'
-const anyViewText = 'to view something (any that ends in _VIEW)'
-
 /** A sentence for the person, naming what would have been needed. */
-function explain(code: ErrorCode, missing: readonly string[]): string | undefined {
-  const names = missing.map((name) => (name === anyView ? anyViewText : name)).join(' or ')
-  if (code === 'ERR_PERMISSION_REQUIRED') return `This needs the permission ${names}.`
-  if (code === 'ERR_GROUP_REQUIRED') return `This needs the group ${names}.`
-  if (code === 'ERR_SCOPE_REQUIRED') return `This needs the scope ${missing.join(' ')}.`
-  return undefined
+function explain(code: ErrorCode, missing: readonly string[]): Detail | undefined {
+  switch (code) {
+    case 'ERR_PERMISSION_REQUIRED': {
+      const anyViewText = { text: 'detail.any_view' } as const
+      const names = missing.map((name) => (name === anyView ? anyViewText : name))
+      return { text: 'detail.permission', values: { names } }
+    }
+    case 'ERR_GROUP_REQUIRED':
+      return { text: 'detail.group', values: { names: missing } }
+    case 'ERR_SCOPE_REQUIRED':
+      return { text: 'detail.scope', values: { names: missing.join(' ') } }
+    default:
+      return undefined
+  }
 }
 
 /** What was there of what was missing; anonymous visitors are told to sign in, and there is nothing to tell of them. */
@@ -167,7 +172,10 @@ export class Policy {
       isSameNaming,
     )
     if (naming.kind === 'hidden') {
-      this.#refuse(context, new GatewayError('ERR_ROUTE_DENIED', { detail: hiddenText }))
+      this.#refuse(
+        context,
+        new GatewayError('ERR_ROUTE_DENIED', { detail: { text: 'detail.in_path' } }),
+      )
     } else if (naming.kind === 'shows') {
       context.shows = naming.path
     } else if (naming.kind === 'moved') {

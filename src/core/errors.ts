@@ -1,4 +1,6 @@
 /** The one table of what can go wrong: code → status, the client's word, the text for a person. */
+import { detailTexts, sayDetail } from './details.js'
+import type { Detail } from './details.js'
 
 /** A row of {@link errors}. `error` is the short word of the JSON answer, `text` what a person reads. */
 export interface ErrorRow {
@@ -214,8 +216,11 @@ export type Facts = Readonly<Record<string, unknown>>
 /** What a refusal can tell beside its code. `cause` is for the log alone, `detail` for the person. */
 export interface ErrorDetails {
   readonly cause?: unknown
-  /** A sentence that names what was missing or wrong; never a secret, never upstream text. */
-  readonly detail?: string
+  /**
+   * What was missing or wrong, in place of the code's text; never a secret, never upstream text. A sentence that only
+   * operators and authors of programs need is English in itself.
+   */
+  readonly detail?: Detail | string
   /** What was found, and what was wanted instead, under the same names: `{ issuer: … }`. The log cuts and cleans it. */
   readonly found?: Facts
   readonly wanted?: Facts
@@ -231,6 +236,11 @@ export interface ErrorDetails {
   readonly scopes?: readonly string[]
 }
 
+function messageOf(code: ErrorCode, detail: ErrorDetails['detail']): string {
+  if (detail === undefined) return errors[code].text
+  return typeof detail === 'string' ? detail : sayDetail(detail, detailTexts)
+}
+
 /** The one error class: a code of the table, its status, and what the log and the person are told. */
 export class GatewayError extends Error {
   readonly code: ErrorCode
@@ -238,7 +248,7 @@ export class GatewayError extends Error {
   readonly details: ErrorDetails
 
   constructor(code: ErrorCode, details: ErrorDetails = {}) {
-    super(details.detail ?? errors[code].text, 'cause' in details ? { cause: details.cause } : {})
+    super(messageOf(code, details.detail), 'cause' in details ? { cause: details.cause } : {})
     this.name = 'GatewayError'
     this.code = code
     this.status = errors[code].status

@@ -16,12 +16,15 @@ export interface PageSection {
   readonly facts: readonly PageFact[]
 }
 
+/** A paragraph, or one in another language than the page. */
+export type Paragraph = string | { readonly text: string; readonly language: string }
+
 /** What a page says. All of it is plain text. */
 export interface PageContent {
   readonly title: string
   /** What is said comes in the box that Trac has for its own errors. */
   readonly isError?: boolean
-  readonly paragraphs: readonly string[]
+  readonly paragraphs: readonly Paragraph[]
   readonly facts?: readonly PageFact[]
   readonly sections?: readonly PageSection[]
   readonly actions?: readonly PageAction[]
@@ -72,6 +75,11 @@ function renderAction(action: PageAction): string {
   return `<form method="post" action="${escapeHtml(action.post)}"><button>${label}</button></form>`
 }
 
+function renderParagraph(paragraph: Paragraph): string {
+  if (typeof paragraph === 'string') return `<p>${escapeHtml(paragraph)}</p>`
+  return `<p lang="${escapeHtml(paragraph.language)}">${escapeHtml(paragraph.text)}</p>`
+}
+
 const renderValue = (value: string): string => `<dd>${escapeHtml(value)}</dd>`
 
 function renderFacts(facts: readonly PageFact[]): string {
@@ -95,12 +103,13 @@ export interface PageLook {
 
 /** Our own pages in one look. */
 export interface Pages {
-  readonly render: (content: PageContent) => string
+  /** @param language the tag of the language that it is in (RFC 5646) */
+  readonly render: (content: PageContent, language: string) => string
   /**
    * The headers of every page. `formTargets` are origins that a form may lead to through a redirect, which Chromium
    * counts as a target of the form (CSP3 §6.4.2).
    */
-  readonly headers: (formTargets: readonly string[]) => readonly string[]
+  readonly headers: (formTargets: readonly string[], language: string) => readonly string[]
 }
 
 /** The head of every page: whose it is. */
@@ -120,7 +129,7 @@ function renderMain({
   sections = [],
   actions = [],
 }: PageContent): string {
-  const text = paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')
+  const text = paragraphs.map(renderParagraph).join('\n')
   const more = sections
     .map((section) => `<h2>${escapeHtml(section.title)}</h2>\n${renderFacts(section.facts)}`)
     .join('\n')
@@ -139,8 +148,8 @@ export function createPages(look: PageLook): Pages {
   const pictures = look.logo === undefined ? '' : ' img-src data:;'
   const banner = renderBanner(look)
   return {
-    render: (content) => `<!DOCTYPE html>
-<html lang="en">
+    render: (content, language) => `<!DOCTYPE html>
+<html lang="${escapeHtml(language)}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -156,9 +165,11 @@ ${renderMain(content)}
 </body>
 </html>
 `,
-    headers: (formTargets) => [
+    headers: (formTargets, language) => [
       'Content-Type',
       'text/html; charset=utf-8',
+      'Content-Language',
+      language,
       'Content-Security-Policy',
       `default-src 'none'; style-src 'sha256-${hash}';${pictures} form-action ${["'self'", ...formTargets].join(' ')}; frame-ancestors 'none'; base-uri 'none'`,
       'Referrer-Policy',

@@ -59,7 +59,7 @@ export function createPreconditions({ address, reply, onNamelessClient }: Precon
     if (comparableHost(headers.host, expected) === address.host) return
     if (endpoint.anyHost === 'everybody' || (endpoint.anyHost === 'trusted' && trusted)) return
     throw new GatewayError('ERR_HOST_UNKNOWN', {
-      detail: `This gateway serves ${address.url}.`,
+      detail: { text: 'detail.host', values: { url: address.url } },
       found: { host: headers.host },
       wanted: { host: address.host },
     })
@@ -92,7 +92,7 @@ export function createPreconditions({ address, reply, onNamelessClient }: Precon
     if (context.isBelowBase) return undefined
     if (context.target.path !== '/') {
       throw new GatewayError('ERR_ROUTE_UNKNOWN', {
-        detail: `Everything here is below ${address.url}.`,
+        detail: { text: 'detail.below', values: { url: address.url } },
       })
     }
     reply.redirect(context, 302, `${address.base}/`)

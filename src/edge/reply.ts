@@ -1,5 +1,5 @@
 /** Writes every answer that is not an upstream's: page, redirect, or JSON with its challenge (RFC 6750 §3). */
-import type { PageAction, PageContent, PageFact, Pages } from './page.js'
+import type { PageAction, PageContent, PageFact, Pages, Paragraph } from './page.js'
 import { GatewayError, errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import type { Milliseconds } from '../core/clock.js'
@@ -7,6 +7,10 @@ import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
 import type { RequestHeaders } from '../request/headers.js'
+import { acceptLanguageOf, chooseLanguage } from '../request/accept-language.js'
+import { english, languageBy, languageTags } from '../texts/languages.js'
+import type { Language } from '../texts/languages.js'
+import type { TextKey } from '../texts/en.js'
 import { isPage } from '../trac/pages.js'
 
 /** What every answer depends on. */
@@ -54,31 +58,21 @@ const lacksRights: ReadonlySet<ErrorCode> = new Set([
   'ERR_SCOPE_REQUIRED',
 ])
 
-const titles: Readonly<Record<number, string>> = {
-  400: 'That request can’t be served',
-  401: 'Please sign in',
-  403: 'Not allowed',
-  404: 'Not found',
-  405: 'Not possible that way',
-  408: 'That took too long',
-  413: 'That is too large',
-  429: 'Too many requests',
-  431: 'The request is too large',
-  500: 'Something went wrong',
-  502: 'Trac can’t be reached',
-  503: 'Not available right now',
-  504: 'Trac took too long',
-}
+/** Statuses with a title of their own. */
+const titled = [400, 401, 403, 404, 405, 408, 413, 429, 431, 500, 502, 503, 504] as const
+
+const titles: ReadonlyMap<number, TextKey> = new Map(
+  titled.map((status) => [status, `title.${status}`]),
+)
 
 /** Of codes whose status is usually an upstream's. */
-const titlesByCode: Readonly<Partial<Record<ErrorCode, string>>> = {
-  ERR_PROVIDER_ANSWER: 'The sign-in provider can’t be reached',
-  ERR_PROVIDER_ISSUER: errors.ERR_PROVIDER_ISSUER.text,
+const titlesByCode: Readonly<Partial<Record<ErrorCode, TextKey>>> = {
+  ERR_PROVIDER_ANSWER: 'title.provider',
+  ERR_PROVIDER_ISSUER: 'ERR_PROVIDER_ISSUER',
 }
 
-/** For whoever sent a form and gets this page instead of what they typed. */
-const typedIsKept =
-  'The Back button of the browser should bring back what you typed: copy it before you go on.'
+/** Makes a page in the language that it is shown in. */
+export type BuildPage = (language: Language) => PageContent
 
 /** A GET or HEAD that a browser makes to show a page. */
 export function isNavigation({ headers, method }: RequestContext): boolean {
@@ -102,10 +96,23 @@ export function wantsPage({ headers }: RequestContext): boolean {
   return headers.accept.includes('text/html')
 }
 
-function titleOf(context: RequestContext, error: GatewayError): string {
-  if (context.routeName === 'auth:callback') return 'Sign-in did not work'
-  return titlesByCode[error.code] ?? titles[error.status] ?? errors[error.code].text
+function titleOf(context: RequestContext, { code, status }: GatewayError): TextKey {
+  if (context.routeName === 'auth:callback') return 'title.sign_in'
+  return titlesByCode[code] ?? titles.get(status) ?? code
 }
+
+/** What went wrong. Other languages have no words for what only operators need: they say the rest, and then the English. */
+function tellError(error: GatewayError, { tag, say, sayDetail }: Language): readonly Paragraph[] {
+  const { detail } = error.details
+  if (detail === undefined) return [say(error.code)]
+  if (typeof detail !== 'string') return [sayDetail(detail)]
+  if (tag === english.tag) return [detail]
+  return [say(error.code), { text: detail, language: english.tag }]
+}
+
+/** The language of a page for whoever asked. Read here, since nothing else needs the header. */
+const languageFor = ({ request }: RequestContext): Language =>
+  languageBy(chooseLanguage(acceptLanguageOf(request), languageTags))
 
 function challengeOf(error: GatewayError): string {
   const { bearer, scopes } = error.details
@@ -174,16 +181,25 @@ export class Reply {
     this.send(context, status, ['Location', location], '')
   }
 
-  /** Answers with a page. @param formTargets origins that its form may be redirected to, where they are known better */
+  /**
+   * Answers with a page, in a language that whoever asked reads (RFC 9110 §12.5.4).
+   * @param formTargets origins that its form may be redirected to, where they are known better
+   */
   page(
     context: RequestContext,
     status: number,
-    content: PageContent,
+    build: BuildPage,
     headers: HeaderList = [],
     formTargets = this.#formTargets,
   ): void {
-    const list = [...this.#pages.headers(formTargets), ...headers]
-    this.send(context, status, list, this.#pages.render(content))
+    const language = languageFor(context)
+    const list = [
+      ...this.#pages.headers(formTargets, language.tag),
+      'Vary',
+      'Accept-Language',
+      ...headers,
+    ]
+    this.send(context, status, list, this.#pages.render(build(language), language.tag))
   }
 
   json(context: RequestContext, status: number, value: unknown, headers: HeaderList = []): void {
@@ -245,81 +261,100 @@ export class Reply {
 
   #errorPage(context: RequestContext, error: GatewayError): void {
     const { user, name } = context.identity.principal
-    const facts: PageFact[] = [
-      ['Code', error.code],
-      ['Request', context.id],
-    ]
-    if (user !== '') {
-      facts.unshift(['Signed in as', name === undefined ? user : `${name} (${user})`])
-    }
     const sentForm = context.method === 'POST' && !isOwn(context)
-    const content = {
-      title: titleOf(context, error),
-      isError: true,
-      paragraphs: [
-        error.message,
-        ...(sentForm ? [typedIsKept] : []),
-        ...this.#adviceFor(context, error),
-      ],
-      facts,
-      actions: this.#actionsFor(context, error),
+    const shownUser: readonly string[] =
+      user === '' ? [] : [name === undefined ? user : `${name} (${user})`]
+    const build: BuildPage = (language) => {
+      const { say } = language
+      const facts: readonly PageFact[] = [
+        ...shownUser.map((who) => [say('error.signed_in_as'), who] as const),
+        [say('error.code'), error.code],
+        [say('error.request'), context.id],
+      ]
+      return {
+        title: say(titleOf(context, error)),
+        isError: true,
+        paragraphs: [
+          ...tellError(error, language),
+          ...(sentForm ? [say('error.typed')] : []),
+          ...this.#adviceFor(context, error, language),
+        ],
+        facts,
+        actions: this.#actionsFor(context, error, language),
+      }
     }
-    this.page(context, error.status, content, errorHeaders(error))
+    this.page(context, error.status, build, errorHeaders(error))
   }
 
   /** A link of this host would lead to the same refusal. */
-  #rightHost({ isBelowBase, target }: RequestContext, error: GatewayError): readonly PageAction[] {
+  #rightHost(
+    { isBelowBase, target }: RequestContext,
+    error: GatewayError,
+    { say }: Language,
+  ): readonly PageAction[] {
     if (error.code !== 'ERR_HOST_UNKNOWN') return []
     const { origin, base, host } = this.#address
-    return [{ label: `Go to ${host}`, href: origin + (isBelowBase ? target.sent : `${base}/`) }]
+    const href = origin + (isBelowBase ? target.sent : `${base}/`)
+    return [{ label: say('action.host', { host }), href }]
   }
 
   /** What somebody can do about it whose account is known and may not do this. */
-  #adviceFor({ identity }: RequestContext, { code }: GatewayError): readonly string[] {
+  #adviceFor(
+    { identity }: RequestContext,
+    { code }: GatewayError,
+    { say }: Language,
+  ): readonly string[] {
     if (!lacksRights.has(code) || identity.via === undefined) return []
     const { permissions } = identity.principal
+    const contact = this.#contact
     return [
-      ...(permissions.size === 0 ? ['This account has no rights here at all.'] : []),
-      ...(this.#contact === undefined ? [] : [`Whom to ask: ${this.#contact}`]),
+      ...(permissions.size === 0 ? [say('error.no_rights')] : []),
+      ...(contact === undefined ? [] : [say('error.contact', { contact })]),
     ]
   }
 
   /** Ways out for somebody whose account may not do this; none that leads to this page again. */
-  #otherAccount({ target, identity }: RequestContext): readonly PageAction[] {
+  #otherAccount({ target, identity }: RequestContext, language: Language): readonly PageAction[] {
     const { base } = this.#address
+    const { say } = language
     const query = new URLSearchParams({ prompt: 'login', return_to: target.sent })
     const hasNothing = identity.principal.permissions.size === 0
     return [
-      ...(hasNothing ? [] : this.#startFrom(target)),
+      ...(hasNothing ? [] : this.#startFrom(target, language)),
       // It asks first; its form knows where the provider lets its own session be ended.
-      { label: 'Sign out', href: `${base}/auth/logout` },
-      { label: 'Use another account', href: `${base}/auth/login?${query.toString()}` },
+      { label: say('action.sign_out'), href: `${base}/auth/logout` },
+      { label: say('action.other_account'), href: `${base}/auth/login?${query.toString()}` },
     ]
   }
 
   /** The way to the start page; none on a page that stands there itself. */
-  #startFrom({ path }: RequestContext['target']): readonly PageAction[] {
+  #startFrom({ path }: RequestContext['target'], { say }: Language): readonly PageAction[] {
     const { base } = this.#address
     if (path === base || path === `${base}/`) return []
-    return [{ label: 'Go to the start page', href: `${base}/` }]
+    return [{ label: say('action.start'), href: `${base}/` }]
   }
 
-  #actionsFor(context: RequestContext, error: GatewayError): readonly PageAction[] {
-    if (isMisdirected(error)) return this.#rightHost(context, error)
+  #actionsFor(
+    context: RequestContext,
+    error: GatewayError,
+    language: Language,
+  ): readonly PageAction[] {
+    if (isMisdirected(error)) return this.#rightHost(context, error, language)
     // Whatever is asked for with these headers is refused again.
     if (error.code === 'ERR_HEADER_TOO_LARGE') return []
-    const start = this.#startFrom(context.target)
+    const { say } = language
+    const start = this.#startFrom(context.target, language)
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {
       const href = own ? this.#tryAgainUrl(context, error) : this.#loginUrl(sent)
-      return [{ label: 'Sign in', href }, ...start]
+      return [{ label: say('action.sign_in'), href }, ...start]
     }
     if (lacksRights.has(error.code) && context.identity.via === 'session') {
-      return this.#otherAccount(context)
+      return this.#otherAccount(context, language)
     }
     return error.status >= 500 && context.method === 'GET'
-      ? [{ label: 'Try again', href: sent }, ...start]
+      ? [{ label: say('action.try_again'), href: sent }, ...start]
       : start
   }
 }

@@ -1,9 +1,9 @@
 /** Pages with a button that signs out: their policy names where the provider lets its own session be ended. */
 import type { Timers } from '../core/clock.js'
-import type { PageContent } from '../edge/page.js'
-import type { Reply } from '../edge/reply.js'
+import type { BuildPage, Reply } from '../edge/reply.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
 import type { RequestContext } from '../request/context.js'
+import { english } from '../texts/languages.js'
 import { withinTimeout } from '../sign-in/provider-logout.js'
 
 /** What these pages need. */
@@ -16,7 +16,7 @@ export interface LogoutPageParts {
 }
 
 /** Answers with a page. */
-export type SendLogoutPage = (context: RequestContext, content: PageContent) => Promise<void>
+export type SendLogoutPage = (context: RequestContext, build: BuildPage) => Promise<void>
 
 /** Builds the answer; a provider that does not say where it ends sessions delays the page and no more. */
 export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
@@ -27,9 +27,10 @@ export function createLogoutPage(parts: LogoutPageParts): SendLogoutPage {
     if (found === undefined) return parts.knownTargets
     return found.logout.kind === 'none' ? [] : [new URL(found.logout.endpoint).origin]
   }
-  return async (context, content) => {
+  return async (context, build) => {
+    const content = build(english)
     const hasForm = content.actions?.some((action) => 'post' in action) ?? false
     const formTargets = hasForm ? await targets(context) : parts.knownTargets
-    parts.reply.page(context, 200, content, [], formTargets)
+    parts.reply.page(context, 200, build, [], formTargets)
   }
 }

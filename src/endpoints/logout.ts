@@ -29,9 +29,6 @@ export interface LogoutParts {
   readonly onLogout: (kind: string) => void
 }
 
-const onlyHere =
-  'You are signed out in this browser, and your session can’t be renewed any more. But the list of ended sign-ins is full here: a copy of your cookie or of a token may work until it ends.'
-
 /** Builds the endpoint. POST ends the session; GET asks first, so that no link or image can sign anybody out. */
 export function createLogout(parts: LogoutParts) {
   const { base, names, sessions } = parts
@@ -72,27 +69,27 @@ export function createLogout(parts: LogoutParts) {
     ]
     parts.onLogout(out === undefined ? 'nobody' : 'session')
     // Who believes to be signed out everywhere must be told if that is not so.
-    if (!isKept) throw new GatewayError('ERR_REVOCATIONS_FULL', { detail: onlyHere })
+    if (!isKept)
+      throw new GatewayError('ERR_REVOCATIONS_FULL', { detail: { text: 'detail.only_here' } })
     const headers = ['Location', out?.url ?? parts.signedOutUrl, ...clearCachedPages]
     parts.reply.send(context, 303, headers, '')
   }
 
   const ask = (context: RequestContext): Promise<void> => {
     const { user } = context.identity.principal
-    const start = { label: 'Go to the start page', href: `${base}/` }
-    if (user === '') {
-      return parts.logoutPage(context, {
-        title: 'You are not signed in',
-        paragraphs: ['There is nothing to sign out of.'],
-        actions: [start],
-      })
-    }
-    return parts.logoutPage(context, {
-      title: 'Sign out?',
-      paragraphs: [
-        `You are signed in as ${user}. Signing out ends it here and at the sign-in provider.`,
-      ],
-      actions: [{ label: 'Sign out', post: `${base}/auth/logout` }, start],
+    return parts.logoutPage(context, ({ say }) => {
+      const start = { label: say('action.start'), href: `${base}/` }
+      return user === ''
+        ? {
+            title: say('sign_out.nobody.title'),
+            paragraphs: [say('sign_out.nobody')],
+            actions: [start],
+          }
+        : {
+            title: say('sign_out.title'),
+            paragraphs: [say('sign_out.ask', { user })],
+            actions: [{ label: say('action.sign_out'), post: `${base}/auth/logout` }, start],
+          }
     })
   }
 

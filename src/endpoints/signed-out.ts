@@ -1,5 +1,5 @@
 /** `GET /auth/signed-out`: where a sign-out ends. */
-import type { Reply } from '../edge/reply.js'
+import type { BuildPage, Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
@@ -18,15 +18,15 @@ export interface SignedOutParts {
 
 /** Builds the endpoint. Whoever comes from the provider's log-out has nothing left there that would sign them in again. */
 export function createSignedOut({ base, names, reply }: SignedOutParts) {
-  const content = {
-    title: 'Signed out',
-    paragraphs: ['You are signed out.'],
+  const build: BuildPage = ({ say }) => ({
+    title: say('signed_out.title'),
+    paragraphs: [say('signed_out.done')],
     actions: [
       // The provider may still know the person, and the sign-in that ended must not come back.
-      { label: 'Sign in again', href: `${base}/auth/login?prompt=login` },
-      { label: 'Go to the start page', href: `${base}/` },
+      { label: say('action.sign_in_again'), href: `${base}/auth/login?prompt=login` },
+      { label: say('action.start'), href: `${base}/` },
     ],
-  }
+  })
   return (context: RequestContext): Promise<void> => {
     const { headers } = context
     const cookies = readCookies(headers.cookie, names)
@@ -36,7 +36,7 @@ export function createSignedOut({ base, names, reply }: SignedOutParts) {
     }
     // Whoever has the page, in a bookmark or on a shared screen, has no use for what it was reached by.
     if (state !== '') reply.redirect(context, 303, `${base}/auth/signed-out`)
-    else reply.page(context, 200, content, clearCachedPages)
+    else reply.page(context, 200, build, clearCachedPages)
     return Promise.resolve()
   }
 }

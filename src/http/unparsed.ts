@@ -71,9 +71,7 @@ function tooLarge(
   headerLimit: number,
   found: Readonly<Record<string, string>>,
 ): ErrorDetails {
-  const detail =
-    `The headers of the request are larger than ${headerLimit} bytes. ` +
-    'In a browser these are mostly the cookies of this host: deleting them helps.'
+  const detail = { text: 'detail.headers_too_large', values: { bytes: `${headerLimit}` } } as const
   const wanted = { bytes: headerLimit, key: 'server.limits.header' }
   return { detail, found: { ...found, largest: largest(headers) }, wanted }
 }
@@ -100,7 +98,7 @@ function explain(
     return [known, tooLarge(headers, headerLimit, found)]
   }
   if (isStart && target.includes(' ')) {
-    const detail = 'The address has a blank in it: it must be written %20.'
+    const detail = { text: 'detail.blank' } as const
     return ['ERR_TARGET_CHARACTER', { detail, found: { ...found, target: 'with a blank' } }]
   }
   if (known === 'ERR_TARGET_CHARACTER' && isStart && !target.startsWith('/')) {

@@ -144,7 +144,7 @@ export class NameRegistry {
     throw new GatewayError('ERR_NAME_REFUSED', {
       found: { name, sub: subject, issuer },
       wanted: { name: claimed.earlier },
-      detail: 'This account came under too many names already.',
+      detail: { text: 'detail.too_many_names' },
       cause: new Error(`${describe(principal)} has ${names}, and came as ${name}`),
     })
   }

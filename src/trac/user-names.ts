@@ -1,4 +1,6 @@
 /** From a profile to the one name a person has in Trac, or to a refusal: never to a second-best name (deploy/docs/guides/permissions.md#names). */
+import { detailTexts, sayDetail } from '../core/details.js'
+import type { Detail } from '../core/details.js'
 import { GatewayError } from '../core/errors.js'
 import type { Profile } from '../core/identity.js'
 import { tracActions } from './permissions.js'
@@ -132,9 +134,10 @@ export interface Naming {
 const address = /^[^\s,@<>"\p{C}]+@[^\s,@<>"\p{C}]+$/u
 const maxAddressLength = 254
 
-function refuse(detail: string): never {
+function refuse(detail: Detail | string): never {
+  const name = typeof detail === 'string' ? detail : sayDetail(detail, detailTexts)
   // What came stands in the facts of whoever read the token.
-  throw new GatewayError('ERR_NAME_REFUSED', { detail, wanted: { name: detail } })
+  throw new GatewayError('ERR_NAME_REFUSED', { detail, wanted: { name } })
 }
 
 /** Whether a name would be read as an e-mail address. */
@@ -150,9 +153,9 @@ export function isSameAddress(one: string, other: string): boolean {
 
 /** A name that looks like an address is the verified address itself, or nobody's. */
 function checkIsTheirs(username: string, { email, emailVerified }: Profile): void {
-  if (!emailVerified) refuse('The user name is an e-mail address that has not been verified.')
+  if (!emailVerified) refuse({ text: 'detail.address_unverified' })
   if (!isSameAddress(username, email ?? '')) {
-    refuse('The user name is an e-mail address, and not the one that was verified.')
+    refuse({ text: 'detail.address_other' })
   }
 }
 
@@ -185,8 +188,8 @@ export function createNaming(rules: NameRules): Naming {
     const { email = '' } = profile
     const at = email.lastIndexOf('@')
     const fits = address.test(email) && email.slice(at + 1).toLowerCase() === domain
-    if (!fits) refuse(`Only people with an address at ${domain} can sign in here.`)
-    if (!profile.emailVerified) refuse('The e-mail address has not been verified.')
+    if (!fits) refuse({ text: 'detail.domain', values: { domain } })
+    if (!profile.emailVerified) refuse({ text: 'detail.email_unverified' })
     return email.slice(0, at)
   }
   const claimed = (profile: Profile): string => {

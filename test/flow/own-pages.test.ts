@@ -1,10 +1,11 @@
-/** The gateway's own pages as a project wants them: its name, its logo, its link home, light or dark. */
+/** The gateway's own pages as a project and its people want them: its name, its logo, its link home; light or dark; their language. */
 import { t } from '../fixtures/tap.js'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { problemsOf, minimal } from '../fixtures/config.js'
 import { stage } from '../fixtures/stage.js'
+import { ask } from '../fixtures/wire.js'
 import { Visitor } from '../fixtures/visitor.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
@@ -13,7 +14,7 @@ const logo = join(folder, 'logo')
 const drawing = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0h1v1z"/></svg>'
 writeFileSync(logo, drawing)
 
-const { gateway, url, origin } = await stage(t, {
+const { gateway, url, origin, signIn } = await stage(t, {
   provider: 'scripted',
   upstream: true,
   overlay: { pages: { name: 'Physics <Lab>', logo, home: 'https://physics.example.edu/?a&b' } },
@@ -44,6 +45,68 @@ for (const [page, address] of Object.entries(ownPages)) {
     t.notMatch(text, 'prefers-color-scheme', 'it is light, as Trac’s own pages are')
   })
 }
+
+const languages = {
+  de: ['Abgemeldet', 'Nicht gefunden', 'Bitte melden Sie sich an'],
+  fr: ['Déconnecté', 'Introuvable', 'Veuillez vous connecter'],
+  es: ['Sesión cerrada', 'No encontrado', 'Inicie sesión, por favor'],
+  en: ['Signed out', 'Not found', 'Please sign in'],
+} as const
+
+for (const [tag, titles] of Object.entries(languages)) {
+  await t.test(`whoever reads “${tag}” gets the pages in it`, async (t) => {
+    const addresses = [`${url}/auth/signed-out`, `${origin}/elsewhere`, `${url}/auth/session`]
+    for (const [index, address] of addresses.entries()) {
+      const { text, headers } = await visitor.open(address, {
+        headers: { 'accept-language': `it, ${tag}-XX;q=0.8, *;q=0.1` },
+      })
+      t.match(text, `<h1>${titles[index]}</h1>`)
+      t.match(text, `<html lang="${tag}">`)
+      t.equal(headers['content-language'], tag)
+      t.equal(headers['vary'], 'Accept-Language')
+    }
+  })
+}
+
+const german = { headers: { 'accept-language': 'de' } }
+
+await t.test('what a program, an operator and a redirect get has no language', async (t) => {
+  const answer = await visitor.fetch(`${url}/auth/session`, german)
+  t.match(answer.json(), { code: 'ERR_LOGIN_REQUIRED', message: 'Please sign in.' })
+  t.notOk('content-language' in answer.headers || 'vary' in answer.headers)
+  const redirect = await visitor.open(`${url}/auth/login`, german)
+  t.equal(redirect.status, 302)
+  t.notOk('content-language' in redirect.headers || 'vary' in redirect.headers)
+  const status = await visitor.open(gateway.adminUrl, german)
+  t.match(status.text, /<html lang="en">[^]*Gateway status/)
+  t.equal(status.headers['content-language'], 'en')
+  t.notMatch(status.headers['vary'] ?? '', 'Accept-Language')
+})
+
+await t.test('a refusal says in the language of its reader what is missing', async (t) => {
+  const reader = await signIn()
+  const page = await reader.open(`${url}/admin/general/perm`, german)
+  t.equal(page.status, 403)
+  t.match(page.text, /<p>Dafür ist (?:das Recht|ein Recht) [^<]* nötig[^<]*<\/p>/)
+  t.match(page.text, '>Anderes Konto verwenden</a>')
+  t.match(page.text, '<dt>Angemeldet als</dt>')
+  const elsewhere = await visitor.open(`${origin}/elsewhere`, german)
+  t.match(elsewhere.text, `<p>Alles liegt hier unter ${url}.</p>`)
+  const line = gateway.lines.findLast(({ msg }) => msg === 'request')
+  t.equal(line?.['reason'], `Everything here is below ${url}.`, 'the log stays English')
+})
+
+await t.test('what only operators need follows in English, and says that it does', async (t) => {
+  const answer = await ask(gateway, `GET ${new URL(url).pathname}/wiki`, [
+    'Accept: text/html',
+    'Accept-Language: fr',
+    'X Y: a name with a blank',
+  ])
+  t.equal(answer.status, 400)
+  const text = Buffer.from(answer.body, 'latin1').toString()
+  t.match(text, '<p>Un en-tête de la requête est mal formé.</p>')
+  t.match(text, '<p lang="en">Invalid header token.</p>')
+})
 
 await t.test('a reload takes another logo, and refuses what is no picture', async (t) => {
   const png = Buffer.from('89504e470d0a1a0a', 'hex')

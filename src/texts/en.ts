@@ -1,0 +1,70 @@
+/** The texts of our own pages in English. A language has each of them, with the same `{names}`. */
+import { detailTexts } from '../core/details.js'
+import { errors } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
+
+// Each code of the table is an entry.
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+const errorTexts = Object.fromEntries(
+  Object.entries(errors).map(([code, { text }]) => [code, text]),
+) as Readonly<Record<ErrorCode, string>>
+
+/** English. */
+export const en = {
+  ...errorTexts,
+  ...detailTexts,
+  'title.400': 'That request can’t be served',
+  'title.401': 'Please sign in',
+  'title.403': 'Not allowed',
+  'title.404': 'Not found',
+  'title.405': 'Not possible that way',
+  'title.408': 'That took too long',
+  'title.413': 'That is too large',
+  'title.429': 'Too many requests',
+  'title.431': 'The request is too large',
+  'title.500': 'Something went wrong',
+  'title.502': 'Trac can’t be reached',
+  'title.503': 'Not available right now',
+  'title.504': 'Trac took too long',
+  'title.provider': 'The sign-in provider can’t be reached',
+  'title.sign_in': 'Sign-in did not work',
+  'error.typed':
+    'The Back button of the browser should bring back what you typed: copy it before you go on.',
+  'error.no_rights': 'This account has no rights here at all.',
+  'error.contact': 'Whom to ask: {contact}',
+  'error.code': 'Code',
+  'error.request': 'Request',
+  'error.signed_in_as': 'Signed in as',
+  'action.start': 'Go to the start page',
+  'action.host': 'Go to {host}',
+  'action.sign_in': 'Sign in',
+  'action.sign_in_again': 'Sign in again',
+  'action.sign_out': 'Sign out',
+  'action.other_account': 'Use another account',
+  'action.try_again': 'Try again',
+  'sign_out.nobody.title': 'You are not signed in',
+  'sign_out.nobody': 'There is nothing to sign out of.',
+  'sign_out.title': 'Sign out?',
+  'sign_out.ask':
+    'You are signed in as {user}. Signing out ends it here and at the sign-in provider.',
+  'signed_out.title': 'Signed out',
+  'signed_out.done': 'You are signed out.',
+  'session.title': 'Signed in as {user}',
+  'session.about':
+    'This is what Trac is told about you. Permissions can differ between tokens: an access token may lack the claim that adds some.',
+  'session.name': 'Name',
+  'session.email': 'E-mail',
+  'session.groups': 'Groups',
+  'session.left_out': 'Claimed, and not granted',
+  'session.permissions': 'Permissions',
+  'session.from': 'by {sources}',
+  'session.no_name': 'not known',
+  'session.no_email': 'not known, or not verified',
+  'session.no_groups': 'none that count here',
+} as const
+
+/** Names a text. */
+export type TextKey = keyof typeof en
+
+/** All texts of a language. */
+export type Texts = Readonly<Record<TextKey, string>>
