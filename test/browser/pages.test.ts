@@ -48,7 +48,7 @@ const strict = await stage(t, {
 // The scripted one has no page to sign out at.
 const whole = await stage(t, {
   provider: 'cognito',
-  overlay: { pages: { theme: 'auto', logo } },
+  overlay: { pages: { theme: 'auto', logo, home: '/trac/wiki' } },
 })
 
 /** An administrator whose names are as long as they may be, so that the pages have something to hold. */
@@ -216,7 +216,7 @@ const causes: readonly Cause[] = [
     page: 'signed out',
     status: 200,
     title: /^Signed out/,
-    actions: [['Sign in again', '/trac/auth/login?prompt=login'], start],
+    actions: [['Trac', '/trac/wiki'], ['Sign in again', '/trac/auth/login?prompt=login'], start],
     reach: async (page) => {
       await page.goto(`${whole.url}/auth/login`)
       await authenticate(page, 'sam')

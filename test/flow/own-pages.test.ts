@@ -108,7 +108,7 @@ await t.test('what only operators need follows in English, and says that it does
   t.match(text, '<p lang="en">Invalid header token.</p>')
 })
 
-await t.test('a reload takes another logo, and refuses what is no picture', async (t) => {
+await t.test('a reload takes another logo, and another theme', async (t) => {
   const png = Buffer.from('89504e470d0a1a0a', 'hex')
   writeFileSync(logo, png)
   t.equal(await gateway.reload({ pages: { logo, theme: 'auto' } }), true)
