@@ -1,6 +1,6 @@
 /** Joins a profile, its name and its grants into the principal that every request of a token or session shares. */
 import type { Granted, Principal, Profile, IdentityHeaders } from '../core/identity.js'
-import { sharedSet } from '../core/shared-set.js'
+import { sharedSet } from '../core/remember-lists.js'
 import type { NameSource, Naming } from '../trac/user-names.js'
 
 /** How a principal is named, what it may do, and how Trac is told. */
