@@ -81,11 +81,11 @@ export function answerWith(
   browser: Milliseconds,
   age: Milliseconds,
 ): void {
-  const { response, via } = context
+  const { response } = context
   if (response.destroyed) return
   const { status, form, part } = choose(context, file)
   const { bytes } = form
-  const common = via === 'session' || via === 'legacy' ? file.headersByCookie : file.headers
+  const common = context.isAmbient ? file.headersByCookie : file.headers
   const hasBody = status === 200 || status === 206
   const list = [
     'X-Request-Id',

@@ -69,9 +69,8 @@ function couldBeCompressed({ type, length, isFixed }: Head, status: number): boo
 
 /** Whether the length may be seen: nobody's own answer, or one that no other site can have asked for. */
 function mayTellLength(context: RequestContext, type: string): boolean {
-  const { via, isLegacy } = context
-  if (via === undefined || isCode(type)) return true
-  if (!isLegacy && !isToldToUpstream(context)) return true
+  const { via } = context
+  if (via === undefined || !isToldToUpstream(context) || isCode(type)) return true
   const { fetchSite } = context.headers
   if (fetchSite === 'same-origin' || fetchSite === 'none') return true
   // No browser sends a token by itself.

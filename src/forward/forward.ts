@@ -12,12 +12,12 @@ import { hasBody } from '../request/headers.js'
 import { watchBody } from './body-watch.js'
 import type { Compression } from './compression.js'
 import type { Connection, UpstreamRequest } from './connection.js'
-import type { ProveIdentity } from './identity-proof.js'
+import { isToldToUpstream } from './identity-proof.js'
+import type { IdentityProof, ProveIdentity } from './identity-proof.js'
 import type { JudgePlugin } from './plugin-proof.js'
 import { Relay } from './relay.js'
 import type { RelayEvents } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
-import type { IdentityProof } from './identity-proof.js'
 import { clientHeaders } from './response-headers.js'
 import type { ResponseRules } from './response-headers.js'
 import type { createSpool } from './spool.js'
@@ -262,13 +262,11 @@ export class Forward {
   }
 
   #answerHeaders(context: RequestContext, upstream: Upstream, raw: readonly string[]): string[] {
-    const { via, route, isLegacy } = context
     return clientHeaders(raw, this.#parts.responseRules, {
       requestId: context.id,
-      personal: isLegacy || (via !== undefined && route.access !== 'public'),
-      // A browser sends Basic by itself, too.
-      byCookie: isLegacy || via === 'session',
-      byTrac: isLegacy,
+      personal: context.via !== undefined && isToldToUpstream(context),
+      byCookie: context.isAmbient,
+      byTrac: context.isLegacy,
       declaresTypes: upstream.isTrac,
       setCookies: context.setCookies,
     })

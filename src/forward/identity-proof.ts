@@ -41,9 +41,12 @@ export type ProveIdentity = (
   bodyBytes: number,
 ) => IdentityProof
 
-/** A public route tells nobody's identity or token, and a preflight has none: browsers send it without credentials. */
-export function isToldToUpstream({ route, preflight }: RequestContext): boolean {
-  return route.access !== 'public' && !preflight
+/**
+ * A public route tells nobody's identity or token, and a preflight has none: browsers send it without credentials. Whom
+ * Trac is to look at by itself it is always told of.
+ */
+export function isToldToUpstream({ route, preflight, isLegacy }: RequestContext): boolean {
+  return isLegacy || (route.access !== 'public' && !preflight)
 }
 
 /** Builds the one function that says who a request is from. */

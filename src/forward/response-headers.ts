@@ -1,4 +1,5 @@
 /** The headers a client receives from an upstream: hop-by-hop and what only the gateway may say are taken out. */
+import { tracCookie } from '../session/cookies.js'
 import { connectionNames } from './connection-names.js'
 
 /** What the filter depends on. */
@@ -14,7 +15,7 @@ export interface ResponseFacts {
   readonly requestId: string
   /** Answered to somebody who is signed in: no shared cache may keep it. */
   readonly personal: boolean
-  /** Authenticated by cookie: no other origin may read it. */
+  /** Its credential is one that browsers send by themselves: no other origin may read it. */
   readonly byCookie: boolean
   /** Trac may set the cookie of its own login. */
   readonly byTrac: boolean
@@ -41,7 +42,7 @@ function cookieIsOurs(value: string, prefix: string, byTrac: boolean): boolean {
   // `=name=value` sets a cookie without a name, which comes back as `name=value` (RFC 6265bis §5.6).
   const pair = value.replace(/^[\s=]+/, '')
   const name = pair.split(/[=;]/, 1)[0]!.trim()
-  return (name === 'trac_auth' && !byTrac) || name.startsWith(prefix)
+  return (name === tracCookie && !byTrac) || name.startsWith(prefix)
 }
 
 /** What tells caches between us and the client, by names of their own, to keep an answer: nginx, Akamai, RFC 9213. */

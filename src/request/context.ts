@@ -126,6 +126,11 @@ export class RequestContext {
     return this.isLegacy ? 'legacy' : this.identity.via
   }
 
+  /** Whether its credential is one that a browser sends by itself, whoever's page asks: a cookie, or HTTP Basic. */
+  get isAmbient(): boolean {
+    return this.isLegacy || this.identity.via === 'session'
+  }
+
   /** What every answer should carry; settled the first time it is asked for, when the answer begins. */
   get setCookies(): readonly string[] {
     if (typeof this.#setCookies === 'function') this.#setCookies = this.#setCookies()
