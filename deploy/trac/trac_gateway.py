@@ -16,9 +16,9 @@ import threading
 import time
 import unicodedata
 
+from trac.attachment import LegacyAttachmentPolicy
 from trac.config import BoolOption, Option, PathOption
 from trac.core import Component, ExtensionPoint, TracError, implements
-from trac.attachment import LegacyAttachmentPolicy
 from trac.perm import DefaultPermissionPolicy, IPermissionPolicy, PermissionSystem
 from trac.util.html import tag
 from trac.util.text import exception_to_unicode

@@ -19,6 +19,9 @@ export const refusing = [
   'AuthzPolicy',
 ]
 
+/** How the list ends for the time of a move (`deploy/docs/guides/roll-out.md`); the plugin refuses any other. */
+export const legacyEnd = ['LegacyAttachmentPolicy', ourPolicy, storedPolicy]
+
 /** The site's list with our policy in the place of the one that asks the permission table. */
 export function placePolicy(own: readonly string[]): readonly string[] {
   const list = own.length === 0 ? usualPolicies : own
@@ -32,3 +35,6 @@ export function placePolicy(own: readonly string[]): readonly string[] {
   const last = list.indexOf('LegacyAttachmentPolicy')
   return last < 0 ? [...list, ourPolicy] : [...list.slice(0, last), ourPolicy, ...list.slice(last)]
 }
+
+/** The line of `trac.ini` where nothing else is wanted. */
+export const usualLine = `[trac] permission_policies = ${placePolicy(usualPolicies).join(', ')}`

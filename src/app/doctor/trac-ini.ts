@@ -3,13 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isYes, readIni, toList } from '../../trac/ini.js'
 import type { Ini } from '../../trac/ini.js'
-import {
-  ourPolicy,
-  placePolicy,
-  refusing,
-  storedPolicy,
-  usualPolicies,
-} from '../../trac/policies.js'
+import { legacyEnd, ourPolicy, refusing, storedPolicy, usualLine } from '../../trac/policies.js'
 import { keyFingerprint } from '../../trac/signature.js'
 import { bad, good, notTried, wordsOf } from './row.js'
 import type { Row } from './row.js'
@@ -54,12 +48,6 @@ export function readVersions(html: string): ReadonlyMap<string, string> {
   return new Map([...rows].map(([, name, text]) => [plainText(name ?? ''), plainText(text ?? '')]))
 }
 
-/** The order where nothing else is wanted. */
-const wantedPolicies = placePolicy(usualPolicies).join(', ')
-
-/** The end of the list for the time of a move (`deploy/docs/guides/roll-out.md`); the plugin refuses any other. */
-const legacyEnd = ['LegacyAttachmentPolicy', ourPolicy, storedPolicy]
-
 const option = (ini: Ini, section: string, name: string): string | undefined =>
   ini.get(section)?.get(name)
 
@@ -76,18 +64,17 @@ function policiesRow(ini: Ini): Row {
     return bad(check, value, wanted, 'change [trac] permission_policies in trac.ini')
   }
   const at = policies.indexOf(ourPolicy)
-  const line = `[trac] permission_policies = ${wantedPolicies}`
   const wrong =
     at < 0
       ? 'TracGatewayPolicy is not in permission_policies'
       : policies.includes(storedPolicy)
         ? 'DefaultPermissionPolicy is in permission_policies, so rights stored in Trac would count'
         : undefined
-  if (wrong !== undefined) return bad(check, wrong, line, 'write this line into trac.ini')
+  if (wrong !== undefined) return bad(check, wrong, usualLine, 'write this line into trac.ini')
   const late = refusing.filter((name) => policies.indexOf(name) > at)
   if (late.length === 0) return good(check, value)
   const found = `${late.join(', ')} after TracGatewayPolicy, which has said yes by then`
-  return bad(check, found, line, `put ${late.join(', ')} before TracGatewayPolicy in trac.ini`)
+  return bad(check, found, usualLine, `put ${late.join(', ')} before TracGatewayPolicy in trac.ini`)
 }
 
 /** One setting that does not fit, or undefined. */

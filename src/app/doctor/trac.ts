@@ -1,5 +1,6 @@
 /** Trac: there, below the right base path, with the plugin and its key, and closed to whoever comes another way. */
 import type { Milliseconds } from '../../core/clock.js'
+import { usualLine } from '../../trac/policies.js'
 import { findFault } from '../probes.js'
 import { upstreamName } from '../upstreams.js'
 import { bad, good, notTried, wordsOf } from './row.js'
@@ -35,7 +36,7 @@ const causes: readonly (readonly [RegExp, check: string, wanted: string, todo: s
     /permission_policies/,
     'trac.policies',
     'TracGatewayPolicy, and no DefaultPermissionPolicy',
-    '[trac] permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy in trac.ini',
+    `${usualLine} in trac.ini`,
   ],
   [
     /key_file|key file|fingerprint/,
