@@ -4,7 +4,7 @@ import { ConfigProblems, formatProblem, formatWarning } from '../config/problems
 import type { Problem, Warning } from '../config/problems.js'
 import type { Row } from '../app/doctor/row.js'
 import type { Output, Tone } from './command.js'
-import { rowsText, verdictOf as verdictOfRows } from './doctor-text.js'
+import { reportLines } from './doctor-text.js'
 
 /** How to answer, and what to take from the process. */
 export interface CheckOptions {
@@ -32,7 +32,7 @@ interface Findings {
  * @returns the exit code: 0 when it can be started, 1 when not; warnings alone are 0, or 1 if `strict`
  */
 export function check(path: string, options: CheckOptions): number {
-  return tell(findingsOf(path, options.env), options)
+  return tell(findingsOf(path, options.env).findings, options)
 }
 
 /**
@@ -44,9 +44,8 @@ export async function checkOnline(
   options: CheckOptions,
   out: Output,
 ): Promise<number> {
-  const findings = findingsOf(path, options.env)
-  if (findings.problems.length > 0) return tell(findings, options)
-  const { config } = loadConfig(path, { env: options.env })
+  const { findings, config } = findingsOf(path, options.env)
+  if (config === undefined) return tell(findings, options)
   const { examineUnattended } = await import('./doctor.js')
   return tell({ ...findings, online: await examineUnattended(config, out) }, options)
 }
@@ -66,12 +65,15 @@ function tell(findings: Findings, options: CheckOptions): number {
   return isGood ? 0 : 1
 }
 
-function findingsOf(file: string, env: NodeJS.ProcessEnv): Findings {
+/** What is to be said of a file; its configuration is undefined where it has problems. */
+function findingsOf(file: string, env: NodeJS.ProcessEnv) {
   try {
-    return { file, problems: [], warnings: loadConfig(file, { env }).warnings }
+    const { warnings, config } = loadConfig(file, { env })
+    return { findings: { file, problems: [], warnings }, config }
   } catch (error) {
     if (!(error instanceof ConfigProblems)) throw error
-    return { file, problems: error.problems, warnings: error.warnings }
+    const { problems, warnings } = error
+    return { findings: { file, problems, warnings }, config: undefined }
   }
 }
 
@@ -103,7 +105,7 @@ function toText(
     ...findings.problems.map((problem) => paint('bad', formatProblem(problem))),
     ...findings.warnings.map((warning) => `${paint('warn', 'warning:')} ${formatWarning(warning)}`),
     paint(...verdictOf(findings, strict)),
-    ...(online.length === 0 ? [] : [...rowsText(online, paint), paint(...verdictOfRows(online))]),
+    ...(online.length === 0 ? [] : reportLines(online, paint)),
   ]
   return `${lines.join('\n')}\n`
 }

@@ -11,7 +11,7 @@ const marks: Readonly<Record<Row['outcome'], readonly [Tone, string]>> = {
 }
 
 /** Rows as lines; those of what is bad have three. */
-export function rowsText(rows: readonly Row[], paint: Paint): readonly string[] {
+function rowsText(rows: readonly Row[], paint: Paint): readonly string[] {
   const width = Math.max(...rows.map(({ check }) => check.length))
   const indent = ' '.repeat(width + 4)
   return rows.flatMap(({ check, outcome, found, wanted, todo }) => {
@@ -25,8 +25,13 @@ export function rowsText(rows: readonly Row[], paint: Paint): readonly string[] 
   })
 }
 
+/** The whole report, ended by how many are of each kind. */
+export function reportLines(rows: readonly Row[], paint: Paint): readonly string[] {
+  return [...rowsText(rows, paint), paint(...verdictOf(rows))]
+}
+
 /** How many are of each kind. */
-export function verdictOf(rows: readonly Row[]): readonly [Tone, string] {
+function verdictOf(rows: readonly Row[]): readonly [Tone, string] {
   const count = (outcome: Row['outcome']) => rows.filter((row) => row.outcome === outcome).length
   const bad = count('bad')
   const text = `${count('good')} good, ${bad} bad, ${count('not tried')} not tried`

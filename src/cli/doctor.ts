@@ -4,12 +4,12 @@ import { resolve } from 'node:path'
 import type { Examination } from '../app/doctor/site.js'
 import type { Row } from '../app/doctor/row.js'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
 import { askAdmin } from './admin-client.js'
 import { WrongUse } from './command.js'
 import type { Call, Output } from './command.js'
-import { rowsText, verdictOf } from './doctor-text.js'
+import { reportLines } from './doctor-text.js'
 import { failed } from './output.js'
 
 /** Where somebody comes back to, if nothing else is said. */
@@ -91,7 +91,7 @@ export async function doctor(call: Call): Promise<number> {
     config = loadConfig(call.text('config') ?? 'gateway.yaml', { env }).config
   } catch (error) {
     if (!(error instanceof ConfigProblems)) throw error
-    return failed(call, error.problems.map(formatProblem).join('\n'))
+    return failed(call, error.message)
   }
   const tracEnv = call.text('trac-env')
   const more = {
@@ -100,9 +100,7 @@ export async function doctor(call: Call): Promise<number> {
     tracEnv: tracEnv === undefined ? undefined : resolve(tracEnv),
   }
   const rows = await examineWith(config, out, more, false)
-  const [tone, verdict] = verdictOf(rows)
-  const lines = [...rowsText(rows, out.paint), out.paint(tone, verdict)]
   const asJson = () => `${JSON.stringify({ rows }, undefined, 2)}\n`
-  out.print(call.flag('json') ? asJson() : `${lines.join('\n')}\n`)
-  return tone === 'bad' ? 1 : 0
+  out.print(call.flag('json') ? asJson() : `${reportLines(rows, out.paint).join('\n')}\n`)
+  return rows.some(({ outcome }) => outcome === 'bad') ? 1 : 0
 }

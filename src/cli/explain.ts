@@ -4,7 +4,7 @@ import type { Report } from '../app/ask/report.js'
 import { WishFault, judgeWish } from '../app/ask/wish.js'
 import type { Wish } from '../app/ask/wish.js'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
 import type { PublicUrl } from '../core/public-url.js'
 import { askAdmin } from './admin-client.js'
@@ -172,8 +172,7 @@ export async function explain(call: Call): Promise<number> {
     out.print(call.flag('json') ? asJson() : explainText(report, out.paint))
     return 0
   } catch (error) {
-    if (error instanceof ConfigProblems)
-      return failed(call, error.problems.map(formatProblem).join('\n'))
+    if (error instanceof ConfigProblems) return failed(call, error.message)
     if (error instanceof Told) return failed(call, error.message)
     throw error
   }

@@ -2,10 +2,10 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Call } from './command.js'
 import { examineWith } from './doctor.js'
-import { rowsText, verdictOf } from './doctor-text.js'
+import { reportLines } from './doctor-text.js'
 import { collectAnswers } from './init/answers.js'
 import type { Answers } from './init/answers.js'
 import { findOut } from './init/find-out.js'
@@ -88,10 +88,10 @@ async function look(
     const { config } = loadConfig(file, { env })
     const rows = await examineWith(config, out, { tracEnv }, true)
     if (call.flag('json')) out.print(`${JSON.stringify({ ...done, rows }, undefined, 2)}\n`)
-    else out.print(`${[...rowsText(rows, out.paint), out.paint(...verdictOf(rows))].join('\n')}\n`)
+    else out.print(`${reportLines(rows, out.paint).join('\n')}\n`)
     return 0
   } catch (error) {
     if (!(error instanceof ConfigProblems)) throw error
-    return failed(call, error.problems.map(formatProblem).join('\n'))
+    return failed(call, error.message)
   }
 }

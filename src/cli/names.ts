@@ -1,7 +1,7 @@
 /** `trac-gateway names`: shows and settles whose name is whose, in the gateway that runs. */
 import { readFileSync } from 'node:fs'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
 import type { NameCommand, NameReport, PlainName } from '../observe/admin.js'
 import { askAdmin } from './admin-client.js'
@@ -186,8 +186,7 @@ export async function names(
   } catch (error) {
     const isKnown = error instanceof Told || error instanceof ConfigProblems
     if (!isKnown) throw error
-    const text =
-      error instanceof ConfigProblems ? error.problems.map(formatProblem).join('\n') : error.message
-    return tell({ ok: false, text, value: { message: text } })
+    const { message } = error
+    return tell({ ok: false, text: message, value: { message } })
   }
 }

@@ -3,7 +3,7 @@ import { Replay } from '../app/ask/replay.js'
 import type { Replayed } from '../app/ask/replay.js'
 import { durationKind } from '../config/kinds/duration.js'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import { WrongUse } from './command.js'
 import type { Call, Output } from './command.js'
 import { eachLine, sizeOf } from './lines.js'
@@ -89,8 +89,7 @@ export async function replay(call: Call): Promise<number> {
     )
     return replayed.changed === 0 ? 0 : 1
   } catch (error) {
-    if (error instanceof ConfigProblems)
-      return failed(call, error.problems.map(formatProblem).join('\n'))
+    if (error instanceof ConfigProblems) return failed(call, error.message)
     const { code, path = reading } = error as NodeJS.ErrnoException
     if (code === undefined || !/^[EZ]/.test(code)) throw error
     return failed(

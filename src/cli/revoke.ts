@@ -1,6 +1,6 @@
 /** `trac-gateway revoke`: ends all sessions and Bearer use of one user at once, through the admin listener. */
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Revoked } from '../observe/admin.js'
 import { askAdmin } from './admin-client.js'
 
@@ -88,7 +88,7 @@ export async function revoke(path: string, options: RevokeOptions): Promise<numb
     return say(ok, text, answer.status === 200 ? answer.body : {})
   } catch (error) {
     if (error instanceof ConfigProblems) {
-      return say(false, error.problems.map(formatProblem).join('\n'))
+      return say(false, error.message)
     }
     const { message } = error as Error
     return say(false, `${user} is not revoked: the admin listener can't be reached (${message})`)

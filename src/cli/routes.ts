@@ -2,7 +2,7 @@
 import { compileRoutes, routeDefaultsOf } from '../authorize/compile-routes.js'
 import { demandText, methodsText, queryText } from '../authorize/route-text.js'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
 import type { Route } from '../request/route.js'
 import { reachOf } from '../request/row-reach.js'
@@ -140,7 +140,7 @@ export function routes(path: string, options: RoutesOptions): number {
     return 0
   } catch (error) {
     if (!(error instanceof ConfigProblems)) throw error
-    print(`${error.problems.map(formatProblem).join('\n')}\n`)
+    print(`${error.message}\n`)
     return 1
   }
 }

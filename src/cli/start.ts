@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { loadConfig } from '../config/load.js'
 import type { Loaded } from '../config/load.js'
-import { ConfigProblems, formatProblem, formatWarning } from '../config/problems.js'
+import { ConfigProblems, formatWarning } from '../config/problems.js'
 import { startGateway } from '../app/gateway.js'
 import type { Gateway } from '../app/gateway.js'
 import type { Milliseconds } from '../core/clock.js'
@@ -79,7 +79,7 @@ function follow(
 }
 
 function explain(error: unknown): string {
-  if (error instanceof ConfigProblems) return error.problems.map(formatProblem).join('\n')
+  if (error instanceof ConfigProblems) return error.message
   const { code, address, port, message, path } = error as NodeJS.ErrnoException & {
     address?: string
     port?: number

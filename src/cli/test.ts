@@ -5,7 +5,7 @@ import type { Report } from '../app/ask/report.js'
 import { WishFault } from '../app/ask/wish.js'
 import type { Wish } from '../app/ask/wish.js'
 import { loadConfig } from '../config/load.js'
-import { ConfigProblems, formatProblem } from '../config/problems.js'
+import { ConfigProblems } from '../config/problems.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { Call } from './command.js'
 import { decisionText, explainText } from './explain-text.js'
@@ -170,8 +170,7 @@ export async function testPolicy(call: Call): Promise<number> {
     )
     return outcomes.every(({ failures }) => failures.length === 0) ? 0 : 1
   } catch (error) {
-    if (error instanceof ConfigProblems)
-      return failed(call, error.problems.map(formatProblem).join('\n'))
+    if (error instanceof ConfigProblems) return failed(call, error.message)
     const { code, path = file } = error as NodeJS.ErrnoException
     if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error
     return failed(call, `${path}: found no file that can be used (${code})`)

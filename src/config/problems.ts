@@ -38,7 +38,7 @@ export function formatWarning(warning: Warning): string {
   return `${formatProblem(warning)} [${warning.name}]`
 }
 
-/** Thrown by the loader with every problem of the file at once, in the order of the file. */
+/** Thrown by the loader with every problem of the file at once, in the order of the file; its message has a line for each. */
 export class ConfigProblems extends Error {
   readonly problems: readonly Problem[]
   readonly warnings: readonly Warning[]

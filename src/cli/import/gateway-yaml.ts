@@ -1,6 +1,7 @@
 /** A commented `gateway.yaml` from what a Trac says. What Trac can't say stands there as an example, and is named. */
 import { parseUrl, isLoopback } from '../../core/host.js'
 import { publicUrl } from '../../core/public-url.js'
+import { scalar, toKey } from '../yaml-text.js'
 import type { Cognito } from './cognito.js'
 import { isYes } from '../../trac/ini.js'
 import type { Facts } from './facts.js'
@@ -13,17 +14,6 @@ export interface Written {
   readonly text: string
   readonly toFill: readonly string[]
 }
-
-const words = new Set(['true', 'false', 'null', 'yes', 'no', 'on', 'off', 'y', 'n'])
-
-/** A key as YAML reads it back. */
-function toKey(text: string): string {
-  const isPlain = /^(?:https?:\/\/)?[A-Za-z_][\w./-]*$/.test(text) && !words.has(text.toLowerCase())
-  return isPlain ? text : JSON.stringify(text)
-}
-
-/** A value as the file is read: in values, `${` is a variable of the environment. */
-const scalar = (text: string): string => toKey(text).replaceAll('${', () => '$${')
 
 /** A text that can't end its comment. */
 const comment = (text: string): string => text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')

@@ -2,6 +2,7 @@
 import { isLoopback } from '../../core/host.js'
 import { toList } from '../../trac/ini.js'
 import { placePolicy } from '../../trac/policies.js'
+import { scalar } from '../yaml-text.js'
 import type { Answers } from './answers.js'
 import type { Found } from './find-out.js'
 
@@ -18,9 +19,6 @@ export const files = {
   revocations: 'state/revocations',
 } as const
 
-/** Any text as a scalar of YAML; `${` would be a variable of the environment. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "''").replaceAll('${', '$${')}'`
-
 function serverText({ publicUrl, listen }: Answers, { trustedProxies }: Found): string {
   const { url, secure } = publicUrl
   const port = new URL(url).port || '80'
@@ -31,13 +29,13 @@ function serverText({ publicUrl, listen }: Answers, { trustedProxies }: Found): 
       ? []
       : [
           '  # Who ends TLS in front, as the gateway sees its address. Its X-Forwarded-* count, and nobody else’s.',
-          `  trustedProxies: [${trustedProxies.map(quoted).join(', ')}]`,
+          `  trustedProxies: [${trustedProxies.map(scalar).join(', ')}]`,
         ]
   return [
     'server:',
     '  # What browsers see.',
-    `  publicUrl: ${quoted(url)}`,
-    `  listen: ${quoted(listen ?? usual)}`,
+    `  publicUrl: ${scalar(url)}`,
+    `  listen: ${scalar(listen ?? usual)}`,
     ...proxies,
   ].join('\n')
 }
@@ -48,19 +46,19 @@ function identityText({ provider, clientId, clientSecret }: Answers, found: Foun
     provider.kind === 'cognito'
       ? [
           '  cognito:',
-          `    region: ${quoted(provider.region)}`,
-          `    userPoolId: ${quoted(provider.userPoolId)}`,
+          `    region: ${scalar(provider.region)}`,
+          `    userPoolId: ${scalar(provider.userPoolId)}`,
           '    # Where its sign-in pages are.',
-          `    domain: ${quoted(domain ?? 'CHANGE-ME')}`,
+          `    domain: ${scalar(domain ?? 'CHANGE-ME')}`,
         ]
-      : [`  issuer: ${quoted(issuer)}`]
+      : [`  issuer: ${scalar(issuer)}`]
   return [
     'identity:',
     ...cognito,
-    `  clientId: ${quoted(clientId)}`,
+    `  clientId: ${scalar(clientId)}`,
     ...(clientSecret === undefined ? [] : [`  clientSecret: { fromFile: ${files.client} }`]),
-    `  scopes: [${scopes.map(quoted).join(', ')}]`,
-    ...(algorithm === 'RS256' ? [] : [`  algorithms: [${quoted(algorithm)}]`]),
+    `  scopes: [${scopes.map(scalar).join(', ')}]`,
+    ...(algorithm === 'RS256' ? [] : [`  algorithms: [${scalar(algorithm)}]`]),
     '  username:',
     '    # People are called by the name that the provider never changes, which may be hard to read. To call',
     '    # alice@example.edu alice, put your own domain here:',
@@ -87,7 +85,7 @@ function tracText({ trac }: Answers): string {
   return [
     'upstreams:',
     '  trac:',
-    `    url: ${quoted(trac.url)}`,
+    `    url: ${scalar(trac.url)}`,
     ...(isPlain
       ? ['    # Plain HTTP over a network: let nobody else be on it.', '    insecureHttp: true']
       : []),
@@ -104,7 +102,7 @@ export function gatewayText(answers: Answers, found: Found): string {
     serverText(answers, found),
     [
       'admin:',
-      ...(adminListen === undefined ? [] : [`  listen: ${quoted(adminListen)}`]),
+      ...(adminListen === undefined ? [] : [`  listen: ${scalar(adminListen)}`]),
       '  # For revoke, names, explain --running and doctor.',
       `  token: { fromFile: ${files.admin} }`,
     ].join('\n'),
