@@ -149,13 +149,16 @@ async function runCase(
   }))
 }
 
+/** A whole request with a token. */
+const requestOf = ({ origin }: Contender, token: string): string =>
+  `GET /wiki/Start HTTP/1.1\r\nHost: ${new URL(origin).host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+
 async function runPaced(all: readonly Contender[], token: string): Promise<string> {
   const found: Paced[] = []
   const times = new Map<Contender, { p50: number[]; p99: number[] }>()
   for (let round = -1; round < rounds; round++) {
     for (const contender of all) {
-      const { host } = new URL(contender.origin)
-      const text = `GET /wiki/Start HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+      const text = requestOf(contender, token)
       const { p50, p99, refused } = await inQuiet(() =>
         pace({
           port: contender.port,
@@ -179,8 +182,6 @@ async function runPaced(all: readonly Contender[], token: string): Promise<strin
 
 /** How somebody with a good token fares while another address sends bad ones, each another one. */
 async function runFlood(all: readonly Contender[], tokens: readonly string[]): Promise<string> {
-  const requestOf = ({ origin }: Contender, token: string): string =>
-    `GET /wiki/Start HTTP/1.1\r\nHost: ${new URL(origin).host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
   // As a token is forged: all of it is right but the signature.
   const forge = (token: string): string => {
     const at = token.lastIndexOf('.') + 10

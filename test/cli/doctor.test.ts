@@ -1,11 +1,8 @@
 /** `trac-gateway doctor` beside real peers: a set-up that is right has no bad line, and each broken one is named by its line. */
 import type { Test } from 'tap'
 import { t } from '../fixtures/tap.js'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { examine } from '../../src/app/doctor/doctor.js'
 import type { Row } from '../../src/app/doctor/row.js'
 import type { Examination } from '../../src/app/doctor/site.js'
@@ -20,12 +17,12 @@ import { startNginxWith } from '../fixtures/front.js'
 import { configurationOf, environmentOf } from '../fixtures/gateway.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/ports.js'
+import { runProgram } from '../fixtures/program.js'
 import { startRedis } from '../fixtures/redis.js'
 import { stage } from '../fixtures/stage.js'
 import { askPython, setIni, testKey } from '../fixtures/tracs.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const folder = t.testdir({})
 const token = secretOf('a')
 const clientSecret = secretOf('c')
@@ -122,12 +119,7 @@ const badOnes = (rows: readonly Row[]): readonly string[] =>
 
 /** What the program says of a configuration. */
 async function runDoctor(file: string, more: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [main, 'doctor', '--json', '-c', file], {
-    env: { PATH: process.env['PATH'], ...more },
-  })
-  let out = ''
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  const [code] = (await once(child, 'close')) as [number]
+  const { code, out } = await runProgram(['doctor', '--json', '-c', file], { env: more })
   return { code, rows: (JSON.parse(out) as { rows: readonly Row[] }).rows }
 }
 

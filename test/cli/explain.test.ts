@@ -1,10 +1,8 @@
 /** `trac-gateway explain` and `POST /explain`, from outside: what they say, what they never show, and that nothing changes. */
 import { t } from '../fixtures/tap.js'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { runProgram } from '../fixtures/program.js'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Report } from '../../src/app/ask/report.js'
 import { explain } from '../../src/cli/explain.js'
 import { minimal, secretOf, secrets } from '../fixtures/config.js'
@@ -14,7 +12,6 @@ import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { ask } from '../fixtures/wire.js'
 
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const folder = t.testdir({})
 const file = join(folder, 'gateway.yaml')
 writeFileSync(
@@ -28,17 +25,8 @@ writeFileSync(
 )
 
 /** Runs the program to its end. */
-async function run(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH: process.env['PATH'], ...secrets, ...env },
-  })
-  child.stdin.end(input)
-  let [out, said] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, out, said }
-}
+const run = (args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}) =>
+  runProgram(args, { input, env: { ...secrets, ...env } })
 
 const explained = (args: readonly string[], input?: string) =>
   run(['explain', '-c', file, ...args], input)

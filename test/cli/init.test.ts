@@ -19,6 +19,7 @@ import { createLogger } from '../../src/observe/logger.js'
 import { readIni } from '../../src/trac/ini.js'
 import { loadText, secretOf } from '../fixtures/config.js'
 import { freePort } from '../fixtures/ports.js'
+import { runProgram } from '../fixtures/program.js'
 import { stage } from '../fixtures/stage.js'
 import { setIni } from '../fixtures/tracs.js'
 import { until } from '../fixtures/until.js'
@@ -64,15 +65,7 @@ const options = (config: string): readonly string[] => [
   ...['--admin-listen', `127.0.0.1:${adminPort}`],
 ]
 
-async function run(args: readonly string[], input = '') {
-  const child = spawn(process.execPath, [main, ...args], { env: { PATH: process.env['PATH'] } })
-  child.stdin.end(input)
-  let [out, said] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, out, said }
-}
+const run = (args: readonly string[], input = '') => runProgram(args, { input })
 
 const config = join(folder, 'own', 'gateway.yaml')
 
