@@ -17,7 +17,7 @@ import { createListener } from '../http/listener.js'
 import type { Listener } from '../http/listener.js'
 import { createAdmin } from '../observe/admin.js'
 import { createMetrics } from '../observe/metrics.js'
-import { createReadiness } from '../observe/readiness.js'
+import { createReadiness, degradedCauses } from '../observe/readiness.js'
 import { RecentTrouble } from '../observe/recent-trouble.js'
 import type { Readiness } from '../observe/readiness.js'
 import { createProviderFetch } from '../oidc/provider-fetch.js'
@@ -298,7 +298,11 @@ class RunningGateway implements Gateway {
         metrics.sessions.set(sessions.size)
         metrics.fileBytes.set(files.bytes)
         const { fetchedAt } = issuers.main.keys
-        if (fetchedAt !== undefined) metrics.jwksAge.set((now() - fetchedAt) / 1000)
+        metrics.jwksAge.set(fetchedAt === undefined ? Infinity : (now() - fetchedAt) / 1000)
+        metrics.ready.set(Number(this.readiness.report().ready))
+        const causes = this.readiness.causes()
+        for (const cause of degradedCauses)
+          metrics.degraded.set({ cause }, Number(causes.has(cause)))
       },
     })
   }

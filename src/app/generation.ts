@@ -1,6 +1,7 @@
 /** One configuration made ready to serve. A reload makes the next generation out of the previous one and swaps the two. */
 import type { Duplex } from 'node:stream'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { outcomesOf } from '../authorize/outcomes.js'
 import { fixedChanges } from '../config/fixed.js'
 import type { Config } from '../config/schema.js'
 import { GatewayError } from '../core/errors.js'
@@ -71,6 +72,15 @@ export class Generation {
   /** Reaches for keys and Trac, and keeps the keys fresh. */
   start(readiness: Readiness): void {
     this.#stopProbes = startProbes(this.services, this.#app, readiness)
+    const { routes, unmatched, upstreams } = this.services
+    this.#app.metrics.begin({
+      upstreams: upstreams.keys(),
+      routes: [...routes, unmatched].map((route) => ({
+        name: route.name,
+        mode: route.mode,
+        outcomes: outcomesOf(route),
+      })),
+    })
     this.#app.metrics.configGeneration.inc()
   }
 

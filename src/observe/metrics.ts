@@ -1,6 +1,8 @@
 /** Every metric with its closed set of labels; a label's value never comes from a client. */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Metric } from 'prom-client'
+import { errors } from '../core/errors.js'
+import type { ErrorCode } from '../core/errors.js'
 import { createCounterSeries, createHistogramSeries } from './series.js'
 import type { AddTo, ExportedValue } from './series.js'
 
@@ -10,12 +12,25 @@ const buckets = [
   5, 10,
 ]
 
+type Labels = Readonly<Record<string, string>>
+
 /** One metric, as the registry and the reference read it. */
 export interface MetricRow {
   readonly name: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
+  /** Series of a counter that are there from the start, at 0: the first count shows as a rise. */
+  readonly fromStart: readonly Labels[]
+}
+
+/** Every combination of the values of labels. */
+function each(values: Readonly<Record<string, readonly string[]>>): readonly Labels[] {
+  let all: readonly Labels[] = [{}]
+  for (const [label, list] of Object.entries(values)) {
+    all = all.flatMap((labels) => list.map((value) => ({ ...labels, [label]: value })))
+  }
+  return all
 }
 
 const row = (
@@ -23,7 +38,34 @@ const row = (
   name: string,
   labels: readonly string[],
   help: string,
-): MetricRow => ({ name: `trac_gateway_${name}`, type, labels, help })
+  fromStart: readonly Labels[] = [],
+): MetricRow => ({ name: `trac_gateway_${name}`, type, labels, help, fromStart })
+
+/** Codes whose names begin so. */
+const codes = (...stems: readonly string[]): readonly ErrorCode[] =>
+  (Object.keys(errors) as ErrorCode[]).filter((code) =>
+    stems.some((stem) => code.startsWith(`ERR_${stem}`)),
+  )
+
+/** What can be wrong with a token, or with asking those who know of it. */
+const tokenCodes = codes('TOKEN_', 'MACHINE_', 'NAME', 'PROVIDER_', 'STORE_', 'INTERNAL')
+/** How a sign-in can end. */
+const loginResults = [
+  'ok',
+  ...codes('CALLBACK_', 'LOGIN_DENIED', 'LOGIN_LOOP', 'LOGIN_UNKNOWN', 'REFRESH_REFUSED'),
+  ...codes('SESSION_TOO_LARGE', 'REVOCATIONS_', 'RATE_LIMITED'),
+  ...tokenCodes,
+]
+/** How a `POST /auth/refresh` can end, once its body was read. */
+const refreshResults = [
+  'ok',
+  ...codes('REFRESH_', 'SESSION_', 'CREDENTIAL_MISSING', 'CROSS_SITE', 'RATE_LIMITED'),
+  ...tokenCodes,
+]
+/** Faults of an upstream. */
+const upstreamCodes = codes('UPSTREAM_', 'SPOOL_', 'INTERNAL').filter(
+  (code) => code !== 'ERR_UPSTREAM_BUSY',
+)
 
 /** Every metric of ours. A new one is a row here, and a line where it is counted. */
 export const metricTable = {
@@ -57,25 +99,66 @@ export const metricTable = {
     'token_verifications_total',
     ['result'],
     'Bearer tokens verified, by result; answers from the cache are not counted.',
+    each({ result: ['ok', ...tokenCodes] }),
   ),
   droppedCredentials: row(
     'counter',
     'dropped_credentials_total',
     ['scheme'],
     'Authorization headers of a scheme that is no credential here, such as Basic.',
+    each({ scheme: ['basic', 'other'] }),
   ),
-  refreshes: row('counter', 'refreshes_total', ['for', 'result'], 'Exchanges of refresh tokens.'),
-  logins: row('counter', 'logins_total', ['result'], 'Sign-ins that came back.'),
-  logouts: row('counter', 'logouts_total', ['kind'], 'Sign-outs.'),
-  revocations: row('counter', 'revocations_total', ['kind'], 'Revocations entered.'),
+  refreshes: row('counter', 'refreshes_total', ['for', 'result'], 'Exchanges of refresh tokens.', [
+    ...each({ for: ['session'], result: ['ok', 'failed', 'refused'] }),
+    ...each({ for: ['client', 'browser'], result: refreshResults }),
+  ]),
+  logins: row(
+    'counter',
+    'logins_total',
+    ['result'],
+    'Sign-ins that came back.',
+    each({ result: loginResults }),
+  ),
+  logouts: row(
+    'counter',
+    'logouts_total',
+    ['kind'],
+    'Sign-outs.',
+    each({ kind: ['session', 'nobody', 'backchannel'] }),
+  ),
+  revocations: row(
+    'counter',
+    'revocations_total',
+    ['kind'],
+    'Revocations entered.',
+    each({ kind: ['user'] }),
+  ),
   revocationsDropped: row(
     'counter',
     'revocations_dropped_total',
     [],
     'Revocations that had no place, since the list was full of others that still matter.',
   ),
-  jwksFetches: row('counter', 'jwks_fetches_total', ['result'], 'Fetches of key sets.'),
-  jwksAge: row('gauge', 'jwks_age_seconds', [], 'Since the main key set was fetched.'),
+  jwksFetches: row(
+    'counter',
+    'jwks_fetches_total',
+    ['result'],
+    'Fetches of key sets.',
+    each({ result: ['ok', 'failed'] }),
+  ),
+  jwksAge: row(
+    'gauge',
+    'jwks_age_seconds',
+    [],
+    'Since the main key set was fetched; `+Inf` until that was done once.',
+  ),
+  ready: row('gauge', 'ready', [], 'Whether `/readyz` is 200: 1, or 0.'),
+  degraded: row(
+    'gauge',
+    'degraded',
+    ['cause'],
+    'Whether `/readyz` tells of this trouble under `degraded`: 1, or 0.',
+  ),
   upstreamErrors: row(
     'counter',
     'upstream_errors_total',
@@ -99,12 +182,14 @@ export const metricTable = {
     'file_requests_total',
     ['answer'],
     'Requests to rules whose answers are kept in memory.',
+    each({ answer: ['hit', 'stale', 'fill', 'pass'] }),
   ),
   fileFills: row(
     'counter',
     'file_fills_total',
     ['answer'],
     'Requests of the gateway’s own for such files.',
+    each({ answer: ['new', 'same', 'refused', 'fault'] }),
   ),
   fileBytes: row('gauge', 'file_bytes', [], 'Bytes of files that are kept in memory.'),
   sessions: row('gauge', 'sessions', [], 'Sessions that are open in memory.'),
@@ -114,6 +199,7 @@ export const metricTable = {
     'name_refusals_total',
     ['reason'],
     'People refused by their name: `taken`, `reserved`, `many` (too many names of one account), `full` (no name is left).',
+    each({ reason: ['taken', 'reserved', 'many', 'full'] }),
   ),
   tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
   configGeneration: row(
@@ -147,19 +233,30 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     return add
   }
   const histogram = (one: MetricRow) => register(createHistogramSeries(one, buckets))
-  const counter = ({ name, help, labels }: MetricRow) =>
-    new Counter({ name, help, labelNames: [...labels], registers })
+  const series = (one: MetricRow): AddTo => {
+    const add = register(createCounterSeries(one))
+    for (const labels of one.fromStart) {
+      const [first = '', ...more] = one.labels.map((label) => labels[label] ?? '')
+      add(first, ...more)
+    }
+    return add
+  }
+  const counter = ({ name, help, labels, fromStart }: MetricRow) => {
+    const made = new Counter({ name, help, labelNames: [...labels], registers })
+    for (const values of fromStart) made.inc(values, 0)
+    return made
+  }
   const gauge = ({ name, help, labels }: MetricRow) =>
     new Gauge({ name, help, labelNames: [...labels], registers })
 
   const table = metricTable
   gauge(table.buildInfo).labels(build.version, process.version).set(1)
-  return {
+  const made = {
     registry,
     requestDuration: histogram(table.requestDuration),
     authenticationDuration: histogram(table.authenticationDuration),
     upstreamDuration: histogram(table.upstreamDuration),
-    decisions: register(createCounterSeries(table.decisions)),
+    decisions: series(table.decisions),
     tokenVerifications: counter(table.tokenVerifications),
     droppedCredentials: counter(table.droppedCredentials),
     refreshes: counter(table.refreshes),
@@ -169,10 +266,12 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     revocationsDropped: counter(table.revocationsDropped),
     jwksFetches: counter(table.jwksFetches),
     jwksAge: gauge(table.jwksAge),
+    ready: gauge(table.ready),
+    degraded: gauge(table.degraded),
     upstreamErrors: counter(table.upstreamErrors),
     upstreamConnections: gauge(table.upstreamConnections),
     upstreamWaiting: gauge(table.upstreamWaiting),
-    fileRequests: register(createCounterSeries(table.fileRequests)),
+    fileRequests: series(table.fileRequests),
     fileFills: counter(table.fileFills),
     fileBytes: gauge(table.fileBytes),
     sessions: gauge(table.sessions),
@@ -181,6 +280,37 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     tunnels: gauge(table.tunnels),
     configGeneration: gauge(table.configGeneration),
     configLastFailure: gauge(table.configLastFailure),
+  }
+  made.jwksAge.set(Number.POSITIVE_INFINITY)
+  return { ...made, begin: (config: Counted) => begin(made, config) }
+}
+
+/** What of a configuration is a label's value. */
+export interface Counted {
+  readonly upstreams: Iterable<string>
+  /** Each row with what may become of a request there. */
+  readonly routes: Iterable<{
+    readonly name: string
+    readonly mode: string
+    readonly outcomes: readonly string[]
+  }>
+}
+
+/** Begins at 0 what is counted under names of the configuration. */
+function begin(
+  metrics: Pick<
+    ReturnType<typeof createMetrics>,
+    'decisions' | 'upstreamErrors' | 'upstreamConnections' | 'upstreamWaiting'
+  >,
+  { upstreams, routes }: Counted,
+): void {
+  for (const upstream of upstreams) {
+    for (const code of upstreamCodes) metrics.upstreamErrors.inc({ upstream, code }, 0)
+    metrics.upstreamConnections.inc({ upstream }, 0)
+    metrics.upstreamWaiting.inc({ upstream }, 0)
+  }
+  for (const { name, mode, outcomes } of routes) {
+    for (const outcome of outcomes) metrics.decisions(name, outcome, mode)
   }
 }
 

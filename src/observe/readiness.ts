@@ -3,6 +3,20 @@
 /** What must have been reached once. */
 export type Part = 'keys' | 'upstream' | 'store'
 
+/** What `degraded` can be about, in one word each. */
+export const degradedCauses = [
+  'keys',
+  'upstream',
+  'store',
+  'configuration',
+  'certificate',
+  'plugin',
+  'revocations',
+  'stopping',
+] as const
+/** One of them. */
+export type DegradedCause = (typeof degradedCauses)[number]
+
 /** The state that `/readyz` tells. */
 export interface Readiness {
   /** A part was reached, or could not be: `name` says which it is, and `why` what stood in the way. */
@@ -11,17 +25,19 @@ export interface Readiness {
   /** A part was not reached, but what is known of it is enough to go on. */
   serves(part: Part): void
   /** Other trouble, such as a refused reload; empty text ends it. */
-  note(about: string, text: string): void
+  note(about: Exclude<DegradedCause, Part | 'stopping'>, text: string): void
   /** From now on it is not ready: the process stops. */
   drain(): void
   readonly draining: boolean
+  /** What is degraded now, in the words of {@link degradedCauses}. */
+  causes(): ReadonlySet<DegradedCause>
   report(): { readonly ready: boolean; readonly waiting: Part[]; readonly degraded: string[] }
 }
 
 /** Creates the state; `parts` are what this gateway needs. */
 export function createReadiness(parts: readonly Part[]): Readiness {
   const waiting = new Set<Part>(parts)
-  const trouble = new Map<string, string>()
+  const trouble = new Map<DegradedCause, string>()
   let draining = false
   return {
     reached(part) {
@@ -44,6 +60,7 @@ export function createReadiness(parts: readonly Part[]): Readiness {
     get draining() {
       return draining
     },
+    causes: () => new Set([...trouble.keys(), ...(draining ? (['stopping'] as const) : [])]),
     report: () => ({
       ready: waiting.size === 0 && !draining,
       waiting: [...waiting],

@@ -98,7 +98,7 @@ async function reportShadow({ app, services }: StatusParts) {
   const idle = services.routes.filter((route) => route.mode === 'shadow' && own.has(route.name))
   const rows = new Map(idle.map(({ name }) => [name, { allowed: 0, refused: new Map() }]))
   for (const { labels, value } of samples) {
-    if (labels['mode'] !== 'shadow') continue
+    if (labels['mode'] !== 'shadow' || value === 0) continue
     const route = String(labels['route'])
     const row = rows.get(route) ?? { allowed: 0, refused: new Map<string, number>() }
     rows.set(route, row)

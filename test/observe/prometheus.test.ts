@@ -1,0 +1,107 @@
+/** Prometheus itself reads our metrics and rules, and finds what each panel of the dashboard asks for. */
+import { readFileSync } from 'node:fs'
+import { t } from '../fixtures/tap.js'
+import { startPrometheus } from '../fixtures/prometheus.js'
+import { root } from '../fixtures/root.js'
+import { stage } from '../fixtures/stage.js'
+import { ask } from '../fixtures/wire.js'
+import { metricTable } from '../../src/observe/metrics.js'
+import type { MetricRow } from '../../src/observe/metrics.js'
+
+interface Panel {
+  readonly type: string
+  readonly title: string
+  readonly targets?: readonly { readonly expr: string }[]
+}
+const dashboard = JSON.parse(readFileSync(`${root}deploy/grafana/trac-gateway.json`, 'utf8')) as {
+  readonly panels: readonly Panel[]
+}
+/** As Grafana would ask with all replicas, over a span that holds several scrapes. */
+const asAsked = (expr: string): string =>
+  expr.replaceAll('$__rate_interval', '30s').replaceAll('$instance', '.*')
+
+const s = await stage(t, {
+  provider: 'scripted',
+  upstream: true,
+  api: true,
+  answer: (request, response) => {
+    if (request.url?.includes('broken') === true) request.socket.destroy()
+    else response.writeHead(200).end('ok')
+  },
+  overlay: {
+    routes: [{ name: 'api', path: '/api/**', upstream: 'api', require: { anyGroup: ['nobody'] } }],
+  },
+})
+const prometheus = await startPrometheus(t, s.gateway.adminUrl.replace('http://', ''))
+
+async function traffic(): Promise<void> {
+  const visitor = await s.signIn()
+  await visitor.open(`${s.url}/wiki`)
+  const bearer = s.bearerOf()
+  for (let i = 0; i < 10; i++) {
+    await ask(s, 'GET /trac/wiki/Page', [bearer])
+    await ask(s, 'GET /trac/api/x', [bearer])
+    await ask(s, 'GET /trac/ticket/1')
+  }
+  await ask(s, 'GET /trac/wiki/broken', [bearer])
+  await ask(s, 'GET /trac/wiki', [s.bearerOf({ exp: 1 })])
+}
+
+await traffic()
+await prometheus.scrapes(2)
+await traffic()
+await prometheus.scrapes(3)
+
+await t.test('Prometheus has every metric that we name, with its type and meaning', async (t) => {
+  const known = (await prometheus.get('metadata')) as Record<
+    string,
+    readonly { readonly type: string; readonly help: string }[]
+  >
+  for (const { name, type, help } of Object.values<MetricRow>(metricTable)) {
+    t.match(known[name], [{ type, help }], name)
+  }
+  t.match(await prometheus.query('up{job="trac-gateway"}'), [{ value: [Number, '1'] }])
+  const [signIns] = await prometheus.query('trac_gateway_logins_total{result="ok"}')
+  t.equal(signIns?.value[1], '2')
+})
+
+await t.test(
+  'Prometheus takes the alerts, and none is in error or fires for a healthy gateway',
+  async (t) => {
+    const { groups } = (await prometheus.get('rules?type=alert')) as {
+      readonly groups: readonly {
+        readonly rules: readonly {
+          readonly name: string
+          readonly health: string
+          readonly state: string
+        }[]
+      }[]
+    }
+    const rules = groups.flatMap(({ rules }) => rules)
+    t.ok(rules.length >= 12)
+    for (const { name, health, state } of rules) {
+      t.equal(health, 'ok', name)
+      t.not(state, 'firing', name)
+    }
+  },
+)
+
+for (const { title, targets = [] } of dashboard.panels) {
+  if (targets.length === 0) continue
+  await t.test(`the panel “${title}” has data`, async (t) => {
+    for (const { expr } of targets) {
+      const found = await prometheus.query(asAsked(expr))
+      t.ok(
+        found.some(({ value }) => !Number.isNaN(Number(value[1]))),
+        expr,
+      )
+    }
+  })
+}
+
+await t.test('the dashboard asks for every metric of ours', async (t) => {
+  const asked = dashboard.panels
+    .flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+    .join('\n')
+  for (const { name } of Object.values<MetricRow>(metricTable)) t.ok(asked.includes(name), name)
+})
