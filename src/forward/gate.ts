@@ -1,9 +1,9 @@
 /** How many requests an upstream gets at once; the others wait for their turn (deploy/docs/requests.md#forwarding). */
 import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
-import { principalKey } from '../core/identity.js'
+import type { Principal } from '../core/identity.js'
 import { addressKey } from '../core/network.js'
-import type { RequestContext } from '../request/context.js'
+import type { Place, RequestContext } from '../request/context.js'
 
 /** The bounds of one gate. */
 export interface GateLimits {
@@ -13,10 +13,21 @@ export interface GateLimits {
   readonly queue: Milliseconds
 }
 
+/** Who is counted for a request: its client's address and, if known, who asks. */
+interface Owners {
+  readonly address: string
+  readonly person: Principal | undefined
+}
+
+/** One who has a place. */
+interface Taken extends Place, Owners {
+  readonly gate: Gate
+}
+
 /** One who waits. */
 interface Waiter {
   readonly context: RequestContext
-  readonly owners: readonly string[]
+  readonly owners: Owners
   readonly begin: () => void
   readonly refuse: (error: unknown) => void
   readonly timer: Timer
@@ -27,12 +38,24 @@ interface Waiter {
 const maxWaiting = 1000
 const share = 4
 
-/** Who is counted for a request: its client's address and, if known, who asks. */
-function ownersOf({ address, identity }: RequestContext): readonly string[] {
-  const owner = `address ${addressKey(address)}`
-  return identity.via === undefined
-    ? [owner]
-    : [owner, `principal ${principalKey(identity.principal)}`]
+function ownersOf({ address, identity }: RequestContext): Owners {
+  const person = identity.via === undefined ? undefined : identity.principal
+  return { address: addressKey(address), person }
+}
+
+/** How many places each owner has, counted as they are taken and given back: who has none is not in it. */
+class Holders {
+  readonly #places = new Map<string, number>()
+
+  of(owner: string): number {
+    return this.#places.get(owner) ?? 0
+  }
+
+  add(owner: string, change: 1 | -1): void {
+    const places = this.of(owner) + change
+    if (places === 0) this.#places.delete(owner)
+    else this.#places.set(owner, places)
+  }
 }
 
 /** Gives places to requests, in the order in which they came; who has a quarter of them already is passed over. */
@@ -41,10 +64,10 @@ export class Gate {
   readonly #share: number
   readonly #timers: Timers
   readonly #onWaiting: (change: 1 | -1) => void
-  /** Who has a place, each with its owners; never more than there are places. */
-  readonly #inside = new Map<RequestContext, readonly string[]>()
-  /** Places by owner, counted as they are taken and given back. */
-  readonly #held = new Map<string, number>()
+  #taken = 0
+  readonly #addresses = new Holders()
+  /** By issuer, then by subject: as many issuers as the configuration has. */
+  readonly #people = new Map<string, Holders>()
   readonly #waiting = new Set<Waiter>()
 
   /** @param onWaiting one more waits, or one less */
@@ -57,13 +80,13 @@ export class Gate {
 
   /** How many places are taken, of how many, and how many requests wait for one. */
   get load(): { readonly taken: number; readonly max: number; readonly waiting: number } {
-    return { taken: this.#inside.size, max: this.#limits.max, waiting: this.#waiting.size }
+    return { taken: this.#taken, max: this.#limits.max, waiting: this.#waiting.size }
   }
 
   /** Takes a place if there is one. */
   take(context: RequestContext): boolean {
     const owners = ownersOf(context)
-    const isFree = this.#inside.size < this.#limits.max && this.#hasShare(owners)
+    const isFree = this.#taken < this.#limits.max && this.#hasShare(owners)
     if (isFree) this.#enter(context, owners)
     return isFree
   }
@@ -92,7 +115,7 @@ export class Gate {
 
   /** Gives a place back, and to who is next. Does nothing for who has none. */
   release(context: RequestContext): void {
-    const wasFull = this.#inside.size >= this.#limits.max
+    const wasFull = this.#taken >= this.#limits.max
     const owners = this.#leave(context)
     if (owners !== undefined && this.#waiting.size > 0) this.#admit(owners, wasFull)
   }
@@ -103,7 +126,7 @@ export class Gate {
     const { max, queue } = this.#limits
     return new GatewayError('ERR_UPSTREAM_BUSY', {
       retryAfter,
-      found: { in_flight: this.#inside.size, waiting: this.#waiting.size },
+      found: { in_flight: this.#taken, waiting: this.#waiting.size },
       wanted: { in_flight: max, of_one: this.#share, waiting: maxWaiting, seconds: queue / 1000 },
     })
   }
@@ -113,38 +136,59 @@ export class Gate {
     if (!this.take(context)) throw this.#busy()
   }
 
-  #enter(context: RequestContext, owners: readonly string[]): void {
-    this.#inside.set(context, owners)
-    for (const owner of owners) this.#held.set(owner, (this.#held.get(owner) ?? 0) + 1)
+  #enter(context: RequestContext, { address, person }: Owners): void {
+    const taken: Taken = { gate: this, address, person }
+    // Kept on the request itself: a map by request is made anew every few dozen of them, and each one that has grown old
+    // keeps the next, with all requests in it, from being collected.
+    context.places = context.places.length === 0 ? [taken] : [...context.places, taken]
+    this.#count(taken, 1)
   }
 
   /** Its owners; undefined for who has no place. */
-  #leave(context: RequestContext): readonly string[] | undefined {
-    const owners = this.#inside.get(context)
-    if (owners === undefined) return undefined
-    this.#inside.delete(context)
-    for (const owner of owners) {
-      const left = this.#held.get(owner)! - 1
-      if (left === 0) this.#held.delete(owner)
-      else this.#held.set(owner, left)
-    }
-    return owners
+  #leave(context: RequestContext): Owners | undefined {
+    const taken = context.places.find(({ gate }) => gate === this) as Taken | undefined
+    if (taken === undefined) return undefined
+    context.places = context.places.filter((place) => place !== taken)
+    this.#count(taken, -1)
+    return taken
+  }
+
+  #count({ address, person }: Owners, change: 1 | -1): void {
+    this.#taken += change
+    this.#addresses.add(address, change)
+    if (person !== undefined) this.#holdersOf(person).add(person.subject, change)
+  }
+
+  #holdersOf({ issuer }: Principal): Holders {
+    let holders = this.#people.get(issuer)
+    if (holders === undefined) this.#people.set(issuer, (holders = new Holders()))
+    return holders
+  }
+
+  #addressHasShare({ address }: Owners): boolean {
+    return this.#addresses.of(address) < this.#share
+  }
+
+  /** Nobody in particular has no share of a person's. */
+  #personHasShare({ person }: Owners): boolean {
+    return person !== undefined && this.#holdersOf(person).of(person.subject) < this.#share
   }
 
   /** Whether every owner of a request has less than the share. */
-  #hasShare(owners: readonly string[]): boolean {
-    for (const owner of owners) if ((this.#held.get(owner) ?? 0) >= this.#share) return false
-    return true
+  #hasShare(owners: Owners): boolean {
+    return (
+      this.#addressHasShare(owners) && (owners.person === undefined || this.#personHasShare(owners))
+    )
   }
 
   /**
    * Lets in whoever may have a place now: who leaves gives back a share of an address and one of a person. While places
    * are free, everybody who waits lacks a share, so that nobody else can come in once these two are taken again.
    */
-  #admit(freed: readonly string[], wasFull: boolean): void {
+  #admit(freed: Owners, wasFull: boolean): void {
     for (const waiter of this.#waiting) {
-      if (this.#inside.size >= this.#limits.max) return
-      if (!wasFull && !freed.some((owner) => (this.#held.get(owner) ?? 0) < this.#share)) return
+      if (this.#taken >= this.#limits.max) return
+      if (!wasFull && !this.#addressHasShare(freed) && !this.#personHasShare(freed)) return
       if (!this.#hasShare(waiter.owners)) continue
       this.#remove(waiter)
       this.#enter(waiter.context, waiter.owners)

@@ -25,6 +25,14 @@ export interface Abortable {
   clientLeft(): void
 }
 
+/** A place among the requests that an upstream gets at once. */
+export interface Place {
+  /** Who gave it. */
+  readonly gate: object
+}
+
+const noPlaces: readonly Place[] = Object.freeze([])
+
 /** One request and everything that is known of it. */
 export class RequestContext {
   readonly request: IncomingMessage
@@ -92,6 +100,8 @@ export class RequestContext {
   wanted: Facts | undefined = undefined
   /** The relay to the upstream, once there is one. Kept as the object itself: a closure here costs a sixth of all CPU. */
   relay: Abortable | undefined = undefined
+  /** Places that it has at its upstream. */
+  places: readonly Place[] = noPlaces
   upstreamMilliseconds: number | undefined = undefined
   /** How it was answered from files in memory; undefined if it was not. */
   fromCache: string | undefined = undefined
