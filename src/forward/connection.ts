@@ -41,6 +41,8 @@ export interface Connection {
   readonly reusable: boolean
   /** Whether the bytes of an answer are lent: who keeps them copies them. */
   readonly lendsBytes: boolean
+  /** Whether it is among those of its upstream; theirs to change. */
+  isOpen: boolean
   /** Whether another request can go out on it. */
   readonly isAlive: boolean
   /** Whether it was kept from an earlier answer, and not a byte has come since: it may have ended before it got the request. */

@@ -4,7 +4,7 @@ import type { UpstreamAddress } from '../core/upstream-address.js'
 import type { Connection } from './connection.js'
 import { OwnConnection } from './own-connection.js'
 import { Ticks } from './ticks.js'
-import { UndiciConnection } from './undici-connection.js'
+import { UndiciConnection, undiciOrigin } from './undici-connection.js'
 import type { InterimRule } from './upstream-socket.js'
 
 /** Where an upstream is and how long it may take. */
@@ -34,8 +34,10 @@ const fewInUse = 4
 export function createConnections(options: ConnectionOptions) {
   const { address, connectTimeout, interim, timers } = options
   const isOwn = options.client === 'own' && (address.kind === 'unix' || !address.tls)
+  const undici = undiciOrigin(address)
   const idle: Connection[] = []
-  const open = new Set<Connection>()
+  // A number, and a mark on each: a set of them would be made anew every few dozen requests (see gate.ts).
+  let open = 0
   const own = new Set<OwnConnection>()
   let closing = false
   let isLateWhenKept = false
@@ -44,7 +46,9 @@ export function createConnections(options: ConnectionOptions) {
   })
 
   const discard = (connection: Connection): void => {
-    if (!open.delete(connection)) return
+    if (!connection.isOpen) return
+    connection.isOpen = false
+    open--
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)
     options.onCount(-1)
@@ -72,13 +76,14 @@ export function createConnections(options: ConnectionOptions) {
       isOwn && reusable
         ? createOwn()
         : new UndiciConnection({
-            address,
+            ...undici,
             connectTimeout,
+            timers,
             interim: interim.bytes,
             reusable,
             onClosed: discard,
           })
-    open.add(connection)
+    open++
     options.onCount(1)
     return connection
   }
@@ -88,7 +93,7 @@ export function createConnections(options: ConnectionOptions) {
   return {
     /** A connection for one request. */
     take(reusable: boolean): Connection {
-      const isFresh = !reusable || prefersFresh(open.size - idle.length + 1)
+      const isFresh = !reusable || prefersFresh(open - idle.length + 1)
       const kept = isFresh ? undefined : idle.pop()
       return kept ?? create(reusable)
     },
@@ -96,8 +101,8 @@ export function createConnections(options: ConnectionOptions) {
     release(connection: Connection): void {
       const { reusable, isAlive } = connection
       isLateWhenKept ||= connection.isLateWhenKept
-      const isGood = reusable && isAlive && open.has(connection) && !closing
-      const isKept = isGood && !prefersFresh(open.size - idle.length)
+      const isGood = reusable && isAlive && connection.isOpen && !closing
+      const isKept = isGood && !prefersFresh(open - idle.length)
       if (isKept && idle.length < maxIdle) idle.push(connection)
       else discard(connection)
     },

@@ -277,8 +277,8 @@ export class Forward {
     const { request, response, headers } = context
     const { bodyLimits, timers } = this.#parts
     if (headers.expectContinue) response.writeContinue()
-    const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
     const stop = watchBody(request, bodyLimits, timers, () => {
+      const tooSlow = new GatewayError('ERR_CLIENT_TIMEOUT')
       if (context.relay !== undefined) context.relay.abort(tooSlow)
       // Its connection ends with the answer, and with it the collecting.
       else this.#parts.refuse(context, tooSlow)

@@ -48,6 +48,7 @@ export class OwnConnection implements Connection, AnswerSink {
   readonly reusable = true
   /** They stand in the buffer that the next read of any connection fills. */
   readonly lendsBytes = true
+  isOpen = true
   isLateWhenKept = false
   readonly #parts: OwnConnectionParts
   readonly #socket: Socket

@@ -15,7 +15,6 @@ export interface RelayEvents {
 }
 
 const codes: Readonly<Record<string, ErrorCode>> = {
-  UND_ERR_CONNECT_TIMEOUT: 'ERR_UPSTREAM_TIMEOUT',
   UND_ERR_HEADERS_TIMEOUT: 'ERR_UPSTREAM_TIMEOUT',
   UND_ERR_BODY_TIMEOUT: 'ERR_UPSTREAM_TIMEOUT',
   UND_ERR_SOCKET: 'ERR_UPSTREAM_RESET',

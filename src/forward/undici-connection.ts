@@ -1,7 +1,7 @@
 /** A connection of undici's: for TLS, bodies, all methods; whatever connections of our own are not for. */
 import { Client, buildConnector } from 'undici'
 import type { Socket } from 'node:net'
-import type { Milliseconds } from '../core/clock.js'
+import type { Milliseconds, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
 import { keptFor, maxHeadBytes } from './connection.js'
@@ -9,10 +9,16 @@ import type { AnswerReader, Connection, UpstreamRequest } from './connection.js'
 import { dropInterim, outliveWriteFaults } from './upstream-socket.js'
 import type { AwaitsHead } from './upstream-socket.js'
 
+/** What all connections to one address have in common, made once. */
+export interface UndiciOrigin {
+  readonly origin: URL
+  readonly connect: buildConnector.connector
+}
+
 /** What a connection of undici's is made with. */
-export interface UndiciConnectionParts {
-  readonly address: UpstreamAddress
+export interface UndiciConnectionParts extends UndiciOrigin {
   readonly connectTimeout: Milliseconds
+  readonly timers: Timers
   /** The interim answers that are dropped, by the beginning of their bytes. */
   readonly interim: RegExp
   readonly reusable: boolean
@@ -20,18 +26,26 @@ export interface UndiciConnectionParts {
   readonly onClosed: (connection: UndiciConnection) => void
 }
 
-/** Builds what opens its socket. TLS is verified by Node's own rules. */
-function connectorOf({ address, connectTimeout }: UndiciConnectionParts): buildConnector.connector {
+/** Builds what opens sockets to an address. TLS is verified by Node's own rules, and its sessions are taken up again. */
+export function undiciOrigin(address: UpstreamAddress): UndiciOrigin {
   const at = address.kind === 'unix' ? { socketPath: address.path } : {}
   // By itself undici would ask for, and check, the name in `Host`, which is the gateway's.
   const servername = address.kind === 'unix' ? '' : address.serverName
-  const connect = buildConnector({ timeout: connectTimeout, ...at })
-  return (target, callback) => connect({ ...target, servername }, callback)
+  // Undici's own limit keeps what it has of each connection for half a second after that is over.
+  const connect = buildConnector({ timeout: 0, ...at })
+  return {
+    origin: new URL(address.kind === 'unix' ? 'http://localhost' : address.url),
+    connect: (target, callback) => connect({ ...target, servername }, callback),
+  }
 }
+
+/** Why a client is destroyed whose answer is complete or given up: nobody is told. */
+const noLongerNeeded = new Error('the connection is no longer needed')
 
 /** One client of undici's, which is one socket. It is also the handler of what is under way: undici's raw form is used. */
 export class UndiciConnection implements Connection, AwaitsHead {
   awaitsHead = true
+  isOpen = true
   readonly reusable: boolean
   readonly lendsBytes = false
   readonly isLateWhenKept = false
@@ -44,15 +58,14 @@ export class UndiciConnection implements Connection, AwaitsHead {
   #resume: (() => void) | undefined
 
   constructor(parts: UndiciConnectionParts) {
-    const { address, reusable, interim } = parts
+    const { origin, reusable, interim } = parts
     this.reusable = reusable
-    const connect = connectorOf(parts)
-    this.#client = new Client(address.kind === 'unix' ? 'http://localhost' : address.url, {
+    this.#client = new Client(origin, {
       pipelining: 1,
       keepAliveTimeout: keptFor,
       maxHeaderSize: maxHeadBytes,
       connect: (target, callback) =>
-        connect(target, (error, socket) => {
+        this.#connect(parts, target, (error, socket) => {
           if (error !== null) {
             callback(error, null)
             return
@@ -106,7 +119,28 @@ export class UndiciConnection implements Connection, AwaitsHead {
   }
 
   destroy(): void {
-    void this.#client.destroy()
+    void this.#client.destroy(noLongerNeeded)
+  }
+
+  /** Opens the socket, and gives up when that takes too long. */
+  #connect(
+    { connect, connectTimeout, timers }: UndiciConnectionParts,
+    target: buildConnector.Options,
+    callback: buildConnector.Callback,
+  ): void {
+    const timer = timers.setTimeout(() => {
+      const cause = new Error('it waited too long to connect')
+      settle(new GatewayError('ERR_UPSTREAM_TIMEOUT', { cause }), null)
+      socket?.destroy()
+    }, connectTimeout)
+    let isSettled = false
+    const settle: buildConnector.Callback = (...result) => {
+      if (isSettled) return
+      isSettled = true
+      timers.clearTimeout(timer)
+      callback(...result)
+    }
+    const socket = connect(target, settle) as Socket | undefined
   }
 
   onConnect(abort: (reason?: Error) => void): void {
