@@ -124,7 +124,7 @@ function createTokenServices(
     return settled instanceof Promise ? settled.then(note) : settled
   }
   const toPrincipal = (profile: Profile) =>
-    note(personPrincipal(main.parts, profile, main.source, facts))
+    note(personPrincipal(main.parts, profile, main.source, facts, 'session'))
   const checks = new TokenChecks({
     verify,
     isForUs: createClientCheck(issuers.main, address.url),

@@ -52,7 +52,7 @@ export function createUpstreams(
         legacyCookies: rememberLast((header) => foreignCookies(header, names, true)),
         forwardAccessToken: upstream.forwardAccessToken,
       },
-      sign: key === undefined ? undefined : createSigner(key),
+      sign: key === undefined ? undefined : createSigner(key, upstream.signature === 'v2' ? 2 : 1),
       answerKey: name === 'trac' ? key : undefined,
       timeouts: upstream.timeouts,
     })

@@ -97,7 +97,7 @@ export function createAdmit(parts: AdmitParts) {
   ): Promise<Principal> => {
     const claims = await completeClaims(raw, token, people)
     const profile = readProfile(claims, people.claims, people.knownGroups)
-    return personPrincipal(people.parts, profile, people.source, token)
+    return personPrincipal(people.parts, profile, people.source, token, 'bearer')
   }
 
   return {

@@ -1,18 +1,20 @@
 /** Joins a profile, its name and its grants into the principal that every request of a token or session shares. */
-import type { Granted, Principal, Profile, IdentityHeaders } from '../core/identity.js'
+import type {
+  Granted,
+  Principal,
+  Profile,
+  IdentityHeaders,
+  IdentityKind,
+} from '../core/identity.js'
 import { sharedSet } from '../core/remember-lists.js'
+import type { ToldIdentity } from '../trac/identity-headers.js'
 import type { NameSource, Naming } from '../trac/user-names.js'
 
 /** How a principal is named, what it may do, and how Trac is told. */
 export interface PrincipalParts {
   readonly naming: Naming
   readonly grants: (groups: Iterable<string>, claimed: readonly string[]) => Granted
-  readonly toIdentityHeaders: (
-    user: string,
-    permissions: ReadonlySet<string>,
-    email: string | undefined,
-    name: string | undefined,
-  ) => IdentityHeaders
+  readonly toIdentityHeaders: (told: ToldIdentity) => IdentityHeaders
 }
 
 /** A machine as the configuration lists it. */
@@ -30,17 +32,21 @@ export interface TokenFacts {
 
 const nobody = { issuer: '', subject: '', clientId: '' }
 
-/** The principal of a person. @throws {@link GatewayError} ERR_NAME_… */
+/** The principal of a person, who came by `kind`. @throws {@link GatewayError} ERR_NAME_… */
 export function personPrincipal(
   parts: PrincipalParts,
   profile: Profile,
   source: NameSource,
   facts: TokenFacts,
+  kind: Exclude<IdentityKind, 'machine' | 'legacy'>,
 ): Principal {
   const user = parts.naming.nameOf(profile, source)
   const email = parts.naming.emailOf(profile)
   const name = parts.naming.fullNameOf(profile)
   const granted = parts.grants(profile.groups, source.main ? profile.permissions : [])
+  // Groups of another issuer never pass for our own: they carry its prefix.
+  const groups = sharedSet(profile.groups.map((group) => source.prefix + group))
+  const { permissions } = granted
   return Object.freeze({
     kind: 'person',
     user,
@@ -51,10 +57,9 @@ export function personPrincipal(
     subject: profile.subject,
     clientId: facts.clientId,
     scopes: facts.scopes,
-    // Groups of another issuer never pass for our own: they carry its prefix.
-    groups: sharedSet(profile.groups.map((group) => source.prefix + group)),
+    groups,
     ...granted,
-    identityHeaders: parts.toIdentityHeaders(user, granted.permissions, email, name),
+    identityHeaders: parts.toIdentityHeaders({ user, permissions, email, name, groups, kind }),
   })
 }
 
@@ -68,6 +73,7 @@ export function machinePrincipal(
 ): Principal {
   const user = parts.naming.checkMachineName(machine.username)
   const granted = parts.grants(machine.groups, [])
+  const groups = new Set(machine.groups)
   return Object.freeze({
     kind: 'machine',
     user,
@@ -78,9 +84,16 @@ export function machinePrincipal(
     subject,
     clientId: facts.clientId,
     scopes: facts.scopes,
-    groups: new Set(machine.groups),
+    groups,
     ...granted,
-    identityHeaders: parts.toIdentityHeaders(user, granted.permissions, undefined, undefined),
+    identityHeaders: parts.toIdentityHeaders({
+      user,
+      permissions: granted.permissions,
+      email: undefined,
+      name: undefined,
+      groups,
+      kind: 'machine',
+    }),
   })
 }
 
@@ -89,6 +102,7 @@ export function anonymousPrincipal(
   toIdentityHeaders: PrincipalParts['toIdentityHeaders'],
   granted: Granted,
 ): Principal {
+  const groups = new Set<string>()
   return Object.freeze({
     kind: 'anonymous',
     user: '',
@@ -96,9 +110,16 @@ export function anonymousPrincipal(
     email: undefined,
     name: undefined,
     ...nobody,
-    groups: new Set<string>(),
+    groups,
     scopes: new Set<string>(),
     ...granted,
-    identityHeaders: toIdentityHeaders('', granted.permissions, undefined, undefined),
+    identityHeaders: toIdentityHeaders({
+      user: '',
+      permissions: granted.permissions,
+      email: undefined,
+      name: undefined,
+      groups,
+      kind: undefined,
+    }),
   })
 }

@@ -4,14 +4,19 @@ import type { Milliseconds } from './clock.js'
 /** How somebody proved who they are. */
 export type Via = 'bearer' | 'session'
 
+/** How somebody came here, as an upstream is told. `token` is a personal one; `legacy` whoever Trac itself lets in. */
+export type IdentityKind = 'session' | 'bearer' | 'token' | 'machine' | 'legacy'
+
 /** The identity headers of one principal as an upstream receives them (deploy/docs/reference/identity-headers.md); empty text if absent. */
 export interface IdentityHeaders {
   readonly user: string
   readonly perms: string
   readonly email: string
   readonly name: string
-  /** `legacy`: whoever Trac itself lets in, by HTTP Basic or `trac_auth`, as before the gateway. */
-  readonly kind?: 'legacy'
+  /** Percent-encoded names, sorted, with commas between; absent for nobody. */
+  readonly groups?: string
+  /** Absent for nobody. */
+  readonly kind?: IdentityKind
 }
 
 /** What a token says of somebody, read by the configured claims and not yet judged. Small: it travels in cookies. */

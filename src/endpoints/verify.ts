@@ -194,10 +194,12 @@ export function createVerify(parts: VerifyParts) {
     const { route, method } = original
     const sign = parts.signerOf(route.upstream)
     const proof = parts.proveIdentity(original, sign, isRead(method) ? 0 : route.bodyLimit)
-    const { user, perms, email, name } = proof.identityHeaders
+    const { user, perms, email, name, groups = '', kind = '' } = proof.identityHeaders
+    const isTold = proof.version === 2
     const headers = [
       ...['X-Trac-User', user, 'X-Trac-Perms', perms],
       ...['X-Trac-Email', email, 'X-Trac-Name', name],
+      ...['X-Trac-Groups', isTold ? groups : '', 'X-Trac-Kind', isTold ? kind : ''],
       ...['X-Trac-Signature', proof.signature],
       // Some proxies replace a header but cannot edit it: these are the cookies without ours.
       ...['Cookie', parts.foreignCookies(original.headers.cookie)],

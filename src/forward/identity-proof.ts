@@ -3,7 +3,8 @@ import type { IdentityHeaders } from '../core/identity.js'
 import type { Now } from '../core/clock.js'
 import { maxFlowSeconds } from '../core/flow-meter.js'
 import type { RequestContext } from '../request/context.js'
-import type { Signer } from '../trac/signature.js'
+import { versionFor } from '../trac/signature.js'
+import type { SignatureVersion, Signer } from '../trac/signature.js'
 
 /** What is signed of whom Trac is to look at by itself. */
 const legacyHeaders: IdentityHeaders = Object.freeze({
@@ -29,6 +30,8 @@ export interface IdentityProofParts {
 export interface IdentityProof {
   readonly identityHeaders: IdentityHeaders
   readonly signature: string
+  /** Groups and kind are told of from version 2 on. */
+  readonly version: SignatureVersion
 }
 
 /**
@@ -58,11 +61,12 @@ export function createIdentityProof(parts: IdentityProofParts): ProveIdentity {
   }
   return (context, sign, bodyBytes) => {
     const identityHeaders = headersOf(context)
-    if (sign === undefined) return { identityHeaders, signature: '' }
+    const version = versionFor(identityHeaders, sign?.version ?? 1)
+    if (sign === undefined) return { identityHeaders, signature: '', version }
     const { method, target } = context
     const signed = { method, host, path: target.path, query: target.query }
     const bodySeconds = bodyBytes === 0 ? 0 : maxFlowSeconds(bodyBytes, minimumRate)
     const signature = sign(signed, identityHeaders, Math.floor(now() / 1000), bodySeconds)
-    return { identityHeaders, signature }
+    return { identityHeaders, signature, version }
   }
 }

@@ -85,7 +85,7 @@ function drops(rawName: string): boolean {
 export function upstreamHeaders(
   context: RequestContext,
   headerRules: UpstreamHeaderRules,
-  { identityHeaders, signature }: IdentityProof,
+  { identityHeaders, signature, version }: IdentityProof,
   withoutBody: boolean,
 ): string[] {
   const raw = context.request.rawHeaders
@@ -124,9 +124,13 @@ export function upstreamHeaders(
     'Via',
     headerRules.via,
   )
-  if (identityHeaders.kind === undefined) {
+  const { groups = '', kind = '' } = identityHeaders
+  // Nobody is named to Trac where it is to look by itself.
+  if (kind !== 'legacy') {
     list.push('X-Trac-User', identityHeaders.user, 'X-Trac-Perms', identityHeaders.perms)
-  } else list.push('X-Trac-Kind', identityHeaders.kind)
+  }
+  if (version === 2 && groups !== '') list.push('X-Trac-Groups', groups)
+  if (version === 2 && kind !== '') list.push('X-Trac-Kind', kind)
   if (identityHeaders.email !== '') list.push('X-Trac-Email', identityHeaders.email)
   if (identityHeaders.name !== '') list.push('X-Trac-Name', identityHeaders.name)
   if (signature !== '') list.push('X-Trac-Signature', signature)

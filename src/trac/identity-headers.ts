@@ -1,5 +1,5 @@
 /** How an identity is written into headers: ASCII on every server, the same bytes for every request (deploy/docs/reference/identity-headers.md). */
-import type { IdentityHeaders } from '../core/identity.js'
+import type { IdentityHeaders, IdentityKind } from '../core/identity.js'
 
 /** Percent-encodes as UTF-8; RFC 3986 unreserved characters, `@` and `+` stay. */
 export function encodeName(text: string): string {
@@ -9,26 +9,37 @@ export function encodeName(text: string): string {
     .replaceAll('%2B', '+')
 }
 
-/** Texts of permissions that many people share, for as long as anybody has them. */
+/** Texts of permissions and of groups that many people share, for as long as anybody has them. */
 const listed = new WeakMap<object, string>()
 
-function listOf(permissions: ReadonlySet<string>): string {
-  let text = listed.get(permissions)
-  if (text === undefined) listed.set(permissions, (text = [...permissions].toSorted().join(',')))
+/** A set of either is always written in one way: permissions are ASCII, which encoding leaves as it is. */
+function listOf(words: ReadonlySet<string>): string {
+  let text = listed.get(words)
+  if (text === undefined) {
+    listed.set(words, (text = [...words].map(encodeName).toSorted().join(',')))
+  }
   return text
 }
 
-/** The header values of a principal; `permissions` are sorted, and change no more. */
-export function toIdentityHeaders(
-  user: string,
-  permissions: ReadonlySet<string>,
-  email: string | undefined,
-  name: string | undefined,
-): IdentityHeaders {
+/** What an upstream is told of somebody. The sets change no more. */
+export interface ToldIdentity {
+  readonly user: string
+  readonly permissions: ReadonlySet<string>
+  readonly email: string | undefined
+  readonly name: string | undefined
+  readonly groups: ReadonlySet<string>
+  /** Undefined for nobody. */
+  readonly kind: IdentityKind | undefined
+}
+
+/** The header values of a principal. */
+export function toIdentityHeaders(told: ToldIdentity): IdentityHeaders {
+  const { user, permissions, email = '', name = '', groups, kind } = told
   return Object.freeze({
     user: encodeName(user),
     perms: listOf(permissions),
-    email: encodeName(email ?? ''),
-    name: encodeName(name ?? ''),
+    email: encodeName(email),
+    name: encodeName(name),
+    ...(kind === undefined ? {} : { groups: listOf(groups), kind }),
   })
 }

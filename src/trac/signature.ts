@@ -31,13 +31,24 @@ const lifetime = 60
 /** Seconds for which a signature may be valid at most, however long its body may take. */
 const maxLifetime = 3600
 
+/** Version 2 also covers groups and the kind (`X-Trac-Groups`, `X-Trac-Kind`). */
+export type SignatureVersion = 1 | 2
+
 /** Signs for one upstream key. `bodySeconds` is how long the body may take to arrive, 0 without one. */
-export type Signer = (
-  request: SignedRequest,
-  identityHeaders: IdentityHeaders,
-  nowSeconds: number,
-  bodySeconds: number,
-) => string
+export interface Signer {
+  (
+    request: SignedRequest,
+    identityHeaders: IdentityHeaders,
+    nowSeconds: number,
+    bodySeconds: number,
+  ): string
+  /** The version for all but `legacy`, which only version 2 has. */
+  readonly version: SignatureVersion
+}
+
+/** The version by which somebody is told of. */
+export const versionFor = ({ kind }: IdentityHeaders, usual: SignatureVersion): SignatureVersion =>
+  kind === 'legacy' ? 2 : usual
 
 /** What a signature says of itself, by which its answer is recognised. */
 const signatureParts = /;n=([^;]+);kid=/
@@ -62,10 +73,14 @@ function asciiField(value: string): string {
   return `${value.length}:${value}\n`
 }
 
-/** The identity's fields 10–13, and 14 and 15 of version 2, the same for every request of one principal. */
-const tails = new WeakMap<IdentityHeaders, string>()
+/** The identity's fields 10–13, and 14 and 15 of version 2, by version, the same for every request of one principal. */
+const tailsOf = {
+  1: new WeakMap<IdentityHeaders, string>(),
+  2: new WeakMap<IdentityHeaders, string>(),
+} as const
 
-function tailOf(identityHeaders: IdentityHeaders): string {
+function tailOf(identityHeaders: IdentityHeaders, version: SignatureVersion): string {
+  const tails = tailsOf[version]
   let tail = tails.get(identityHeaders)
   if (tail === undefined) {
     tail =
@@ -73,8 +88,9 @@ function tailOf(identityHeaders: IdentityHeaders): string {
       field(identityHeaders.perms) +
       field(identityHeaders.email) +
       field(identityHeaders.name)
-    // Version 2 has two fields more: groups, which nothing is told of so far, and the kind.
-    if (identityHeaders.kind !== undefined) tail += field('') + field(identityHeaders.kind)
+    if (version === 2) {
+      tail += field(identityHeaders.groups ?? '') + field(identityHeaders.kind ?? '')
+    }
     tails.set(identityHeaders, tail)
   }
   return tail
@@ -82,18 +98,23 @@ function tailOf(identityHeaders: IdentityHeaders): string {
 
 /**
  * Builds the signer for one key.
- * The header's form is `v1;t=…;e=…;n=…;kid=…;sig=…`, `sig` = base64url(HMAC-SHA-256(key, S)); `v2` for an identity with a kind.
+ * The header's form is `v1;t=…;e=…;n=…;kid=…;sig=…`, `sig` = base64url(HMAC-SHA-256(key, S)); `v2` likewise.
  * @see RFC 2104
  */
-export function createSigner(key: SigningKey): Signer {
+export function createSigner(key: SigningKey, usual: SignatureVersion = 1): Signer {
   const hmac = createHmacSha256(key.secret)
   const heads = [1, 2].map((version) => field(`trac-gateway-v${version}`) + field(key.id))
   const suffix = `;kid=${key.id};sig=`
-  return (request, identityHeaders, nowSeconds, bodySeconds) => {
+  const sign = (
+    request: SignedRequest,
+    identityHeaders: IdentityHeaders,
+    nowSeconds: number,
+    bodySeconds: number,
+  ): string => {
     const t = String(nowSeconds)
     const e = String(nowSeconds + Math.min(lifetime + bodySeconds, maxLifetime))
     const nonce = randomText(16, 'base64url')
-    const version = identityHeaders.kind === undefined ? 1 : 2
+    const version = versionFor(identityHeaders, usual)
     const text =
       heads[version - 1]! +
       asciiField(t) +
@@ -103,7 +124,8 @@ export function createSigner(key: SigningKey): Signer {
       asciiField(request.host) +
       field(request.path) +
       asciiField(request.query) +
-      tailOf(identityHeaders)
+      tailOf(identityHeaders, version)
     return `v${version};t=${t};e=${e};n=${nonce}${suffix}${hmac(text)}`
   }
+  return Object.assign(sign, { version: usual })
 }

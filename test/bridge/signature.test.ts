@@ -76,6 +76,18 @@ const tampered: readonly (readonly [name: string, change: Change, cause: string]
   ['another host', added('Host', 'elsewhere.example'), 'is not valid for this request'],
 ]
 
+const told: Call['from'] = { ...person, groups: ['students', 'élèves'], kind: 'bearer' }
+
+/** The same for what version 2 tells besides. */
+const tamperedTold: readonly (readonly [name: string, change: Change, cause: string])[] = [
+  ['another group', set('X-Trac-Groups', 'admins'), 'is not valid for this request'],
+  ['one more group', added('X-Trac-Groups', 'admins'), 'is not valid for this request'],
+  ['no groups', without('X-Trac-Groups'), 'is not valid for this request'],
+  ['another kind', set('X-Trac-Kind', 'session'), 'is not valid for this request'],
+  ['no kind', without('X-Trac-Kind'), 'is not valid for this request'],
+  ['the version before', inSignature(/^v2/, 'v1'), 'is not valid for this request'],
+]
+
 /** The last character of base64url has two unused bits: four spellings of one signature, one of them right. */
 function respelled(signature: string): string {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -116,6 +128,11 @@ for (const server of both) {
       const call = { ...page, from: person }
       refuses(t, await sendRaw(fixture, call, change(identityHeaders(fixture, call))), cause, name)
     }
+    for (const [name, change, cause] of tamperedTold) {
+      const call = { ...page, from: told }
+      refuses(t, await sendRaw(fixture, call, change(identityHeaders(fixture, call))), cause, name)
+    }
+    t.equal((await send(fixture, { ...page, from: told })).status, 200)
     const headers = identityHeaders(fixture, page)
     const again = changed(headers, 'X-Trac-Signature', respelled)
     refuses(

@@ -45,8 +45,10 @@ async function signsIn(t: Test, front: Front): Promise<void> {
   t.strictSame(folded(last, 'x-trac-user'), ['ivan'])
   t.strictSame(folded(last, 'x-trac-email'), ['ivan@example.edu'])
   t.strictSame(folded(last, 'x-trac-name'), ['Ivan%20Instructor'])
+  t.strictSame(folded(last, 'x-trac-groups'), ['instructors'])
+  t.strictSame(folded(last, 'x-trac-kind'), ['session'])
   t.match(folded(last, 'x-trac-perms'), [/TICKET_CREATE/])
-  t.match(folded(last, 'x-trac-signature'), [/^v1;t=\d+;e=\d+;n=[\w-]+;kid=test-1;sig=/])
+  t.match(folded(last, 'x-trac-signature'), [/^v2;t=\d+;e=\d+;n=[\w-]+;kid=test-1;sig=/])
 }
 
 /** The address itself is Trac's start page, which knows the person. */

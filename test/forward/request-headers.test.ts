@@ -26,7 +26,12 @@ function sent(lines: readonly string[], token?: string): string[] {
     traceparent: 'tp',
     identity: { ...nobody, accessToken: token },
   })
-  const list = upstreamHeaders(context, rules, { identityHeaders, signature: 'sig' }, true)
+  const list = upstreamHeaders(
+    context,
+    rules,
+    { identityHeaders, signature: 'sig', version: 1 },
+    true,
+  )
   return list.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${list[i + 1]}`] : []))
 }
 
@@ -86,7 +91,12 @@ await t.test('whatever a client sends, what we say is said once and by us', asyn
 await t.test('e-mail and name are sent when they are known', async (t) => {
   const context = createContext({ rawHeaders: ['X-Trac-Email', 'evil'] })
   const known = { ...identityHeaders, email: 'a@b', name: 'A%20B' }
-  const list = upstreamHeaders(context, rules, { identityHeaders: known, signature: '' }, true)
+  const list = upstreamHeaders(
+    context,
+    rules,
+    { identityHeaders: known, signature: '', version: 1 },
+    true,
+  )
   t.equal(list[list.indexOf('X-Trac-Email') + 1], 'a@b')
   t.equal(list[list.indexOf('X-Trac-Name') + 1], 'A%20B')
   t.notOk(list.includes('X-Trac-Signature'), 'without a key no signature')

@@ -33,7 +33,7 @@ function machineOf({ user, scopes = [] }: Described, services: Services): Princi
 }
 
 async function personOf(wish: Described, services: Services, app: AppContext): Promise<Principal> {
-  const { user, groups = [], permissions = [], scopes = [] } = wish
+  const { user, groups = [], permissions = [], scopes = [], via = 'session' } = wish
   const { identity } = services.config
   const { emailLocalPart } = identity.username
   const people = services.people.get(identity.issuer)!
@@ -50,7 +50,7 @@ async function personOf(wish: Described, services: Services, app: AppContext): P
     permissions,
   }
   const facts = { clientId: identity.clientId, scopes: new Set(scopes) }
-  return personPrincipal(people.parts, profile, people.source, facts)
+  return personPrincipal(people.parts, profile, people.source, facts, via)
 }
 
 /** Who that is. @throws {@link GatewayError} ERR_NAME_…: nobody can have that name */

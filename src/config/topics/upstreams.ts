@@ -31,6 +31,11 @@ const upstream = shape('An application behind the gateway.', {
     default: [],
     maxItems: 2,
   }),
+  signature: choice(
+    'What is signed. `v2` also tells the groups of somebody and how they came (`X-Trac-Groups`, `X-Trac-Kind`). Choose it for `trac` once Trac’s plugin is 0.4 or later: it then knows the rights of people who are not making the request. An older plugin may refuse it, so `v1` is the default.',
+    ['v1', 'v2'],
+    'v1',
+  ),
   timeouts: shape('Limits for this upstream.', {
     connect: duration('To connect.', '2s'),
     firstByte: duration(
