@@ -10,6 +10,7 @@ import base64
 import hashlib
 import heapq
 import hmac
+import json
 import os
 import re
 import threading
@@ -17,15 +18,19 @@ import time
 import unicodedata
 
 from trac.attachment import LegacyAttachmentPolicy
-from trac.config import BoolOption, Option, PathOption
+from trac.config import BoolOption, IntOption, ListOption, Option, PathOption
 from trac.core import Component, ExtensionPoint, TracError, implements
-from trac.perm import DefaultPermissionPolicy, IPermissionPolicy, PermissionSystem
+from trac.notification.api import INotificationSubscriber, NotificationSystem
+from trac.perm import (DefaultPermissionPolicy, DefaultPermissionStore, IPermissionGroupProvider,
+                       IPermissionPolicy, IPermissionStore, PermissionCache, PermissionSystem)
+from trac.util import AtomicFile
 from trac.util.html import tag
 from trac.util.text import exception_to_unicode
 from trac.util.translation import _, tag_
 from trac.web.api import HTTPForbidden, IAuthenticator, IRequestFilter
 from trac.web.auth import LoginModule
 from trac.web.chrome import Chrome, INavigationContributor, add_notice, add_script, add_warning
+from tracopt.ticket.commit_updater import CommitTicketUpdater
 
 try:
     from urllib.parse import quote_from_bytes as quote, unquote_to_bytes as unquote, urlsplit
@@ -34,7 +39,7 @@ except ImportError:  # Python 2.7, where text of the request is bytes
     from urlparse import urlsplit
 
 # Told to the gateway with every answer, and shown on Trac's page about its plugins.
-__version__ = '0.3'
+__version__ = '0.4'
 
 # Seconds by which the clocks of gateway and Trac may differ.
 CLOCK_TOLERANCE = 30
@@ -48,6 +53,12 @@ SHORTEST_SECRET = 32
 # How many used nonces are remembered, about 10 MB; see `Nonces` for what happens beyond it.
 NONCES_KEPT = 50000
 
+# Seconds after which what is kept of a user is written again, though nothing changed.
+KEPT_FRESH = 86400
+
+# How many users a process remembers besides, so that their files are not read each time.
+USERS_REMEMBERED = 5000
+
 # Characters of a user name, and of an e-mail address (RFC 5321, section 4.5.3.1.3).
 LONGEST_NAME = 255
 LONGEST_EMAIL = 254
@@ -58,6 +69,8 @@ SIGNATURE = re.compile(
     br';kid=([A-Za-z0-9_-]{1,32});sig=([A-Za-z0-9_-]{43})\Z')
 ENCODED_TEXT = re.compile(br'(?:[A-Za-z0-9._~@+-]|%[0-9A-Fa-f]{2})*\Z')
 ACTIONS = re.compile(br'[A-Z0-9_,]*\Z')
+GROUPS = re.compile(br'[A-Za-z0-9._~@+%,-]*\Z')
+KIND = re.compile(br'[a-z]{0,32}\Z')
 # What the gateway's `Via` says of its key: the id and the fingerprint.
 VIA_KEY = re.compile(br'trac-gateway \(key ([A-Za-z0-9_-]{1,32}) ([0-9a-f]{8})\)')
 KEY_ID = re.compile(br'[A-Za-z0-9_-]{1,32}\Z')
@@ -87,6 +100,13 @@ PROFILE_FORM = frozenset(('name', 'email', 'action', 'panel_id', '__FORM_TOKEN')
 # The cookie of an anonymous visitor's settings.
 VISITOR_COOKIE = 'trac_session'
 
+# What of a session's owner other plugins may ask the session for.
+SESSION_ATTRIBUTES = ('cognito_username', 'authenticated', 'cognito_groups', 'cognito_sub')
+SUBJECT = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z')
+
+# The author of a commit as Git and Mercurial write it.
+AUTHOR = re.compile(r'<([^<>\s]+@[^<>\s]+)>\s*\Z')
+
 # Where the verdict on a request is kept; a client can't set it, since its headers begin with HTTP_.
 VERDICT = 'trac_gateway.verdict'
 
@@ -103,10 +123,12 @@ class GatewayUser(type(u'')):
     """
 
     grants = frozenset()
+    groups = ()
 
-    def __new__(cls, name, grants=()):
+    def __new__(cls, name, grants=(), groups=()):
         self = super(GatewayUser, cls).__new__(cls, name)
         self.grants = frozenset(grants)
+        self.groups = tuple(groups)
         return self
 
 
@@ -115,6 +137,9 @@ class Verdict(object):
 
     # What proves to the gateway that this plugin judged the request; set once it is accepted.
     answer = None
+    # How the user came (`X-Trac-Kind`), and the permissions as they were sent.
+    kind = ''
+    sent = ()
 
     def __init__(self, user, email=u'', name=u'', cause=None):
         # None: Trac itself says who it is, by its own cookie or what its server says (`legacy`).
@@ -156,6 +181,111 @@ class Nonces(object):
 
 # One for the process: Trac makes its components anew whenever trac.ini changes.
 nonces = Nonces(NONCES_KEPT)
+
+# The verdict on the request that a thread is busy with; each request of the thread replaces it.
+requests = threading.local()
+
+
+class KeptUser(object):
+    """What the last session of a user brought; `seen` is when that was written, in Unix seconds."""
+
+    def __init__(self, name, permissions, groups, email, seen):
+        self.name = name
+        self.permissions = permissions
+        self.groups = groups
+        self.email = email
+        self.seen = seen
+        # The permissions with all that they contain; whoever reads the user fills them in.
+        self.grants = frozenset()
+
+    def says(self):
+        return (self.name, sorted(self.permissions), sorted(self.groups), self.email)
+
+
+class KeptUsers(object):
+    """A folder with a file for each user, replaced whole: any number of processes can share it."""
+
+    def __init__(self, folder, expand):
+        self._folder = folder
+        self._expand = expand
+        # File name to stamp and user; emptied when it is full.
+        self._read = {}
+
+    def find(self, name):
+        """The user of this very name, however long ago; None for one who is not kept."""
+        try:
+            user = self._load(self._file_of(name))
+        except UnicodeError:
+            return None
+        return user if user is not None and user.name == name else None
+
+    def __iter__(self):
+        try:
+            files = os.listdir(self._folder)
+        except OSError:
+            return
+        for file in sorted(files):
+            user = self._load(file) if file.endswith('.json') else None
+            if user is not None:
+                yield user
+
+    def keep(self, user, oldest):
+        """Writes one user; with a new one, those whom nobody saw since `oldest` are removed."""
+        path = os.path.join(self._folder, self._file_of(user.name))
+        text = json.dumps({'user': user.name, 'permissions': user.permissions, 'groups': user.groups,
+                           'email': user.email, 'seen': user.seen}, sort_keys=True)
+        is_new = not os.path.exists(path)
+        if is_new:
+            self._make_room(oldest)
+        file = AtomicFile(path, 'wb')
+        try:
+            file.write(text.encode('ascii'))
+            file.commit()
+        finally:
+            file.rollback()
+        if is_new:
+            # A hook may run as another user than Trac's server does.
+            os.chmod(path, os.stat(self._folder).st_mode & 0o666)
+
+    def _make_room(self, oldest):
+        try:
+            os.makedirs(self._folder)
+        except OSError:
+            if not os.path.isdir(self._folder):
+                raise
+        for user in list(self):
+            if user.seen < oldest:
+                file = self._file_of(user.name)
+                self._read.pop(file, None)
+                try:
+                    os.remove(os.path.join(self._folder, file))
+                except OSError:
+                    # Another process was faster, or it is for the next one.
+                    pass
+
+    def _file_of(self, name):
+        text = name if isinstance(name, bytes) else name.encode('utf-8')
+        return hashlib.sha256(text).hexdigest()[:40] + '.json'
+
+    def _load(self, file):
+        path = os.path.join(self._folder, file)
+        try:
+            stamp = stamp_of(os.stat(path))
+            known = self._read.get(file)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            with open(path, 'rb') as opened:
+                told = json.loads(opened.read(1048576).decode('utf-8'))
+            user = KeptUser(told['user'], told['permissions'], told['groups'], told['email'],
+                            int(told['seen']))
+            user.grants = frozenset(self._expand(user.permissions))
+        except (IOError, OSError, ValueError, KeyError, TypeError):
+            # Gone meanwhile, or not ours: nothing is known then.
+            return None
+        if len(self._read) >= USERS_REMEMBERED:
+            self._read.clear()
+        self._read[file] = (stamp, user)
+        return user
 
 
 def wire(environ, key):
@@ -261,6 +391,9 @@ class TracGatewayPolicy(Component):
     [trac]
     permission_policies = DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy
     }}}
+    Of users who are not making the request it says what their last session brought (see
+    `TracGatewayUsers`), and nothing of whoever is not known.
+
     With `[trac_gateway] legacy` both are listed last, in this order: `LegacyAttachmentPolicy,
     TracGatewayPolicy, DefaultPermissionPolicy`. Then it says no, too, of whoever the gateway knows,
     and nothing of anybody else: stored rights count for them alone.
@@ -271,11 +404,245 @@ class TracGatewayPolicy(Component):
     # IPermissionPolicy methods
 
     def check_permission(self, action, username, resource, perm):
-        if not isinstance(username, GatewayUser):
+        if isinstance(username, GatewayUser):
+            grants = username.grants
+        elif self.env.is_enabled(TracGatewayUsers):
+            grants = TracGatewayUsers(self.env).grants_of(username)
+        else:
+            grants = None
+        if grants is None:
             return None
-        if action in username.grants:
+        if action in grants:
             return True
         return False if self.config.getbool('trac_gateway', 'legacy') else None
+
+
+class TracGatewayUsers(Component):
+    """Knows the rights and groups of users who are not making the request.
+
+    Trac asks for them when it lists who may own a ticket, sends mail, or lets a commit close a
+    ticket. The gateway tells of them with `signature: v2` (`upstreams.trac` in `gateway.yaml`). What
+    the last session of a user brought is kept in the folder `files/trac_gateway` of the environment:
+    permissions, groups, e-mail address. Bearer tokens and machines change nothing there, since they
+    may carry less. Nothing in that folder says who makes a request or what that request may do.
+
+    Groups are Trac's groups, too, for plugins that ask for those of a user. For the lists of owners,
+    and for groups in a ticket's CC and in `set_owner` of a workflow, this line is needed:
+    {{{
+    [trac]
+    permission_store = TracGatewayPermissionStore
+    }}}
+    """
+
+    implements(INotificationSubscriber, IPermissionGroupProvider)
+
+    last_seen_days = IntOption('trac_gateway', 'last_seen_days', 30,
+        """For how many days after their last session the rights of a user are known while they are
+        not making the request. Whoever was taken out of a group keeps its rights here until they come
+        again, or for so long. 0 keeps nothing, and uses nothing.""")
+
+    mail_viewers_only = BoolOption('trac_gateway', 'mail_viewers_only', 'true',
+        """Whether Trac sends no mail about a ticket to a known user who may not view it. Addresses and
+        users whom the gateway has not told of get mail as ever.""")
+
+    def __init__(self):
+        system = PermissionSystem(self.env)
+        self.kept = KeptUsers(os.path.join(self.env.path, 'files', 'trac_gateway'),
+                              system.expand_actions)
+        self._failed = False
+
+    # IPermissionGroupProvider methods
+
+    def get_permission_groups(self, username):
+        user = self._known(username)
+        return list(user.groups) if user is not None else []
+
+    # INotificationSubscriber methods
+
+    def matches(self, event):
+        resource = getattr(event.target, 'resource', None)
+        if not self.mail_viewers_only or resource is None:
+            return
+        action = resource.realm.upper() + '_VIEW'
+        if action not in PermissionSystem(self.env).actions:
+            return
+        transports = set(transport for distributor in NotificationSystem(self.env).distributors
+                         for transport in distributor.transports())
+        for user in self:
+            if action not in PermissionCache(self.env, user.name, resource):
+                for transport in sorted(transports):
+                    # Trac asks no one's rule of a smaller number.
+                    yield ('TracGatewayUsers', transport, user.name, 1, None, None, -1, 'never')
+
+    def description(self):
+        # Not for the list of rules that users can choose from.
+        return None
+
+    def requires_authentication(self):
+        return True
+
+    def default_subscriptions(self):
+        return []
+
+    # Public methods
+
+    def __iter__(self):
+        """Everybody who is known: `KeptUser`."""
+        oldest = self._oldest()
+        return (user for user in self.kept if user.seen >= oldest)
+
+    def grants_of(self, username):
+        """All permissions of a user who is given by plain text; None if nothing is known."""
+        user = self._known(username)
+        return user.grants if user is not None else None
+
+    def name_of(self, address):
+        """The user whose address this is, the one seen last if there are several; None for none."""
+        wanted = address.lower()
+        owners = [user for user in self if user.email.lower() == wanted]
+        return max(owners, key=lambda user: user.seen).name if owners else None
+
+    def note(self, verdict):
+        """Keeps what a session brought, if it is new or a day old."""
+        if verdict.kind != 'session' or self.last_seen_days <= 0:
+            return
+        now = int(time.time())
+        user = KeptUser(type(u'')(verdict.user), sorted(verdict.sent), sorted(verdict.user.groups),
+                        verdict.email, now)
+        old = self.kept.find(user.name)
+        if old is not None and old.says() == user.says() and now - old.seen < KEPT_FRESH:
+            return
+        try:
+            self.kept.keep(user, self._oldest())
+        except (IOError, OSError) as e:
+            if not self._failed:
+                self._failed = True
+                self.log.error("trac_gateway cannot keep what users may do, so Trac does not know it"
+                               " while they are not here: %s. The folder files/trac_gateway of the"
+                               " environment must be writable for the user that Trac runs as; or set"
+                               " [trac_gateway] last_seen_days = 0.", exception_to_unicode(e))
+
+    # Internal methods
+
+    def _oldest(self):
+        """The time since when a user must have been seen."""
+        days = self.last_seen_days
+        return time.time() - days * 86400 if days > 0 else float('inf')
+
+    def _known(self, username):
+        """What is known of somebody: of who makes the request what it brought, else what is kept.
+
+        A plain copy of the name of who makes the request gets nothing that the request did not bring.
+        Nothing is known of anybody in a request that Trac itself judges (`legacy`).
+        """
+        if isinstance(username, GatewayUser):
+            return username
+        verdict = getattr(requests, 'verdict', None)
+        if verdict is not None:
+            if verdict.user is None:
+                return None
+            if verdict.user == username:
+                return verdict.user
+        if not username or username == u'anonymous':
+            return None
+        user = self.kept.find(username)
+        return user if user is not None and user.seen >= self._oldest() else None
+
+
+class TracGatewayPermissionStore(Component):
+    """Tells Trac who has a permission, and who is in a group, as the gateway has told of them.
+
+    Choose it by `[trac] permission_store = TracGatewayPermissionStore`: Trac makes its lists of
+    people from there. It grants nothing by itself, for the policies are asked again for each of them.
+    What Trac has stored stays beside it, and its pages and commands still change that.
+    """
+
+    implements(IPermissionStore)
+
+    @property
+    def stored(self):
+        """Trac's own store."""
+        return DefaultPermissionStore(self.env)
+
+    def get_user_permissions(self, username):
+        grants = TracGatewayUsers(self.env).grants_of(username)
+        return sorted(grants) if grants is not None else self.stored.get_user_permissions(username)
+
+    def get_users_with_permissions(self, permissions):
+        users = set(self.stored.get_users_with_permissions(permissions))
+        for user in TracGatewayUsers(self.env):
+            if user.grants.isdisjoint(permissions):
+                users.discard(user.name)
+            else:
+                users.add(user.name)
+        return sorted(users)
+
+    def get_all_permissions(self):
+        # A group in capitals would be read as a permission.
+        groups = [(user.name, group) for user in TracGatewayUsers(self.env) for group in user.groups
+                  if not group.isupper()]
+        return sorted(set(groups).union(self.stored.get_all_permissions()))
+
+    def grant_permission(self, username, action):
+        self.stored.grant_permission(username, action)
+
+    def revoke_permission(self, username, action):
+        self.stored.revoke_permission(username, action)
+
+
+class TracGatewayCommitUpdater(CommitTicketUpdater):
+    """Trac's commit ticket updater, for authors who are written as `Name <address>`.
+
+    Git and Mercurial write the author of a commit so, and Trac knows nobody of that name. This takes
+    the user whose verified e-mail address it is, as the gateway told of it (see `TracGatewayUsers`):
+    the ticket is changed in that user's name, and only if they may. Its settings are those of Trac's
+    own (`[ticket] commit_ticket_update_…`). To use it in place of that one:
+    {{{
+    [trac_gateway]
+    commit_updater = true
+    [components]
+    tracopt.ticket.commit_updater.committicketupdater = disabled
+    tracopt.ticket.commit_updater.committicketreferencemacro = enabled
+    }}}
+    Nothing proves who wrote a commit: whoever may push can name any author.
+    """
+
+    commit_updater = BoolOption('trac_gateway', 'commit_updater', 'false',
+        """Whether messages of commits change tickets, with authors known by their address.""")
+
+    # IRepositoryChangeListener methods
+
+    def changeset_added(self, repos, changeset):
+        if self._is_on():
+            CommitTicketUpdater.changeset_added(self, repos, changeset)
+
+    def changeset_modified(self, repos, changeset, old_changeset):
+        if self._is_on():
+            CommitTicketUpdater.changeset_modified(self, repos, changeset, old_changeset)
+
+    # CommitTicketUpdater methods
+
+    def _authname(self, changeset):
+        return self._user_of(changeset.author) or CommitTicketUpdater._authname(self, changeset)
+
+    def _notify(self, ticket, date, author, comment):
+        CommitTicketUpdater._notify(self, ticket, date, self._user_of(author) or author, comment)
+
+    # Internal methods
+
+    def _user_of(self, author):
+        match = AUTHOR.search(author or '')
+        if not match or not self.env.is_enabled(TracGatewayUsers):
+            return None
+        return TracGatewayUsers(self.env).name_of(match.group(1))
+
+    def _is_on(self):
+        if self.commit_updater and self.env.is_enabled(CommitTicketUpdater):
+            self.log.error("trac_gateway: [trac_gateway] commit_updater is true, and Trac's own"
+                           " CommitTicketUpdater is enabled: that one alone is used. Set [components]"
+                           " tracopt.ticket.commit_updater.committicketupdater = disabled.")
+            return False
+        return self.commit_updater
 
 
 class TracGateway(Component):
@@ -346,8 +713,22 @@ class TracGateway(Component):
         there beside this plugin. They judge the requests that the gateway has marked so
         (`legacyAuth`), and no others. See `deploy/docs/guides/roll-out.md` of trac-gateway.""")
 
+    session_attributes = ListOption('trac_gateway', 'session_attributes', '', doc=
+        """What other plugins may ask the session of a user for: `cognito_username` (the user name),
+        `authenticated` (`1`), `cognito_groups` (a list as JSON; `signature: v2`), `cognito_sub` (only
+        where the user name is the `sub`, a UUID). Never a token.""")
+
     def __init__(self):
         self._read = (None, {})
+        for name in self.session_attributes:
+            if name not in SESSION_ATTRIBUTES:
+                self.log.error('trac_gateway: [trac_gateway] session_attributes has %s, not one of %s',
+                               name, ', '.join(SESSION_ATTRIBUTES))
+        if (self.config.getbool('ticket', 'restrict_owner') and
+                self.config.get('trac', 'permission_store') == 'DefaultPermissionStore'):
+            self.log.warning('trac_gateway: [ticket] restrict_owner is true, so Trac asks its permission'
+                             ' store who may own a ticket, and the groups of the gateway are not in it.'
+                             ' Set [trac] permission_store = TracGatewayPermissionStore.')
         if self.legacy:
             self.log.warning("trac_gateway: [trac_gateway] legacy is true, so whoever comes by Trac's"
                              ' own login is let in as before, with the rights that Trac has stored.')
@@ -375,6 +756,8 @@ class TracGateway(Component):
         req.send_header('X-Trac-Gateway', verdict.answer)
         if verdict.user is None:
             return handler
+        if self.env.is_enabled(TracGatewayUsers):
+            TracGatewayUsers(self.env).note(verdict)
         self._write_profile(req, verdict)
         if req.method == 'POST':
             if not self.legacy:
@@ -447,6 +830,7 @@ class TracGateway(Component):
                 verdict = Verdict(GatewayUser(u'anonymous'),
                                   cause=u'trac_gateway failed; the cause is in the log of Trac.')
             req.environ[VERDICT] = verdict
+        requests.verdict = verdict
         return verdict
 
     def _check_configuration(self):
@@ -502,7 +886,7 @@ class TracGateway(Component):
         script_name, path_info = wire(environ, 'SCRIPT_NAME'), wire(environ, 'PATH_INFO')
         identity = [wire(environ, 'HTTP_X_TRAC_' + part)
                     for part in ('USER', 'PERMS', 'EMAIL', 'NAME')]
-        # Version 2 has two fields more: groups, which nothing is told of so far, and the kind.
+        # Version 2 has two fields more; in version 1 they are not signed, so nobody looks at them.
         kind = [wire(environ, 'HTTP_X_TRAC_' + part) for part in ('GROUPS', 'KIND')]
         more = kind if version == b'2' else []
         paths = [script_name + path_info]
@@ -539,7 +923,7 @@ class TracGateway(Component):
         if method not in (b'GET', b'HEAD') and not nonces.use(
                 nonce, signed_at, expires_at + CLOCK_TOLERANCE, now):
             raise Refused('X-Trac-Signature was used before.')
-        verdict = self._read_kind(more, identity) or self._read_identity(*identity)
+        verdict = self._read_kind(more, identity) or self._read_identity(*(identity + more))
         verdict.answer = answer_to(keys[kid], kid, nonce)
         return verdict
 
@@ -583,7 +967,7 @@ class TracGateway(Component):
                         ' WSGIMapHEADToGET Off.' % (other.decode('ascii'), method.decode('latin-1')))
         return None
 
-    def _read_identity(self, user, perms, email, name):
+    def _read_identity(self, user, perms, email, name, groups=b'', kind=b''):
         """The user of a request with a valid signature; the values are as they were sent.
 
         They are checked again, since a mistake in the gateway must not become one in Trac.
@@ -594,6 +978,9 @@ class TracGateway(Component):
         granted = [action for action in perms.decode('ascii').split(',') if action]
         # Again here, for the meta actions of plugins, which the gateway does not know.
         grants = system.expand_actions(granted)
+        if not GROUPS.match(groups) or not KIND.match(kind):
+            raise Refused('X-Trac-Groups or X-Trac-Kind is malformed or came more than once.')
+        groups = [decoded(group, 'X-Trac-Groups') for group in groups.split(b',') if group]
         user = decoded(user, 'X-Trac-User')
         if not user:
             return Verdict(GatewayUser(u'anonymous', grants))
@@ -605,7 +992,9 @@ class TracGateway(Component):
         name = decoded(name, 'X-Trac-Name')
         if len(name) > LONGEST_NAME or not is_printable(name):
             name = u''
-        return Verdict(GatewayUser(user, grants), email, name)
+        verdict = Verdict(GatewayUser(user, grants, groups), email, name)
+        verdict.kind, verdict.sent = kind.decode('ascii'), granted
+        return verdict
 
     def _profile(self, verdict):
         """E-mail address and name of a user, as far as the gateway knows and may write them."""
@@ -616,10 +1005,21 @@ class TracGateway(Component):
 
     def _write_profile(self, req, verdict):
         """Keeps e-mail and name in the user's preferences, at once, for a notification may follow."""
-        profile = self._profile(verdict)
-        if any(req.session.get(key) != profile[key] for key in profile):
-            req.session.update(profile)
+        known = dict(self._profile(verdict), **self._attributes(verdict.user))
+        if any(req.session.get(key) != known[key] for key in known):
+            req.session.update(known)
             req.session.save()
+
+    def _attributes(self, user):
+        """What other plugins look for in a user's session, as far as they are asked for."""
+        wanted = self.session_attributes
+        if not wanted or user == u'anonymous':
+            return {}
+        known = {'cognito_username': type(u'')(user), 'authenticated': u'1',
+                 'cognito_groups': type(u'')(json.dumps(sorted(user.groups)))}
+        if SUBJECT.match(user):
+            known['cognito_sub'] = type(u'')(user)
+        return dict((name, known[name]) for name in wanted if name in known)
 
     def _keep_profile(self, req, verdict):
         """Saves no name or address that the next request would put back, and says so."""

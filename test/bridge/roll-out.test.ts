@@ -53,7 +53,11 @@ async function overlayOf(file: string, carl: string): Promise<Overlay> {
     permissions: { ...shipped.permissions, anonymous: [] },
     routes: shipped.routes,
     upstreams: {
-      trac: { legacyAuth, ...(signingKeys === undefined ? { signingKeys: [] } : {}) },
+      trac: {
+        legacyAuth,
+        signature: 'v2',
+        ...(signingKeys === undefined ? { signingKeys: [] } : {}),
+      },
     },
     identity: { username: { emailLocalPart: 'example.edu', aliases: { [carl]: 'carl' } } },
   }
@@ -233,7 +237,12 @@ for (const server of both) {
       await setUp(trac, 'beside')
       await restart()
       await to('3-all')
+      // By the database alone: not by what his session brought, nor by what is stored for its groups.
+      await askPython(trac.python, grant, trac.environment, 'carl', 'MILESTONE_ADMIN')
+      await askPython(trac.python, grant, trac.environment, 'students', 'TICKET_ADMIN')
       t.equal((await page(carl, '/report')).status, 200, 'and back')
+      t.equal((await page(carl, '/admin/ticket/milestones')).status, 200)
+      t.not((await page(carl, '/admin/ticket/components')).status, 200)
     })
   })
 }
