@@ -248,7 +248,12 @@ export class GatewayError extends Error {
   readonly details: ErrorDetails
 
   constructor(code: ErrorCode, details: ErrorDetails = {}) {
+    // A refusal is an answer: the log has its code and facts, and nobody asks for the line that made it. To find that
+    // out costs more than the rest of a refusal; a cause brings a stack of its own.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(messageOf(code, details.detail), 'cause' in details ? { cause: details.cause } : {})
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'GatewayError'
     this.code = code
     this.status = errors[code].status

@@ -165,16 +165,18 @@ export class Reply {
       response.destroy()
       return
     }
-    const payload = Buffer.from(body)
     const cacheControl = context.setCookies.length > 0 ? 'no-store' : caching
     const list = ['Cache-Control', cacheControl, 'X-Request-Id', context.id, ...headers]
     // RFC 9110 §8.6: none in a 204, and in a 304 only the length that the body would have.
-    if (status !== 204 && status !== 304) list.push('Content-Length', String(payload.length))
+    if (status !== 204 && status !== 304) {
+      list.push('Content-Length', String(Buffer.byteLength(body)))
+    }
     if (this.#hsts !== undefined) list.push('Strict-Transport-Security', this.#hsts)
     for (const cookie of context.setCookies) list.push('Set-Cookie', cookie)
     if (isLast(context, status)) list.push('Connection', 'close')
     response.writeHead(status, list)
-    response.end(request.method === 'HEAD' ? undefined : payload)
+    // As text, which Node sends in one piece with the head.
+    response.end(request.method === 'HEAD' ? undefined : body)
   }
 
   redirect(context: RequestContext, status: 302 | 303 | 307 | 308, location: string): void {

@@ -46,7 +46,9 @@ export function createLineWriter<Fields extends Readonly<Record<string, string>>
   const parts = partsOf(logger)
   if (parts === undefined) return byPino
   const { out, timestamp } = parts
-  const keys = Object.keys(fields).map((name) => ({ name, text: `,"${name}":` }))
+  const keys = Object.keys(fields).map((name) => {
+    return { name, text: `,"${name}":`, isPlain: !isSerialized(name) }
+  })
   const end = `,"msg":${quote(message)}}\n`
   return (level, line) => {
     if (!logger.isLevelEnabled(level)) return
@@ -54,7 +56,7 @@ export function createLineWriter<Fields extends Readonly<Record<string, string>>
     for (const key of keys) {
       const value = line[key.name]
       if (value === undefined) continue
-      const written = isSerialized(key.name) ? undefined : plain(value)
+      const written = key.isPlain ? plain(value) : undefined
       if (written === undefined) {
         byPino(level, line)
         return
