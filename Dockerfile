@@ -12,7 +12,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
 # The demo runs from a checkout: its provider is a development dependency.
-RUN npm run build && rm -rf dist/demo && npm prune --omit=dev --ignore-scripts
+RUN npm run build && npm run sbom && rm -rf dist/demo && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-bookworm-slim@sha256:d6aa754f16b3197301076f047b5def2f02ea1dbbc2ca920407d46d7ec7f87b20
 ENV NODE_ENV=production

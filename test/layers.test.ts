@@ -73,6 +73,7 @@ const ranAsWhole = [
   'cli/names.ts',
   'cli/admin-client.ts',
   'cli/docs.ts',
+  'cli/sbom.ts',
   'browser/client.ts',
 ]
 

@@ -8,6 +8,7 @@ import { errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import { decisionFields, grantsFields, requestFields, signInFields } from '../observe/log-fields.js'
 import { commandsWith } from './commands.js'
+import { readLockFile } from './locked-packages.js'
 import { metricTable } from '../observe/metrics.js'
 import type { MetricRow } from '../observe/metrics.js'
 
@@ -57,6 +58,15 @@ function fieldsTable(fields: Readonly<Record<string, string>>): string {
   return toTable(['field', 'meaning'], rows)
 }
 
+function licencesTable(lock: string): string {
+  const rows = [...readLockFile(lock).shipped.values()].map(({ name, version, license = '' }) => [
+    code(name),
+    version,
+    license,
+  ])
+  return toTable(['package', 'version', 'licence'], rows)
+}
+
 /** Commands are listed for their words alone: none runs here. */
 const notRun = () => Promise.resolve(0)
 const commands = commandsWith({ start: notRun, demo: notRun })
@@ -96,7 +106,7 @@ interface GeneratedPart {
   readonly file: string
   /** Stands in the two comments around the part. */
   readonly marker: string
-  readonly content: () => string
+  readonly content: (read: (file: string) => string) => string
 }
 
 /** Where each table goes. */
@@ -106,6 +116,11 @@ const parts: readonly GeneratedPart[] = [
   { file: 'deploy/docs/reference/commands.md', marker: 'options', content: commandOptionsTable },
   { file: 'deploy/docs/reference/errors.md', marker: 'errors', content: errorsTable },
   { file: 'deploy/docs/reference/metrics.md', marker: 'metrics', content: metricsTable },
+  {
+    file: 'deploy/docs/reference/licences.md',
+    marker: 'licences',
+    content: (read) => licencesTable(read('package-lock.json')),
+  },
   {
     file: 'deploy/docs/reference/log.md',
     marker: 'request',
@@ -154,7 +169,7 @@ export function replaceBetween(text: string, name: string, content: string): str
 export function renewReference(read: (file: string) => string): ReadonlyMap<string, string> {
   const renewed = new Map<string, string>()
   for (const { file, marker, content } of parts) {
-    renewed.set(file, replaceBetween(renewed.get(file) ?? read(file), marker, content()))
+    renewed.set(file, replaceBetween(renewed.get(file) ?? read(file), marker, content(read)))
   }
   renewed.set(exampleFile, renewGatewayYaml(read(exampleFile), configKeys))
   return renewed.set(schemaFile, `${JSON.stringify(jsonSchema(), undefined, 2)}\n`)

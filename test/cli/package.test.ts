@@ -59,7 +59,7 @@ await t.test('it holds the program, its documents and what operators copy', asyn
 
 await t.test('it holds no source, test or demo, and nothing that needs a checkout', async (t) => {
   const strange = paths.filter((path) =>
-    /^(?:src|test|\.)|^dist\/demo|^dist\/cli\/(?:docs|reference)|\.map$|Dockerfile|compose|test-image/.test(
+    /^(?:src|test|\.)|^dist\/demo|^dist\/cli\/(?:docs|reference|sbom|locked|bill)|\.map$|Dockerfile|compose|test-image/.test(
       path,
     ),
   )
