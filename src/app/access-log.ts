@@ -1,6 +1,7 @@
 /** What is written down of a request when it is over: one line, one audit line a decision, one observation each. */
 import type { Logger } from 'pino'
 import type { DecisionRecord } from '../authorize/policy.js'
+import type { Milliseconds } from '../core/clock.js'
 import { errorHints } from '../core/error-hints.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
@@ -57,6 +58,18 @@ function endOf({ errored }: RequestContext['response']): ErrorCode {
   return errored instanceof GatewayError ? errored.code : 'ERR_CLIENT_GONE'
 }
 
+/** Counts a request by what the configuration names. */
+function count(
+  metrics: Metrics,
+  { method, routeName, environment }: RequestContext,
+  status: string,
+  milliseconds: Milliseconds,
+): void {
+  const label = methodLabels.has(method) ? method : 'other'
+  metrics.requestDuration(routeName, label, status)(milliseconds / 1000)
+  if (environment !== undefined) metrics.environmentRequests(environment.key, status)(1)
+}
+
 /** Creates the access log. */
 export function createAccessLog(
   logger: Logger,
@@ -75,11 +88,7 @@ export function createAccessLog(
     const gone = !response.writableFinished && !context.upgraded
     const answered = response.headersSent ? response.statusCode : 499
     const status = context.upgraded ? 101 : answered
-    metrics.requestDuration(
-      context.routeName,
-      methodLabels.has(method) ? method : 'other',
-      statusTexts[status] ?? 'other',
-    )(milliseconds / 1000)
+    count(metrics, context, statusTexts[status] ?? 'other', milliseconds)
     const level = levelOf(context, status)
     const code = context.code ?? (gone ? endOf(response) : undefined)
     if (code !== undefined) {

@@ -84,6 +84,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
       'path' in server.listen,
     ),
     endpointAt: findEndpoint(endpoints),
+    environmentAt: services.environmentAt,
     anonymous,
   })
   await adapter.serve({

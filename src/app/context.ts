@@ -36,5 +36,5 @@ export interface AppContext {
   readonly onKeys: OnReach
   readonly onUpstream: OnReach
   /** Whether Trac answers with our plugin. */
-  readonly onPlugin: (state: PluginState) => void
+  readonly onPlugin: (state: PluginState, environment: string) => void
 }

@@ -5,6 +5,7 @@ import type { Reply } from '../edge/reply.js'
 import { createBackchannel } from '../endpoints/backchannel-logout.js'
 import { createCallback } from '../endpoints/callback.js'
 import { createClientScript } from '../endpoints/client-script.js'
+import { createEnvironmentList } from '../endpoints/environments.js'
 import { createHealthz } from '../endpoints/healthz.js'
 import { createLogin } from '../endpoints/login.js'
 import { createLogoutPage } from '../endpoints/logout-page.js'
@@ -17,6 +18,7 @@ import type { ProveIdentity } from '../forward/identity-proof.js'
 import { createLogoutVerifier } from '../oidc/logout-token.js'
 import { noEndpoint } from '../request/context.js'
 import type { Endpoint, RequestContext, Stage } from '../request/context.js'
+import type { Environment } from '../request/environment.js'
 import { foreignCookies } from '../session/cookies.js'
 import { LoginStates } from '../sign-in/login-state.js'
 import { LoopGuard } from '../sign-in/loop-guard.js'
@@ -46,7 +48,7 @@ export function createEndpoints(
   parts: EndpointParts,
 ): readonly Endpoint[] {
   const { login, tracLogin, callback } = signInHandlers(services, app, parts)
-  const { logout, session, signedOut } = signOutHandlers(services, app, parts)
+  const { logout, session, signedOut, list } = signOutHandlers(services, app, parts)
   const refresh = refreshHandler(services, app, parts)
   const script = createClientScript(parts.reply)
   const backchannel = backchannelHandler(services, app, parts)
@@ -62,8 +64,9 @@ export function createEndpoints(
     below: true,
     anyHost: services.config.server.forwardAuth === undefined ? 'nobody' : 'trusted',
   } as const
+  const { config } = services
   const tracs =
-    services.config.upstreams['trac']?.legacyAuth === true ? [] : tracEndpoints(tracLogin, logout)
+    config.upstreams['trac']?.legacyAuth === true ? [] : tracEndpoints(tracLogin, logout)
   // prettier-ignore
   return [
     // path                      label          methods     limit        credential handler
@@ -78,17 +81,23 @@ export function createEndpoints(
     row('/auth/backchannel-logout', 'backchannel',  ['POST'],   'address',   'unread',  backchannel, always400),
     row(verifyPath,                 'verify',       allMethods, 'none',      'unread',  verify, byTrusted),
     ...tracs,
+    ...(isListed(config) ? [row('/', 'environments', read, 'principal', 'strict', list)] : []),
   ]
 }
 
+/** Whether the base path shows the list of environments: a row of one's own can show something else there. */
+const isListed = ({ environments, routes }: Services['config']): boolean =>
+  environments !== undefined && !routes.some(({ path }) => path === '/')
+
 /** Trac's own addresses for signing in and out, unless they are still Trac's (`legacyAuth`). */
 function tracEndpoints(login: Endpoint['handle'], logout: Endpoint['handle']): readonly Endpoint[] {
+  const inTrac = { inTrac: true } as const
   // prettier-ignore
   return [
-    row('/login',                   'trac-login',   read,       'none',      'lenient', login),
-    row('/login/',                  'trac-login',   read,       'none',      'lenient', login),
-    row('/logout',                  'trac-logout',  readOrPost, 'principal', 'lenient', logout),
-    row('/logout/',                 'trac-logout',  readOrPost, 'principal', 'lenient', logout),
+    row('/login',                   'trac-login',   read,       'none',      'lenient', login, inTrac),
+    row('/login/',                  'trac-login',   read,       'none',      'lenient', login, inTrac),
+    row('/logout',                  'trac-logout',  readOrPost, 'principal', 'lenient', logout, inTrac),
+    row('/logout/',                 'trac-logout',  readOrPost, 'principal', 'lenient', logout, inTrac),
   ]
 }
 
@@ -99,7 +108,7 @@ function row(
   limit: Endpoint['limit'],
   credential: Endpoint['credential'],
   handle: Endpoint['handle'],
-  more: Partial<Pick<Endpoint, 'below' | 'anyHost' | 'bodyFault'>> = {},
+  more: Partial<Pick<Endpoint, 'below' | 'anyHost' | 'bodyFault' | 'inTrac'>> = {},
 ): Endpoint {
   return {
     path,
@@ -113,15 +122,19 @@ function row(
   }
 }
 
-/** Finds the row for a path below the base path. */
-export function findEndpoint(table: readonly Endpoint[]): (path: string) => Endpoint {
+/** Finds the row for a path below the base path, or in an environment. */
+export function findEndpoint(
+  table: readonly Endpoint[],
+): (path: string, environment: Environment | undefined) => Endpoint {
+  const inTrac = new Map(table.filter((one) => one.inTrac === true).map((one) => [one.path, one]))
   const byPath = new Map(table.map((endpoint) => [endpoint.path, endpoint]))
   const byPrefix = table
     .filter(({ below }) => below === true)
     .map((endpoint) => ({ prefix: `${endpoint.path}/`, endpoint }))
-  return (path) =>
-    byPath.get(path) ??
+  return (path, environment) =>
+    byPath.get(path === '' ? '/' : path) ??
     byPrefix.find(({ prefix }) => path.startsWith(prefix))?.endpoint ??
+    (environment && inTrac.get(environment.path)) ??
     noEndpoint
 }
 
@@ -134,6 +147,7 @@ function commonParts(
   const { config, names, endpoints, tokens, checks, sessions, sessionCookies } = services
   return {
     base: address.base,
+    environmentAt: services.environmentAt,
     clientId: config.identity.clientId,
     endpoints,
     tokens,
@@ -201,6 +215,13 @@ function signOutHandlers(services: Services, app: AppContext, parts: EndpointPar
       onLogout: (kind) => metrics.logouts.inc({ kind }),
     }),
     session: createSessionPage({ ...common, page: logoutPage }),
+    list: createEnvironmentList({
+      ...common,
+      page: logoutPage,
+      url: address.url,
+      environments: services.config.environments ?? {},
+      router: services.router,
+    }),
     signedOut: createSignedOut(common),
   }
 }
@@ -240,6 +261,7 @@ function verifyHandler(services: Services, { address }: AppContext, parts: Endpo
   return createVerify({
     dialect: server.forwardAuth,
     address,
+    environmentAt: services.environmentAt,
     targetLimit: server.limits.target,
     stages: parts.original,
     proveIdentity: parts.proveIdentity,

@@ -3,6 +3,7 @@ import type { IssuerPeople } from '../authenticate/admit.js'
 import { createGrants } from '../authorize/grants.js'
 import { rememberGrants } from '../authorize/remember-grants.js'
 import type { Config } from '../config/schema.js'
+import { groupsOfEnvironments } from '../config/topics/environment-keys.js'
 import { forbiddenNames, isBySubject } from '../config/topics/identity/user-names.js'
 import type { Route } from '../request/route.js'
 import { toIdentityHeaders } from '../trac/identity-headers.js'
@@ -12,6 +13,7 @@ import { createNaming } from '../trac/user-names.js'
 function knownGroupsOf(config: Config, routes: readonly Route[]): Set<string> {
   return new Set([
     ...Object.keys(config.permissions.groups),
+    ...groupsOfEnvironments(config),
     ...routes.flatMap((route) => route.require?.anyGroup ?? []),
   ])
 }
@@ -60,7 +62,13 @@ export function createPeople(
         bySubject: isBySubject(config, other.issuer),
       },
       claims: { ...other.claims, permissions: [] },
-      knownGroups: new Set([...Object.keys(other.groups), ...knownGroups]),
+      knownGroups: new Set([
+        ...Object.keys(other.groups),
+        ...knownGroups,
+        ...groupsOfEnvironments(config)
+          .filter((name) => name.startsWith(other.prefix))
+          .map((name) => name.slice(other.prefix.length)),
+      ]),
       parts: { naming, grants: rememberGrants(createGrants(rules)), toIdentityHeaders },
     })
   }

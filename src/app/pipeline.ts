@@ -12,7 +12,7 @@ import type { Stage } from '../request/context.js'
 /** The stages by name. */
 export type Stages = ReturnType<typeof createPreconditions> &
   OwnStages &
-  Pick<Policy, 'matchRoute' | 'csrf' | 'access' | 'upgrades' | 'bodyLimits'> & {
+  Pick<Policy, 'matchRoute' | 'environment' | 'csrf' | 'access' | 'upgrades' | 'bodyLimits'> & {
     readonly answerMoved: Stage
     readonly answerSignIn: Stage
     readonly answerPreflight: Stage
@@ -44,6 +44,7 @@ const table: readonly (readonly [keyof Stages, ...(PipelineName | undefined)[]])
   ['answerPreflight', none,  'forwarded', none      ], // 204
   ['refusePreflight', none,  none,        'original'], // 403
   ['authenticate',    none,  'forwarded', 'original'], // 400, 401, 503
+  ['environment',     none,  'forwarded', 'original'],
   ['rateLimit',       none,  'forwarded', 'original'], // 429
   ['csrf',            none,  'forwarded', 'original'], // 403
   ['access',          none,  'forwarded', 'original'], // 302, 401, 403

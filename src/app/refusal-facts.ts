@@ -49,9 +49,9 @@ const provider: Read = ({ cause }) => ({
   wanted: { answer: 'a valid one of the provider, within 10 s' },
 })
 
-const upstream: Read = ({ cause, route }) => ({
-  found: { upstream: route.upstream, fault: faultOf(cause) },
-  wanted: { answer: 'a valid one within its time limits', key: `upstreams.${route.upstream}` },
+const upstream: Read = ({ cause, upstream: name }) => ({
+  found: { upstream: name, fault: faultOf(cause) },
+  wanted: { answer: 'a valid one within its time limits', key: `upstreams.${name}` },
 })
 
 /** Every code, so that a new one needs its line here. */

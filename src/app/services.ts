@@ -25,6 +25,7 @@ import type { TokenIdentifiers } from '../session/token-identifiers.js'
 import { TokenChecks } from '../sign-in/token-response.js'
 import { toIdentityHeaders } from '../trac/identity-headers.js'
 import type { AppContext } from './context.js'
+import { createEnvironments } from './environments.js'
 import { createIssuers } from './issuers.js'
 import type { Provider } from './issuers.js'
 import { createPeople } from './people.js'
@@ -74,7 +75,9 @@ function createPolicyServices(config: Config) {
     expiresAt: Number.POSITIVE_INFINITY,
     accessToken: undefined,
   }
-  return { routes, router: createRouter(routes), unmatched: unmatchedRoute(defaults), anonymous }
+  const environmentAt = createEnvironments(config)
+  const router = createRouter(routes, config.environments && environmentAt)
+  return { routes, router, unmatched: unmatchedRoute(defaults), anonymous, environmentAt }
 }
 
 /** What is known of tokens: who makes them, how they are verified, and who brings one. */

@@ -14,6 +14,7 @@ import { Reply, hstsValue } from '../edge/reply.js'
 import { createIdentityProof } from '../forward/identity-proof.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
 import type { Stage } from '../request/context.js'
+import { environmentLink } from '../request/environment.js'
 import { tracLoginRoute, tracLogoutRoute } from '../trac/routes.js'
 import type { AccessLog } from './access-log.js'
 import type { AppContext } from './context.js'
@@ -95,6 +96,7 @@ export function createStages(
     publicOrigin: address.origin,
     mode: config.mode,
     base: address.base,
+    hasEnvironments: config.environments !== undefined,
     targetLimit: config.server.limits.target,
     unmatched: services.unmatched,
     record: accessLog.decision,
@@ -121,7 +123,8 @@ export function createStages(
       const { routeName, identity, target } = context
       if (identity.via === undefined) return undefined
       if (routeName === tracLoginRoute) {
-        const returnTo = new URLSearchParams(target.query).get('referer') ?? `${address.base}/`
+        const start = environmentLink(address.base, context.tracPrefix)
+        const returnTo = new URLSearchParams(target.query).get('referer') ?? start
         const query = new URLSearchParams({ return_to: returnTo })
         reply.redirect(context, 302, `${address.base}/auth/login?${query.toString()}`)
       } else if (routeName === tracLogoutRoute) {
@@ -143,8 +146,8 @@ export function createStages(
   }
 }
 
-function policyStages({ matchRoute, csrf, access, upgrades, bodyLimits }: Policy) {
-  return { matchRoute, csrf, access, upgrades, bodyLimits }
+function policyStages({ matchRoute, environment, csrf, access, upgrades, bodyLimits }: Policy) {
+  return { matchRoute, environment, csrf, access, upgrades, bodyLimits }
 }
 
 /** One counter for each row that has a limit of its own. */

@@ -22,12 +22,16 @@ export function createUpstreams(
   names: CookieNames,
 ): ReadonlyMap<string, Upstream> {
   const upstreams = new Map<string, Upstream>()
+  const tracs = new Set([
+    'trac',
+    ...Object.values(config.environments ?? {}).map(({ upstream }) => upstream),
+  ])
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     const [key] = upstream.signingKeys
     const connections = createConnections({
       address: upstream.url,
       connectTimeout: upstream.timeouts.connect,
-      interim: name === 'trac' ? interim.trac : interim.others,
+      interim: tracs.has(name) ? interim.trac : interim.others,
       client: upstream.client,
       timers: app.timers,
       onCount: (change) => app.metrics.upstreamConnections.inc({ upstream: name }, change),
@@ -39,7 +43,7 @@ export function createUpstreams(
       )
     upstreams.set(name, {
       name,
-      isTrac: name === 'trac',
+      isTrac: tracs.has(name),
       address: upstream.url,
       connections,
       requests: gateOf(upstream.maxConnections),
@@ -53,7 +57,7 @@ export function createUpstreams(
         forwardAccessToken: upstream.forwardAccessToken,
       },
       sign: key === undefined ? undefined : createSigner(key, upstream.signature === 'v2' ? 2 : 1),
-      answerKey: name === 'trac' ? key : undefined,
+      answerKey: tracs.has(name) ? key : undefined,
       timeouts: upstream.timeouts,
     })
   }

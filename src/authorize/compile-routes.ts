@@ -15,6 +15,8 @@ export interface RouteDefaults {
   readonly bodyLimit: number
   /** `upstreams.trac.legacyAuth`; absent: false. */
   readonly legacyAuth?: boolean
+  /** Whether the first segment of a path names an environment of Trac; absent: false. */
+  readonly environments?: boolean
 }
 
 /** What the rows of a configuration fall back to. */
@@ -22,9 +24,15 @@ export function routeDefaultsOf({
   mode,
   server,
   upstreams,
-}: Pick<Config, 'mode' | 'server' | 'upstreams'>): RouteDefaults {
+  environments,
+}: Pick<Config, 'mode' | 'server' | 'upstreams' | 'environments'>): RouteDefaults {
   const { legacyAuth = false } = upstreams['trac'] ?? {}
-  return { mode, bodyLimit: server.limits.body, legacyAuth }
+  return {
+    mode,
+    bodyLimit: server.limits.body,
+    legacyAuth,
+    environments: environments !== undefined,
+  }
 }
 
 const bothCredentials: ReadonlySet<Via> = new Set(['bearer', 'session'])
@@ -67,11 +75,15 @@ function requirementOf(row: TracRoute): Requirement | undefined {
   return { anyPermission, allPermissions, anyGroup: undefined, scopes: undefined, somebody }
 }
 
+/** A path of Trac's in whichever environment. */
+const inAnyEnvironment = (path: string): string => (path === '/' ? '/*' : `/*${path}`)
+
 function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
+  const placed = defaults.environments === true ? inAnyEnvironment : (path: string) => path
   return {
     name: row.name,
-    path: row.path,
-    except: row.except ?? [],
+    path: placed(row.path),
+    except: (row.except ?? []).map(placed),
     unknownOnly: row.unknownOnly ?? false,
     // Trac itself leads to the page without it.
     trailingSlash: true,
@@ -94,7 +106,7 @@ function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
 
 /**
  * All rows in the order in which they are tried: the operator's own, then Trac's.
- * @param builtin whether there are built-in ones; `strict`: without the row for plugins' pages
+ * @param builtin whether there are built-in ones; `strict`, and with environments: without the row for plugins' pages
  */
 export function compileRoutes(
   rows: readonly RouteConfig[],
@@ -103,7 +115,9 @@ export function compileRoutes(
 ): readonly Route[] {
   const all = defaults.legacyAuth === true ? [...tracLoginRoutes, ...tracRoutes] : tracRoutes
   const table = builtin === false ? [] : all
-  const kept = table.filter(({ name }) => builtin !== 'strict' || name !== pluginsRow)
+  // Beside other environments any path could be one of a Trac that has another policy: what is not known stays closed.
+  const isStrict = builtin === 'strict' || defaults.environments === true
+  const kept = table.filter(({ name }) => !isStrict || name !== pluginsRow)
   return [
     ...rows.map((row) => fromConfig(row, defaults)),
     ...kept.map((row) => fromTable(row, defaults)),

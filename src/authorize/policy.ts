@@ -30,6 +30,8 @@ export interface PolicyParts {
   readonly publicOrigin: string
   /** The base path, empty text for none. */
   readonly base: string
+  /** Whether there are several environments. */
+  readonly hasEnvironments: boolean
   /** Bytes that a target may have. */
   readonly targetLimit: number
   /** The whole gateway's mode; in `shadow` even what no row matches goes to Trac. */
@@ -139,6 +141,9 @@ export class Policy {
     context.route = match.route ?? this.#withoutRoute(context, match)
     context.routeName = context.route.name
     context.preflight = asked !== undefined
+    // What goes elsewhere has nothing to do with what somebody may do in one Trac of several.
+    if (match.route !== undefined && match.route.upstream !== 'trac')
+      context.environment = undefined
     if (context.route.upstream === 'trac' && context.route.access !== 'deny') {
       this.#readNames(context)
     }
@@ -157,7 +162,9 @@ export class Policy {
           })
         : new GatewayError('ERR_ROUTE_UNKNOWN')
     this.#record(context, error.code, mode)
-    if (mode !== 'shadow') throw error
+    // Who somebody is in an environment that nobody configured is not known, in shadow mode neither.
+    const isNowhere = this.#parts.hasEnvironments && context.environment === undefined
+    if (mode !== 'shadow' || isNowhere) throw error
     context.shadowed = error.code
     return unmatched
   }
@@ -165,7 +172,7 @@ export class Policy {
   /** An object of Trac is judged at its own address: whatever else names it leads there, or nowhere. */
   #readNames(context: RequestContext): void {
     if (context.preflight) return
-    const { method, path, target } = context
+    const { method, tracPath: path, tracPrefix, target } = context
     const naming = judgeQuery(
       target.query,
       (values) => namingOf(method, path, target.query !== '', values),
@@ -177,10 +184,11 @@ export class Policy {
         new GatewayError('ERR_ROUTE_DENIED', { detail: { text: 'detail.in_path' } }),
       )
     } else if (naming.kind === 'shows') {
-      context.shows = naming.path
+      context.shows = tracPrefix + naming.path
     } else if (naming.kind === 'moved') {
       const query = queryAt(naming, target.query)
-      const address = this.#parts.base + encodePath(naming.path) + (query && `?${query}`)
+      const address =
+        this.#parts.base + encodePath(tracPrefix + naming.path) + (query && `?${query}`)
       const read = parseTarget(address, this.#parts.targetLimit)
       if ('code' in read) throw new GatewayError(read.code)
       context.moved = read.sent
@@ -202,10 +210,16 @@ export class Policy {
   }
 
   /** Trac sends whoever asks at `/intertrac` to any address that the query says. */
-  #leadsAway({ path, route, target, headers }: RequestContext): boolean {
-    if (route.upstream !== 'trac' || !/^\/intertrac(?:\/|$)/.test(path)) return false
+  #leadsAway({ tracPath, route, target, headers }: RequestContext): boolean {
+    if (route.upstream !== 'trac' || !/^\/intertrac(?:\/|$)/.test(tracPath)) return false
     const isOurs = headers.fetchSite === 'same-origin' || headers.fetchSite === 'none'
     return !isOurs && readQuery(target.query, '&;').has('link')
+  }
+
+  /** Somebody is who they may be in the environment that is asked for. */
+  readonly environment: Stage = (context) => {
+    const { environment, identity } = context
+    if (environment !== undefined) context.identity = environment.identityOf(identity)
   }
 
   readonly csrf: Stage = (context) => {

@@ -1,4 +1,5 @@
 /** The route policy as one matcher over the canonical path: first match wins, nothing matched is refused. */
+import type { EnvironmentAt } from '../request/environment.js'
 import { takesMethod } from '../request/route.js'
 import type { Route } from '../request/route.js'
 import { compilePattern, literalSegments, segmentsOf } from './pattern.js'
@@ -37,8 +38,16 @@ function queryFits(route: Route, values: Query): boolean {
   return true
 }
 
+/** What a row takes. */
+function matcherOf(route: Route, environmentAt: EnvironmentAt | undefined): Matcher {
+  const fits = pathMatcherOf(route)
+  // What Trac gets lies in one of its environments, whatever the row's path would take.
+  if (environmentAt === undefined || route.upstream !== 'trac') return fits
+  return (asked, segments) => fits(asked, segments) && environmentAt(asked) !== undefined
+}
+
 /** What the row's path fits, with its exceptions. */
-function matcherOf({ path, except, trailingSlash }: Route): Matcher {
+function pathMatcherOf({ path, except, trailingSlash }: Route): Matcher {
   const fits = compilePattern(path)
   const excluded = except.map(compilePattern)
   const admits: Matcher =
@@ -164,8 +173,8 @@ export type TraceRows = (
 ) => readonly { readonly route: Route; readonly verdict: RowVerdict }[]
 
 /** Compiles the rows for whoever wants to know why: all are asked, and the query is read in the way of today's Tracs. */
-export function createTrace(routes: readonly Route[]): TraceRows {
-  const rows = routes.map((route, order) => ({ route, matches: matcherOf(route), order }))
+export function createTrace(routes: readonly Route[], environmentAt?: EnvironmentAt): TraceRows {
+  const rows = toRows(routes, environmentAt)
   return (method, path, query) => {
     const judged = path === '' ? '/' : path
     const segments = segmentsOf(judged)
@@ -182,9 +191,16 @@ export function createTrace(routes: readonly Route[]): TraceRows {
   }
 }
 
-/** Compiles the rows, in the order in which they are tried. */
-export function createRouter(routes: readonly Route[]): Router {
-  const rowsFor = index(routes.map((route, order) => ({ route, matches: matcherOf(route), order })))
+function toRows(routes: readonly Route[], environmentAt?: EnvironmentAt): readonly Row[] {
+  return routes.map((route, order) => ({ route, matches: matcherOf(route, environmentAt), order }))
+}
+
+/**
+ * Compiles the rows, in the order in which they are tried.
+ * @param environmentAt where there are several environments
+ */
+export function createRouter(routes: readonly Route[], environmentAt?: EnvironmentAt): Router {
+  const rowsFor = index(toRows(routes, environmentAt))
   return (method, path, query) => {
     const judged = path === '' ? '/' : path
     const segments = segmentsOf(judged)

@@ -66,6 +66,8 @@ const maxPassed = 1000
 /** What is asked for on behalf of a request: its upstream and target, and the key that stands for both. */
 interface Wanted {
   readonly upstream: Upstream
+  /** The identity headers of nobody there. */
+  readonly anonymous: IdentityHeaders
   readonly path: string
   readonly query: string
   readonly sent: string
@@ -121,11 +123,14 @@ export class FileCache {
     if (context.upgradeSocket !== undefined || hasBody(headers) || headers.expectContinue) {
       return undefined
     }
-    const upstream = this.#parts.upstreams.get(route.upstream)
+    const upstream = this.#parts.upstreams.get(context.upstream)
     if (upstream === undefined) return undefined
     const query = route.cache === 'path' ? '' : target.query
     const sent = query === target.query ? target.sent : target.sent.split('?', 1)[0]!
-    return { upstream, path: target.path, query, sent, key: keyOf(upstream.name, sent) }
+    const anonymous =
+      context.environment?.anonymous.principal.identityHeaders ?? this.#parts.anonymous
+    const { path } = target
+    return { upstream, anonymous, path, query, sent, key: keyOf(upstream.name, sent) }
   }
 
   #send(context: RequestContext, file: KeptFile, result: CacheResult): 'answered' {
@@ -203,7 +208,8 @@ export class FileCache {
       return undefined
     }
     const { status, raw } = fetched
-    this.#parts.judgePlugin({ route: context.route, signature }, wanted.upstream, status, raw)
+    const { route, environment } = context
+    this.#parts.judgePlugin({ route, environment, signature }, wanted.upstream, status, raw)
     const next = this.#toFile(wanted, fetched, file, startedAt)
     // What was asked for before the cache was emptied may be older than that.
     if (next === undefined || epoch !== store.epoch) {
@@ -220,10 +226,10 @@ export class FileCache {
 
   /** The whole of what is sent: ours, and what the upstream itself told of the file that is kept. */
   #headersFor(
-    { upstream, path, query }: Wanted,
+    { upstream, anonymous, path, query }: Wanted,
     file: KeptFile | undefined,
   ): { readonly signature: string; readonly headers: string[] } {
-    const { anonymous, now, newId } = this.#parts
+    const { now, newId } = this.#parts
     const { host, proto, via } = upstream.headerRules
     const asked = { method: 'GET', host, path, query }
     const signature = upstream.sign?.(asked, anonymous, Math.floor(now() / 1000), 0) ?? ''

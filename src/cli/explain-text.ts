@@ -121,6 +121,7 @@ export function explainText(report: Report, paint: Paint): string {
     decision.outcome === 'forward' ? `Headers to ${decision.upstream}` : 'Headers of the answer'
   const facts = [
     ...(path === undefined ? [] : [['path', path]]),
+    ...(report.environment === undefined ? [] : [['environment', report.environment]]),
     ['from', whoText(report)],
     ...assumed.map((text) => ['assumed', text]),
   ]

@@ -54,8 +54,24 @@ function describeGroup(name: string, actions: readonly string[]) {
   return { name, actions, carries: all.filter((action) => !given.has(action)) }
 }
 
-/** Everybody's actions, and each group's with all that it carries; groups of further issuers under their prefix. */
-function groupsOf({ permissions, identity }: Config) {
+/** What stands in an environment in place of the common lines. */
+function overlaysOf({
+  anonymous,
+  authenticated,
+  groups = {},
+}: NonNullable<Config['environments']>[string]['permissions']) {
+  const lists = [
+    ['(everybody)', anonymous],
+    ['(signed in)', authenticated],
+    ...Object.entries(groups),
+  ] as const
+  return lists.flatMap(([name, actions]) =>
+    actions === undefined ? [] : [[name, actions] as const],
+  )
+}
+
+/** Everybody's actions, and each group's with all that it carries; groups of further issuers under their prefix, and what environments say otherwise. */
+function groupsOf({ permissions, identity, environments = {} }: Config) {
   const { anonymous, authenticated, groups } = permissions
   return [
     describeGroup('(everybody)', anonymous),
@@ -64,6 +80,11 @@ function groupsOf({ permissions, identity }: Config) {
     ...identity.additionalIssuers.flatMap((other) =>
       Object.entries(other.groups).map(([name, actions]) =>
         describeGroup(other.prefix + name, actions),
+      ),
+    ),
+    ...Object.entries(environments).flatMap(([name, one]) =>
+      overlaysOf(one.permissions).map(([group, actions]) =>
+        describeGroup(`${name}: ${group}`, actions),
       ),
     ),
   ]

@@ -9,6 +9,7 @@ import { acknowledge } from './topics/acknowledge.js'
 import { adminTopic } from './topics/admin.js'
 import { completeIdentity, identityTopic } from './topics/identity/identity.js'
 import { cacheTopic } from './topics/cache.js'
+import { environmentsTopic } from './topics/environments.js'
 import { limitsTopic } from './topics/limits.js'
 import { logTopic } from './topics/log.js'
 import { pagesTopic } from './topics/pages.js'
@@ -25,6 +26,7 @@ const topics = {
   identity: identityTopic,
   session: sessionTopic,
   permissions: permissionsTopic,
+  environments: environmentsTopic,
   upstreams: upstreamsTopic,
   routes: routesTopic,
   cache: cacheTopic,
@@ -46,6 +48,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...identityTopic.keys,
   ...sessionTopic.keys,
   ...permissionsTopic.keys,
+  ...environmentsTopic.keys,
   ...upstreamsTopic.keys,
   ...routesTopic.keys,
   ...cacheTopic.keys,

@@ -2,10 +2,14 @@
 import { createHash } from 'node:crypto'
 import type { Logo } from '../core/logo.js'
 
+/** A link. */
+export interface PageLink {
+  readonly label: string
+  readonly href: string
+}
+
 /** Something to do on a page: a link, or a button that sends a form. */
-export type PageAction =
-  | { readonly label: string; readonly href: string }
-  | { readonly label: string; readonly post: string }
+export type PageAction = PageLink | { readonly label: string; readonly post: string }
 
 /** A heading and its value, or several. */
 export type PageFact = readonly [name: string, value: string | readonly string[]]
@@ -25,6 +29,8 @@ export interface PageContent {
   /** What is said comes in the box that Trac has for its own errors. */
   readonly isError?: boolean
   readonly paragraphs: readonly Paragraph[]
+  /** Where to go from here, as a list. */
+  readonly links?: readonly PageLink[]
   readonly facts?: readonly PageFact[]
   readonly sections?: readonly PageSection[]
   readonly actions?: readonly PageAction[]
@@ -45,6 +51,8 @@ h2 { font-size: 1.2em; margin: 1.5em 0 .5em }
 p, dd, dt { overflow-wrap: anywhere }
 .error { background: var(--wrong); color: var(--wrong-ink); border: 2px solid var(--wrong-edge); border-radius: .4em; padding: .5em 1em; margin: 1em 0 }
 .error p { margin: .25em 0 }
+li { overflow-wrap: anywhere; margin: .4em 0 }
+li a { color: var(--link) }
 dl { display: grid; grid-template-columns: fit-content(45%) minmax(0, 1fr); gap: .25em 1.5em; background: var(--soft); border: 1px solid var(--line); border-radius: .4em; padding: .75em 1em; margin: 1em 0; font-size: .9em }
 dt { font-weight: 600 } dd { margin: 0; grid-column: 2 }
 @media (max-width: 30rem) { dl { display: block } dd { margin-bottom: .5em } }
@@ -81,6 +89,12 @@ function renderParagraph(paragraph: Paragraph): string {
 }
 
 const renderValue = (value: string): string => `<dd>${escapeHtml(value)}</dd>`
+
+function renderLinks(links: readonly PageLink[]): string {
+  if (links.length === 0) return ''
+  const items = links.map((link) => `<li>${renderAction(link)}</li>`)
+  return `<ul>${items.join('')}</ul>\n`
+}
 
 function renderFacts(facts: readonly PageFact[]): string {
   if (facts.length === 0) return ''
@@ -125,6 +139,7 @@ function renderMain({
   title,
   isError = false,
   paragraphs,
+  links = [],
   facts = [],
   sections = [],
   actions = [],
@@ -136,7 +151,7 @@ function renderMain({
   const buttons = actions.map(renderAction).join('\n')
   return `<h1>${escapeHtml(title)}</h1>
 ${isError ? `<div class="error">${text}</div>` : text}
-${renderFacts(facts)}
+${renderLinks(links)}${renderFacts(facts)}
 ${more}
 ${buttons === '' ? '' : `<div class="actions">${buttons}</div>`}`
 }

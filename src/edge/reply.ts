@@ -6,6 +6,7 @@ import type { Milliseconds } from '../core/clock.js'
 import { isRead } from '../core/methods.js'
 import type { PublicUrl } from '../core/public-url.js'
 import type { RequestContext } from '../request/context.js'
+import { environmentLink } from '../request/environment.js'
 import type { RequestHeaders } from '../request/headers.js'
 import { acceptLanguageOf, chooseLanguage } from '../request/accept-language.js'
 import { english, languageBy, languageTags } from '../texts/languages.js'
@@ -226,8 +227,8 @@ export class Reply {
       return
     }
     const mended = mendedBySignIn.has(error.code) && context.route.credentials.has('session')
-    const { path, target } = context
-    const comesBack = mended && isNavigation(context) && isPage(path, target.query)
+    const { tracPath, target } = context
+    const comesBack = mended && isNavigation(context) && isPage(tracPath, target.query)
     if (audience === 'asker' && comesBack) {
       context.setCookies = [...context.setCookies, ...context.signInCookies]
       this.redirect(context, 302, this.#loginUrl(target.sent))
@@ -316,24 +317,26 @@ export class Reply {
   }
 
   /** Ways out for somebody whose account may not do this; none that leads to this page again. */
-  #otherAccount({ target, identity }: RequestContext, language: Language): readonly PageAction[] {
+  #otherAccount(context: RequestContext, language: Language): readonly PageAction[] {
+    const { target, identity } = context
     const { base } = this.#address
     const { say } = language
     const query = new URLSearchParams({ prompt: 'login', return_to: target.sent })
     const hasNothing = identity.principal.permissions.size === 0
     return [
-      ...(hasNothing ? [] : this.#startFrom(target, language)),
+      ...(hasNothing ? [] : this.#startFrom(context, language)),
       // It asks first; its form knows where the provider lets its own session be ended.
       { label: say('action.sign_out'), href: `${base}/auth/logout` },
       { label: say('action.other_account'), href: `${base}/auth/login?${query.toString()}` },
     ]
   }
 
-  /** The way to the start page; none on a page that stands there itself. */
-  #startFrom({ path }: RequestContext['target'], { say }: Language): readonly PageAction[] {
-    const { base } = this.#address
-    if (path === base || path === `${base}/`) return []
-    return [{ label: say('action.start'), href: `${base}/` }]
+  /** The way to the start page, in one of several environments its own; none on a page that stands there itself. */
+  #startFrom({ target, tracPrefix }: RequestContext, { say }: Language): readonly PageAction[] {
+    const href = environmentLink(this.#address.base, tracPrefix)
+    const start = this.#address.base + tracPrefix
+    if (target.path === start || target.path === `${start}/`) return []
+    return [{ label: say('action.start'), href }]
   }
 
   #actionsFor(
@@ -345,7 +348,7 @@ export class Reply {
     // Whatever is asked for with these headers is refused again.
     if (error.code === 'ERR_HEADER_TOO_LARGE') return []
     const { say } = language
-    const start = this.#startFrom(context.target, language)
+    const start = this.#startFrom(context, language)
     const { sent } = context.target
     const own = isOwn(context)
     if (error.status === 401 || own) {

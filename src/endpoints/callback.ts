@@ -6,6 +6,7 @@ import { GatewayError } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
 import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
+import type { EnvironmentAt } from '../request/environment.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
 import { errorWords } from '../oidc/token-client.js'
 import type { TokenAnswer, TokenClient } from '../oidc/token-client.js'
@@ -26,6 +27,7 @@ import { forgetSignOut } from '../sign-in/sign-out-mark.js'
 /** What the way back needs. */
 export interface CallbackParts {
   readonly base: string
+  readonly environmentAt: EnvironmentAt
   readonly clientId: string
   readonly endpoints: FindEndpoints
   readonly tokens: TokenClient
@@ -219,7 +221,7 @@ export function createCallback(parts: CallbackParts) {
     parts.reply.redirect(
       context,
       303,
-      readReturnTo(attempt.returnTo, parts.base) ?? `${parts.base}/`,
+      readReturnTo(attempt.returnTo, parts.base, parts.environmentAt) ?? `${parts.base}/`,
     )
   }
 

@@ -3,6 +3,8 @@ import { GatewayError } from '../core/errors.js'
 import { isNavigation } from '../edge/reply.js'
 import type { Reply } from '../edge/reply.js'
 import type { RequestContext } from '../request/context.js'
+import { environmentLink } from '../request/environment.js'
+import type { EnvironmentAt } from '../request/environment.js'
 import type { FindEndpoints } from '../oidc/provider-endpoints.js'
 import { readCookies } from '../session/cookies.js'
 import type { CookieNames } from '../session/cookies.js'
@@ -15,6 +17,7 @@ import { readReferer, readReturnTo } from '../sign-in/return-to.js'
 export interface LoginParts {
   readonly origin: string
   readonly base: string
+  readonly environmentAt: EnvironmentAt
   readonly clientId: string
   readonly redirectUri: string
   readonly scopes: readonly string[]
@@ -33,7 +36,7 @@ export function parameter(context: RequestContext, name: string): string {
 
 /** Builds the two endpoints. */
 export function createLogin(parts: LoginParts) {
-  const { base } = parts
+  const { base, environmentAt } = parts
   const start = `${base}/`
 
   const begin = async (context: RequestContext, returnTo: string): Promise<void> => {
@@ -71,20 +74,21 @@ export function createLogin(parts: LoginParts) {
   return {
     /** `/auth/login?return_to=…`; a visitor who is signed in is sent straight back. */
     login: (context: RequestContext) =>
-      begin(context, readReturnTo(parameter(context, 'return_to'), base) ?? start),
+      begin(context, readReturnTo(parameter(context, 'return_to'), base, environmentAt) ?? start),
 
     /** Trac's `/login`: with `?referer=`, else the Referer. Its own links lead there, also those in feeds for programs. */
     tracLogin(context: RequestContext): Promise<void> {
       const asked = parameter(context, 'referer')
       const returnTo =
-        readReturnTo(asked, base) ??
-        readReferer(asked, parts.origin, base) ??
-        readReferer(context.headers.referer, parts.origin, base)
+        readReturnTo(asked, base, environmentAt) ??
+        readReferer(asked, parts.origin, base, environmentAt) ??
+        readReferer(context.headers.referer, parts.origin, base, environmentAt) ??
+        environmentLink(base, context.tracPrefix)
       if (context.identity.via !== undefined) {
-        parts.reply.redirect(context, 302, returnTo ?? start)
+        parts.reply.redirect(context, 302, returnTo)
         return Promise.resolve()
       }
-      const query = new URLSearchParams({ return_to: returnTo ?? start })
+      const query = new URLSearchParams({ return_to: returnTo })
       parts.reply.redirect(context, 302, `${base}/auth/login?${query.toString()}`)
       return Promise.resolve()
     },

@@ -2,24 +2,28 @@
 import { GatewayError } from '../core/errors.js'
 import { wantsPage } from '../edge/reply.js'
 import type { BuildPage, Reply } from '../edge/reply.js'
+import type { Identity } from '../core/identity.js'
 import type { RequestContext } from '../request/context.js'
+import type { EnvironmentAt } from '../request/environment.js'
 
 /** What the endpoint needs. */
 export interface SessionPageParts {
   readonly base: string
+  readonly environmentAt: EnvironmentAt
   readonly page: (context: RequestContext, build: BuildPage) => Promise<void>
   readonly reply: Reply
 }
 
 /** What Trac is told of somebody, and why. */
 const tell =
-  ({ principal, via }: RequestContext['identity'], base: string): BuildPage =>
+  ({ principal, via }: Identity, base: string, environment: string | undefined): BuildPage =>
   ({ say }) => {
     const { user, name, email, groups, leftOut, grants } = principal
     return {
       title: say('session.title', { user }),
       paragraphs: [say('session.about')],
       facts: [
+        ...(environment === undefined ? [] : [[say('session.environment'), environment] as const]),
         [say('session.name'), name ?? say('session.no_name')],
         [say('session.email'), email ?? say('session.no_email')],
         [
@@ -49,13 +53,18 @@ const tell =
 
 /** Builds the endpoint. */
 export function createSessionPage(parts: SessionPageParts) {
+  const { base, environmentAt } = parts
   return (context: RequestContext): Promise<void> => {
-    const { identity } = context
-    if (identity.via === undefined) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    if (context.identity.via === undefined) throw new GatewayError('ERR_LOGIN_REQUIRED')
+    const asked = new URLSearchParams(context.target.query).get('environment') ?? undefined
+    const place = asked === undefined ? undefined : environmentAt(`/${asked}`)
+    if (asked !== place?.name) throw new GatewayError('ERR_ROUTE_UNKNOWN')
+    const identity = place?.identityOf(context.identity) ?? context.identity
     const { principal, via, expiresAt } = identity
     if (!wantsPage(context)) {
       parts.reply.json(context, 200, {
         user: principal.user,
+        ...(asked === undefined ? {} : { environment: asked }),
         email: principal.email ?? null,
         name: principal.name ?? null,
         groups: [...principal.groups],
@@ -66,6 +75,6 @@ export function createSessionPage(parts: SessionPageParts) {
       })
       return Promise.resolve()
     }
-    return parts.page(context, tell(identity, parts.base))
+    return parts.page(context, tell(identity, base, asked))
   }
 }

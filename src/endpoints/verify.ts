@@ -9,6 +9,7 @@ import type { ProveIdentity } from '../forward/identity-proof.js'
 import { schemeOf } from '../request/client-address.js'
 import { RequestContext, noEndpoint } from '../request/context.js'
 import type { Stage } from '../request/context.js'
+import type { EnvironmentAt } from '../request/environment.js'
 import { belowBase, parseTarget } from '../request/target.js'
 import { readQuery } from '../trac/query.js'
 import type { Signer } from '../trac/signature.js'
@@ -23,6 +24,7 @@ export interface VerifyParts {
   readonly address: PublicUrl
   /** Bytes of the original target. */
   readonly targetLimit: number
+  readonly environmentAt: EnvironmentAt
   /** The stages that the original request is judged by, in their order. */
   readonly stages: readonly Stage[]
   readonly proveIdentity: ProveIdentity
@@ -78,7 +80,7 @@ function single(name: string, value: string): string {
 }
 
 /** Reads the original request from what the front proxy tells of it, in its dialect. */
-function createOriginalReader({ address, dialect, targetLimit }: VerifyParts) {
+function createOriginalReader({ address, dialect, targetLimit, environmentAt }: VerifyParts) {
   const prefix = address.base + verifyPath
   const ownScheme = address.secure ? 'https' : 'http'
 
@@ -145,6 +147,7 @@ function createOriginalReader({ address, dialect, targetLimit }: VerifyParts) {
       trusted: true,
       path,
       isBelowBase: true,
+      environment: environmentAt(path),
       upgradeSocket: isHandshake ? context.request.socket : undefined,
       endpoint: noEndpoint,
       identity: context.identity,
@@ -191,8 +194,8 @@ export function createVerify(parts: VerifyParts) {
   }
 
   const allow = (original: RequestContext): void => {
-    const { route, method } = original
-    const sign = parts.signerOf(route.upstream)
+    const { route, method, upstream } = original
+    const sign = parts.signerOf(upstream)
     const proof = parts.proveIdentity(original, sign, isRead(method) ? 0 : route.bodyLimit)
     const { user, perms, email, name, groups = '', kind = '' } = proof.identityHeaders
     const isTold = proof.version === 2

@@ -150,7 +150,7 @@ export class Forward {
 
   /** Forwards one request that has passed every stage. */
   handle(context: RequestContext): void {
-    const upstream = this.#parts.upstreams.get(context.route.upstream)
+    const upstream = this.#parts.upstreams.get(context.upstream)
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
     // The client left while its credential was looked at: nobody would be told any more.
     if (context.response.destroyed) return

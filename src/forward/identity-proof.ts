@@ -57,7 +57,9 @@ export function createIdentityProof(parts: IdentityProofParts): ProveIdentity {
   const { host, anonymous, minimumRate, now } = parts
   const headersOf = (context: RequestContext): IdentityHeaders => {
     if (context.isLegacy) return legacyHeaders
-    return isToldToUpstream(context) ? context.identity.principal.identityHeaders : anonymous
+    const { identity, environment } = context
+    if (isToldToUpstream(context)) return identity.principal.identityHeaders
+    return environment?.anonymous.principal.identityHeaders ?? anonymous
   }
   return (context, sign, bodyBytes) => {
     const identityHeaders = headersOf(context)

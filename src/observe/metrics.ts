@@ -76,6 +76,12 @@ export const metricTable = {
     ['route', 'method', 'status'],
     'From the headers of a request to the end of its answer.',
   ),
+  environmentRequests: row(
+    'counter',
+    'environment_requests_total',
+    ['environment', 'status'],
+    'Requests to each of several environments, by the name or pattern in `environments`.',
+  ),
   authenticationDuration: row(
     'histogram',
     'authentication_duration_seconds',
@@ -254,6 +260,7 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
   const made = {
     registry,
     requestDuration: histogram(table.requestDuration),
+    environmentRequests: register(createCounterSeries(table.environmentRequests)),
     authenticationDuration: histogram(table.authenticationDuration),
     upstreamDuration: histogram(table.upstreamDuration),
     decisions: series(table.decisions),

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { ErrorCode, Facts, GatewayError } from '../core/errors.js'
 import type { Identity, Via } from '../core/identity.js'
 import type { Scheme } from './client-address.js'
+import type { Environment } from './environment.js'
 import type { RequestHeaders } from './headers.js'
 import type { Route } from './route.js'
 import { noRoute } from './route.js'
@@ -61,6 +62,8 @@ export class RequestContext {
   /** The decoded path below the base path; the empty text for the base path itself, and outside it. */
   readonly path: string
   readonly isBelowBase: boolean
+  /** The environment of Trac that `path` lies in; undefined for what goes elsewhere, and where there is one alone. */
+  environment: Environment | undefined
   /** The socket of a WebSocket handshake, which waits for its verdict. */
   readonly upgradeSocket: Duplex | undefined
   /** The own endpoint at this path; `noEndpoint` for what is forwarded. */
@@ -126,9 +129,28 @@ export class RequestContext {
     this.trusted = received.trusted
     this.path = received.path
     this.isBelowBase = received.isBelowBase
+    this.environment = received.environment
     this.upgradeSocket = received.upgradeSocket
     this.endpoint = received.endpoint
     this.identity = received.identity
+  }
+
+  /** The path as Trac reads it: within its environment. */
+  get tracPath(): string {
+    return this.environment === undefined ? this.path : this.environment.path
+  }
+
+  /** What stands before {@link tracPath}, below the base path. */
+  get tracPrefix(): string {
+    return this.environment === undefined ? '' : this.environment.prefix
+  }
+
+  /** The name of the upstream that gets it: rows for Trac lead to that of the environment. */
+  get upstream(): string {
+    const { upstream } = this.route
+    return this.environment !== undefined && upstream === 'trac'
+      ? this.environment.upstream
+      : upstream
   }
 
   /** By which credential it comes; undefined: by none that counts. */
@@ -157,7 +179,7 @@ export type ReceivedRequest = Pick<
   RequestContext,
   | ('request' | 'response' | 'method' | 'startedAt' | 'rawTarget' | 'headers' | 'headersFault')
   | ('target' | 'targetFault' | 'id' | 'traceparent' | 'address' | 'scheme' | 'trusted')
-  | ('path' | 'isBelowBase' | 'upgradeSocket' | 'endpoint' | 'identity')
+  | ('path' | 'isBelowBase' | 'environment' | 'upgradeSocket' | 'endpoint' | 'identity')
 >
 
 /**
@@ -175,6 +197,8 @@ export interface Endpoint {
   readonly path: string
   /** Whether everything below `path` is this endpoint too. */
   readonly below?: boolean
+  /** Whether it is Trac's own address, so that each environment has it, too. */
+  readonly inTrac?: boolean
   /** The label of logs and metrics. */
   readonly name: string
   readonly methods: readonly string[]

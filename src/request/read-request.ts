@@ -7,6 +7,7 @@ import type { Identity } from '../core/identity.js'
 import type { Client } from './client-address.js'
 import { RequestContext } from './context.js'
 import type { Endpoint } from './context.js'
+import type { Environment, EnvironmentAt } from './environment.js'
 import { noHeaders, scanHeaders } from './headers.js'
 import type { RequestHeaders } from './headers.js'
 import type { createRequestNames } from './request-id.js'
@@ -21,8 +22,9 @@ export interface RequestReaderParts {
   readonly targetLimit: number
   readonly names: ReturnType<typeof createRequestNames>
   readonly resolveClient: (socket: Socket, headers: RequestHeaders) => Client
-  /** The own endpoint at a path below the base path, or `noEndpoint`. */
-  readonly endpointAt: (path: string) => Endpoint
+  /** The own endpoint at a path below the base path, in this environment; or `noEndpoint`. */
+  readonly endpointAt: (path: string, environment: Environment | undefined) => Endpoint
+  readonly environmentAt: EnvironmentAt
   readonly anonymous: Identity
 }
 
@@ -59,13 +61,14 @@ function targetFault({ code }: BadTarget, raw: string, limit: number): GatewayEr
 
 /** Builds the reader. */
 export function createRequestReader(parts: RequestReaderParts): ReadRequest {
-  const { names, base, anonymous } = parts
+  const { names, base, anonymous, environmentAt } = parts
   return (request, response, upgradeSocket) => {
     const startedAt = performance.now()
     const rawTarget = request.url ?? ''
     const read = parseTarget(rawTarget, parts.targetLimit)
     const target = 'code' in read ? noTarget : read
     const path = target === noTarget ? undefined : belowBase(target.path, base)
+    const environment = environmentAt(path ?? '')
     const [headers, headersFault] = readHeaders(request)
     const client = parts.resolveClient(request.socket, headers)
     return new RequestContext({
@@ -85,8 +88,9 @@ export function createRequestReader(parts: RequestReaderParts): ReadRequest {
       trusted: client.trusted,
       path: path ?? '',
       isBelowBase: path !== undefined,
+      environment,
       upgradeSocket,
-      endpoint: parts.endpointAt(path ?? ''),
+      endpoint: parts.endpointAt(path ?? '', environment),
       identity: anonymous,
     })
   }

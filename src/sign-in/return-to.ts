@@ -1,4 +1,5 @@
 /** Where somebody may be sent after sign-in: a page below our own base path, and nothing else (deploy/docs/sessions.md#sign-in). */
+import { noEnvironments } from '../request/environment.js'
 import { belowBase, parseTarget } from '../request/target.js'
 
 /** Characters that an address to return to may have. */
@@ -19,7 +20,11 @@ const visible = /^[!-~]*$/
  * Only an origin-absolute path is read, by the same reader as every request, so that no browser can see another
  * host in it; `\`, `//`, control characters, dots and the like are refused there. A fragment is kept: no server reads it.
  */
-export function readReturnTo(value: string, base: string): string | undefined {
+export function readReturnTo(
+  value: string,
+  base: string,
+  environmentAt = noEnvironments,
+): string | undefined {
   if (value.length > maxLength) return undefined
   const hash = value.indexOf('#')
   const [address, fragment] = hash < 0 ? [value, ''] : [value.slice(0, hash), value.slice(hash)]
@@ -27,10 +32,17 @@ export function readReturnTo(value: string, base: string): string | undefined {
   if ('code' in target || !visible.test(fragment)) return undefined
   const path = belowBase(target.path, base)
   const whole = target.sent + fragment
-  return path === undefined || isClosed(path) || whole.length > maxLength ? undefined : whole
+  if (path === undefined || isClosed(path) || whole.length > maxLength) return undefined
+  return isClosed(environmentAt(path)?.path ?? '') ? undefined : whole
 }
 
 /** The same for a Referer, which is a whole address: it counts only if it is ours. */
-export function readReferer(value: string, origin: string, base: string): string | undefined {
-  return value.startsWith(`${origin}/`) ? readReturnTo(value.slice(origin.length), base) : undefined
+export function readReferer(
+  value: string,
+  origin: string,
+  base: string,
+  environmentAt = noEnvironments,
+): string | undefined {
+  if (!value.startsWith(`${origin}/`)) return undefined
+  return readReturnTo(value.slice(origin.length), base, environmentAt)
 }

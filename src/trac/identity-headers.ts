@@ -43,3 +43,11 @@ export function toIdentityHeaders(told: ToldIdentity): IdentityHeaders {
     ...(kind === undefined ? {} : { groups: listOf(groups), kind }),
   })
 }
+
+/** The same of somebody who may do something else, in one of several Tracs. */
+export function withPermissions(
+  headers: IdentityHeaders,
+  permissions: ReadonlySet<string>,
+): IdentityHeaders {
+  return Object.freeze({ ...headers, perms: listOf(permissions) })
+}

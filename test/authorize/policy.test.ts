@@ -11,6 +11,7 @@ function start(mode: 'enforce' | 'shadow') {
   const defaults = { mode, bodyLimit: 10 }
   const recorded: string[] = []
   const policy = new Policy({
+    hasEnvironments: false,
     router: createRouter(compileRoutes([], true, defaults)),
     publicOrigin: 'https://trac.example.edu',
     base: '',

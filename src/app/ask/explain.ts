@@ -86,7 +86,10 @@ class Explainer {
     const asking = this.#readOnly.app
     this.#reply = createReply(services, asking)
     this.#proveIdentity = createProof(services, asking)
-    this.#trace = createTrace(services.routes)
+    this.#trace = createTrace(
+      services.routes,
+      services.config.environments && services.environmentAt,
+    )
     const counters = createCounters(look, services)
     const reply = this.#reply
     const accessLog = {
@@ -117,6 +120,7 @@ class Explainer {
           original: [],
         }),
       ),
+      environmentAt: services.environmentAt,
       anonymous: services.anonymous,
     })
   }
@@ -272,12 +276,16 @@ class Explainer {
   #report(wish: Wish, context: RequestContext, arrival: Arrival, steps: readonly Step[]): Report {
     const { targetFault, identity, isBelowBase, path } = context
     const { principal } = identity
-    const { fromClaims } = this.#services.config.permissions
+    const { environment } = context
+    const { permissions, environments } = this.#services.config
+    const overlay = environments?.[environment?.key ?? '']?.permissions
+    const fromClaims = overlay?.fromClaims ?? permissions.fromClaims
     const unwritten = (wish.permissions ?? []).filter((name) => !principal.claimed.includes(name))
     return {
       method: context.method,
       target: wish.target,
       ...(targetFault === undefined && isBelowBase ? { path: path === '' ? '/' : path } : {}),
+      ...(environment === undefined ? {} : { environment: environment.name }),
       assumed: arrival.assumed,
       identity: toldIdentity(identity),
       permissions: principal.grants,
@@ -347,7 +355,7 @@ class Explainer {
     if (endpoint !== noEndpoint) {
       return { decision: { outcome: 'own', route, ...shadow }, headers: [] }
     }
-    const { upstream } = context.route
+    const { upstream } = context
     return {
       decision: { outcome: 'forward', route, upstream, ...shadow },
       headers: hideSecrets(toPairs(this.#sentHeaders(context))),
@@ -356,7 +364,7 @@ class Explainer {
 
   /** What the upstream would get. */
   #sentHeaders(context: RequestContext): readonly string[] {
-    const upstream = this.#readOnly.services.upstreams.get(context.route.upstream)
+    const upstream = this.#readOnly.services.upstreams.get(context.upstream)
     if (upstream === undefined) return []
     const { headers, method, upgradeSocket } = context
     const brings = bringsBody(context, upstream)

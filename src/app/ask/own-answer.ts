@@ -31,6 +31,10 @@ const answers: Readonly<Record<string, OwnAnswer>> = {
     onlyReads: (context) => isNobody(context) || !wantsPage(context),
     open: 'the page says who one is (200)',
   },
+  'auth:environments': {
+    onlyReads: (context) => isNobody(context) || !wantsPage(context),
+    open: 'the page lists the environments that one may enter (200)',
+  },
   'auth:login': {
     onlyReads: (context) => (isNobody(context) ? !isNavigation(context) : !asksForPrompt(context)),
     open: 'it begins a sign-in and leads to the provider (302); one sign-in after the other without a session is 400; a provider that can’t be asked is 502 or 503',

@@ -17,10 +17,12 @@ import { isRead } from '../../core/methods.js'
 import { RequestContext, noEndpoint } from '../../request/context.js'
 import { noHeaders } from '../../request/headers.js'
 import type { Route } from '../../request/route.js'
+import type { EnvironmentAt } from '../../request/environment.js'
 import { belowBase } from '../../request/target.js'
 import { tracActions } from '../../trac/permissions.js'
 import { maxValue } from '../audit.js'
 import { maxPathLength } from '../access-log.js'
+import { createEnvironments } from '../environments.js'
 
 /** One line of the log, as far as it is looked at. */
 interface Line {
@@ -105,6 +107,7 @@ interface Judged {
 /** Holds lines against a policy; memory stays as it is however many come. */
 export class Replay {
   readonly #base: string
+  readonly #environmentAt: EnvironmentAt
   readonly #policy: Policy
   readonly #trace: ReturnType<typeof createTrace>
   /** Names that rows ask for. */
@@ -132,10 +135,13 @@ export class Replay {
     const defaults = routeDefaultsOf(config)
     const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
     this.#base = base
-    this.#trace = createTrace(routes)
+    this.#environmentAt = createEnvironments(config)
+    const environmentAt = config.environments && this.#environmentAt
+    this.#trace = createTrace(routes, environmentAt)
     this.#asked = new Set(routes.flatMap(({ query }) => [...(query?.keys() ?? [])]))
     this.#policy = new Policy({
-      router: createRouter(routes),
+      router: createRouter(routes, environmentAt),
+      hasEnvironments: environmentAt !== undefined,
       publicOrigin: origin,
       base,
       targetLimit: server.limits.target,
@@ -250,6 +256,7 @@ export class Replay {
     const claims = this.#claimsOf(line)
     const [first, ...others] = claims.map((claimed) => {
       context.identity = this.#identityOf(line, claimed)
+      void this.#policy.environment(context)
       this.#decided = undefined
       const refused = attempt(() => this.#policy.access(context))
       return this.#recorded(refused, context)
@@ -306,6 +313,7 @@ export class Replay {
       trusted: false,
       path: below,
       isBelowBase: true,
+      environment: this.#environmentAt(below),
       upgradeSocket: undefined,
       endpoint: noEndpoint,
       identity: this.#identityOf({}, []),

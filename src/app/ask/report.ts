@@ -73,6 +73,8 @@ export interface Report {
   readonly target: string
   /** Decoded, below the base path: what the policy judges. Absent if it is refused before. */
   readonly path?: string
+  /** The environment of Trac, where there are several and it lies in one. */
+  readonly environment?: string
   /** What the question left open, and how it was filled in. */
   readonly assumed: readonly string[]
   readonly identity: ToldIdentity

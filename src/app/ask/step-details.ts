@@ -62,6 +62,8 @@ const details: Readonly<Partial<Record<keyof Stages, Tell>>> = {
   answerMoved: () => 'the path names what is meant',
   answerPreflight: ({ preflight }) => (preflight ? 'the upstream answers it' : 'it is none'),
   authenticate: (context) => (context.preflight ? 'a preflight brings none' : who(context)),
+  environment: ({ environment }) =>
+    environment === undefined ? 'there is one' : `${environment.name}, by ${environment.key}`,
   rateLimit,
   csrf,
   access,

@@ -100,7 +100,7 @@ export async function probeTrac(site: Site, probe: Probe): Promise<ProbeAnswer> 
   const judge = createPluginJudge(site.now, (state) => {
     plugin = state
   })
-  judge({ route: probeRoute(site), signature }, upstream, status, raw)
+  judge({ route: probeRoute(site), environment: undefined, signature }, upstream, status, raw)
   const version = /^v1;([^;]*);/.exec(headerOf(raw, 'x-trac-gateway') ?? '')?.[1]
   return { status, body, plugin, version }
 }

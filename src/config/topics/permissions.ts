@@ -1,11 +1,14 @@
 /** `permissions`: who may do what in Trac. */
-import { actionPattern, isAdministrative } from '../../trac/permissions.js'
+import { isAdministrative } from '../../trac/permissions.js'
 import { entriesOf, itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
-import { keyOf, leaf, list, record, shape, text } from '../key.js'
+import { list, record, shape } from '../key.js'
 import type { Resolved } from '../key.js'
-import { action, adviseAction, groupPattern } from '../kinds/names.js'
+import { fromClaims } from '../kinds/from-claims.js'
+import { action, groupPattern } from '../kinds/names.js'
 import type { Rule, Topic } from '../topic.js'
+import { grantedInEnvironments } from './environment-keys.js'
+import type { EnvironmentsPart } from './environment-keys.js'
 
 /** What the seed of LearnTrac grants, completed by ROADMAP_VIEW so that Trac's pages work: an example, and no default. */
 export const learnTracGroups: Readonly<Record<string, readonly string[]>> = {
@@ -63,28 +66,6 @@ function learnTracLines(): string {
   return lines.join('\n')
 }
 
-const claimable = text('A Trac action, one that a plugin adds, or nonAdmin.', {
-  pattern: `^nonAdmin$|${actionPattern}`,
-  wanted: 'nonAdmin, or a permission in capitals, such as WIKI_VIEW',
-  advise: (name) => (name === 'nonAdmin' ? undefined : adviseAction(name)),
-})
-
-const fromClaims = leaf<'nonAdmin' | 'all' | 'none' | readonly string[]>({
-  anyOf: [
-    {
-      type: 'string',
-      enum: ['nonAdmin', 'all', 'none'],
-      wanted: 'nonAdmin, all, none, or a list',
-    },
-    { type: 'array', items: keyOf(claimable) },
-  ],
-  wanted: 'nonAdmin, all, none, or a list of permissions',
-  description:
-    'Which permissions a claim may add: `nonAdmin`, `all`, `none`, or a list in which `nonAdmin` may stand beside names. `nonAdmin` is Trac’s own permissions without TRAC_ADMIN, *_ADMIN and PERMISSION_*. A plugin’s must be named, since Trac may expand it to any of those.',
-  default: 'nonAdmin',
-  examples: [['nonAdmin', 'LEARNING_PARTICIPATE']],
-})
-
 const permissions = shape(
   'Who may do what in Trac. Actions that contain others count as in Trac: TRAC_ADMIN is everything.',
   {
@@ -101,7 +82,7 @@ const permissions = shape(
       description: 'What everybody may do, signed in or not.',
       default: [],
     }),
-    fromClaims,
+    fromClaims: fromClaims({ default: 'nonAdmin' }),
   },
 )
 
@@ -131,19 +112,24 @@ const warnOfClaims: Rule<PermissionsPart> = ({ permissions }, warn) => {
   )
 }
 
-/** Whether some rule makes somebody TRAC_ADMIN. */
-function hasAdministrator({ permissions }: Draft<PermissionsPart>): boolean {
+/** Whether some rule makes somebody TRAC_ADMIN, in one environment at least. */
+function hasAdministrator(draft: Draft<PermissionsPart & EnvironmentsPart>): boolean {
+  const { permissions, environments } = draft
   const { groups, authenticated, anonymous, fromClaims: claimed } = permissions ?? {}
   const lists = [
     ...entriesOf(groups).map(([, actions]) => actions),
     authenticated,
     anonymous,
     typeof claimed === 'object' ? claimed : [],
+    ...grantedInEnvironments(draft),
   ]
-  return claimed === 'all' || lists.some((actions) => actions?.includes('TRAC_ADMIN') === true)
+  const claimsAll =
+    claimed === 'all' ||
+    entriesOf(environments).some(([, one]) => one.permissions?.fromClaims === 'all')
+  return claimsAll || lists.some((actions) => actions?.includes('TRAC_ADMIN') === true)
 }
 
-const warnOfNoAdministrator: Rule<PermissionsPart> = (draft, warn) => {
+const warnOfNoAdministrator: Rule<PermissionsPart & EnvironmentsPart> = (draft, warn) => {
   if (draft.permissions?.groups === undefined || hasAdministrator(draft)) return
   const wanted = 'TRAC_ADMIN for a group, such as admins: [TRAC_ADMIN]'
   warn(['permissions', 'groups'], 'nobody who can become TRAC_ADMIN', wanted)
@@ -170,4 +156,4 @@ export const permissionsTopic = {
     'no-admin': warnOfNoAdministrator,
     'plugin-claims': warnOfPluginClaims,
   },
-} satisfies Topic<{ permissions: typeof permissions }, PermissionsPart>
+} satisfies Topic<{ permissions: typeof permissions }, PermissionsPart & EnvironmentsPart>

@@ -27,6 +27,7 @@ import { tracRoutes } from '../../trac/routes.js'
 import { suggest } from '../problems.js'
 import type { Path, Report } from '../problems.js'
 import type { Rule, Topic } from '../topic.js'
+import type { EnvironmentsPart } from './environment-keys.js'
 import type { ServerPart } from './server.js'
 import type { UpstreamsPart } from './upstreams.js'
 
@@ -233,18 +234,25 @@ const checkQuery = forEachRoute<object>(({ query, methods }, at, report) => {
   )
 })
 
-const warnOfPath = forEachRoute<ServerPart & UpstreamsPart>((route, at, warn, draft) => {
-  const { path = '' } = route
-  const { server, upstreams } = draft
-  const base = server?.publicUrl?.base ?? ''
-  if (base !== '' && (path === base || path.startsWith(`${base}/`))) {
-    warn([...at, 'path'], path, `the path below ${base}, since the base path is not part of it`)
-  }
-  const isTracs = upstreams?.['trac']?.legacyAuth === true
-  if (/^\/auth(?:\/|$)/.test(path) || (!isTracs && /^\/(?:login|logout)\/?$/.test(path))) {
-    warn([...at, 'path'], path, 'another path: these are our own and never come to a route')
-  }
-})
+/** The path as Trac's own: within the environment, where there are several. */
+const pathInTrac = (path: string, { environments }: Draft<EnvironmentsPart>): string =>
+  environments === undefined ? path : path.replace(/^\/[^/]+(?=\/)/, '')
+
+const warnOfPath = forEachRoute<ServerPart & UpstreamsPart & EnvironmentsPart>(
+  (route, at, warn, draft) => {
+    const { path = '' } = route
+    const { server, upstreams } = draft
+    const base = server?.publicUrl?.base ?? ''
+    if (base !== '' && (path === base || path.startsWith(`${base}/`))) {
+      warn([...at, 'path'], path, `the path below ${base}, since the base path is not part of it`)
+    }
+    const isTracs = upstreams?.['trac']?.legacyAuth === true
+    const within = pathInTrac(path, draft)
+    if (/^\/auth(?:\/|$)/.test(path) || (!isTracs && /^\/(?:login|logout)\/?$/.test(within))) {
+      warn([...at, 'path'], path, 'another path: these are our own and never come to a route')
+    }
+  },
+)
 
 const warnOfMethods = forEachRoute<object>(({ methods, query, upstream }, at, warn) => {
   const never = methods?.filter((method) => !isReading(method)) ?? []
@@ -268,10 +276,12 @@ const checkBackslash = forEachRoute<object>(({ backslash, upstream }, at, report
 })
 
 /** A rule for every path stands before the built-in ones, which then never match. */
-const warnOfShadowing: Rule<RoutesPart> = ({ routes, builtinTracRoutes }, warn) => {
+const warnOfShadowing: Rule<RoutesPart & EnvironmentsPart> = (draft, warn) => {
+  const { routes, builtinTracRoutes } = draft
   if (builtinTracRoutes === false) return
   for (const [index, { path = '', query, access, methods }] of itemsOf(routes)) {
-    if (!/^(?:\/\*\*)+$/.test(path) || query !== undefined || access === 'deny') continue
+    if (!/^(?:\/\*\*)+$/.test(pathInTrac(path, draft)) || query !== undefined || access === 'deny')
+      continue
     const hidden = tracRoutes.filter((row) =>
       row.methods.every((method) => methods?.some((one) => one === method) ?? true),
     )
@@ -390,10 +400,14 @@ const checkLegacyAuth: Rule<RoutesPart & UpstreamsPart & ServerPart> = (draft, r
 }
 
 /** An upstream that no rule leads to. */
-const warnOfUnusedUpstreams: Rule<RoutesPart & UpstreamsPart> = (draft, warn) => {
-  const { routes, builtinTracRoutes, upstreams } = draft
+const warnOfUnusedUpstreams: Rule<RoutesPart & UpstreamsPart & EnvironmentsPart> = (
+  draft,
+  warn,
+) => {
+  const { routes, builtinTracRoutes, upstreams, environments } = draft
   const used = new Set<string | undefined>(itemsOf(routes).map(([, { upstream }]) => upstream))
   if (builtinTracRoutes !== false) used.add('trac')
+  for (const [, { upstream }] of entriesOf(environments)) used.add(upstream)
   for (const [name] of entriesOf(upstreams)) {
     if (used.has(name)) continue
     warn(
@@ -420,12 +434,12 @@ const foundElsewhere: readonly (readonly [path: RegExp, why: string])[] = [
   ],
 ]
 
-const warnOfSingleObjects = forEachRoute<object>((route, at, warn) => {
+const warnOfSingleObjects = forEachRoute<EnvironmentsPart>((route, at, warn, draft) => {
   const { path = '', upstream, access, require } = route
   const opens = access === 'public' || (access === 'optional' && require === undefined)
   if (upstream !== 'trac' || opens) return
   for (const [pattern, why] of foundElsewhere) {
-    const name = pattern.exec(path)?.[1]
+    const name = pattern.exec(pathInTrac(path, draft))?.[1]
     if (name === undefined || /^[*/]+$/.test(name)) continue
     const policy = 'a rule in Trac’s own AuthzPolicy (AuthzSourcePolicy for a repository), too'
     warn([...at, 'path'], `a rule for ${path} alone`, `${policy}: ${why}`)
@@ -481,5 +495,5 @@ export const routesTopic = {
   },
 } satisfies Topic<
   { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
-  RoutesPart & ServerPart & UpstreamsPart & { mode: Mode }
+  RoutesPart & ServerPart & UpstreamsPart & EnvironmentsPart & { mode: Mode }
 >

@@ -3,6 +3,7 @@ import { itemsOf } from '../../draft.js'
 import { shape } from '../../key.js'
 import type { Resolved } from '../../key.js'
 import type { Rule, Topic } from '../../topic.js'
+import type { EnvironmentsPart } from '../environment-keys.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { RoutesPart } from '../routes.js'
 import type { SessionPart } from '../session.js'
@@ -92,5 +93,5 @@ export const identityTopic = {
   },
 } satisfies Topic<
   { identity: typeof identity },
-  IdentityPart & PermissionsPart & RoutesPart & SessionPart
+  IdentityPart & PermissionsPart & RoutesPart & SessionPart & EnvironmentsPart
 >

@@ -4,6 +4,8 @@ import { list, record, shape, text } from '../../key.js'
 import type { Resolved } from '../../key.js'
 import { clientIdPattern, group, scope } from '../../kinds/names.js'
 import type { Rule, Warnings } from '../../topic.js'
+import { groupsOfEnvironments } from '../environment-keys.js'
+import type { EnvironmentsPart } from '../environment-keys.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { ProviderPart } from './provider.js'
 
@@ -50,8 +52,9 @@ const checkClients: Rule<MachinesPart> = ({ identity }, report) => {
   }
 }
 
-const warnOfGroups: Rule<MachinesPart & PermissionsPart> = ({ identity, permissions }, warn) => {
-  const known = Object.keys(permissions?.groups ?? {})
+const warnOfGroups: Rule<MachinesPart & PermissionsPart & EnvironmentsPart> = (draft, warn) => {
+  const { identity, permissions } = draft
+  const known = [...Object.keys(permissions?.groups ?? {}), ...groupsOfEnvironments(draft)]
   for (const [client, { groups }] of entriesOf(identity?.machines)) {
     for (const [index, name] of itemsOf(groups)) {
       if (known.includes(name)) continue

@@ -8,6 +8,8 @@ import { filePath } from '../../kinds/file-path.js'
 import type { Resolved } from '../../key.js'
 import type { Path } from '../../problems.js'
 import type { Rule, Warnings } from '../../topic.js'
+import { grantedInEnvironments, groupsOfEnvironments } from '../environment-keys.js'
+import type { EnvironmentsPart } from '../environment-keys.js'
 import type { PermissionsPart } from '../permissions.js'
 import type { RoutesPart } from '../routes.js'
 import type { SessionPart } from '../session.js'
@@ -71,20 +73,23 @@ export interface NamesPart {
   }
 }
 
-type Naming = NamesPart & PermissionsPart & RoutesPart
+type Naming = NamesPart & PermissionsPart & RoutesPart & EnvironmentsPart
 
 type Names = readonly (string | undefined)[] | undefined
 
-function namedGroups({ identity, permissions, routes }: Draft<Naming>): readonly Names[] {
+function namedGroups(draft: Draft<Naming>): readonly Names[] {
+  const { identity, permissions, routes } = draft
   return [
     Object.keys(permissions?.groups ?? {}),
+    groupsOfEnvironments(draft),
     ...itemsOf(identity?.additionalIssuers).map(([, { groups }]) => Object.keys(groups ?? {})),
     ...entriesOf(identity?.machines).map(([, { groups }]) => groups),
     ...itemsOf(routes).map(([, { require }]) => require?.anyGroup),
   ]
 }
 
-function namedActions({ identity, permissions, routes }: Draft<Naming>): readonly Names[] {
+function namedActions(draft: Draft<Naming>): readonly Names[] {
+  const { identity, permissions, routes } = draft
   const claimed = permissions?.fromClaims
   const actionsOf = (groups: Draft<AdditionalIssuer['groups']> | undefined) =>
     entriesOf(groups).map(([, actions]) => actions)
@@ -92,6 +97,7 @@ function namedActions({ identity, permissions, routes }: Draft<Naming>): readonl
     ...actionsOf(permissions?.groups),
     permissions?.authenticated,
     permissions?.anonymous,
+    ...grantedInEnvironments(draft),
     typeof claimed === 'object' ? claimed.filter((name) => name !== 'nonAdmin') : [],
     ...itemsOf(identity?.additionalIssuers).flatMap(([, { groups }]) => actionsOf(groups)),
     ...itemsOf(routes).flatMap(([, { require }]) => [
