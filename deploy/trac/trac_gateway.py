@@ -30,6 +30,7 @@ from trac.util.translation import _, tag_
 from trac.web.api import HTTPForbidden, IAuthenticator, IRequestFilter
 from trac.web.auth import LoginModule
 from trac.web.chrome import Chrome, INavigationContributor, add_notice, add_script, add_warning
+from trac.web.href import Href
 from tracopt.ticket.commit_updater import CommitTicketUpdater
 
 try:
@@ -681,8 +682,18 @@ class TracGateway(Component):
 
     Nothing between the gateway and Trac may rewrite the path, the Host or the method; with Apache's
     mod_wsgi set `WSGIMapHEADToGET Off`. With several processes each remembers used nonces for
-    itself. Signatures are good for a minute, so both machines need the right time. The list of
-    projects that `tracd -e` shows at `/` lies outside of any environment: close it in the gateway.
+    itself. Signatures are good for a minute, so both machines need the right time.
+
+    Several environments share one plugin, one key file and these settings: each has two lines,
+    {{{
+    [inherit]
+    file = /srv/trac/shared/trac.ini
+    plugins_dir = /srv/trac/shared/plugins
+    }}}
+    and the shared file also has `[components] trac_gateway.* = enabled`, the whole path of the key
+    file, and `gateway_path`.
+    The list of projects that `tracd -e` shows at `/` lies outside of any environment: the gateway
+    shows one of its own in its place (`environments` in `gateway.yaml`).
     """
 
     implements(IAuthenticator, INavigationContributor, IRequestFilter)
@@ -705,8 +716,13 @@ class TracGateway(Component):
 
     inject_client = BoolOption('trac_gateway', 'inject_client', 'true',
         """Whether pages load the gateway's `/auth/client.js`, which renews the session before it
-        ends and warns before a text in an editor could be lost. Set it to false where several
-        environments are served below one gateway, and add the script to `site_head.html`.""")
+        ends and warns before a text in an editor could be lost. Where several environments
+        are below one gateway, set `gateway_path`, too.""")
+
+    gateway_path = Option('trac_gateway', 'gateway_path', '',
+        """The base path of the gateway, where several environments are below it: the path of
+        `server.publicUrl` in `gateway.yaml`, such as `/trac`, or `/`. Empty: it is the path of this
+        environment. Links to pages of the gateway's own begin with it.""")
 
     legacy = BoolOption('trac_gateway', 'legacy', 'false',
         """For the time of a move: whether Trac's own `LoginModule` and `DefaultPermissionPolicy` may be
@@ -768,7 +784,9 @@ class TracGateway(Component):
     def post_process_request(self, req, template, data, metadata):
         # A visitor has no session to renew, nor has whoever Trac itself has let in.
         if template is not None and self.inject_client and self._is_known(req):
-            add_script(req, '/auth/client.js')
+            # Trac puts its own path before one that begins with a single slash.
+            add_script(req, '/auth/client.js' if not self.gateway_path else '//%s%s' % (
+                req.environ['HTTP_HOST'], self._gateway_href(req, '/auth/client.js')))
         if template == 'admin_perms.html' and not self.legacy:
             add_warning(req, PERMISSIONS_ELSEWHERE)
         elif template == 'prefs_general.html' and self._profile(self._verdict(req)):
@@ -785,8 +803,8 @@ class TracGateway(Component):
             # LoginModule renders its own; beside it stands the way to the gateway's sign-in.
             if not req.is_authenticated:
                 yield ('metanav', 'gateway-login',
-                       tag.a(_("Sign in"), href=req.href('/auth/login', return_to=req.href(
-                           req.path_info))))
+                       tag.a(_("Sign in"), href=self._gateway_href(
+                           req, '/auth/login', return_to=req.href(req.path_info))))
             return
         # As Trac's own LoginModule renders it: themes and scripts look for these ids and classes.
         if req.is_authenticated:
@@ -804,6 +822,11 @@ class TracGateway(Component):
             yield ('metanav', 'login', tag.a(_("Login"), href=req.href.login()))
 
     # Internal methods
+
+    def _gateway_href(self, req, path, **query):
+        """The path of a page of the gateway's own."""
+        base = Href(self.gateway_path.rstrip('/')) if self.gateway_path else req.href
+        return base(path, **query)
 
     def _is_known(self, req):
         """Whether the gateway said who this is."""

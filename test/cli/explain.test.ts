@@ -123,6 +123,7 @@ await t.test(
         ...[
           'answerPreflight',
           'authenticate',
+          'environment',
           'rateLimit',
           'csrf',
           'access',

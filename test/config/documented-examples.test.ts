@@ -14,6 +14,7 @@ const sources = {
   files: {
     '/run/secrets/session': secretOf('a'),
     '/run/secrets/signing': secretOf('b'),
+    '/run/secrets/signing-physics': secretOf('c'),
     '/etc/trac-gateway/logo.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>',
   },
 }

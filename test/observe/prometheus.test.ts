@@ -29,6 +29,7 @@ const s = await stage(t, {
     else response.writeHead(200).end('ok')
   },
   overlay: {
+    environments: { '*': {} },
     routes: [{ name: 'api', path: '/api/**', upstream: 'api', require: { anyGroup: ['nobody'] } }],
   },
 })
@@ -36,15 +37,15 @@ const prometheus = await startPrometheus(t, s.gateway.adminUrl.replace('http://'
 
 async function traffic(): Promise<void> {
   const visitor = await s.signIn()
-  await visitor.open(`${s.url}/wiki`)
+  await visitor.open(`${s.url}/p/wiki`)
   const bearer = s.bearerOf()
   for (let i = 0; i < 10; i++) {
-    await ask(s, 'GET /trac/wiki/Page', [bearer])
+    await ask(s, 'GET /trac/p/wiki/Page', [bearer])
     await ask(s, 'GET /trac/api/x', [bearer])
-    await ask(s, 'GET /trac/ticket/1')
+    await ask(s, 'GET /trac/p/ticket/1')
   }
-  await ask(s, 'GET /trac/wiki/broken', [bearer])
-  await ask(s, 'GET /trac/wiki', [s.bearerOf({ exp: 1 })])
+  await ask(s, 'GET /trac/p/wiki/broken', [bearer])
+  await ask(s, 'GET /trac/p/wiki', [s.bearerOf({ exp: 1 })])
 }
 
 await traffic()
