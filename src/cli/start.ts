@@ -5,8 +5,11 @@ import type { Loaded } from '../config/load.js'
 import { ConfigProblems, formatWarning } from '../config/problems.js'
 import { startGateway } from '../app/gateway.js'
 import type { Gateway } from '../app/gateway.js'
+import { realTimers } from '../core/clock.js'
 import type { Milliseconds } from '../core/clock.js'
 import { createLogger } from '../observe/logger.js'
+import { tellServiceManager } from './service-manager.js'
+import type { ServiceManager } from './service-manager.js'
 import { watchFiles } from './watch-files.js'
 
 /** What the process brings. */
@@ -40,7 +43,9 @@ export async function start(path: string, options: StartOptions): Promise<Starte
     }
     warn(loaded)
     const gateway = await startGateway({ config: loaded.config, logger })
-    return follow(gateway, loaded, () => loadConfig(path, { env: options.env }), warn)
+    const { readiness } = gateway
+    const manager = tellServiceManager({ env: options.env, logger, timers: realTimers, readiness })
+    return follow(gateway, manager, loaded, () => loadConfig(path, { env: options.env }), warn)
   } catch (error) {
     print(`${explain(error)}\n`)
     return undefined
@@ -50,6 +55,7 @@ export async function start(path: string, options: StartOptions): Promise<Starte
 /** Hands every new configuration to the gateway, all of it or nothing. */
 function follow(
   gateway: Gateway,
+  manager: ServiceManager,
   first: Loaded,
   load: () => Loaded,
   onTaken: (loaded: Loaded) => void,
@@ -73,7 +79,9 @@ function follow(
     },
     async close(drain) {
       watch.close()
+      manager.stopping()
       await gateway.close(drain)
+      manager.close()
     },
   }
 }
