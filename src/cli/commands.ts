@@ -12,6 +12,7 @@ import { importOptions } from './import/options.js'
 import { initOptions } from './init/options.js'
 import type { NamesAction } from './names.js'
 import { smokeOptions } from './smoke/options.js'
+import { usersOptions } from './users/options.js'
 
 /** The two commands that the process itself runs. */
 export interface ProcessRuns {
@@ -246,6 +247,20 @@ const rollOutCommands: readonly CommandSpec[] = [
   },
 ]
 
+/** People who never signed in. */
+const usersCommand: CommandSpec = {
+  name: 'users',
+  operands: '[file]',
+  summary:
+    'make people of a user pool known to Trac before they sign in: lines for trac-admin, or --env; from what "aws cognito-idp list-users" prints, or CSV; from standard input without a file',
+  options: [...usual, ...usersOptions],
+  example: [
+    'aws cognito-idp list-users --user-pool-id us-east-2_Example | trac-gateway users --env /srv/trac/env',
+    'trac-gateway users people.csv > add-users.sh',
+  ].join('\n'),
+  run: async (call) => (await import('./users.js')).users(call),
+}
+
 /** What is said of a whole set-up. */
 const setUpCommands: readonly CommandSpec[] = [
   {
@@ -304,6 +319,7 @@ export function commandsWith(process: ProcessRuns): readonly CommandSpec[] {
     ...policyCommands,
     ...setUpCommands,
     ...rollOutCommands,
+    usersCommand,
     {
       name: 'revoke',
       summary: 'end all sessions and Bearer use of one user, in the gateway that runs',

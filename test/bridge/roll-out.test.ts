@@ -45,9 +45,9 @@ async function overlayOf(file: string, carl: string): Promise<Overlay> {
     mode?: string
     permissions: object
     routes: object[]
-    upstreams: { trac: { legacyAuth?: boolean; signingKeys?: object[] } }
+    upstreams: { trac: { legacyAuth?: boolean; signature?: string; signingKeys?: object[] } }
   }
-  const { legacyAuth = false, signingKeys } = shipped.upstreams.trac
+  const { legacyAuth = false, signature = 'v1', signingKeys } = shipped.upstreams.trac
   return {
     mode: shipped.mode ?? 'enforce',
     permissions: { ...shipped.permissions, anonymous: [] },
@@ -55,7 +55,7 @@ async function overlayOf(file: string, carl: string): Promise<Overlay> {
     upstreams: {
       trac: {
         legacyAuth,
-        signature: 'v2',
+        signature,
         ...(signingKeys === undefined ? { signingKeys: [] } : {}),
       },
     },

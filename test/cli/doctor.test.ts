@@ -366,6 +366,14 @@ await t.test('policies in a wrong order, and options that don’t fit', async (t
   })
   const more = await withIni(['trac', 'base_url', 'http://elsewhere/trac', publicUrl])
   t.match(rowOf(more, 'trac.options'), { outcome: 'bad', found: /elsewhere/ })
+  const owners = await withIni(['ticket', 'restrict_owner', 'true', 'false'])
+  t.match(rowOf(owners, 'trac.options'), { outcome: 'bad', found: /^\[ticket\] restrict_owner/ })
+  const ours = 'TracGatewayPermissionStore'
+  const store = ['trac', 'permission_store', ours, 'DefaultPermissionStore'] as const
+  const untold = await withIni(store)
+  t.match(rowOf(untold, 'trac.options'), { outcome: 'bad', wanted: /signature: v2/ })
+  const upstreams = { trac: { signature: 'v2' } }
+  t.strictSame(badOnes(await withIni(store, { tracEnv: trac.environment, upstreams })), [])
   const both = await withIni(
     ['trac', 'permission_policies', `${correct}, DefaultPermissionPolicy`, correct],
     { tracEnv: trac.environment },

@@ -115,6 +115,17 @@ const rules: readonly Rule[] = [
       ? ['no [trac_gateway] legacy, while the gateway has legacyAuth', 'legacy = true, or neither']
       : ['[trac_gateway] legacy = true, while the gateway has no legacyAuth', 'both, or neither']
   },
+  (ini, { config }) => {
+    const isOurs = option(ini, 'trac', 'permission_store') === 'TracGatewayPermissionStore'
+    const tells = config.upstreams['trac']?.signature === 'v2'
+    const wanted =
+      'upstreams.trac.signature: v2 in gateway.yaml and [trac] permission_store = TracGatewayPermissionStore (deploy/docs/guides/people.md)'
+    if (isOurs && !tells)
+      return ['TracGatewayPermissionStore, whom the gateway tells nothing', wanted]
+    return !isYes(option(ini, 'ticket', 'restrict_owner')) || isOurs
+      ? undefined
+      : ['[ticket] restrict_owner, whose list is empty by Trac’s own permission store', wanted]
+  },
 ]
 
 /** The settings that don't fit, and the order of the policies. */

@@ -89,18 +89,28 @@ function basePathRow(site: Site, found: string): Row {
   return bad('trac.base-path', found, `Trac below the base path of ${url}`, todo)
 }
 
+const replaceFile = (site: Site): string =>
+  `cp deploy/trac/trac_gateway.py ${site.tracEnv ?? 'ENVIRONMENT'}/plugins/, then restart Trac; ${see}`
+
 const absent = (site: Site): Row =>
   bad(
     'trac.plugin',
     'Trac answers without X-Trac-Gateway: it does not have the plugin, or not enabled',
     'trac_gateway.py in the plugins folder of the environment',
-    `cp deploy/trac/trac_gateway.py ${site.tracEnv ?? 'ENVIRONMENT'}/plugins/, then restart Trac; ${see}`,
+    replaceFile(site),
   )
 
 /** What a signed request for nobody comes to. */
 function signedRow(site: Site, answer: ProbeAnswer): Row {
   const { status, plugin, version } = answer
   if (plugin === 'present') {
+    if (
+      site.config.upstreams['trac']?.signature === 'v2' &&
+      Number.parseFloat(version ?? '') < 0.4
+    ) {
+      const found = `version ${version}, which keeps nothing of what signature: v2 tells`
+      return bad('trac.plugin', found, 'version 0.4 or later', replaceFile(site))
+    }
     return good('trac.plugin', `version ${version}; it honours a signed request`)
   }
   if (plugin === 'absent') return absent(site)

@@ -21,13 +21,15 @@ function leftOfPolicies({ settings }: Facts): readonly Left[] {
 }
 
 const ownStore = 'trac.perm.DefaultPermissionStore'
+/** As `trac.ini` names those that make up nothing; the bridge's has Trac's own beside it. */
+const plainStores: readonly string[] = ['', 'DefaultPermissionStore', 'TracGatewayPermissionStore']
 
 function leftOfTrac({ settings, trac }: Facts): readonly Left[] {
   const store = settings['trac']?.['permission_store'] ?? ''
-  const isOther = trac === undefined ? store !== '' : trac.permissionStore !== ownStore
+  const isOther = trac === undefined || trac.permissionStore !== ownStore
   const name = trac?.permissionStore ?? store
   return [
-    ...(isOther && store !== 'DefaultPermissionStore'
+    ...(isOther && !plainStores.includes(store)
       ? [
           {
             what: `permission_store ${name}`,
@@ -52,7 +54,7 @@ function leftOfTickets({ settings }: Facts): readonly Left[] {
       ? [
           {
             what: '[ticket] restrict_owner',
-            why: 'Trac makes the list of owners from its permission table: without grants it is empty, so set it to false',
+            why: 'Trac makes the list of owners from its permission table, which grants nothing any more: write signature: v2 and [trac] permission_store = TracGatewayPermissionStore (deploy/docs/guides/people.md), or set it to false',
           },
         ]
       : []),
@@ -60,7 +62,7 @@ function leftOfTickets({ settings }: Facts): readonly Left[] {
       ? [
           {
             what: '[ticket] commit_ticket_update_check_perms',
-            why: 'authors of commits have no rights behind the gateway: set it to false, or commits change no tickets',
+            why: 'authors of commits have no rights behind the gateway, and commits change no tickets: write signature: v2 and [trac_gateway] commit_updater (deploy/docs/guides/people.md), or set it to false',
           },
         ]
       : []),

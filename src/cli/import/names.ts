@@ -1,5 +1,6 @@
 /** Names that Trac knows: which ones the gateway can give, whom an alias could be for, what `names reserve` is to be told. */
 import { forbidNames, judgeName, looksLikeAddress } from '../../trac/user-names.js'
+import { quote } from '../shell-word.js'
 import { inOrder } from './facts.js'
 import type { Facts, Left } from './facts.js'
 import type { Sorted } from './grants.js'
@@ -65,10 +66,6 @@ export function sortNames(facts: Facts, { groups, people }: Sorted): Names {
   )
   return { known, emails, domain: domainOf(emails), left }
 }
-
-/** A word of a shell. */
-const quote = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 /** Names in one command: far below what a command line may have. */
 const perCommand = 100

@@ -91,6 +91,8 @@ function tracText({ trac }: Answers): string {
       : []),
     '    # Signs who a request is from. Trac has the same key in its key file.',
     `    signingKeys: [{ id: ${keyId}, secret: { fromFile: ${files.signing} } }]`,
+    '    # Tells Trac of groups, too; its plugin must be 0.4 or later.',
+    '    signature: v2',
   ].join('\n')
 }
 
