@@ -111,6 +111,7 @@ export const scaledFiles: readonly string[] = [
   'config/load',
   'flow/early-answers',
   'flow/explain',
+  'flow/metric-series',
   'flow/rate-limits',
   'flow/renewal',
   'flow/replicas',

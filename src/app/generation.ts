@@ -72,9 +72,10 @@ export class Generation {
   /** Reaches for keys and Trac, and keeps the keys fresh. */
   start(readiness: Readiness): void {
     this.#stopProbes = startProbes(this.services, this.#app, readiness)
-    const { routes, unmatched, upstreams } = this.services
+    const { config, routes, unmatched, upstreams } = this.services
     this.#app.metrics.begin({
       upstreams: upstreams.keys(),
+      environments: Object.keys(config.environments ?? {}),
       routes: [...routes, unmatched].map((route) => ({
         name: route.name,
         mode: route.mode,

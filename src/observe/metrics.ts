@@ -105,7 +105,7 @@ export const metricTable = {
     'token_verifications_total',
     ['result'],
     'Bearer tokens verified, by result; answers from the cache are not counted.',
-    each({ result: ['ok', ...tokenCodes] }),
+    each({ result: ['ok', ...tokenCodes, ...codes('RATE_LIMITED')] }),
   ),
   droppedCredentials: row(
     'counter',
@@ -295,6 +295,8 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
 /** What of a configuration is a label's value. */
 export interface Counted {
   readonly upstreams: Iterable<string>
+  /** Names and patterns of `environments`. */
+  readonly environments: Iterable<string>
   /** Each row with what may become of a request there. */
   readonly routes: Iterable<{
     readonly name: string
@@ -307,15 +309,20 @@ export interface Counted {
 function begin(
   metrics: Pick<
     ReturnType<typeof createMetrics>,
-    'decisions' | 'upstreamErrors' | 'upstreamConnections' | 'upstreamWaiting'
+    | 'decisions'
+    | 'environmentRequests'
+    | 'upstreamErrors'
+    | 'upstreamConnections'
+    | 'upstreamWaiting'
   >,
-  { upstreams, routes }: Counted,
+  { upstreams, environments, routes }: Counted,
 ): void {
   for (const upstream of upstreams) {
     for (const code of upstreamCodes) metrics.upstreamErrors.inc({ upstream, code }, 0)
     metrics.upstreamConnections.inc({ upstream }, 0)
     metrics.upstreamWaiting.inc({ upstream }, 0)
   }
+  for (const environment of environments) metrics.environmentRequests(environment, '200')
   for (const { name, mode, outcomes } of routes) {
     for (const outcome of outcomes) metrics.decisions(name, outcome, mode)
   }
