@@ -16,6 +16,7 @@ import { cleanFacts } from '../observe/logger.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { RecentTrouble } from '../observe/recent-trouble.js'
 import type { Audit } from './audit.js'
+import type { NoteReach } from './reach.js'
 import { refusalFacts } from './refusal-facts.js'
 
 /** Status texts, made once: a metric's label is text. */
@@ -77,7 +78,7 @@ export function createAccessLog(
   trouble: RecentTrouble,
   address: PublicUrl,
   audit: Audit | undefined,
-  onUpstream: (ok: boolean, fault?: GatewayError) => void,
+  onReach: NoteReach,
 ) {
   const writeRequest = createLineWriter(logger, requestFields, 'request')
   const writeDecision = createLineWriter(logger, decisionFields, 'decision')
@@ -159,12 +160,12 @@ export function createAccessLog(
       context.upstreamMilliseconds = Math.round(milliseconds * 1000) / 1000
       metrics.upstreamDuration(upstream)(milliseconds / 1000)
       trouble.answered(upstream)
-      if (upstream === 'trac') onUpstream(true)
+      onReach(upstream)
     },
     upstreamError(upstream: string, error: GatewayError): void {
       metrics.upstreamErrors.inc({ upstream, code: error.code })
       trouble.failed(upstream, error.code)
-      if (upstream === 'trac') onUpstream(false, error)
+      onReach(upstream, error)
     },
   }
 }

@@ -27,10 +27,9 @@ import type { AppContext } from './context.js'
 import { createEndpoints, findEndpoint } from './endpoints.js'
 import { FastifyAdapter } from './fastify.js'
 import { pipelineOf } from './pipeline.js'
+import { createReach } from './reach.js'
 import type { Services } from './services.js'
 import { createCounters, createProof, createReply, createStages } from './stages.js'
-import { tellFault } from './tell-fault.js'
-import { upstreamName } from './upstreams.js'
 
 /** Handles the requests of one generation. */
 export interface Application {
@@ -50,11 +49,15 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const adapter = await FastifyAdapter.create(app.storage.redis)
   const hsts = hstsValue(address, server.hsts)
   const reply = createReply(services, app)
-  const { trac } = config.upstreams
   const audit = config.log.audit ? createAuditOf(services, app) : undefined
   const { logger, metrics, trouble } = app
-  const accessLog = createAccessLog(logger, metrics, trouble, address, audit, (ok, fault) =>
-    app.onUpstream(ok, trac && upstreamName('trac', trac.url), tellFault(fault)),
+  const accessLog = createAccessLog(
+    logger,
+    metrics,
+    trouble,
+    address,
+    audit,
+    createReach(config, app.onUpstream),
   )
   const count: CreateCount = (limit) => adapter.count(limit)
   const counters = createCounters(count, services)

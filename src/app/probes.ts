@@ -10,7 +10,7 @@ import { firstRetry, maxRetry } from '../oidc/provider-endpoints.js'
 import type { AppContext } from './context.js'
 import type { Services } from './services.js'
 import { tellFault } from './tell-fault.js'
-import { upstreamName } from './upstreams.js'
+import { tracsOf, upstreamName } from './upstreams.js'
 
 /** How often an upstream that was not reached yet is tried again. */
 const retryEvery: Milliseconds = 2000
@@ -77,7 +77,7 @@ function untilReached(
 export function startProbes(services: Services, app: AppContext, readiness: Readiness): () => void {
   const { timers, random } = app
   const { all, main } = services.issuers
-  const { trac } = services.config.upstreams
+  const { config } = services
   const { maxAge } = services.config.identity.keys
   const refreshAll = () => {
     for (const issuer of all) void issuer.keys.refresh()
@@ -100,11 +100,14 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
   const stopUpstream = untilReached(
     timers,
     async () => {
-      if (trac === undefined) return false
-      const fault = await findFault(trac.url, trac.timeouts.connect)
-      if (fault === undefined) return true
-      app.onUpstream(false, upstreamName('trac', trac.url), tellFault(fault))
-      return false
+      for (const name of tracsOf(config)) {
+        const { url, timeouts } = config.upstreams[name]!
+        const fault = await findFault(url, timeouts.connect)
+        if (fault === undefined) continue
+        app.onUpstream(false, upstreamName(name, url), tellFault(fault))
+        return false
+      }
+      return true
     },
     () => retryEvery,
     () => app.onUpstream(true),

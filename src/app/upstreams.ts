@@ -15,6 +15,12 @@ import type { AppContext } from './context.js'
 export const upstreamName = (name: string, { url }: UpstreamAddress): string =>
   `upstream ${name} (${url})`
 
+/** Which of the upstreams are Tracs that get requests. */
+export function tracsOf({ environments }: Pick<Config, 'environments'>): readonly string[] {
+  if (environments === undefined) return ['trac']
+  return [...new Set(Object.values(environments).map(({ upstream }) => upstream))]
+}
+
 /** Builds them, by name; no connection is opened yet. */
 export function createUpstreams(
   config: Config,
@@ -22,10 +28,8 @@ export function createUpstreams(
   names: CookieNames,
 ): ReadonlyMap<string, Upstream> {
   const upstreams = new Map<string, Upstream>()
-  const tracs = new Set([
-    'trac',
-    ...Object.values(config.environments ?? {}).map(({ upstream }) => upstream),
-  ])
+  // A row of the operator's own may lead to `trac` though no environment does.
+  const tracs = new Set(['trac', ...tracsOf(config)])
   for (const [name, upstream] of Object.entries(config.upstreams)) {
     const [key] = upstream.signingKeys
     const connections = createConnections({

@@ -109,6 +109,12 @@ function asBefore({ access }: Route): Decision {
   return { allow: true }
 }
 
+/** What is told of a path that lies in no environment. */
+function nowhere({ path }: RequestContext): ErrorDetails {
+  const [, first = ''] = path.split('/')
+  return { found: { environment: first }, wanted: { key: 'environments' } }
+}
+
 /** The stages, in the order in which they run. */
 export class Policy {
   readonly #parts: PolicyParts
@@ -151,7 +157,9 @@ export class Policy {
 
   /** What no row has is refused, or in the gateway's shadow mode judged by a row that asks for nothing. */
   #withoutRoute(context: RequestContext, match: RouteMatch): Route {
-    const { mode, unmatched } = this.#parts
+    const { mode, unmatched, hasEnvironments } = this.#parts
+    // Who somebody is in an environment that nobody configured is not known, in shadow mode neither.
+    const isNowhere = hasEnvironments && context.environment === undefined
     const allow = 'allow' in match ? match.allow : []
     const error =
       allow.length > 0
@@ -160,10 +168,8 @@ export class Policy {
             found: { method: context.method },
             wanted: { methods: allow },
           })
-        : new GatewayError('ERR_ROUTE_UNKNOWN')
+        : new GatewayError('ERR_ROUTE_UNKNOWN', isNowhere ? nowhere(context) : {})
     this.#record(context, error.code, mode)
-    // Who somebody is in an environment that nobody configured is not known, in shadow mode neither.
-    const isNowhere = this.#parts.hasEnvironments && context.environment === undefined
     if (mode !== 'shadow' || isNowhere) throw error
     context.shadowed = error.code
     return unmatched

@@ -77,7 +77,7 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_REFRESH_DISABLED:
     'Set `identity.publicRefresh: true` only if anybody may redeem refresh tokens here.',
   ERR_ROUTE_UNKNOWN:
-    'Add a route if the page should be reached: `trac-gateway routes` has them all.',
+    'Add a route if the page should be reached, or the environment to `environments`: `trac-gateway routes` has them all.',
   ERR_METHOD_NOT_ALLOWED: 'Add the method to a route if it should be taken.',
   ERR_CLIENT_TIMEOUT:
     'A slow line, or a client that holds connections: `server.timeouts.headers` and `bodyIdle`.',

@@ -37,23 +37,33 @@ export const noEnvironments: EnvironmentAt = () => undefined
 export const isEnvironmentPattern = (key: string): boolean => key.includes('*')
 
 /** What a name may be that a pattern stands for: what a folder and a segment of a path read alike. */
-const plainName = /^[\p{L}\p{N}_][\p{L}\p{N}._-]{0,63}$/u
+const plainName = /^(?!.*\.$)[\p{L}\p{N}_][\p{L}\p{N}._-]{0,63}$/u
 
-function matcherOf(key: string): RegExp {
+function matcherOf(key: string, flags: string): RegExp {
   const parts = key.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.+')}$`, 'su')
+  return new RegExp(`^${parts.join('.+')}$`, flags)
 }
 
-/** Finds which of the keys stands for a name: a plain one before patterns, and those in their order. */
+/** As a file system may write a name that takes upper and lower case, or two forms of one letter, for the same. */
+const foldName = (name: string): string => name.normalize('NFKC').toLowerCase()
+
+/**
+ * Finds which of the keys stands for a name: a plain one before patterns, and those in their order. No pattern stands for
+ * what could be another spelling of a plain name, and so open that environment by other rules.
+ */
 export function createKeyFinder(keys: readonly string[]): (name: string) => string | undefined {
   const plain = new Set(keys)
+  const spelled = new Set(keys.map(foldName))
   const patterns = keys
     .filter(isEnvironmentPattern)
-    .map((key) => ({ key, matcher: matcherOf(key) }))
+    .map((key) => ({ key, exact: matcherOf(key, 'su'), folded: matcherOf(key, 'sui') }))
   return (name) => {
     if (!plainName.test(name) || reservedEnvironments.has(name)) return undefined
     if (plain.has(name)) return name
-    return patterns.find(({ matcher }) => matcher.test(name))?.key
+    const folded = foldName(name)
+    if (folded !== name.toLowerCase() || spelled.has(folded)) return undefined
+    const first = patterns.find((pattern) => pattern.folded.test(name))
+    return first?.exact.test(name) === true ? first.key : undefined
   }
 }
 

@@ -1,6 +1,7 @@
 /** Many environments below one base path: who may do what in each, sign-in, the list, the upstreams, metrics. */
 import { stage } from '../fixtures/stage.js'
 import { t } from '../fixtures/tap.js'
+import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { ask, codeOf } from '../fixtures/wire.js'
 
@@ -201,4 +202,66 @@ await t.test('names that somebody makes up add no series', async (t) => {
   const after = await metrics()
   t.notMatch(after, /made-up|course-1/)
   t.ok(after.split('\n').length - known < 60, 'one line more for a status at most')
+})
+
+await t.test('/readyz waits for each Trac, and names one that is lost', async (t) => {
+  const ready = async () =>
+    (await (await fetch(`${s.gateway.adminUrl}/readyz`)).json()) as {
+      ready: boolean
+      degraded?: string[]
+    }
+  await until(async () => (await ready()).ready)
+  await physics.upstream.close()
+  t.equal((await ask(s, 'GET /trac/physics/wiki', [await s.bearerOf(ivan)])).status, 502)
+  t.equal((await ask(s, 'GET /trac/math/wiki')).status, 200)
+  t.match((await ready()).degraded?.join(' '), 'upstream physics')
+})
+
+const shadow = await stage(t, {
+  provider: s.provider,
+  upstream: s.upstream,
+  overlay: {
+    mode: 'shadow',
+    server: { forwardAuth: 'nginx', trustedProxies: ['127.0.0.1'] },
+    permissions: { anonymous: ['WIKI_VIEW'], authenticated: [], fromClaims: 'all' },
+    environments: {
+      math: { permissions: { anonymous: [], fromClaims: 'none' } },
+      physics: {},
+    },
+  },
+})
+
+await t.test('in shadow mode all environments are open, and no other one', async (t) => {
+  t.equal((await ask(shadow, 'GET /trac/math/wiki')).status, 200)
+  t.same(told(), [''], 'with the rights of nobody there')
+  t.equal((await ask(shadow, 'GET /trac/physics/no-such-page')).status, 200)
+  t.equal((await ask(shadow, 'GET /trac/history/wiki')).status, 404)
+  t.equal((await ask(shadow, 'GET /trac/wiki')).status, 404)
+  const { body } = await ask(shadow, 'GET /trac/', [json])
+  t.match(body, '"name":"math"')
+})
+
+await t.test('what a claim may add is said for each environment', async (t) => {
+  const token = await s.provider.mint({ trac_permissions: ['TICKET_ADMIN'] }, { person: ivan })
+  const bearer = `Authorization: Bearer ${token}`
+  t.equal((await ask(shadow, 'GET /trac/physics/wiki', [bearer])).status, 200)
+  t.ok(told().includes('TICKET_ADMIN'))
+  t.equal((await ask(shadow, 'GET /trac/math/wiki', [bearer])).status, 200)
+  t.notOk(told().includes('TICKET_ADMIN'))
+})
+
+await t.test('/auth/verify tells a front proxy of the rights in the environment', async (t) => {
+  const verify = async (path: string, more: readonly string[] = []) =>
+    ask(shadow, 'GET /trac/auth/verify', [
+      'X-Forwarded-Method: GET',
+      `X-Forwarded-Uri: ${path}`,
+      `X-Forwarded-Host: localhost:${shadow.port}`,
+      'X-Forwarded-Proto: http',
+      ...more,
+    ])
+  t.equal((await verify('/trac/physics/wiki')).header('x-trac-perms'), 'WIKI_VIEW')
+  t.equal((await verify('/trac/math/wiki')).header('x-trac-perms'), '')
+  const bearer = await shadow.bearerOf(ivan)
+  t.match((await verify('/trac/math/wiki', [bearer])).header('x-trac-perms'), 'WIKI_MODIFY')
+  t.equal((await verify('/trac/history/wiki', [bearer])).status, 403)
 })
