@@ -99,12 +99,26 @@ async function startBehindBasic({ environment, python }: Fixture) {
 const formToken = ({ text }: Answer): string =>
   /name="__FORM_TOKEN"[^>]*value="([0-9a-f]+)"/.exec(text)?.[1] ?? ''
 
+/** What the forms of a page send without being asked. */
+function hiddenFields({ text }: Answer): Record<string, string> {
+  const inputs = text.match(/<input[^>]*type="hidden"[^>]*>/g) ?? []
+  const value = (input: string, name: string) =>
+    new RegExp(`\\s${name}="([^"]*)"`).exec(input)?.[1] ?? ''
+  return Object.fromEntries(inputs.map((input) => [value(input, 'name'), value(input, 'value')]))
+}
+
 for (const server of both) {
   await t.test(`${server}: a Trac with Basic moves in four steps, and back`, async (t) => {
     const trac = await startFixture(t, server, { basePath: '/trac' })
     const { url: tracUrl, start } = await startBehindBasic(trac)
     await setUp(trac, 'before')
-    await askPython(trac.python, grant, trac.environment, 'carl', 'TICKET_CREATE', 'REPORT_VIEW')
+    await askPython(
+      trac.python,
+      grant,
+      trac.environment,
+      'carl',
+      ...['TICKET_CREATE', 'TICKET_APPEND', 'REPORT_VIEW'],
+    )
     await askPython(trac.python, grant, trac.environment, 'anonymous', 'WIKI_VIEW', 'TICKET_VIEW')
     let stop = await start()
     t.teardown(() => stop())
@@ -159,6 +173,12 @@ for (const server of both) {
       const created = await createTicket(carl, 'Made by carl with Basic')
       t.equal(created.status, 303, created.text.slice(0, 300))
       first = created.location
+      const ticket = await carl.open(first)
+      const comment = {
+        ...hiddenFields(ticket),
+        ...{ action: 'leave', comment: 'Said by carl with Basic', submit: 'save' },
+      }
+      t.equal((await carl.submit(first, new URLSearchParams(comment).toString())).status, 303)
       const form = await page(carl, '/prefs/localization')
       const tz = { tz: 'GMT +5:00', __FORM_TOKEN: formToken(form), action: 'save' }
       await carl.submit(`${s.url}/prefs/localization`, new URLSearchParams(tz).toString())
@@ -231,6 +251,8 @@ for (const server of both) {
       )
       const shown = await again.open(first)
       t.match(shown.text, /Made by carl with Basic/)
+      t.match(shown.text, /Said by carl with Basic/)
+      t.match(shown.text, /"comment_history":\{"0":\{"author":"carl"/, 'the comment’s author')
       const mine = await page(again, '/query?reporter=carl&order=id')
       t.match(mine.text, /Made by carl with Basic/)
       t.match(mine.text, /Made by carl in the third step/)
