@@ -52,10 +52,10 @@ function createTimestamp(): () => string {
   let last = 0
   let text = ''
   return () => {
-    const now = Date.now()
-    if (now !== last) {
-      last = now
-      text = `,"time":"${new Date(now).toISOString()}"`
+    const now = new Date()
+    if (now.getTime() !== last) {
+      last = now.getTime()
+      text = `,"time":"${now.toISOString()}"`
     }
     return text
   }
