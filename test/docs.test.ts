@@ -101,3 +101,18 @@ await t.test('only what stands between the markers is renewed', async (t) => {
     t.throws(() => replaceBetween(wrong, 'x', 'new'), /markers x/)
   }
 })
+
+await t.test('each symptom that we name is a text that somebody can see', async (t) => {
+  const headings = read('deploy/docs/guides/troubleshooting.md').match(/^### .*$/gm) ?? []
+  const ours = headings.flatMap((line) => {
+    const [, text, code] = /^### “(.+)” `(ERR_\w+)`$/.exec(line) ?? []
+    return text === undefined ? [] : [{ text, code: code as ErrorCode }]
+  })
+  t.ok(ours.length > 20, `${ours.length} of ours`)
+  for (const { text, code } of ours) t.equal(errors[code].text, text, code)
+  // Adjacent strings are one text in Python.
+  const plugin = read('deploy/trac/trac_gateway.py').replaceAll(/'\s*\n\s*'/g, '')
+  const ofTrac = headings.flatMap((line) => /^### Trac says “(.+)”$/.exec(line)?.[1] ?? [])
+  t.ok(ofTrac.length >= 6, `${ofTrac.length} of the plugin's`)
+  for (const text of ofTrac) t.ok(plugin.includes(text), text)
+})
