@@ -14,6 +14,24 @@ import type { Fixture } from '../fixtures/tracs.js'
 
 const run = promisify(execFile)
 
+/** A plugin that copies the name of who makes a request, and asks what the copy may do. */
+const plugins = {
+  'copied.py': `from trac.core import Component, implements
+from trac.perm import PermissionCache, PermissionSystem
+from trac.web.api import IRequestHandler
+class Copied(Component):
+    implements(IRequestHandler)
+    def match_request(self, req):
+        return req.path_info == '/copied'
+    def process_request(self, req):
+        name = type(u'')(req.authname + u' ')[:-1]
+        perm = PermissionCache(self.env, name)
+        may = [action for action in ('TICKET_CREATE', 'TICKET_VIEW') if action in perm]
+        text = ','.join(may + PermissionSystem(self.env).get_permission_groups(name))
+        req.send(text.encode('utf-8'), 'text/plain')
+`,
+}
+
 /** Somebody whose session comes. */
 const person = (user: string, groups: readonly string[], ...more: readonly string[]): Person => ({
   user,
@@ -100,6 +118,7 @@ async function tracAdmin({ python, environment }: Fixture, ...parameters: string
 for (const server of both) {
   const sink = await startMailSink(t)
   const fixture = await startFixture(t, server, {
+    plugins,
     ini: {
       trac: { permission_store: 'TracGatewayPermissionStore' },
       ticket: { restrict_owner: 'true' },
@@ -200,6 +219,14 @@ for (const server of both) {
     t.equal(await visit(fixture, weak, '/newticket'), 403)
     t.equal(await visit(fixture, { ...weak, kind: 'token' }, '/newticket'), 403)
     t.equal(await visit(fixture, ada, '/newticket'), 200)
+    const copied = async (from: Person) => (await send(fixture, { target: '/copied', from })).body
+    t.equal(
+      await copied(weak),
+      'TICKET_VIEW,anonymous,authenticated',
+      'for a copy of the name, too',
+    )
+    t.equal(await copied(sam), 'TICKET_CREATE,TICKET_VIEW,anonymous,authenticated,students')
+    t.equal(await copied({ user: '', perms: ['TICKET_VIEW'] }), 'TICKET_VIEW,anonymous')
   })
 
   await t.test(`${server} mails a ticket to nobody who may not see it`, async (t) => {
