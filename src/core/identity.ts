@@ -2,7 +2,7 @@
 import type { Milliseconds } from './clock.js'
 
 /** How somebody proved who they are. */
-export type Via = 'bearer' | 'session'
+export type Via = 'bearer' | 'session' | 'token'
 
 /** How somebody came here, as an upstream is told. `token` is a personal one; `legacy` whoever Trac itself lets in. */
 export type IdentityKind = 'session' | 'bearer' | 'token' | 'machine' | 'legacy'
@@ -77,7 +77,18 @@ export interface Principal {
   readonly claimed: readonly string[]
   /** Those of them that the configuration does not take from a claim. */
   readonly leftOut: readonly string[]
+  /** Actions beyond which a personal token may do nothing, in no environment; absent: whatever its owner may do. */
+  readonly ceiling?: readonly string[]
   readonly identityHeaders: IdentityHeaders
+}
+
+/** What is told of a personal token, and which rows of the policy it is for. */
+export interface TokenFacts {
+  readonly id: string
+  /** As its owner calls it. */
+  readonly name: string
+  /** Undefined: wherever its owner may go. */
+  readonly routes: ReadonlySet<string> | undefined
 }
 
 /** Who a request is from, and by which credential. */
@@ -87,6 +98,8 @@ export interface Identity {
   readonly via: Via | undefined
   /** When the token or session behind it ends. */
   readonly expiresAt: Milliseconds
+  /** The personal token that it came by, where `via` is `token`. */
+  readonly token?: TokenFacts
   /** The access token of a session, to pass to upstreams with `forwardAccessToken`; a Bearer request brings its own. */
   readonly accessToken: string | undefined
 }

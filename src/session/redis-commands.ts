@@ -35,6 +35,31 @@ declare module 'ioredis' {
     ): Result<readonly [string, string?], Context>
     /** Takes a name from its owner, if that is still who has it. */
     releaseName(key: string, name: string, entry: string, person: string): Result<number, Context>
+    /** Keeps a personal token of an owner; answers `kept`, `many` or `named`. */
+    addToken(
+      key: string,
+      id: string,
+      token: string,
+      name: string,
+      expiresAt: Milliseconds,
+      owner: string,
+      provenAt: Milliseconds,
+      maxEach: number,
+      now: Milliseconds,
+    ): Result<'kept' | 'many' | 'named', Context>
+    /** Removes a personal token; 0 if there is none. */
+    removeToken(key: string, id: string): Result<number, Context>
+    /** Removes all personal tokens of an owner; answers their ids. */
+    removeTokens(key: string): Result<readonly string[], Context>
+    /** Notes that an owner of personal tokens proved who they are; without `owner`, with nothing new. */
+    proveOwner(
+      key: string,
+      at: Milliseconds,
+      owner: string,
+      step: Milliseconds,
+    ): Result<number, Context>
+    /** Notes the hour in which a personal token was used, if it is still there. */
+    noteTokenUse(key: string, id: string, hour: number): Result<number, Context>
     /** Gives a lock back if it is still its owner's. */
     releaseLock(key: string, owner: string): Result<number, Context>
     /** Lets a lock live on if it is still its owner's; 0 if it is not. */
@@ -116,6 +141,51 @@ end
 if left == '' then redis.call('HDEL', KEYS[1], 'p ' .. ARGV[3])
 else redis.call('HSET', KEYS[1], 'p ' .. ARGV[3], left) end
 return 1`,
+  // A hash for each owner: `owner` and `proven`, `t <id>` each token, `u <id>` the hour in which it was last used.
+  addToken: `
+local now, last, count = tonumber(ARGV[8]), tonumber(ARGV[4]), 0
+local fields = redis.call('HGETALL', KEYS[1])
+for i = 1, #fields, 2 do
+  if string.sub(fields[i], 1, 2) == 't ' then
+    local one = cjson.decode(fields[i + 1])
+    if one.exp <= now then redis.call('HDEL', KEYS[1], fields[i], 'u ' .. one.id)
+    elseif one.name == ARGV[3] then return 'named'
+    else
+      count = count + 1
+      last = math.max(last, one.exp)
+    end
+  end
+end
+if count >= tonumber(ARGV[7]) then return 'many' end
+redis.call('HSET', KEYS[1], 't ' .. ARGV[1], ARGV[2], 'owner', ARGV[5], 'proven', ARGV[6])
+redis.call('PEXPIREAT', KEYS[1], last)
+return 'kept'`,
+  removeToken: `
+local removed = redis.call('HDEL', KEYS[1], 't ' .. ARGV[1])
+redis.call('HDEL', KEYS[1], 'u ' .. ARGV[1])
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 2) == 't ' then return removed end
+end
+redis.call('DEL', KEYS[1])
+return removed`,
+  removeTokens: `
+local ids = {}
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 2) == 't ' then table.insert(ids, string.sub(field, 3)) end
+end
+redis.call('DEL', KEYS[1])
+return ids`,
+  proveOwner: `
+local known = redis.call('HMGET', KEYS[1], 'owner', 'proven')
+if not known[1] or tonumber(ARGV[1]) < tonumber(known[2]) then return 0 end
+local isSame = ARGV[2] == '' or ARGV[2] == known[1]
+if isSame and ARGV[1] - known[2] < tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'proven', ARGV[1])
+if not isSame then redis.call('HSET', KEYS[1], 'owner', ARGV[2]) end
+return 1`,
+  noteTokenUse: `
+if redis.call('HEXISTS', KEYS[1], 't ' .. ARGV[1]) == 0 then return 0 end
+return redis.call('HSET', KEYS[1], 'u ' .. ARGV[1], ARGV[2])`,
   releaseLock: `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`,
