@@ -26,6 +26,7 @@ import type { Audit } from './audit.js'
 import type { AppContext } from './context.js'
 import { createEndpoints, findEndpoint } from './endpoints.js'
 import { FastifyAdapter } from './fastify.js'
+import { hasTokenEnded } from './personal-tokens.js'
 import { pipelineOf } from './pipeline.js'
 import { createReach } from './reach.js'
 import type { Services } from './services.js'
@@ -173,7 +174,13 @@ function createForward(
     proveIdentity,
     bodyLimits: { idle: timeouts.bodyIdle, minimumRate: timeouts.bodyMinimumRate },
     timers: app.timers,
-    isAlive: createLiveness(services.bearer, services.sessions, services.names, app.now),
+    isAlive: createLiveness(
+      services.bearer,
+      hasTokenEnded(app.storage.revocations),
+      services.sessions,
+      services.names,
+      app.now,
+    ),
     onTunnel: (change) => app.metrics.tunnels.inc(change),
     refuse: (context, error) => reply.refuse(context, error),
     onAnswer: accessLog.upstreamAnswer,

@@ -10,6 +10,7 @@ import type { Metrics } from '../observe/metrics.js'
 import type { RecentTrouble } from '../observe/recent-trouble.js'
 import type { ProviderFetch } from '../oidc/provider-fetch.js'
 import type { Storage } from '../session/storage.js'
+import type { TokenStore } from '../tokens/token-store.js'
 
 /** Hears whether a part could be reached. */
 export type OnReach = (ok: boolean, name?: string, why?: string) => void
@@ -21,6 +22,8 @@ export interface AppContext {
   readonly trouble: RecentTrouble
   readonly storage: Storage
   readonly nameRegistry: NameRegistry
+  /** Undefined: there is no place where personal tokens could be kept. */
+  readonly tokenStore: TokenStore | undefined
   readonly address: PublicUrl
   readonly now: Now
   readonly timers: Timers

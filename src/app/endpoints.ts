@@ -1,5 +1,6 @@
 /** The gateway's own endpoints as one table: path, methods, rate limit, credential, handler. */
 import { isSameOrigin } from '../authorize/csrf.js'
+import type { Milliseconds } from '../core/clock.js'
 import type { Counters } from '../edge/rate-limit.js'
 import type { Reply } from '../edge/reply.js'
 import { createBackchannel } from '../endpoints/backchannel-logout.js'
@@ -13,8 +14,11 @@ import { createLogout } from '../endpoints/logout.js'
 import { createRefresh } from '../endpoints/refresh.js'
 import { createSessionPage } from '../endpoints/session.js'
 import { createSignedOut } from '../endpoints/signed-out.js'
+import type { TokenChoices } from '../endpoints/token-wish.js'
+import { TokenPages } from '../endpoints/tokens.js'
 import { createVerify, verifyPath } from '../endpoints/verify.js'
 import type { ProveIdentity } from '../forward/identity-proof.js'
+import type { LogLine, tokenFields } from '../observe/log-fields.js'
 import { createLogoutVerifier } from '../oidc/logout-token.js'
 import { noEndpoint } from '../request/context.js'
 import type { Endpoint, RequestContext, Stage } from '../request/context.js'
@@ -22,10 +26,14 @@ import type { Environment } from '../request/environment.js'
 import { foreignCookies } from '../session/cookies.js'
 import { LoginStates } from '../sign-in/login-state.js'
 import { LoopGuard } from '../sign-in/loop-guard.js'
+import { newTokenPath, tokensPath } from '../sign-in/return-to.js'
 import { ProviderLogout } from '../sign-in/provider-logout.js'
+import { expandActions } from '../trac/permissions.js'
+import { builtinPrefix, builtinRows } from '../trac/routes.js'
 import type { AccessLog } from './access-log.js'
 import type { AppContext } from './context.js'
 import { allMethods } from './fastify.js'
+import { TokenEndings } from './personal-tokens.js'
 import type { Services } from './services.js'
 
 /** What the endpoints need besides the services. */
@@ -82,6 +90,23 @@ export function createEndpoints(
     row(verifyPath,                 'verify',       allMethods, 'none',      'unread',  verify, byTrusted),
     ...tracs,
     ...(isListed(config) ? [row('/', 'environments', read, 'principal', 'strict', list)] : []),
+    ...tokenEndpoints(services, app, parts),
+  ]
+}
+
+/** The pages of personal tokens, where there are any. */
+function tokenEndpoints(
+  services: Services,
+  app: AppContext,
+  parts: EndpointParts,
+): readonly Endpoint[] {
+  const pages = tokenHandlers(services, app, parts)
+  if (pages === undefined) return []
+  // prettier-ignore
+  return [
+    row(tokensPath,                 'tokens',       read,       'principal', 'strict',  (context) => pages.list(context)),
+    row(newTokenPath,               'new-token',    readOrPost, 'principal', 'strict',  (context, body) => pages.make(context, body)),
+    row(`${tokensPath}/revoke`,     'revoke-token', ['POST'],   'principal', 'strict',  (context, body) => pages.revoke(context, body)),
   ]
 }
 
@@ -189,8 +214,10 @@ function signInHandlers(services: Services, app: AppContext, parts: EndpointPart
       usedAttempts: app.storage.usedAttempts,
       now: app.now,
       onLogin: (result) => metrics.logins.inc({ result }),
-      onSignIn: (context, { identity }, groups) =>
-        parts.accessLog.signIn(context, identity.principal, groups),
+      onSignIn: (context, { identity, record: { profile } }, groups) => {
+        parts.accessLog.signIn(context, identity.principal, groups)
+        services.noteProof(profile.subject, profile)
+      },
     }),
   }
 }
@@ -253,6 +280,73 @@ function backchannelHandler(services: Services, app: AppContext, { reply }: Endp
     now,
     reply,
     onLogout: (kind) => metrics.logouts.inc({ kind }),
+  })
+}
+
+/** The rows that a personal token may be for; all built-in ones together first. */
+function rowsForTokens({ routes }: Services): TokenChoices['routes'] {
+  const rows = routes.filter(
+    ({ access, credentials }) =>
+      access !== 'deny' && access !== 'public' && credentials.has('token'),
+  )
+  const hasBuiltin = rows.some(({ name }) => name.startsWith(builtinPrefix))
+  return [
+    ...(hasBuiltin ? [{ name: builtinRows, path: '' }] : []),
+    ...rows.map(({ name, path }) => ({ name, path })),
+  ]
+}
+
+/** What the environments grant, to whomever. */
+function actionsElsewhere({ environments = {} }: Services['config']): readonly string[] {
+  const named = Object.values(environments).flatMap(({ permissions }) => [
+    ...Object.values(permissions.groups ?? {}).flat(),
+    ...(permissions.authenticated ?? []),
+    ...(permissions.anonymous ?? []),
+  ])
+  return [...expandActions(named)]
+}
+
+const day: Milliseconds = 86_400_000
+
+function tokenHandlers(services: Services, app: AppContext, parts: EndpointParts) {
+  const { tokens, identity } = services.config
+  const { tokenStore: store, storage, logger, metrics, now } = app
+  if (tokens === undefined || store === undefined) return undefined
+  const endings = new TokenEndings(store, storage, now)
+  return new TokenPages({
+    ...commonParts(services, app, parts),
+    store,
+    end: (owner, id) => endings.end(owner, id),
+    choices: {
+      routes: rowsForTokens(services),
+      elsewhere: actionsElsewhere(services.config),
+      normalDays: Math.floor(tokens.defaultAge / day),
+      maxDays: Math.floor(tokens.maxAge / day),
+    },
+    perUser: tokens.perUser,
+    issuer: identity.issuer,
+    tolerance: identity.clockTolerance,
+    formSealer: services.tokenFormSealer,
+    making: parts.counters.failures,
+    now,
+    onEvent: (event, context, token) => {
+      metrics.personalTokens.inc({ event })
+      const { user, subject, issuer } = context.identity.principal
+      const line: LogLine<typeof tokenFields> = {
+        request_id: context.id,
+        client: context.address,
+        user,
+        sub: subject,
+        issuer,
+        token: token.name,
+        token_id: token.id,
+        expires: new Date(token.expiresAt).toISOString(),
+        routes: token.routes,
+        permissions: token.permissions,
+      }
+      logger.info(line, `personal token ${event}`)
+    },
+    onRefused: () => metrics.personalTokens.inc({ event: 'refused' }),
   })
 }
 

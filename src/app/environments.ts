@@ -1,5 +1,5 @@
 /** The environments of one configuration: what each principal may do in each, made once. */
-import { anonymousPrincipal } from '../authenticate/principals.js'
+import { anonymousPrincipal, limitGranted } from '../authenticate/principals.js'
 import { anonymousGrants, createGrants } from '../authorize/grants.js'
 import type { PermissionRules } from '../authorize/grants.js'
 import type { Config } from '../config/schema.js'
@@ -100,7 +100,7 @@ function rememberPrincipals(
   return (principal) => {
     const before = known.get(principal)
     if (before !== undefined) return before
-    const granted = grantedTo(principal)
+    const granted = limitGranted(grantedTo(principal), principal.ceiling)
     const identityHeaders = withPermissions(principal.identityHeaders, granted.permissions)
     const made = Object.freeze({ ...principal, ...granted, identityHeaders })
     known.set(principal, made)

@@ -28,6 +28,7 @@ import { WishFault, readWish } from './ask/wish.js'
 import { createNameCommands, openNames } from './names.js'
 import type { AppContext, OnReach } from './context.js'
 import { Generation } from './generation.js'
+import { openTokens } from './personal-tokens.js'
 import { createPluginTrouble } from './plugin-trouble.js'
 import type { Services } from './services.js'
 import { answerStatus } from './status/answer.js'
@@ -128,6 +129,7 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     trouble: new RecentTrouble(now),
     storage,
     nameRegistry: openNames(config, storage.redis, { logger, metrics, timers, max: bounds.names }),
+    tokenStore: openTokens(config, storage.redis, now, timers),
     address: config.server.publicUrl,
     now,
     timers,
@@ -195,6 +197,7 @@ class RunningGateway implements Gateway {
     } catch (error) {
       adminServer.close()
       this.#app.nameRegistry.close()
+      this.#app.tokenStore?.close()
       this.#app.storage.close()
       throw error
     }
@@ -256,6 +259,9 @@ class RunningGateway implements Gateway {
     const limits = { drain: drain ?? timeouts.drain, shutdown: timeouts.shutdown }
     await Promise.all([this.#listener.stop(limits), this.#reloading])
     await this.#generation.retire()
+    // With Redis this is a question, which must be asked before the connection ends.
+    await this.#app.tokenStore?.flush().catch(() => undefined)
+    this.#app.tokenStore?.close()
     this.#app.nameRegistry.close()
     this.#app.storage.close()
     this.#admin?.closeAllConnections()

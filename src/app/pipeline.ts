@@ -43,7 +43,7 @@ const table: readonly (readonly [keyof Stages, ...(PipelineName | undefined)[]])
   ['answerMoved',     none,  'forwarded', none      ], // 302
   ['answerPreflight', none,  'forwarded', none      ], // 204
   ['refusePreflight', none,  none,        'original'], // 403
-  ['authenticate',    none,  'forwarded', 'original'], // 400, 401, 503
+  ['authenticate',    none,  'forwarded', 'original'], // 400, 401, 403, 503
   ['environment',     none,  'forwarded', 'original'],
   ['rateLimit',       none,  'forwarded', 'original'], // 429
   ['csrf',            none,  'forwarded', 'original'], // 403

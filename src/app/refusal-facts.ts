@@ -97,6 +97,9 @@ export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
   ERR_TOKEN_TIME: 'thrown',
   ERR_TOKEN_CLAIMS: 'thrown',
   ERR_TOKEN_SUBJECT: 'thrown',
+  ERR_TOKEN_UNKNOWN: 'thrown',
+  ERR_TOKEN_USER: 'thrown',
+  ERR_TOKEN_OWNER: 'thrown',
   ERR_TOKEN_NONCE: 'thrown',
   ERR_MACHINE_UNKNOWN: 'thrown',
   ERR_MACHINE_SCOPE: 'thrown',
@@ -107,6 +110,19 @@ export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
   ERR_PERMISSION_REQUIRED: 'thrown',
   ERR_GROUP_REQUIRED: 'thrown',
   ERR_SCOPE_REQUIRED: 'thrown',
+  ERR_TOKEN_ROUTE: ({ identity, routeName }) => ({
+    found: { routes: [...(identity.token?.routes ?? [])] },
+    wanted: { routes: [routeName] },
+  }),
+  ERR_NAVIGATION_REQUIRED: ({ headers, request }) => ({
+    found: {
+      sec_fetch_mode: headers.fetchMode,
+      sec_fetch_dest: request.headers['sec-fetch-dest'],
+    },
+    wanted: { sec_fetch_mode: 'navigate', sec_fetch_dest: 'document' },
+  }),
+  ERR_FORM_STALE: 'none',
+  ERR_SIGN_IN_OLD: 'thrown',
   ERR_ROUTE_DENIED: ({ routeName, route }) => ({
     found: { route: routeName, access: route.access },
     wanted: { access: ['public', 'optional', 'authenticated'] },
@@ -171,7 +187,14 @@ export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
   ERR_PROVIDER_UNAVAILABLE: provider,
   ERR_STORE_UNAVAILABLE: ({ cause }) => ({
     found: { fault: faultOf(cause) },
-    wanted: { keys: ['session.redis', 'session.revocationFile', 'identity.username.namesFile'] },
+    wanted: {
+      keys: [
+        'session.redis',
+        'session.revocationFile',
+        'identity.username.namesFile',
+        'tokens.file',
+      ],
+    },
   }),
   ERR_REVOCATIONS_FULL: () => ({
     found: { revocations: 'the list is full' },
@@ -179,6 +202,10 @@ export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
   }),
   // Somebody else is at it, here or at another replica; it passes.
   ERR_SESSION_BUSY: 'none',
+  ERR_TOKENS_FULL: () => ({
+    found: { tokens: 'the file is full' },
+    wanted: { tokens: 'fewer, or kept in Redis', key: 'session.store' },
+  }),
   ERR_NAMES_FULL: 'thrown',
   ERR_SPOOL_FULL: 'thrown',
 }

@@ -29,6 +29,7 @@ import { createEnvironments } from './environments.js'
 import { createIssuers } from './issuers.js'
 import type { Provider } from './issuers.js'
 import { createPeople } from './people.js'
+import { TokenEndings, createProofs, createTokenLookup } from './personal-tokens.js'
 import { createUpstreams } from './upstreams.js'
 
 /** Everything that one configuration becomes. */
@@ -62,6 +63,7 @@ export function createServices(
     upstreams: createUpstreams(config, app, names),
     files: new FileStore(),
     loginSealer: sealerFor('login', config, app),
+    tokenFormSealer: sealerFor('token-form', config, app),
   }
 }
 
@@ -126,8 +128,9 @@ function createTokenServices(
     const settled = nameRegistry.settle(principal)
     return settled instanceof Promise ? settled.then(note) : settled
   }
-  const toPrincipal = (profile: Profile) =>
-    note(personPrincipal(main.parts, profile, main.source, facts, 'session'))
+  const principalBy = (kind: 'session' | 'token') => (profile: Profile) =>
+    note(personPrincipal(main.parts, profile, main.source, facts, kind))
+  const toPrincipal = principalBy('session')
   const checks = new TokenChecks({
     verify,
     isForUs: createClientCheck(issuers.main, address.url),
@@ -155,8 +158,15 @@ function createTokenServices(
     onVerified: (result) => app.metrics.tokenVerifications.inc({ result }),
     badTokens,
   })
+  const personal = createTokenLookup(config, app, {
+    badTokens,
+    settle: settleName,
+    toPrincipal: principalBy('token'),
+  })
+  const noteProof = createProofs(config, app, toPrincipal)
   return {
     ...{ endpoints, issuers, tokens, checks, people, badTokens, bearer, toPrincipal, settleName },
+    ...{ personal, noteProof },
     /** Reads one token: what it is, whom it lets in, and all groups that it names. */
     reading: { verify, admit, groupsOf },
   }
@@ -181,7 +191,7 @@ function tellLeftOut({ logger }: AppContext): (action: string) => void {
 function createSessionServices(
   { identity, session, upstreams }: Config,
   app: AppContext,
-  { checks, tokens, toPrincipal }: ReturnType<typeof createTokenServices>,
+  { checks, tokens, toPrincipal, noteProof }: ReturnType<typeof createTokenServices>,
 ): Sessions {
   const { storage, metrics, logger } = app
   return new Sessions({
@@ -189,8 +199,11 @@ function createSessionServices(
     state: storage.state,
     revocations: storage.revocations,
     toPrincipal,
-    renew: async (refreshToken, subject) =>
-      checks.renewal(await tokens.refresh(refreshToken), subject),
+    renew: async (refreshToken, subject) => {
+      const renewed = await checks.renewal(await tokens.refresh(refreshToken), subject)
+      if (!('awaits' in renewed)) noteProof(subject, renewed.profile)
+      return renewed
+    },
     now: app.now,
     timers: app.timers,
     random: app.random,
@@ -209,7 +222,7 @@ function createSessionServices(
 /** Ends everything of a person, for an operator. */
 function createEndings(
   { identity, session }: Config,
-  { storage, now, logger }: AppContext,
+  { storage, tokenStore, now, logger }: AppContext,
   { tokens }: ReturnType<typeof createTokenServices>,
   sessions: Sessions,
 ): Endings {
@@ -222,6 +235,10 @@ function createEndings(
     tolerance: identity.clockTolerance,
     now,
     revokeToken: (refreshToken) => tokens.revoke(refreshToken),
+    endTokens: async (subjects, user) =>
+      tokenStore === undefined
+        ? 0
+        : await new TokenEndings(tokenStore, storage, now).endAll(subjects, user),
     onFault: (cause) => logger.warn({ cause }, 'a refresh token could not be revoked'),
   })
 }

@@ -80,6 +80,8 @@ export function createStages(
   const { reply, accessLog, counters } = parts
   const authenticate = createAuthenticate({
     bearer: services.bearer,
+    personal: services.personal,
+    publicOrigin: address.origin,
     session: createSessionCredential(
       services.sessions,
       names,

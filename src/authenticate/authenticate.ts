@@ -1,11 +1,14 @@
-/** Who a request is from: Bearer first, then the session cookie, else anonymous; never a half identity (deploy/docs/requests.md#credentials). */
+/** Who a request is from: Bearer (or a personal token) first, then the session cookie, else anonymous; never a half identity (deploy/docs/requests.md#credentials). */
 import { GatewayError } from '../core/errors.js'
 import type { RequestContext, SetCookies } from '../request/context.js'
 import { rememberLast } from '../request/last-text.js'
 import type { Identity } from '../core/identity.js'
 import { bringsTracCookie } from '../session/cookies.js'
-import { readAuthorization } from './bearer.js'
+import { asBearerFault, isPersonal, readAuthorization } from './bearer.js'
 import type { BearerLookup, PresentedToken } from './bearer.js'
+import { createPersonalCredential } from './personal-credential.js'
+import type { Timed } from './personal-credential.js'
+import type { PersonalLookup } from './personal-token.js'
 
 /** What the cookies of a request led to. */
 export interface CookieOutcome {
@@ -21,6 +24,10 @@ export interface CookieOutcome {
 /** What the neighbours bring. */
 export interface AuthenticateParts<T> {
   readonly bearer: BearerLookup<T>
+  /** Undefined: there are no personal tokens. */
+  readonly personal: PersonalLookup | undefined
+  /** Where our own pages are, for what must not come from a page. */
+  readonly publicOrigin: string
   /** Undefined: no session cookie came. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE */
   readonly session: (
     cookieHeader: string,
@@ -30,23 +37,15 @@ export interface AuthenticateParts<T> {
   readonly observe: (credential: string, cache: string, result: string, seconds: number) => void
 }
 
-function asBearerFault(error: unknown): unknown {
-  if (!(error instanceof GatewayError)) return error
-  return new GatewayError(error.code, { ...error.details, bearer: true })
-}
-
 /** Builds the stage. It answers a promise only if something has to be looked up elsewhere. */
 export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
   const readCredential = rememberLast(readAuthorization)
 
-  const timed = (
-    context: RequestContext,
-    credential: string,
-    startedAt: number,
-    result: string,
-  ) => {
+  const timed: Timed = (context, credential, startedAt, result) => {
     parts.observe(credential, context.cache, result, (performance.now() - startedAt) / 1000)
   }
+  const personal =
+    parts.personal && createPersonalCredential(parts.personal, parts.publicOrigin, timed)
 
   const byBearer = (context: RequestContext, token: PresentedToken): void | Promise<void> => {
     const startedAt = performance.now()
@@ -92,8 +91,12 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
     let isBasic = false
     if (authorization !== '') {
       const read = readCredential(authorization, context.request.socket)
-      if ('token' in read) return byBearer(context, read)
+      if ('token' in read) {
+        const isOurs = personal !== undefined && isPersonal(read)
+        return isOurs ? personal.asBearer(context, read) : byBearer(context, read)
+      }
       isBasic = read.scheme === 'basic'
+      if (isBasic && context.route.basic && personal !== undefined) return personal.asBasic(context)
       if (!isBasic || !context.route.legacyAuth) parts.onDropped(isBasic ? 'basic' : 'other')
     }
     const found = bySession(context, cookie)

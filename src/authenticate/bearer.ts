@@ -5,6 +5,7 @@ import { fingerprint } from '../core/fingerprint.js'
 import type { Milliseconds, Now } from '../core/clock.js'
 import type { Identity, Principal } from '../core/identity.js'
 import { SingleFlight } from '../core/single-flight.js'
+import { tokenPrefix } from '../tokens/token-form.js'
 import type { BadTokens } from './bad-tokens.js'
 import { withOwnName } from './own-name.js'
 import type { SettleName } from './own-name.js'
@@ -53,6 +54,15 @@ export interface PresentedToken {
 export function presented(token: string): PresentedToken {
   return { token, hash: fingerprint(token) }
 }
+
+/** The same fault, so that the challenge says that a token came (RFC 6750 §3.1). */
+export function asBearerFault(error: unknown): unknown {
+  if (!(error instanceof GatewayError)) return error
+  return new GatewayError(error.code, { ...error.details, bearer: true })
+}
+
+/** Whether it is meant as a personal token: no token of a provider begins so. */
+export const isPersonal = ({ token }: PresentedToken): boolean => token.startsWith(tokenPrefix)
 
 /**
  * Reads an Authorization header: the token, or the scheme that is no credential here.

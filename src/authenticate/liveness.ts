@@ -7,9 +7,10 @@ import type { Sessions } from '../session/sessions.js'
 import { presented } from './bearer.js'
 import type { BearerLookup } from './bearer.js'
 
-/** Builds the question. */
+/** Builds the question. `isEnded`: whether a personal token was ended just now. */
 export function createLiveness<T>(
   bearer: BearerLookup<T>,
+  isEnded: (tokenId: string) => boolean,
   sessions: Sessions,
   names: CookieNames,
   now: Now,
@@ -20,6 +21,7 @@ export function createLiveness<T>(
       return sessions.isAlive(readCookies(headers.cookie, names).session)
     }
     if (now() >= identity.expiresAt) return false
+    if (identity.via === 'token') return !isEnded(identity.token?.id ?? '')
     try {
       const { known } = bearer(presented(bearerToken ?? ''), address)
       // Forgotten here, so it is being verified: the next look will tell.

@@ -7,7 +7,9 @@ import type {
   IdentityKind,
 } from '../core/identity.js'
 import { sharedSet } from '../core/remember-lists.js'
+import { withPermissions } from '../trac/identity-headers.js'
 import type { ToldIdentity } from '../trac/identity-headers.js'
+import { expandActions } from '../trac/permissions.js'
 import type { NameSource, Naming } from '../trac/user-names.js'
 
 /** How a principal is named, what it may do, and how Trac is told. */
@@ -61,6 +63,32 @@ export function personPrincipal(
     ...granted,
     identityHeaders: parts.toIdentityHeaders({ user, permissions, email, name, groups, kind }),
   })
+}
+
+/**
+ * What a personal token may do: what its owner may, and no more than its ceiling allows. Whoever has TRAC_ADMIN has what a
+ * plugin adds, too.
+ */
+export function limitGranted(granted: Granted, ceiling: readonly string[] | undefined): Granted {
+  if (ceiling === undefined) return granted
+  const sources = new Map(granted.grants.map(({ action, from }) => [action, from]))
+  const byAdmin = sources.get('TRAC_ADMIN')
+  const grants = [...expandActions(ceiling)].toSorted().flatMap((action) => {
+    const from = sources.get(action) ?? byAdmin
+    return from === undefined ? [] : [{ action, from }]
+  })
+  return { ...granted, grants, permissions: new Set(grants.map(({ action }) => action)) }
+}
+
+/** The principal of a personal token: its owner with less. */
+export function limitedPrincipal(
+  owner: Principal,
+  ceiling: readonly string[] | undefined,
+): Principal {
+  if (ceiling === undefined) return owner
+  const { permissions, grants } = limitGranted(owner, ceiling)
+  const identityHeaders = withPermissions(owner.identityHeaders, permissions)
+  return Object.freeze({ ...owner, permissions, grants, ceiling, identityHeaders })
 }
 
 /** The principal of a listed machine. */

@@ -35,7 +35,7 @@ export function routeDefaultsOf({
   }
 }
 
-const bothCredentials: ReadonlySet<Via> = new Set(['bearer', 'session'])
+const allCredentials: ReadonlySet<Via> = new Set(['bearer', 'session', 'token'])
 
 function timeoutsOf(given: { readonly firstByte?: Milliseconds; readonly idle?: Milliseconds }) {
   const { firstByte, idle } = given
@@ -57,6 +57,7 @@ function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
     query: conditionsOf(row.query),
     upstream: row.upstream,
     credentials: new Set(row.credentials),
+    basic: row.basic === 'token',
     legacyAuth: row.legacyAuth ?? false,
     access: row.access,
     require: row.require,
@@ -91,7 +92,8 @@ function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
     methods: new Set(row.methods),
     query: conditionsOf(row.query),
     upstream: 'trac',
-    credentials: bothCredentials,
+    credentials: allCredentials,
+    basic: false,
     legacyAuth: defaults.legacyAuth ?? false,
     access: row.closed === true ? 'deny' : 'optional',
     require: requirementOf(row),

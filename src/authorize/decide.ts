@@ -1,8 +1,9 @@
 /** May this principal have this route? Pure, total, refuses unless a rule allows (deploy/docs/guides/permissions.md#routes). */
 import type { ErrorCode } from '../core/errors.js'
-import type { Identity, Principal } from '../core/identity.js'
+import type { Identity, Principal, TokenFacts } from '../core/identity.js'
 import type { Requirement, Route } from '../request/route.js'
 import { anyView, mayView } from '../trac/permissions.js'
+import { builtinPrefix, builtinRows } from '../trac/routes.js'
 
 /** The answer, as data; `missing` names what the requirement wanted. */
 export type Decision =
@@ -44,6 +45,12 @@ function unmet(require: Requirement, { principal, via }: Identity): Decision | u
   return undefined
 }
 
+/** Whether a personal token, if one came, was made for this row. */
+function isFor(token: TokenFacts | undefined, { name }: Route): boolean {
+  if (token?.routes === undefined || token.routes.has(name)) return true
+  return name.startsWith(builtinPrefix) && token.routes.has(builtinRows)
+}
+
 /**
  * Judges a matched route.
  * An anonymous visitor who misses something is asked to sign in, since signing in may mend it.
@@ -55,6 +62,7 @@ export function decide(route: Route, identity: Identity): Decision {
   if (!anonymous && !route.credentials.has(identity.via)) {
     return refuse('ERR_CREDENTIAL_NOT_ACCEPTED', [...route.credentials])
   }
+  if (!isFor(identity.token, route)) return refuse('ERR_TOKEN_ROUTE', [route.name])
   if (anonymous && route.access === 'authenticated') return refuse('ERR_LOGIN_REQUIRED')
   const failed = route.require === undefined ? undefined : unmet(route.require, identity)
   if (failed === undefined) return allowed

@@ -2,7 +2,7 @@
 import type { Detail } from '../core/details.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode, ErrorDetails } from '../core/errors.js'
-import type { Principal } from '../core/identity.js'
+import type { Identity, Principal } from '../core/identity.js'
 import type { RequestContext, Stage } from '../request/context.js'
 import type { Route } from '../request/route.js'
 import { noRoute } from '../request/route.js'
@@ -40,6 +40,9 @@ export interface PolicyParts {
   readonly unmatched: Route
   readonly record: (decision: DecisionRecord) => void
 }
+
+/** Whether a program's token came: of the provider, or a personal one. */
+const isByToken = ({ via }: Identity): boolean => via === 'bearer' || via === 'token'
 
 /** A sentence for the person, naming what would have been needed. */
 function explain(code: ErrorCode, missing: readonly string[]): Detail | undefined {
@@ -86,7 +89,7 @@ function refusal(
     ...(detail === undefined ? {} : { detail }),
     ...(code === 'ERR_SCOPE_REQUIRED' ? { scopes: missing } : {}),
     ...missingFacts(code, missing, context.identity.principal),
-    ...(context.identity.via === 'bearer' ? { bearer: true } : {}),
+    ...(isByToken(context.identity) ? { bearer: true } : {}),
   })
 }
 
@@ -261,7 +264,7 @@ export class Policy {
       throw new GatewayError('ERR_UPGRADE_REFUSED')
     }
     const { origin } = headers
-    const ours = origin === this.#parts.publicOrigin || (origin === '' && identity.via === 'bearer')
+    const ours = origin === this.#parts.publicOrigin || (origin === '' && isByToken(identity))
     if (!ours) throw new GatewayError('ERR_CROSS_SITE')
   }
 

@@ -6,7 +6,13 @@ import { configKeys } from '../config/schema.js'
 import { errorHints } from '../core/error-hints.js'
 import { errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
-import { decisionFields, grantsFields, requestFields, signInFields } from '../observe/log-fields.js'
+import {
+  decisionFields,
+  grantsFields,
+  requestFields,
+  signInFields,
+  tokenFields,
+} from '../observe/log-fields.js'
 import { commandsWith } from './commands.js'
 import { readLockFile } from './locked-packages.js'
 import { metricTable } from '../observe/metrics.js'
@@ -130,6 +136,11 @@ const parts: readonly GeneratedPart[] = [
     file: 'deploy/docs/reference/log.md',
     marker: 'sign-in',
     content: () => fieldsTable(signInFields),
+  },
+  {
+    file: 'deploy/docs/reference/log.md',
+    marker: 'personal-tokens',
+    content: () => fieldsTable(tokenFields),
   },
   {
     file: 'deploy/docs/reference/log.md',

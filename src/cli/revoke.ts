@@ -37,7 +37,7 @@ function judge(user: string, { status, body }: Answer): { ok: boolean; text: str
 
 /** One sentence for each thing that was done, and for each that was not. */
 function detailsOf(user: string, body: Partial<Revoked>): readonly string[] {
-  const { sessions, foundIn, refreshTokens, subjects, before } = body
+  const { sessions, foundIn, refreshTokens, personalTokens = 0, subjects, before } = body
   const lines: string[] = []
   if (sessions !== undefined) {
     const place =
@@ -49,7 +49,8 @@ function detailsOf(user: string, body: Partial<Revoked>): readonly string[] {
     const not = failed === 0 ? '' : `; not revoked: ${failed}, the log of the gateway says why`
     lines.push(`Refresh tokens revoked at the provider: ${revoked}${not}.`)
   }
-  if (subjects?.length === 0) {
+  if (personalTokens > 0) lines.push(`Personal tokens revoked: ${personalTokens}.`)
+  if (subjects?.length === 0 && personalTokens === 0) {
     lines.push(
       `${user}: not seen by this process, the names file or Redis. Is the name spelled as Trac shows it?`,
     )

@@ -18,6 +18,7 @@ import { release01Topic } from './topics/release-0.1.js'
 import { completeRoutes, routesTopic } from './topics/routes.js'
 import { serverTopic } from './topics/server.js'
 import { sessionTopic } from './topics/session.js'
+import { tokensTopic } from './topics/tokens.js'
 import { upstreamsTopic } from './topics/upstreams.js'
 
 const topics = {
@@ -25,6 +26,7 @@ const topics = {
   admin: adminTopic,
   identity: identityTopic,
   session: sessionTopic,
+  tokens: tokensTopic,
   permissions: permissionsTopic,
   environments: environmentsTopic,
   upstreams: upstreamsTopic,
@@ -47,6 +49,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...adminTopic.keys,
   ...identityTopic.keys,
   ...sessionTopic.keys,
+  ...tokensTopic.keys,
   ...permissionsTopic.keys,
   ...environmentsTopic.keys,
   ...upstreamsTopic.keys,

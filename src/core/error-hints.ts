@@ -54,6 +54,11 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_TOKEN_CLAIMS: `${byToken} The provider must put \`exp\`, \`iat\` and \`sub\` into its tokens.`,
   ERR_TOKEN_REVOKED: 'Nothing: somebody signed out or was ended by `trac-gateway revoke`.',
   ERR_TOKEN_SUBJECT: 'The provider mixes two people up. Tell whoever runs it.',
+  ERR_TOKEN_UNKNOWN:
+    'The client has an old token, or a part of one: its owner makes a new one at `/auth/tokens`.',
+  ERR_TOKEN_USER: 'The client must send the name that Trac knows the owner by, as `wanted` has it.',
+  ERR_TOKEN_OWNER:
+    'The owner signs in once. If they do so too rarely for that, raise `tokens.ownerSeen`.',
   ERR_TOKEN_NONCE: 'A sign-in of another browser was replayed, or the provider drops `nonce`.',
   ERR_MACHINE_UNKNOWN: 'List the client in `identity.machines`.',
   ERR_MACHINE_SCOPE: 'Give the client the scopes of its entry in `identity.machines`.',
@@ -68,6 +73,13 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
     'Grant it in `permissions.groups`, or see at `/auth/session` which groups the person has; `trac-gateway explain` says what would give it.',
   ERR_GROUP_REQUIRED: 'Put the person into the group at the provider, or change the route.',
   ERR_SCOPE_REQUIRED: 'Give the client the scope at the provider, or change the route.',
+  ERR_TOKEN_ROUTE:
+    'Its owner makes a token that is for this route, too: `found` has those of this one.',
+  ERR_NAVIGATION_REQUIRED:
+    'A script or a frame asked, or a browser without `Sec-Fetch-Mode` and `Sec-Fetch-Dest`; or a proxy in front drops these headers.',
+  ERR_FORM_STALE: 'Nothing: the person opens the page again.',
+  ERR_SIGN_IN_OLD:
+    'Let the provider honour `prompt=login`, and put the right `auth_time` into ID tokens: compare `found` and `wanted`.',
   ERR_ROUTE_DENIED: 'A route with `access: deny` matched: see `route` and `trac-gateway routes`.',
   ERR_CROSS_SITE:
     'If these are your own pages, they are at another origin than `server.publicUrl`: compare `found` and `wanted`.',
@@ -114,6 +126,8 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
     'A million sign-outs within `identity.maxTokenLife`: shorten that, and look in the log for whoever signs in and out again and again.',
   ERR_SESSION_BUSY:
     'Usually nothing: it ends within seconds. If it lasts, the provider’s token endpoint is slow, or another replica hangs: see their logs.',
+  ERR_TOKENS_FULL:
+    'The file of `tokens.file` is full: keep tokens in Redis, or make them live shorter.',
   ERR_NAMES_FULL:
     'Release names of people who have left: `trac-gateway names list`, `names release`.',
   ERR_UPSTREAM_BUSY:

@@ -98,6 +98,21 @@ export const errors = {
   ),
   ERR_TOKEN_REVOKED: row(401, 'unauthorized', 'The token was revoked, or its sign-in has ended.'),
   ERR_TOKEN_SUBJECT: row(401, 'unauthorized', 'The token is about somebody else.'),
+  ERR_TOKEN_UNKNOWN: row(
+    401,
+    'unauthorized',
+    'There is no such personal token. It was revoked, has ended long ago, or is not whole.',
+  ),
+  ERR_TOKEN_USER: row(
+    401,
+    'unauthorized',
+    'The user name is not that of the personal token’s owner.',
+  ),
+  ERR_TOKEN_OWNER: row(
+    401,
+    'unauthorized',
+    'The owner of the personal token has not signed in for too long. It counts again when they have.',
+  ),
   ERR_TOKEN_NONCE: row(401, 'unauthorized', 'The token does not belong to this sign-in.'),
   ERR_MACHINE_UNKNOWN: row(401, 'unauthorized', 'This machine client is not listed here.'),
   ERR_MACHINE_SCOPE: row(401, 'unauthorized', 'The machine client lacks a scope it must bring.'),
@@ -116,6 +131,22 @@ export const errors = {
   ERR_PERMISSION_REQUIRED: row(403, 'forbidden', 'This needs a permission that you do not have.'),
   ERR_GROUP_REQUIRED: row(403, 'forbidden', 'This needs a group that you are not in.'),
   ERR_SCOPE_REQUIRED: row(403, 'insufficient_scope', 'The token lacks a scope that this needs.'),
+  ERR_TOKEN_ROUTE: row(403, 'forbidden', 'The personal token was not made for this address.'),
+  ERR_NAVIGATION_REQUIRED: row(
+    403,
+    'forbidden',
+    'This page can only be opened in a window of its own, by a browser of 2023 or later.',
+  ),
+  ERR_FORM_STALE: row(
+    403,
+    'forbidden',
+    'The form is too old, or was made for another session. Please open it again.',
+  ),
+  ERR_SIGN_IN_OLD: row(
+    403,
+    'forbidden',
+    'The sign-in provider did not ask you to sign in again, and your last sign-in is too long ago for this.',
+  ),
   ERR_ROUTE_DENIED: row(403, 'forbidden', 'This address is closed.'),
   ERR_CROSS_SITE: row(403, 'forbidden', 'The request came from another site.'),
   ERR_UNSAFE_GET: row(
@@ -193,6 +224,7 @@ export const errors = {
     'unavailable',
     'The gateway is busy with this session. Please try again in a moment.',
   ),
+  ERR_TOKENS_FULL: row(503, 'unavailable', 'No more personal tokens can be made here.'),
   ERR_NAMES_FULL: row(503, 'unavailable', 'No more user names can be taken in here.'),
   ERR_UPSTREAM_BUSY: row(
     503,

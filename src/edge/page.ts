@@ -1,6 +1,9 @@
 /** Our own pages: plain HTML that works without script and looks at home beside Trac. */
 import { createHash } from 'node:crypto'
 import type { Logo } from '../core/logo.js'
+import { escapeHtml } from './escape-html.js'
+import { renderForm, renderHidden } from './page-form.js'
+import type { PageForm } from './page-form.js'
 
 /** A link. */
 export interface PageLink {
@@ -9,7 +12,14 @@ export interface PageLink {
 }
 
 /** Something to do on a page: a link, or a button that sends a form. */
-export type PageAction = PageLink | { readonly label: string; readonly post: string }
+export type PageAction =
+  | PageLink
+  | {
+      readonly label: string
+      readonly post: string
+      /** What goes with it unseen. */
+      readonly hidden?: Readonly<Record<string, string>>
+    }
 
 /** A heading and its value, or several. */
 export type PageFact = readonly [name: string, value: string | readonly string[]]
@@ -18,6 +28,7 @@ export type PageFact = readonly [name: string, value: string | readonly string[]
 export interface PageSection {
   readonly title: string
   readonly facts: readonly PageFact[]
+  readonly action?: PageAction
 }
 
 /** A paragraph, or one in another language than the page. */
@@ -31,6 +42,9 @@ export interface PageContent {
   readonly paragraphs: readonly Paragraph[]
   /** Where to go from here, as a list. */
   readonly links?: readonly PageLink[]
+  /** A text to be copied as a whole. */
+  readonly copied?: string
+  readonly form?: PageForm
   readonly facts?: readonly PageFact[]
   readonly sections?: readonly PageSection[]
   readonly actions?: readonly PageAction[]
@@ -58,6 +72,12 @@ dt { font-weight: 600 } dd { margin: 0; grid-column: 2 }
 @media (max-width: 30rem) { dl { display: block } dd { margin-bottom: .5em } }
 .actions { display: flex; flex-wrap: wrap; gap: .75em; margin: 1.5em 0 }
 .actions form { margin: 0 }
+.copied { background: var(--soft); border: 1px solid var(--line); border-radius: .4em; padding: .75em 1em }
+.copied code { font-size: 1rem; user-select: all; overflow-wrap: anywhere }
+fieldset { border: 1px solid var(--line); border-radius: .4em; margin: 1em 0; padding: .5em 1em }
+fieldset label { display: block; margin: .25em 0; overflow-wrap: anywhere }
+.many { max-height: 16em; overflow: auto }
+input { font: inherit; max-width: 100% }
 button, .actions a { display: inline-block; font: inherit; font-size: .9em; line-height: 1.4; color: var(--ink); background: var(--button); border: 1px solid var(--edge); border-radius: .3em; box-shadow: .1em .1em .1em 0 var(--line); padding: .35em .8em .45em; text-decoration: none; cursor: pointer }
 button:hover, .actions a:hover { background: var(--pressed); box-shadow: .1em .1em .2em 0 var(--edge) }
 :focus-visible { outline: .2rem solid var(--link); outline-offset: .15rem }
@@ -69,18 +89,11 @@ const darkStyle = `@media (prefers-color-scheme: dark) { :root { color-scheme: d
 
 const styles = { light: lightStyle, auto: lightStyle + darkStyle } as const
 
-/** Escapes text for element content and quoted attributes. */
-export function escapeHtml(text: string): string {
-  return text.replaceAll(
-    /[&<>"']/g,
-    (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] ?? '&#39;',
-  )
-}
-
 function renderAction(action: PageAction): string {
   const label = escapeHtml(action.label)
   if ('href' in action) return `<a href="${escapeHtml(action.href)}">${label}</a>`
-  return `<form method="post" action="${escapeHtml(action.post)}"><button>${label}</button></form>`
+  const hidden = renderHidden(action.hidden ?? {})
+  return `<form method="post" action="${escapeHtml(action.post)}">${hidden}<button>${label}</button></form>`
 }
 
 function renderParagraph(paragraph: Paragraph): string {
@@ -135,25 +148,36 @@ function renderBanner({ name, logo, home }: PageLook): string {
   return `<header>${picture}${link}</header>`
 }
 
+function renderActions(actions: readonly PageAction[]): string {
+  const buttons = actions.map(renderAction).join('\n')
+  return buttons === '' ? '' : `<div class="actions">${buttons}</div>`
+}
+
+function renderSection({ title, facts, action }: PageSection): string {
+  const buttons = renderActions(action === undefined ? [] : [action])
+  return `<h2>${escapeHtml(title)}</h2>\n${renderFacts(facts)}${buttons}`
+}
+
 function renderMain({
   title,
   isError = false,
   paragraphs,
   links = [],
+  copied,
+  form,
   facts = [],
   sections = [],
   actions = [],
 }: PageContent): string {
   const text = paragraphs.map(renderParagraph).join('\n')
-  const more = sections
-    .map((section) => `<h2>${escapeHtml(section.title)}</h2>\n${renderFacts(section.facts)}`)
-    .join('\n')
-  const buttons = actions.map(renderAction).join('\n')
+  const more = sections.map(renderSection).join('\n')
   return `<h1>${escapeHtml(title)}</h1>
 ${isError ? `<div class="error">${text}</div>` : text}
-${renderLinks(links)}${renderFacts(facts)}
+${renderLinks(links)}${copied === undefined ? '' : `<p class="copied"><code>${escapeHtml(copied)}</code></p>`}
+${renderFacts(facts)}
+${form === undefined ? '' : renderForm(form)}
 ${more}
-${buttons === '' ? '' : `<div class="actions">${buttons}</div>`}`
+${renderActions(actions)}`
 }
 
 /** Makes the pages of one look. A logo is a part of each page, so that it needs no address of its own beside Trac's. */

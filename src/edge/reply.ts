@@ -259,7 +259,7 @@ export class Reply {
       request_id: context.id,
       ...(error.status === 401 ? { auth_url: `${this.#address.url}/auth/login` } : {}),
     }
-    this.json(context, error.status, value, errorHeaders(error))
+    this.json(context, error.status, value, errorHeaders(context, error))
   }
 
   #errorPage(context: RequestContext, error: GatewayError): void {
@@ -286,7 +286,7 @@ export class Reply {
         actions: this.#actionsFor(context, error, language),
       }
     }
-    this.page(context, error.status, build, errorHeaders(error))
+    this.page(context, error.status, build, errorHeaders(context, error))
   }
 
   /** A link of this host would lead to the same refusal. */
@@ -381,9 +381,23 @@ function isLast(context: RequestContext, status: number): boolean {
   return unread || context.headersFault !== undefined || status === 408
 }
 
-function errorHeaders(error: GatewayError): string[] {
+/**
+ * Whether HTTP Basic may be asked for: never of a browser, which would send it by itself from then on, with every request.
+ * Browsers of today say what each request is for, and older ones that they take HTML.
+ */
+function mayAskForBasic(context: RequestContext): boolean {
+  const { fetchMode, fetchSite, requestedWith } = context.headers
+  const isBrowser = fetchMode !== '' || fetchSite !== '' || requestedWith || wantsPage(context)
+  return context.route.basic && !isBrowser
+}
+
+function errorHeaders(context: RequestContext, error: GatewayError): string[] {
   const list: string[] = []
   const { retryAfter, allow } = error.details
+  // RFC 7617 §2.1. A line of its own, since many clients read no list (RFC 9110 §11.6.1).
+  if (error.status === 401 && mayAskForBasic(context)) {
+    list.push('WWW-Authenticate', 'Basic realm="Trac", charset="UTF-8"')
+  }
   if (error.status === 401 || error.code === 'ERR_SCOPE_REQUIRED') {
     list.push('WWW-Authenticate', challengeOf(error))
   }

@@ -42,7 +42,8 @@ export function createLogin(parts: LoginParts) {
   const begin = async (context: RequestContext, returnTo: string): Promise<void> => {
     const asked = parameter(context, 'prompt') === 'login'
     // A program has no other account to choose, and nothing to fill in at the provider.
-    if (context.identity.via === 'bearer' || (context.identity.via === 'session' && !asked)) {
+    const { via } = context.identity
+    if (via === 'bearer' || via === 'token' || (via === 'session' && !asked)) {
       parts.reply.redirect(context, 302, returnTo)
       return
     }

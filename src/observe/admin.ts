@@ -17,6 +17,8 @@ export interface Revoked {
   readonly sessions: number
   readonly foundIn: 'redis' | 'memory'
   readonly refreshTokens: { readonly revoked: number; readonly failed: number }
+  /** Personal tokens that are gone. */
+  readonly personalTokens: number
   /** None: nobody was seen under that name. */
   readonly subjects: readonly { readonly issuer: string; readonly subject: string }[]
   /** Tokens issued until then are refused; an instant. */

@@ -14,7 +14,8 @@ export const requestFields = {
   cache:
     'How a file was answered from memory: `hit`, `stale` (once more, while it is asked for again), or `fill` (asked for just now).',
   user: 'The Trac user name of the identity.',
-  via: 'Which credential the identity came from: `bearer` or `session`.',
+  via: 'Which credential the identity came from: `bearer`, `session` or `token` (a personal one); `legacy` where Trac itself is to look.',
+  token: 'What its owner calls the personal token.',
   code: 'The `ERR_…` code of a refusal or fault.',
   reason: 'What whoever asked was told of it.',
   hint: 'What an operator can do about it; on lines of level `warn` and `error`.',
@@ -35,11 +36,26 @@ export const signInFields = {
   groups: 'All groups that the provider sent, those that mean nothing here too.',
 } as const
 
+/** The lines `personal token made` and `personal token revoked`: one each, when its owner has done so. */
+export const tokenFields = {
+  request_id: 'As in the line `request`.',
+  client: 'The address of the client.',
+  user: 'The Trac user name of the owner.',
+  sub: 'The subject at the provider.',
+  issuer: 'The provider.',
+  token: 'What the owner calls it.',
+  token_id: 'Its id, which is no secret.',
+  expires: 'When it ends.',
+  routes: 'The rows of the policy that it is for; absent: wherever its owner may go.',
+  permissions: 'Beyond these it may do nothing; absent: whatever its owner may do.',
+} as const
+
 /** The line `decision`: one for each decision of the policy, if `log.audit` is on. */
 export const decisionFields = {
   request_id: 'As in the line `request`.',
   user: 'The Trac user name of the identity.',
-  via: 'Which credential the identity came from: `bearer` or `session`.',
+  via: 'As in the line `request`.',
+  token: 'As in the line `request`.',
   method: 'The method.',
   path: 'As in the line `request`.',
   route: 'The name of the route that matched, or `none`.',

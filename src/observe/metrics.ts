@@ -207,6 +207,12 @@ export const metricTable = {
     'People refused by their name: `taken`, `reserved`, `many` (too many names of one account), `full` (no name is left).',
     each({ reason: ['taken', 'reserved', 'many', 'full'] }),
   ),
+  personalTokens: row(
+    'counter',
+    'personal_tokens_total',
+    ['event'],
+    'Personal tokens that were `made`, and `revoked` by their owners; `refused` are those that could not be made.',
+  ),
   tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
   configGeneration: row(
     'gauge',
@@ -284,6 +290,7 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     sessions: gauge(table.sessions),
     names: gauge(table.names),
     nameRefusals: counter(table.nameRefusals),
+    personalTokens: counter(table.personalTokens),
     tunnels: gauge(table.tunnels),
     configGeneration: gauge(table.configGeneration),
     configLastFailure: gauge(table.configLastFailure),

@@ -78,7 +78,9 @@ export class RequestContext {
   identity: Identity
   /** Whether nobody's identity was proven, and Trac is to look at its own cookie or at HTTP Basic (`legacyAuth`). */
   isLegacy = false
-  /** The token that proved the identity, if a Bearer token did. */
+  /** Whether a personal token came as the password of HTTP Basic. */
+  isBasic = false
+  /** The token that proved the identity, if a Bearer token of the provider did; it may be passed on. */
   bearerToken: string | undefined = undefined
   /** Whether the request is a CORS preflight that is judged as another method. */
   preflight = false
@@ -160,7 +162,7 @@ export class RequestContext {
 
   /** Whether its credential is one that a browser sends by itself, whoever's page asks: a cookie, or HTTP Basic. */
   get isAmbient(): boolean {
-    return this.isLegacy || this.identity.via === 'session'
+    return this.isLegacy || this.isBasic || this.identity.via === 'session'
   }
 
   /** What every answer should carry; settled the first time it is asked for, when the answer begins. */

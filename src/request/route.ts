@@ -41,6 +41,8 @@ export interface Route {
   readonly query: ReadonlyMap<string, QueryCondition> | undefined
   readonly upstream: string
   readonly credentials: ReadonlySet<Via>
+  /** Whether a personal token may come as the password of HTTP Basic. */
+  readonly basic: boolean
   /** Whether what Trac itself knows people by, HTTP Basic and `trac_auth`, goes through to it. */
   readonly legacyAuth: boolean
   readonly access: Access
@@ -94,6 +96,7 @@ export const noRoute: Route = Object.freeze({
   query: undefined,
   upstream: '',
   credentials: new Set<Via>(),
+  basic: false,
   legacyAuth: false,
   access: 'deny',
   require: undefined,

@@ -22,6 +22,8 @@ export interface EndingParts {
   readonly now: Now
   /** Revokes a refresh token at the provider; false if the provider can't. Rejects if it can't be asked. */
   readonly revokeToken: (refreshToken: string) => Promise<boolean>
+  /** Ends the personal tokens of these people, and of whoever is known under that name; answers how many there were. */
+  readonly endTokens: (subjects: readonly Subject[], user: string | undefined) => Promise<number>
   readonly onFault: (cause: unknown) => void
 }
 
@@ -35,6 +37,8 @@ export interface Ending {
   readonly foundIn: 'redis' | 'memory'
   /** Refresh tokens of these sessions that the provider revoked, and those that it did not. */
   readonly refreshTokens: { readonly revoked: number; readonly failed: number }
+  /** Personal tokens that are gone. */
+  readonly personalTokens: number
   /** The people behind it. None: nobody was seen under that name. */
   readonly subjects: readonly Subject[]
   /** Tokens issued until then are refused, by the provider's clock. */
@@ -65,7 +69,7 @@ export class Endings {
     const subjects = [...seen.subjectsOf(user)]
     for (const one of known)
       if (!subjects.some((other) => isSameSubject(one, other))) subjects.push(one)
-    return this.#end(isTheirs, subjects, before)
+    return this.#end(isTheirs, subjects, before, user)
   }
 
   /**
@@ -85,6 +89,7 @@ export class Endings {
     isTheirs: (session: OpenSession) => boolean,
     known: readonly Subject[],
     before: Milliseconds,
+    user?: string,
   ): Promise<Ending> {
     const { revocations, sessions, issuer, shared } = this.#parts
     const subjects: Subject[] = []
@@ -113,6 +118,7 @@ export class Endings {
       sessions: found.size,
       foundIn: shared ? 'redis' : 'memory',
       refreshTokens: await this.#endAll([...found.values()]),
+      personalTokens: await this.#parts.endTokens(subjects, user),
       subjects,
       before,
     }

@@ -5,7 +5,7 @@ import { isCanonicalCompact } from '../core/base64url.js'
 import { fingerprint } from '../core/fingerprint.js'
 
 /** What a seal is for: a value sealed for one purpose never opens for another. */
-export type Purpose = 'session' | 'login'
+export type Purpose = 'session' | 'login' | 'token-form'
 
 /** What a sealed value is bound to besides its purpose. */
 export interface SealContext {

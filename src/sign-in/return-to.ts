@@ -2,11 +2,19 @@
 import { noEnvironments } from '../request/environment.js'
 import { belowBase, parseTarget } from '../request/target.js'
 
+/** Where people see their personal tokens, and where they make one. */
+export const tokensPath = '/auth/tokens'
+export const newTokenPath = '/auth/tokens/new'
+
 /** Characters that an address to return to may have. */
 const maxLength = 1024
 
+/** Pages of our own that want a sign-in: they are no loop. */
+const ownPages: ReadonlySet<string> = new Set([tokensPath, newTokenPath])
+
 /** Sign-in and sign-out would be a loop, and Trac's `/intertrac` leads anywhere. */
 function isClosed(path: string): boolean {
+  if (ownPages.has(path)) return false
   return ['/auth', '/login', '/logout', '/intertrac'].some(
     (own) => path === own || path.startsWith(`${own}/`),
   )

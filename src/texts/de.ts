@@ -47,6 +47,19 @@ export const de: Texts = {
   ERR_TOKEN_CLAIMS: 'Dem Token fehlt eine Angabe, oder eine hat nicht die richtige Form.',
   ERR_TOKEN_REVOKED: 'Das Token wurde widerrufen, oder seine Anmeldung ist beendet.',
   ERR_TOKEN_SUBJECT: 'Das Token gehört jemand anderem.',
+  ERR_TOKEN_UNKNOWN:
+    'Ein solches persönliches Token gibt es nicht. Es wurde widerrufen, ist seit Langem abgelaufen oder nicht vollständig.',
+  ERR_TOKEN_USER: 'Der Benutzername ist nicht der des Menschen, dem das persönliche Token gehört.',
+  ERR_TOKEN_OWNER:
+    'Wem das persönliche Token gehört, hat sich zu lange nicht angemeldet. Danach gilt es wieder.',
+  ERR_TOKEN_ROUTE: 'Das persönliche Token wurde nicht für diese Adresse angelegt.',
+  ERR_NAVIGATION_REQUIRED:
+    'Diese Seite lässt sich nur in einem eigenen Fenster öffnen, mit einem Browser von 2023 oder später.',
+  ERR_FORM_STALE:
+    'Das Formular ist zu alt, oder es war für eine andere Sitzung. Bitte öffnen Sie es noch einmal.',
+  ERR_SIGN_IN_OLD:
+    'Der Anmeldedienst hat Sie nicht noch einmal nach Ihrer Anmeldung gefragt, und die letzte ist dafür zu lange her.',
+  ERR_TOKENS_FULL: 'Hier können keine weiteren persönlichen Tokens angelegt werden.',
   ERR_TOKEN_NONCE: 'Das Token gehört nicht zu dieser Anmeldung.',
   ERR_MACHINE_UNKNOWN: 'Dieser Maschinen-Client ist hier nicht eingetragen.',
   ERR_MACHINE_SCOPE: 'Dem Maschinen-Client fehlt ein Scope, den er mitbringen muss.',
@@ -171,4 +184,38 @@ export const de: Texts = {
   'session.no_name': 'nicht bekannt',
   'session.no_email': 'nicht bekannt oder nicht bestätigt',
   'session.no_groups': 'keine, die hier zählen',
+  'tokens.title': 'Persönliche Tokens',
+  'tokens.about':
+    'Mit einem persönlichen Token kommt ein Programm von Ihnen herein, unter Ihrem Namen. Es darf nie mehr als Sie. Wer sich abmeldet, beendet es nicht.',
+  'tokens.none': 'Sie haben keine.',
+  'tokens.made_on': 'Angelegt',
+  'tokens.ends': 'Endet',
+  'tokens.ended': 'Abgelaufen',
+  'tokens.used': 'Zuletzt verwendet',
+  'tokens.never': 'nie',
+  'tokens.may': 'Darf',
+  'tokens.where': 'Wo',
+  'tokens.all': 'alles, was Sie dürfen',
+  'tokens.everywhere': 'überall, wo Sie hinkommen',
+  'tokens.make': 'Token anlegen',
+  'tokens.revoke': 'Widerrufen',
+  'tokens.back': 'Zurück zu den Tokens',
+  'tokens.new.title': 'Ein neues Token',
+  'tokens.new.about': 'Geben Sie ihm nicht mehr, als das Programm braucht.',
+  'tokens.new.name': 'Name, etwa das Programm und sein Rechner',
+  'tokens.new.days': 'Tage, bis es endet',
+  'tokens.new.view': 'nur ansehen (Rechte, die auf _VIEW enden)',
+  'tokens.new.some': 'nur, was hier angekreuzt ist',
+  'tokens.new.trac': 'alle Seiten von Trac selbst',
+  'tokens.bad.name': 'Es braucht einen Namen von höchstens 60 Zeichen.',
+  'tokens.bad.named': 'Sie haben schon ein Token mit diesem Namen.',
+  'tokens.bad.many': 'Sie haben {max} Tokens, mehr gehen nicht. Widerrufen Sie erst eines.',
+  'tokens.bad.days': 'Es darf 1 bis {max} Tage gelten.',
+  'tokens.bad.choice':
+    'Was angekreuzt ist, zählt nur mit der Wahl „{some}“, und dann muss es mindestens eines sein.',
+  'tokens.bad.view': 'Sie haben kein Recht, etwas anzusehen.',
+  'tokens.made.title': 'Das Token {name} ist angelegt',
+  'tokens.made.once':
+    'Es wird nur dieses eine Mal gezeigt. Kopieren Sie es jetzt, und verwahren Sie es wie ein Passwort.',
+  'tokens.again': 'Dafür müssen Sie sich in den letzten fünf Minuten angemeldet haben.',
 }

@@ -46,6 +46,19 @@ export const fr: Texts = {
   ERR_TOKEN_CLAIMS: 'Il manque une information au jeton, ou l’une d’elles a une mauvaise forme.',
   ERR_TOKEN_REVOKED: 'Le jeton a été révoqué, ou sa connexion est terminée.',
   ERR_TOKEN_SUBJECT: 'Le jeton concerne quelqu’un d’autre.',
+  ERR_TOKEN_UNKNOWN:
+    'Ce jeton personnel n’existe pas. Il a été révoqué, a expiré depuis longtemps ou n’est pas entier.',
+  ERR_TOKEN_USER: 'Le nom d’utilisateur n’est pas celui du propriétaire du jeton personnel.',
+  ERR_TOKEN_OWNER:
+    'Le propriétaire du jeton personnel ne s’est pas connecté depuis trop longtemps. Il comptera de nouveau ensuite.',
+  ERR_TOKEN_ROUTE: 'Le jeton personnel n’a pas été créé pour cette adresse.',
+  ERR_NAVIGATION_REQUIRED:
+    'Cette page ne s’ouvre que dans une fenêtre à elle, avec un navigateur de 2023 ou plus récent.',
+  ERR_FORM_STALE:
+    'Le formulaire est trop ancien, ou il était pour une autre session. Veuillez le rouvrir.',
+  ERR_SIGN_IN_OLD:
+    'Le fournisseur d’identité ne vous a pas redemandé de vous connecter, et votre dernière connexion est trop ancienne pour cela.',
+  ERR_TOKENS_FULL: 'Aucun autre jeton personnel ne peut être créé ici.',
   ERR_TOKEN_NONCE: 'Le jeton n’appartient pas à cette connexion.',
   ERR_MACHINE_UNKNOWN: 'Ce client machine n’est pas inscrit ici.',
   ERR_MACHINE_SCOPE: 'Il manque au client machine une portée (scope) qu’il doit apporter.',
@@ -173,4 +186,38 @@ export const fr: Texts = {
   'session.no_name': 'inconnu',
   'session.no_email': 'inconnu ou non vérifié',
   'session.no_groups': 'aucun qui compte ici',
+  'tokens.title': 'Jetons personnels',
+  'tokens.about':
+    'Un jeton personnel laisse entrer un de vos programmes, à votre nom. Il ne peut jamais faire plus que vous. Se déconnecter n’y met pas fin.',
+  'tokens.none': 'Vous n’en avez aucun.',
+  'tokens.made_on': 'Créé',
+  'tokens.ends': 'Expire',
+  'tokens.ended': 'Expiré',
+  'tokens.used': 'Dernière utilisation',
+  'tokens.never': 'jamais',
+  'tokens.may': 'Peut faire',
+  'tokens.where': 'Où',
+  'tokens.all': 'tout ce que vous pouvez faire',
+  'tokens.everywhere': 'partout où vous avez accès',
+  'tokens.make': 'Créer un jeton',
+  'tokens.revoke': 'Révoquer',
+  'tokens.back': 'Retour aux jetons',
+  'tokens.new.title': 'Un nouveau jeton',
+  'tokens.new.about': 'Ne lui donnez pas plus que ce dont le programme a besoin.',
+  'tokens.new.name': 'Nom, par exemple le programme et sa machine',
+  'tokens.new.days': 'Jours avant son expiration',
+  'tokens.new.view': 'seulement consulter (permissions qui finissent par _VIEW)',
+  'tokens.new.some': 'seulement ce qui est coché ici',
+  'tokens.new.trac': 'toutes les pages de Trac lui-même',
+  'tokens.bad.name': 'Il lui faut un nom de 60 caractères au plus.',
+  'tokens.bad.named': 'Vous avez déjà un jeton de ce nom.',
+  'tokens.bad.many': 'Vous avez {max} jetons, c’est la limite. Révoquez-en un d’abord.',
+  'tokens.bad.days': 'Il peut durer de 1 à {max} jours.',
+  'tokens.bad.choice':
+    'Ce qui est coché ne compte qu’avec le choix « {some} », et il en faut alors au moins un.',
+  'tokens.bad.view': 'Vous n’avez aucune permission de consulter quoi que ce soit.',
+  'tokens.made.title': 'Le jeton {name} est créé',
+  'tokens.made.once':
+    'Il n’est montré que cette fois. Copiez-le maintenant, et gardez-le comme un mot de passe.',
+  'tokens.again': 'Pour cela, vous devez vous être connecté dans les cinq dernières minutes.',
 }

@@ -184,6 +184,11 @@ export const tracLoginRoutes: readonly TracRoute[] = [
   { name: tracLogoutRoute, path: '/logout', methods: both },
 ]
 
+/** What the names of built-in rows begin with, and no others. */
+export const builtinPrefix = 'trac:'
+/** All built-in rows, where a personal token says what it is for. */
+export const builtinRows = 'trac:*'
+
 /** The row for pages of Trac's plugins, which Trac judges by itself; `builtinTracRoutes: strict` leaves it out. */
 export const pluginsRow = 'trac:plugins'
 

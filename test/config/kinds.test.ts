@@ -17,6 +17,7 @@ import { hstsKind } from '../../src/config/kinds/hsts.js'
 import { issuerKind } from '../../src/config/kinds/issuer.js'
 import { linkKind } from '../../src/config/kinds/link.js'
 import { listenAddress } from '../../src/config/kinds/listen-address.js'
+import { ownerSeenKind } from '../../src/config/kinds/owner-seen.js'
 import { pathPattern } from '../../src/config/kinds/path-pattern.js'
 import { sizeKind } from '../../src/config/kinds/size.js'
 
@@ -24,6 +25,7 @@ import { sizeKind } from '../../src/config/kinds/size.js'
 const kinds: readonly (readonly [name: string, TextKind<unknown>, readonly string[]])[] = [
   ['duration', durationKind, ['0s', '500ms', '30s', '15m', '8h', '7d', '999999999999999ms']],
   ['duration or off', hstsKind, ['off', '0s', '365d', '730d']],
+  ['duration or never', ownerSeenKind, ['never', '1d', '14d']],
   ['size', sizeKind, ['0B', '4000B', '64KiB', '10MiB', '1GiB', '999999GiB']],
   ['listen address', listenAddress, ['0.0.0.0:80', '[::1]:0', 'localhost:65535', 'unix:/run/x y']],
   ['network', trustedPeer, ['unix', '10.0.0.0/8', '192.0.2.1', 'fd00::/8', '::ffff:10.0.0.0/104']],

@@ -42,6 +42,7 @@ export function createOfflineApp(config: Config, parts: OfflineParts = {}): AppC
     metrics,
     trouble: new RecentTrouble(now),
     storage: openStorage(config, now, events, timers),
+    tokenStore: undefined,
     nameRegistry: openNames(config, undefined, { logger, metrics, timers, max: undefined }),
     address: config.server.publicUrl,
     now,

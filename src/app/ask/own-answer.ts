@@ -50,6 +50,15 @@ const answers: Readonly<Record<string, OwnAnswer>> = {
     open: 'origin (403), type (415), body and cookie (400), how many failed (429), and what the provider says (401, 502, 503)',
   },
   'auth:backchannel': { onlyReads: never, open: 'the logout token: 200 or 400' },
+  'auth:tokens': {
+    onlyReads: never,
+    open: 'the list of personal tokens (200); nobody is sent to sign in (302), and whatever is no window of a browser is 403',
+  },
+  'auth:new-token': {
+    onlyReads: never,
+    open: 'the form (200), or a sign-in first (302); POST makes a token, and what is no window of a browser is 403',
+  },
+  'auth:revoke-token': { onlyReads: never, open: 'the form (403), then the list (303)' },
   'auth:verify': {
     onlyReads: never,
     open: 'the original request: ask about that one, by its own method and address',

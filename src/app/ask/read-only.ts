@@ -5,6 +5,7 @@ import { createMetrics } from '../../observe/metrics.js'
 import type { KeySource } from '../../oidc/issuer-keys.js'
 import type { Issuer } from '../../oidc/verify-token.js'
 import { SeenPeople } from '../../session/seen-people.js'
+import type { TokenStore } from '../../tokens/token-store.js'
 import type { AppContext } from '../context.js'
 import { createServices } from '../services.js'
 import type { Services } from '../services.js'
@@ -29,6 +30,24 @@ export class Unasked {
   }
 }
 
+/** Personal tokens, for whoever only looks: no use of one is noted, and no proof of its owner. */
+function onlyLookingAt(store: TokenStore): TokenStore {
+  const refuse = () => Promise.reject(new Error('this only looks'))
+  return {
+    known: (id) => store.known(id),
+    find: (id) => store.find(id),
+    list: (owner) => store.list(owner),
+    owners: () => store.owners(),
+    add: refuse,
+    remove: refuse,
+    removeAll: refuse,
+    prove: () => Promise.resolve(),
+    noteUse: () => undefined,
+    flush: () => Promise.resolve(),
+    close: () => undefined,
+  }
+}
+
 /** A process that does the same, and is not seen to. */
 function quiet(app: AppContext, unasked: Unasked): AppContext {
   const nothing = () => undefined
@@ -38,6 +57,7 @@ function quiet(app: AppContext, unasked: Unasked): AppContext {
     metrics: createMetrics({ version: '' }, false),
     storage: { ...app.storage, state: { ...app.storage.state, seen: new SeenPeople() } },
     nameRegistry: app.nameRegistry.withoutClaiming(),
+    tokenStore: app.tokenStore && onlyLookingAt(app.tokenStore),
     fetch: (url, init, limit) => {
       if (unasked.isOnline) return app.fetch(url, init, limit)
       return Promise.reject(unasked.note(`the provider (${new URL(url).origin})`))

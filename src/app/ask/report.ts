@@ -1,5 +1,5 @@
 /** What is told of a request that nobody sent: each check with its outcome, the decision, and the headers that would go. */
-import type { Grant } from '../../core/identity.js'
+import type { Grant, Via } from '../../core/identity.js'
 import type { RowVerdict } from '../../authorize/router.js'
 import type { Wish } from './wish.js'
 
@@ -59,7 +59,7 @@ export interface Decided {
 /** Who it is from. */
 export interface ToldIdentity {
   readonly user: string
-  readonly via: 'bearer' | 'session' | 'none'
+  readonly via: Via | 'none'
   readonly email?: string
   readonly name?: string
   readonly groups: readonly string[]

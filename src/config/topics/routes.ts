@@ -105,12 +105,19 @@ const route = shape('One rule.', {
     default: 'trac',
     wanted: 'a name of upstreams',
   }),
-  credentials: list(choice('A kind of credential.', ['bearer', 'session']), {
+  credentials: list(choice('A kind of credential.', ['bearer', 'session', 'token']), {
     description:
-      'Kinds of credential that it accepts. `[bearer]` is for an API that only programs call.',
-    default: ['bearer', 'session'],
+      'Kinds of credential that it accepts: tokens of the provider (`bearer`), sessions, personal tokens (`token`). `[bearer]` is for an API that only programs call.',
+    default: ['bearer', 'session', 'token'],
     minItems: 1,
   }),
+  basic: optional(
+    choice(
+      '`token`: a personal token may also come as the password of HTTP Basic, for programs that can’t send it in another way. The user name is that of its owner.',
+      ['token'],
+    ),
+    'HTTP Basic is no credential',
+  ),
   legacyAuth: optional(
     flag('As `legacyAuth` of the upstream, for this rule.', false),
     'that of the upstream',
@@ -332,9 +339,11 @@ const demandsOf = ({
   require,
   upstream,
   credentials,
+  basic,
   mode,
   websocket,
-}: Draft<RouteConfig>) => JSON.stringify([access, require, upstream, credentials, mode, websocket])
+}: Draft<RouteConfig>) =>
+  JSON.stringify([access, require, upstream, credentials, basic, mode, websocket])
 
 /** Neither rule is a special case of the other, so that whoever reads one may not think of the other. */
 const warnOfOverlaps: Rule<RoutesPart> = ({ routes }, warn) => {
