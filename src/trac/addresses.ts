@@ -30,8 +30,11 @@ const byParameter: readonly (readonly [
   [/^(\/(?:raw-|zip-)?attachment\/[^/]+)\/?$/, 'path', ([, address = '']) => address],
 ]
 
-/** Addresses at which Trac takes the object of a POST from the body, though each has an address of its own. */
-const bodyNames = /^\/(?:wiki|report\/-1|(?:raw-|zip-)?attachment\/[^/]+)?\/?$/
+/**
+ * Addresses at which Trac takes the object of a POST from the body, though each has an address of its own. At `/report`,
+ * `/report/-1` and `/milestone` it does so, too, but there its own forms make new ones.
+ */
+const bodyNames = /^\/(?:wiki|(?:raw-|zip-)?attachment\/[^/]+)?\/?$/
 
 /** Trac reads `/ticket/007` as ticket 7. */
 const zeros = /^(\/(?:ticket|report)\/)0+([0-9]+)$/

@@ -91,7 +91,8 @@ const judged: readonly (readonly [asked: string, result: string])[] = [
   ['POST /wiki/', '403 ERR_ROUTE_DENIED'],
   ['POST /wiki?page=Other', '403 ERR_ROUTE_DENIED'],
   ['POST /wiki/Other', 'sent /trac/wiki/Other'],
-  ['POST /report/-1', '403 ERR_ROUTE_DENIED'],
+  // Where Trac's form for a new report leads.
+  ['POST /report/-1', 'sent /trac/report/-1'],
   ['POST /report', 'sent /trac/report'],
   ['POST /milestone', 'sent /trac/milestone'],
   ['POST /attachment/wiki', '403 ERR_ROUTE_DENIED'],
