@@ -63,6 +63,8 @@ function overlayOf(publicUrl: string, granted: Granted): Overlay {
       // Trac's tests give names and addresses to people in Trac, so the provider tells none.
       scopes: ['openid'],
     },
+    // Trac's tests look at lists of people who may own a ticket.
+    upstreams: { trac: { signature: 'v2' } },
     permissions: {
       anonymous: granted['anonymous'] ?? [],
       authenticated: granted['authenticated'] ?? [],

@@ -71,7 +71,7 @@ class GatewayEnvironment(functional.FunctionalTestSuite.env_class):
         functional.tc.go(self.url)
 
     def post_create(self, env):
-        """Puts the environment behind the gateway, as deploy/docs/guides/trac-side.md tells."""
+        """Puts the environment behind the gateway, as deploy/docs/guides/trac-side.md and deploy/docs/guides/people.md tell."""
         super(GatewayEnvironment, self).post_create(env)
         shutil.copy(os.environ['TRAC_FUNCTIONAL_PLUGIN'], os.path.join(self.tracdir, 'plugins'))
         key_file = os.path.join(self.tracdir, 'conf', 'trac_gateway.keys')
@@ -83,6 +83,7 @@ class GatewayEnvironment(functional.FunctionalTestSuite.env_class):
                 ('trac', 'use_base_url_for_redirect', 'true'),
                 ('trac', 'permission_policies',
                  'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy'),
+                ('trac', 'permission_store', 'TracGatewayPermissionStore'),
                 ('trac', 'request_filters', 'TracGateway'),
                 ('components', 'trac.web.auth.loginmodule', 'disabled'),
                 ('trac_gateway', 'key_file', 'trac_gateway.keys')):
