@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""How Trac 1.6's tests ask for pages: Chromium, where the suite has Firefox, at the gateway's public address."""
+"""How Trac 1.6's tests ask the gateway for pages: with Chromium, where the suite has Firefox."""
 
 import functools
 import http.client
@@ -32,7 +32,7 @@ class RawConnection(http.client.HTTPConnection):
 
 
 class Recorder(better_twill.ReverseProxyServer):
-    """The suite's own, which keeps each answer as it came, since its tests look at those; it stands before the gateway."""
+    """The suite's own, before the gateway: it keeps each answer as it came, for the tests."""
 
     def get_connection(self):
         conn = RawConnection('127.0.0.1', self.proxy_port)
@@ -82,7 +82,7 @@ class Browser(better_twill.Proxy):
 
     @property
     def _javascript_enabled(self):
-        """Whether the suite is to wait until jQuery is ready: pages of the gateway's own have none."""
+        """Whether to wait until jQuery is ready: pages of the gateway's own have none."""
         return self.runs_script and not self.driver.execute_script(
             "return document.readyState === 'complete'"
             " && document.querySelector('script[src*=\"/jquery.js\"]') === null")

@@ -1,14 +1,11 @@
 # -*- coding: utf-8 -*-
-"""How Trac 1.4's tests ask for pages: the suite's own twill, a browser without script, at the gateway's public address."""
+"""How Trac 1.4's tests ask the gateway for pages: with their own twill, which runs no script."""
 
 from trac.tests.functional.better_twill import b, tc
 
 
 def install(functional):
     """Nothing stands between twill and the gateway."""
-    # A browser names the origin of a form's page with the form; twill names none.
-    origin = 'http://127.0.0.1:%s' % __import__('os').environ['TRAC_TEST_PORT']
-    b._browser.addheaders += [('Origin', origin)]
 
 
 def sign_in(url, address, password):

@@ -1,9 +1,9 @@
 # -*- coding: utf-8 -*-
-"""Runs Trac's own functional tests with the gateway in their chain: Trac 1.4 on Python 2.7, Trac 1.6 on Python 3.
+"""Runs Trac's own functional tests through the gateway: Trac 1.4 on Python 2.7, Trac 1.6 on Python 3.
 
-`run.ts` starts it, with the sources of Trac in TRAC_FUNCTIONAL_PATH. Replaced are: where pages are asked for, how
-somebody signs in and out, and the settings that put an environment behind the gateway. The tests themselves, and
-what they do with trac-admin, are untouched.
+`run.ts` starts it, with the sources of Trac in TRAC_FUNCTIONAL_PATH. Replaced are: where pages are
+asked for, how somebody signs in and out, and the settings that put an environment behind the
+gateway. The tests themselves, and what they do with trac-admin, are untouched.
 
 What came of each test goes to the descriptor in TRAC_FUNCTIONAL_RESULTS, as one line of JSON.
 """
@@ -20,11 +20,13 @@ import time
 import traceback
 import unittest
 
-# The sources go before the Trac that is installed, here and in what the suite starts; the command of Trac 1.4's
-# Python sets PYTHONPATH itself.
-SOURCES = os.environ['TRAC_FUNCTIONAL_PATH'].split(os.pathsep)
-sys.path[1:1] = SOURCES
-os.environ['PYTHONPATH'] = os.pathsep.join(SOURCES + [p for p in [os.environ.get('PYTHONPATH')] if p])
+# The sources go before the Trac that is installed, here and in what the suite starts. The command
+# of Trac 1.4's Python sets PYTHONPATH itself.
+sources = os.environ['TRAC_FUNCTIONAL_PATH'].split(os.pathsep)
+sys.path[1:1] = sources
+if os.environ.get('PYTHONPATH'):
+    sources.append(os.environ['PYTHONPATH'])
+os.environ['PYTHONPATH'] = os.pathsep.join(sources)
 
 import trac.tests.functional as functional
 
@@ -39,6 +41,8 @@ if sys.version_info[0] == 2:
     import driver_twill as driver
 else:
     import driver_chromium as driver
+
+POLICIES = 'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy'
 
 # Where browsers ask, and where Trac listens behind the gateway.
 PUBLIC_PORT = int(os.environ['TRAC_TEST_PORT'])
@@ -61,7 +65,7 @@ class GatewayEnvironment(functional.FunctionalTestSuite.env_class):
             super(GatewayEnvironment, self).start()
         finally:
             self.port = PUBLIC_PORT
-        # Trac 1.4's suite waits for any answer, and the gateway has one while Trac is not there yet.
+        # Trac 1.4's suite waits for any answer, and the gateway has one while Trac is away.
         for _ in range(300):
             try:
                 socket.create_connection(('127.0.0.1', TRAC_PORT)).close()
@@ -71,7 +75,7 @@ class GatewayEnvironment(functional.FunctionalTestSuite.env_class):
         functional.tc.go(self.url)
 
     def post_create(self, env):
-        """Puts the environment behind the gateway, as deploy/docs/guides/trac-side.md and deploy/docs/guides/people.md tell."""
+        """Puts it behind the gateway (deploy/docs/guides/trac-side.md, deploy/docs/guides/people.md)."""
         super(GatewayEnvironment, self).post_create(env)
         shutil.copy(os.environ['TRAC_FUNCTIONAL_PLUGIN'], os.path.join(self.tracdir, 'plugins'))
         key_file = os.path.join(self.tracdir, 'conf', 'trac_gateway.keys')
@@ -81,8 +85,7 @@ class GatewayEnvironment(functional.FunctionalTestSuite.env_class):
         for section, name, value in (
                 ('trac', 'base_url', self.url),
                 ('trac', 'use_base_url_for_redirect', 'true'),
-                ('trac', 'permission_policies',
-                 'DefaultWikiPolicy, DefaultTicketPolicy, TracGatewayPolicy, LegacyAttachmentPolicy'),
+                ('trac', 'permission_policies', POLICIES),
                 ('trac', 'permission_store', 'TracGatewayPermissionStore'),
                 ('trac', 'request_filters', 'TracGateway'),
                 ('components', 'trac.web.auth.loginmodule', 'disabled'),
@@ -148,7 +151,8 @@ class GatewayTester(functional.FunctionalTestSuite.tester_class):
         driver.is_at(self.url)
 
     def logout(self):
-        # Trac leads back to the page. The gateway leads to one of its own, since the provider signs out, too.
+        # Trac leads back to the page. The gateway leads to one of its own, by the provider, which
+        # signs out, too.
         driver.sign_out()
         self.go_to_front()
         functional.tc.notfind(functional.internal_error)
