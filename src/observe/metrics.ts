@@ -212,6 +212,7 @@ export const metricTable = {
     'personal_tokens_total',
     ['event'],
     'Personal tokens that were `made`, and `revoked` by their owners; `refused` are those that could not be made.',
+    each({ event: ['made', 'revoked', 'refused'] }),
   ),
   tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
   configGeneration: row(

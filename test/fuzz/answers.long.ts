@@ -6,6 +6,7 @@ import { randomInt } from 'node:crypto'
 import { t } from '../fixtures/tap.js'
 import { compare } from '../fixtures/answers.js'
 import type { Tally } from '../fixtures/answers.js'
+import { change, numbersFrom } from '../fixtures/mutate.js'
 import { fuzzMinutes } from '../fixtures/scale.js'
 
 const seed = Number(process.env['FUZZ_SEED'] ?? randomInt(2 ** 30))
@@ -23,40 +24,6 @@ const corpus: readonly string[] = [
   'HTTP/1.1 206\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 02\r\nX-Latin: caf\xe9\r\n\r\nab',
 ]
 
-/** A small generator of numbers that a seed repeats: mulberry32. */
-function numbersFrom(start: number): (below: number) => number {
-  let state = start
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
-
-const telling = '\r\n\t\0 :;,="0159aAfF\x7f\x80\xff'
-
-/** Changes a text once: a byte over, in or out, a part twice, or a part of another text. */
-function change(text: string, below: (limit: number) => number): string {
-  const at = below(text.length + 1)
-  const end = Math.min(text.length, at + 1 + below(12))
-  const letter = below(2) === 0 ? telling[below(telling.length)]! : String.fromCharCode(below(256))
-  const other = corpus[below(corpus.length)]!
-  const from = below(other.length)
-  const insertions = [
-    letter,
-    letter,
-    '',
-    text.slice(at, end),
-    other.slice(from, from + 1 + below(40)),
-  ]
-  const kind = below(insertions.length)
-  const keepsByte = kind === 1 || kind >= 3
-  return (
-    text.slice(0, at) + insertions[kind]! + text.slice(keepsByte ? at : kind === 2 ? end : at + 1)
-  )
-}
-
 t.setTimeout((fuzzMinutes + 5) * 60_000)
 await t.test(
   `changed answers from seed ${seed} are read by us as by Node, or refused`,
@@ -66,7 +33,7 @@ await t.test(
     const end = performance.now() + fuzzMinutes * 60_000
     while (performance.now() < end) {
       let text = corpus[below(corpus.length)]!
-      for (let changes = below(6); changes > 0; changes--) text = change(text, below)
+      for (let changes = below(6); changes > 0; changes--) text = change(text, corpus, below)
       const cuts = Array.from({ length: below(5) }, () => below(text.length + 1))
       try {
         await compare({ text, cuts }, tally)

@@ -1,6 +1,8 @@
 /** Prometheus itself reads our metrics and rules, and finds what each panel of the dashboard asks for. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { t } from '../fixtures/tap.js'
+import { drawDashboard } from '../fixtures/dashboard-picture.js'
+import type { Line, Panel } from '../fixtures/dashboard-picture.js'
 import { startPrometheus } from '../fixtures/prometheus.js'
 import { root } from '../fixtures/root.js'
 import { stage } from '../fixtures/stage.js'
@@ -8,11 +10,6 @@ import { ask } from '../fixtures/wire.js'
 import { metricTable } from '../../src/observe/metrics.js'
 import type { MetricRow } from '../../src/observe/metrics.js'
 
-interface Panel {
-  readonly type: string
-  readonly title: string
-  readonly targets?: readonly { readonly expr: string }[]
-}
 const dashboard = JSON.parse(readFileSync(`${root}deploy/grafana/trac-gateway.json`, 'utf8')) as {
   readonly panels: readonly Panel[]
 }
@@ -106,3 +103,37 @@ await t.test('the dashboard asks for every metric of ours', async (t) => {
     .join('\n')
   for (const { name } of Object.values<MetricRow>(metricTable)) t.ok(asked.includes(name), name)
 })
+
+/** `DRAW_DASHBOARD=FILE test/run observe/prometheus` draws the picture of the guide: a minute of made-up traffic. */
+const picture = process.env['DRAW_DASHBOARD']
+if (picture !== undefined) {
+  const start = Date.now() / 1000
+  while (Date.now() / 1000 < start + 75) {
+    await traffic()
+    await new Promise((resolve) => setTimeout(resolve, 300 + 900 * Math.random()))
+  }
+  const end = Date.now() / 1000
+  const linesOf = async ({ targets = [] }: Panel): Promise<readonly Line[]> => {
+    const lines: Line[] = []
+    for (const { expr, legendFormat } of targets) {
+      const query = encodeURIComponent(asAsked(expr).replaceAll('30s', '10s'))
+      const data = await prometheus.get(
+        `query_range?query=${query}&start=${end - 60}&end=${end}&step=1`,
+      )
+      const { result } = data as {
+        readonly result: readonly {
+          readonly metric: Readonly<Record<string, string>>
+          readonly values: readonly (readonly [number, string])[]
+        }[]
+      }
+      for (const { metric, values } of result) {
+        lines.push({
+          label: legendFormat.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => metric[name] ?? ''),
+          points: values.map(([time, value]) => [time, Number(value)]),
+        })
+      }
+    }
+    return lines
+  }
+  writeFileSync(picture, await drawDashboard(dashboard.panels, linesOf))
+}
