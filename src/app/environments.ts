@@ -47,8 +47,11 @@ function overlayFor(overlay: Overlay, prefix: string): Overlay {
 }
 
 /** Compiles what each issuer's groups may do, by key and issuer. */
-function rulesByKey(config: Config, named: EnvironmentsConfig) {
-  const common = commonRules(config)
+function rulesByKey(
+  config: Config,
+  named: EnvironmentsConfig,
+  common: ReadonlyMap<string, PermissionRules>,
+) {
   const prefixes = new Map(
     config.identity.additionalIssuers.map(({ issuer, prefix }) => [issuer, prefix]),
   )
@@ -61,11 +64,17 @@ function rulesByKey(config: Config, named: EnvironmentsConfig) {
   return new Map(grants)
 }
 
-/** Finds environments by path, for a configuration that has some. */
-export function createEnvironments(config: Config): EnvironmentAt {
+/**
+ * Finds environments by path, for a configuration that has some.
+ * @param common what groups may do where an environment does not say otherwise, by issuer
+ */
+export function createEnvironments(
+  config: Config,
+  common: ReadonlyMap<string, PermissionRules> = commonRules(config),
+): EnvironmentAt {
   const { environments: named, permissions } = config
   if (named === undefined) return noEnvironments
-  const byKey = rulesByKey(config, named)
+  const byKey = rulesByKey(config, named, common)
   // One memory for all environments: most people are in one of a few combinations of groups.
   const remembered = rememberLists(
     ([rules = '']: readonly string[], groups: readonly string[], claimed: readonly string[]) =>

@@ -274,6 +274,11 @@ const setUpCommands: readonly CommandSpec[] = [
         description: 'the Trac environment, if it is on this machine: its trac.ini and key file',
       },
       {
+        flags: '--environment <name>',
+        description:
+          'which of several environments to look at (default: each that has a plain name)',
+      },
+      {
         flags: '--token <token>',
         description: 'read what a token says of its person; - reads it from standard input',
       },

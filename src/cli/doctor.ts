@@ -98,6 +98,7 @@ export async function doctor(call: Call): Promise<number> {
     token: tokenOf(call),
     signIn: signInOf(call, showProgress(out).end),
     tracEnv: tracEnv === undefined ? undefined : resolve(tracEnv),
+    environment: call.text('environment'),
   }
   const rows = await examineWith(config, out, more, false)
   const asJson = () => `${JSON.stringify({ rows }, undefined, 2)}\n`

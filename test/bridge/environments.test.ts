@@ -2,9 +2,11 @@
  * Several environments of a real Trac behind one gateway, on the servers that people run them on: one plugin and one key
  * file for all, one sign-in, and in each environment the rights of that environment.
  */
+import { examine } from '../../src/app/doctor/doctor.js'
+import type { Examination } from '../../src/app/doctor/site.js'
 import { stage } from '../fixtures/stage.js'
 import { t } from '../fixtures/tap.js'
-import { startProjects, testKey } from '../fixtures/tracs.js'
+import { setIni, startProjects, testKey } from '../fixtures/tracs.js'
 import type { ServerName } from '../fixtures/tracs.js'
 import type { Test } from 'tap'
 import { Visitor } from '../fixtures/visitor.js'
@@ -119,6 +121,38 @@ await t.test('tracd -e of Trac 1.6', async (t) => {
     const ask1 = async (path: string) => (await ask(s.trac, `GET ${path}`, lines)).status
     t.equal(await ask1('/trac/math/about'), 200)
     t.equal(await ask1('/trac/physics/about'), 403)
+  })
+
+  await t.test('doctor looks at each environment, and at what it shares', async (t) => {
+    const { config } = s.gateway.gateway.services
+    for (const name of names.slice(0, 3)) {
+      await setIni(s.trac.environment(name), 'trac', 'base_url', `${s.url}/${name}`)
+    }
+    const rowsOf = async (more: Partial<Examination>) => {
+      const { rows } = await examine({ config, isRunning: async () => false, ...more })
+      return rows.filter(({ check }) => check.startsWith('trac'))
+    }
+    const rows = await rowsOf({})
+    t.same(
+      rows.filter(({ outcome }) => outcome === 'bad'),
+      [],
+    )
+    t.same(
+      rows.filter(({ check }) => check === 'trac.plugin').map(({ found }) => found.split(':')[0]),
+      ['math', 'physics', 'open'],
+    )
+    const local = await rowsOf({ tracEnv: s.trac.environment('math') })
+    t.match(
+      local.find(({ check }) => check === 'trac.plugin-file'),
+      { outcome: 'good', found: /shared\/plugins\/trac_gateway\.py/ },
+    )
+    t.match(
+      local.find(({ check }) => check === 'trac.key-file'),
+      { outcome: 'good', found: /has the key test-1$/ },
+    )
+    t.match(await rowsOf({ environment: 'history' }), [
+      { outcome: 'bad', found: 'history: no environment of that name' },
+    ])
   })
 })
 

@@ -85,6 +85,9 @@ const maxSeen = 20_000
 /** Changes told apart; beyond it they are counted together. */
 const maxChanges = 50_000
 
+/** Stands for whoever made a token that a line tells of. */
+const noIssuer = ''
+
 const isText = (value: unknown): value is string => typeof value === 'string'
 const textsOf = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter(isText) : []
@@ -135,7 +138,15 @@ export class Replay {
     const defaults = routeDefaultsOf(config)
     const routes = compileRoutes(config.routes, config.builtinTracRoutes, defaults)
     this.#base = base
-    this.#environmentAt = createEnvironments(config)
+    const foreign = identity.additionalIssuers.flatMap(({ prefix, groups }) =>
+      Object.entries(groups).map(([name, actions]) => [prefix + name, actions] as const),
+    )
+    const rules = {
+      ...permissions,
+      groups: { ...permissions.groups, ...Object.fromEntries(foreign) },
+    }
+    // A line does not tell whose tokens they were: groups of all issuers stand together, with their prefixes.
+    this.#environmentAt = createEnvironments(config, new Map([[noIssuer, rules]]))
     const environmentAt = config.environments && this.#environmentAt
     this.#trace = createTrace(routes, environmentAt)
     this.#asked = new Set(routes.flatMap(({ query }) => [...(query?.keys() ?? [])]))
@@ -149,13 +160,7 @@ export class Replay {
       unmatched: unmatchedRoute(defaults),
       record: (decision) => (this.#decided = decision),
     })
-    const foreign = identity.additionalIssuers.flatMap(({ prefix, groups }) =>
-      Object.entries(groups).map(([name, actions]) => [prefix + name, actions] as const),
-    )
-    this.#grants = createGrants({
-      ...permissions,
-      groups: { ...permissions.groups, ...Object.fromEntries(foreign) },
-    })
+    this.#grants = createGrants(rules)
     this.#anonymous = anonymousGrants(permissions)
     this.#takesClaims = permissions.fromClaims !== 'none'
     this.#machines = new Map(
@@ -401,7 +406,7 @@ function toIdentity(
       nameKey: undefined,
       email: undefined,
       name: undefined,
-      issuer: '',
+      issuer: noIssuer,
       subject: user,
       clientId: '',
       groups: new Set(groups),

@@ -5,6 +5,7 @@ import type { Milliseconds, Now } from '../../core/clock.js'
 import { createProviderFetch } from '../../oidc/provider-fetch.js'
 import type { ProviderFetch } from '../../oidc/provider-fetch.js'
 import { createOfflineApp, withoutPlaces } from '../ask/offline.js'
+import type { Environment } from '../../request/environment.js'
 import type { AppContext } from '../context.js'
 import { createServices } from '../services.js'
 import type { Services } from '../services.js'
@@ -37,6 +38,8 @@ export interface Examination {
   readonly signIn?: { readonly port: number; readonly open: (url: string) => void } | undefined
   /** The folder of the Trac environment, if it is on this machine. */
   readonly tracEnv?: string | undefined
+  /** Which of several environments is looked at; all that have a plain name by default. */
+  readonly environment?: string | undefined
   /** Hears which check runs. */
   readonly onCheck?: ((name: string) => void) | undefined
 }
@@ -48,6 +51,8 @@ export interface Site extends Examination {
   readonly now: Now
   readonly app: AppContext
   readonly services: Services
+  /** The one of several environments that is looked at. */
+  readonly place?: Environment
   readonly dated: readonly DatedAnswer[]
 }
 
@@ -76,3 +81,10 @@ export function openSite(examination: Examination): Site {
   const services = createServices(config, app)
   return { ...examination, examined: examination.config, config, now, app, services, dated }
 }
+
+/** The name of the Trac that is looked at, among `upstreams`. */
+export const tracName = ({ place }: Pick<Site, 'place'>): string => place?.upstream ?? 'trac'
+
+/** The path that this Trac, or the environment of it that is looked at, has. */
+export const tracBase = ({ app, place }: Pick<Site, 'app' | 'place'>): string =>
+  app.address.base + (place?.prefix ?? '')

@@ -1,12 +1,13 @@
 /** Trac's own settings: read from `trac.ini`, or from the page about Trac; and those that don't fit the gateway. */
-import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
 import { isYes, readIni, toList } from '../../trac/ini.js'
 import type { Ini } from '../../trac/ini.js'
 import { legacyEnd, ourPolicy, refusing, storedPolicy, usualLine } from '../../trac/policies.js'
 import { keyFingerprint } from '../../trac/signature.js'
 import { bad, good, notTried, wordsOf } from './row.js'
 import type { Row } from './row.js'
+import { tracName } from './site.js'
 import type { Site } from './site.js'
 import { plainText } from './trac-probe.js'
 
@@ -81,9 +82,9 @@ function policiesRow(ini: Ini): Row {
 type Rule = (ini: Ini, site: Site) => readonly [found: string, wanted: string] | undefined
 
 const rules: readonly Rule[] = [
-  (ini, { app }) => {
+  (ini, { app, place }) => {
     const found = option(ini, 'trac', 'base_url') ?? ''
-    const wanted = app.address.url
+    const wanted = app.address.url + (place?.prefix ?? '')
     // An empty one is made up of each request, and so is right; but mails have none.
     return found.replace(/\/$/, '') === wanted
       ? undefined
@@ -140,9 +141,39 @@ export function rowsOfIni(ini: Ini, site: Site): readonly Row[] {
   return rows
 }
 
-function pluginFileRow(folder: string): Row {
+/** Files that inherit from each other: more than this is a circle, which Trac itself refuses. */
+const maxInherited = 20
+
+/** A `trac.ini` over those that it inherits from. Trac passes over one that is not there. */
+function readWithParents(path: string, depth = 0): Ini {
+  const own = readIni(readFileSync(path, 'utf8'), '3')
+  if (depth >= maxInherited) return own
+  const ini = new Map([...own].map(([section, options]) => [section, new Map(options)]))
+  for (const name of toList(option(own, 'inherit', 'file') ?? '')) {
+    const file = isAbsolute(name) ? name : join(dirname(path), name)
+    if (!existsSync(file)) continue
+    for (const [section, options] of readWithParents(file, depth + 1)) {
+      for (const [key, value] of options) {
+        if (ini.get(section)?.has(key) !== true) put(ini, section, key, value)
+      }
+    }
+  }
+  return ini
+}
+
+/** The plugin in the environment, or in the folder that it shares with others, where it must be enabled by name. */
+function pluginFileRow(folder: string, ini: Ini): Row {
   const check = 'trac.plugin-file'
-  const file = join(folder, 'plugins', 'trac_gateway.py')
+  const own = join(folder, 'plugins', 'trac_gateway.py')
+  const shared = option(ini, 'inherit', 'plugins_dir') ?? ''
+  const isShared = shared !== '' && !existsSync(own)
+  const file = isShared ? join(shared, 'trac_gateway.py') : own
+  const enabled = option(ini, 'components', 'trac_gateway.*') ?? ''
+  if (isShared && !/^(?:enabled|on|yes|true|1)$/i.test(enabled)) {
+    const found = `${file} is in a folder that is shared, and is not enabled`
+    const line = '[components] trac_gateway.* = enabled'
+    return bad(check, found, line, `write that line into trac.ini, and restart Trac`)
+  }
   try {
     const version = /^__version__ = '([^']*)'/m.exec(readFileSync(file, 'utf8'))?.[1]
     return good(check, `${file}, version ${version ?? 'before 0.2'}`)
@@ -157,8 +188,9 @@ function keyFileRow(folder: string, ini: Ini, site: Site): Row {
   const check = 'trac.key-file'
   const named = option(ini, 'trac_gateway', 'key_file') ?? 'trac_gateway.keys'
   const file = named.startsWith('/') ? named : join(folder, 'conf', named)
-  const [key] = site.config.upstreams['trac']?.signingKeys ?? []
-  if (key === undefined) return notTried(check, 'upstreams.trac.signingKeys is empty')
+  const name = tracName(site)
+  const [key] = site.config.upstreams[name]?.signingKeys ?? []
+  if (key === undefined) return notTried(check, `upstreams.${name}.signingKeys is empty`)
   const wanted = `the line "${key.id} SECRET" with the secret of fingerprint ${keyFingerprint(key)}`
   const todo = `(umask 077 && printf '${key.id} %s\\n' "$(cat SIGNING-SECRET)" > ${file}); it must belong to the user that Trac runs as`
   try {
@@ -196,13 +228,13 @@ export function loginRow(ini: Ini): Row {
 export function rowsOfEnvironment(folder: string, site: Site): readonly Row[] {
   let ini: Ini
   try {
-    ini = readIni(readFileSync(join(folder, 'conf', 'trac.ini'), 'utf8'), '3')
+    ini = readWithParents(join(folder, 'conf', 'trac.ini'))
   } catch (fault) {
     const found = `${join(folder, 'conf', 'trac.ini')} can’t be read (${fileFault(fault)})`
     const todo =
       'name the folder of the Trac environment with --trac-env, and run this as a user who may read it'
     return [bad('trac.environment', found, 'a Trac environment', todo)]
   }
-  const files = [pluginFileRow(folder), keyFileRow(folder, ini, site)]
+  const files = [pluginFileRow(folder, ini), keyFileRow(folder, ini, site)]
   return [...files, loginRow(ini), ...rowsOfIni(ini, site)]
 }

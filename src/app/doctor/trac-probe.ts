@@ -4,6 +4,7 @@ import type { Milliseconds } from '../../core/clock.js'
 import type { Upstream } from '../../forward/upstream.js'
 import { createPluginJudge } from '../../forward/plugin-proof.js'
 import type { PluginState } from '../../forward/plugin-proof.js'
+import { tracBase, tracName } from './site.js'
 import type { Site } from './site.js'
 
 /** What a request has besides its target. */
@@ -81,10 +82,11 @@ const headerOf = (raw: readonly string[], name: string): string | undefined => {
 
 /** Sends it. @throws Error — Trac can't be reached, or answers what is no HTTP */
 export async function probeTrac(site: Site, probe: Probe): Promise<ProbeAnswer> {
-  const upstream = site.services.upstreams.get('trac')
-  if (upstream === undefined) throw new Error('upstreams.trac is not set')
+  const name = tracName(site)
+  const upstream = site.services.upstreams.get(name)
+  if (upstream === undefined) throw new Error(`upstreams.${name} is not set`)
   const { path = '/about', signed, perms = '', age = 0, headers = [] } = probe
-  const target = site.app.address.base + path
+  const target = tracBase(site) + path
   const { host, proto, via } = upstream.headerRules
   const list = ['Host', host, 'Accept', 'text/html', 'Via', via]
   list.push('X-Forwarded-Proto', proto, 'X-Forwarded-Host', host)

@@ -1,10 +1,13 @@
 /** Trac: there, below the right base path, with the plugin and its key, and closed to whoever comes another way. */
+import { basename } from 'node:path'
 import type { Milliseconds } from '../../core/clock.js'
 import { usualLine } from '../../trac/policies.js'
+import { isEnvironmentPattern } from '../../request/environment.js'
 import { findFault } from '../probes.js'
 import { upstreamName } from '../upstreams.js'
 import { bad, good, notTried, wordsOf } from './row.js'
 import type { Row } from './row.js'
+import { tracBase, tracName } from './site.js'
 import type { Site } from './site.js'
 import { loginRow, readAboutPage, readVersions, rowsOfEnvironment, rowsOfIni } from './trac-ini.js'
 import { messageOf, probeTrac } from './trac-probe.js'
@@ -67,7 +70,7 @@ const causes: readonly (readonly [RegExp, check: string, wanted: string, todo: s
 function refusedRow(site: Site, answer: ProbeAnswer): Row {
   const message = messageOf(answer)
   const there = /below the base path (\S*) of this Trac/.exec(message)?.[1]?.replace(/^\/$/, '')
-  if (there !== undefined && there !== site.app.address.base) {
+  if (there !== undefined && there !== tracBase(site)) {
     return basePathRow(site, `Trac has the base path ${there === '' ? '/' : there}`)
   }
   const known = causes.find(([pattern]) => pattern.test(message))
@@ -81,7 +84,8 @@ function refusedRow(site: Site, answer: ProbeAnswer): Row {
 }
 
 function basePathRow(site: Site, found: string): Row {
-  const { base, url } = site.app.address
+  const { base } = site.app.address
+  const url = site.app.address.origin + tracBase(site)
   const todo =
     base === ''
       ? 'start Trac without a base path, or put it into server.publicUrl'
@@ -122,7 +126,7 @@ function signedRow(site: Site, answer: ProbeAnswer): Row {
   // A setting names the plugin that Trac can't find; or the plugin refuses.
   if (status === 403 || status === 500) return refusedRow(site, answer)
   if (status === 404) {
-    const page = `${site.app.address.base}/about`
+    const page = `${tracBase(site)}/about`
     const said = messageOf(answer).slice(0, 120)
     return basePathRow(site, `Trac knows no page at ${page} (404: ${said})`)
   }
@@ -153,7 +157,7 @@ async function pastGatewayRow(site: Site): Promise<Row> {
   }
   const isOpen = [bare, claiming].some(({ status }) => status < 400)
   if (!isOpen) return good(check, 'a request without a signature is refused')
-  const found = `Trac answers whoever reaches ${site.config.upstreams['trac']?.url.url} without the gateway`
+  const found = `Trac answers whoever reaches ${site.config.upstreams[tracName(site)]?.url.url} without the gateway`
   const todo = `install and enable trac_gateway.py, and let Trac listen where only the gateway reaches it; ${see}`
   return bad(check, found, wanted, todo)
 }
@@ -206,22 +210,50 @@ async function insideRows(site: Site): Promise<readonly Row[]> {
 
 /** Trac, by signed requests of nobody, so that it keeps no user for them. */
 export async function checkTrac(site: Site): Promise<readonly Row[]> {
-  const { trac } = site.config.upstreams
-  if (trac === undefined) return [notTried('trac', 'upstreams.trac is not set')]
+  const { environments } = site.config
+  if (environments === undefined) return checkOne(site)
+  const { services, tracEnv } = site
+  const environment = site.environment ?? (tracEnv === undefined ? undefined : basename(tracEnv))
+  const plain = Object.keys(environments).filter((name) => !isEnvironmentPattern(name))
+  const names = environment === undefined ? plain : [environment]
+  if (names.length === 0) {
+    return [notTried('trac', 'environments has patterns alone: name one with --environment')]
+  }
+  const rows: Row[] = []
+  for (const name of names) {
+    const place = services.environmentAt(`/${name}`)
+    const found =
+      place === undefined || place.name !== name
+        ? [unknownRow(name, environments)]
+        : await checkOne({ ...site, place })
+    rows.push(...found.map((row) => ({ ...row, found: `${name}: ${row.found}` })))
+  }
+  return rows
+}
+
+function unknownRow(name: string, environments: object): Row {
+  const wanted = `one of ${Object.keys(environments).join(', ')}`
+  return bad('trac', 'no environment of that name', wanted, `add ${name} to environments`)
+}
+
+async function checkOne(site: Site): Promise<readonly Row[]> {
+  const name = tracName(site)
+  const trac = site.config.upstreams[name]
+  if (trac === undefined) return [notTried('trac', `upstreams.${name} is not set`)]
   const local = site.tracEnv === undefined ? [] : rowsOfEnvironment(site.tracEnv, site)
   const fault = await findFault(trac.url, trac.timeouts.connect)
   if (fault !== undefined) {
-    const found = `${upstreamName('trac', trac.url)} can’t be reached: ${wordsOf(fault)}`
-    const todo = 'start Trac, or correct upstreams.trac.url'
+    const found = `${upstreamName(name, trac.url)} can’t be reached: ${wordsOf(fault)}`
+    const todo = `start Trac, or correct upstreams.${name}.url`
     return [bad('trac.reach', found, 'a server that takes connections', todo), ...local]
   }
   const reached = good('trac.reach', trac.url.url)
-  if (site.services.upstreams.get('trac')?.sign === undefined) {
-    const todo = 'set upstreams.trac.signingKeys, and give Trac the same key'
+  if (site.services.upstreams.get(name)?.sign === undefined) {
+    const todo = `set upstreams.${name}.signingKeys, and give Trac the same key`
     const wanted = 'a key, without which Trac believes nothing'
     return [
       reached,
-      bad('trac.signed', 'upstreams.trac has no signing key', wanted, todo),
+      bad('trac.signed', `upstreams.${name} has no signing key`, wanted, todo),
       ...local,
     ]
   }
@@ -232,7 +264,7 @@ export async function checkTrac(site: Site): Promise<readonly Row[]> {
     const why = 'Trac honours no signed request yet'
     return [...rows, notTried('trac.stale', why), notTried('trac.underscore', why), ...local]
   } catch (error) {
-    const todo = 'look into the log of Trac, or correct upstreams.trac.url'
+    const todo = `look into the log of Trac, or correct upstreams.${name}.url`
     return [reached, bad('trac.signed', wordsOf(error), 'an answer of Trac', todo), ...local]
   }
 }
