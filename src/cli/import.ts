@@ -90,12 +90,12 @@ function problemsIn(text: string): readonly Left[] {
 }
 
 /** The whole result, before it is written. */
-function convert({ facts, left }: Read) {
+function convert({ facts, left }: Read, environment: string | undefined) {
   const sorted = sortGrants(facts.grants)
   const names = sortNames(facts, sorted)
   const cognito = readCognito(facts)
   const ini = tracIniLines(facts)
-  const yaml = writeGatewayYaml(facts, sorted, names, cognito)
+  const yaml = writeGatewayYaml(facts, sorted, names, cognito, environment)
   const problems = problemsIn(yaml.text)
   const all = [
     ...problems,
@@ -220,13 +220,15 @@ export async function importTrac(call: Call): Promise<number> {
     const before = call.flag('diff') ? readExport(folder) : undefined
     const read = await readAll(call)
     if (before !== undefined) return tellChanges(call, before, read.facts)
-    const converted = convert(read)
+    const environment = call.text('environment')
+    const source = call.text('env') ?? call.text('permissions') ?? ''
+    const converted = convert(read, environment)
     const paths = write(folder, converted.texts)
     const { sorted, toFill, left, names } = converted
     out.print(
       call.flag('json')
-        ? `${JSON.stringify({ files: paths, toFill, people: sorted.people, groups: sorted.groups, names, left }, undefined, 2)}\n`
-        : toText(converted, paths, out.paint),
+        ? `${JSON.stringify({ environment, files: paths, toFill, people: sorted.people, groups: sorted.groups, names, left }, undefined, 2)}\n`
+        : `environment: ${[source, environment].filter((one) => one !== undefined).join(', as ')}\n${toText(converted, paths, out.paint)}`,
     )
     return converted.isUsable ? 0 : 1
   } catch (error) {

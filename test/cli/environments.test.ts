@@ -1,10 +1,11 @@
 /** What the commands that ask about a policy say where there are several environments. */
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { explainOffline } from '../../src/app/ask/offline.js'
 import { Replay } from '../../src/app/ask/replay.js'
 import { explainText } from '../../src/cli/explain-text.js'
 import { routes } from '../../src/cli/routes.js'
+import { callCommand } from '../fixtures/call.js'
 import { loadText, minimal, secrets } from '../fixtures/config.js'
 import { t } from '../fixtures/tap.js'
 
@@ -106,3 +107,37 @@ await t.test('replay judges each line by the rights in its environment', async (
     'GET /staff/wiki: allow, ERR_PERMISSION_REQUIRED',
   ])
 })
+
+await t.test(
+  'import writes the lines of one environment, and says which it has read',
+  async (t) => {
+    const folder = t.testdir({
+      'grants.csv': 'anonymous,WIKI_VIEW\ntutors,TICKET_ADMIN\nann,tutors\n',
+      'trac.ini': '[trac]\nbase_url = https://trac.example.edu/trac/math\n',
+    })
+    const out = join(folder, 'out')
+    const said = await callCommand(
+      'import',
+      [
+        ...['--permissions', join(folder, 'grants.csv'), '--trac-ini', join(folder, 'trac.ini')],
+        ...['--environment', 'math', '--out', out],
+      ],
+      {
+        TRAC_GATEWAY_SESSION_SECRET: secrets.SESSION,
+        TRAC_GATEWAY_SIGNING_SECRET: secrets.SIGNING,
+      },
+    )
+    t.equal(said.code, 0, said.out)
+    t.match(said.out, `environment: ${join(folder, 'grants.csv')}, as math`)
+    const { config } = loadText(await readFile(join(out, 'gateway.yaml'), 'utf8'), {
+      env: {
+        TRAC_GATEWAY_SESSION_SECRET: secrets.SESSION,
+        TRAC_GATEWAY_SIGNING_SECRET: secrets.SIGNING,
+      },
+    })
+    t.equal(config.server.publicUrl.url, 'https://trac.example.edu/trac')
+    t.same({ ...config.permissions.groups }, {})
+    t.same({ ...config.environments?.['math']?.permissions.groups }, { tutors: ['TICKET_ADMIN'] })
+    t.same(config.environments?.['math']?.permissions.anonymous, ['WIKI_VIEW'])
+  },
+)

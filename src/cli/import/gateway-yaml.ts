@@ -52,14 +52,25 @@ const toChoice = (indent: string, lines: readonly string[]): readonly string[] =
 const listed = (names: readonly string[]): string =>
   names.length === 0 ? 'nobody' : names.join(', ')
 
-function serverLines({ settings }: Facts, toFill: string[]): readonly string[] {
-  const base = settings['trac']?.['base_url'] ?? ''
+/** A text without what it ends with, and without a slash behind that. */
+function withoutEnd(text: string, end: string): string {
+  const bare = text.replace(/\/$/, '')
+  return bare.endsWith(end) ? bare.slice(0, -end.length) : text
+}
+
+function serverLines(
+  { settings }: Facts,
+  toFill: string[],
+  environment: string | undefined,
+): readonly string[] {
+  const whole = settings['trac']?.['base_url'] ?? ''
+  const base = environment === undefined ? whole : withoutEnd(whole, `/${environment}`)
   const url = parseUrl(base)
   const isPlain = url?.protocol === 'http:' && !isLoopback(url.hostname)
   const address = publicUrl.parse(isPlain ? base.replace(/^http:/i, 'https:') : base)
   if (address === undefined || isPlain) toFill.push('server.publicUrl')
   const from =
-    address === undefined ? 'Trac does not say its address' : `[trac] base_url is ${base}`
+    address === undefined ? 'Trac does not say its address' : `[trac] base_url is ${whole}`
   toFill.push('server.trustedProxies')
   return [
     'server:',
@@ -201,6 +212,19 @@ function permissionLines(facts: Facts, sorted: Sorted): readonly string[] {
   ]
 }
 
+/** The same for one of several environments: what is common to them is left to whoever has them all. */
+function environmentLines(name: string, facts: Facts, sorted: Sorted): readonly string[] {
+  return [
+    '# What groups may do in every environment. Nothing, so that each says it for itself.',
+    'permissions: { groups: {} }',
+    '',
+    '# Lines of further environments come below, each from an import of its own.',
+    'environments:',
+    `  ${scalar(name)}:`,
+    ...permissionLines(facts, sorted).map((line) => `    ${line}`),
+  ]
+}
+
 function routeLines(cognito: Cognito | undefined): readonly string[] {
   if (cognito === undefined || cognito.routes.length === 0) return []
   return [
@@ -214,19 +238,23 @@ function routeLines(cognito: Cognito | undefined): readonly string[] {
   ]
 }
 
-/** Writes it. */
+/**
+ * Writes it.
+ * @param environment its name, where it is one of several
+ */
 export function writeGatewayYaml(
   facts: Facts,
   sorted: Sorted,
   names: Names,
   cognito: Cognito | undefined,
+  environment?: string,
 ): Written {
   const toFill: string[] = []
   const lines = [
     '# Made by `trac-gateway import`. Lines that begin with `#|` are choices: to take one, remove its `#| `,',
     '# and the lines above that it replaces. `trac-gateway check` says what is wrong or worth a thought.',
     '',
-    ...serverLines(facts, toFill),
+    ...serverLines(facts, toFill, environment),
     '',
     '# `trac-gateway names` (so reserve-names.sh, too) and `revoke` need a token of at least 16 bytes:',
     '#| admin: { token: { fromEnv: TRAC_GATEWAY_ADMIN_TOKEN } }',
@@ -239,7 +267,9 @@ export function writeGatewayYaml(
     '  # At least 32 bytes, as of: openssl rand -base64 48',
     '  secrets: [{ fromEnv: TRAC_GATEWAY_SESSION_SECRET }]',
     '',
-    ...permissionLines(facts, sorted),
+    ...(environment === undefined
+      ? permissionLines(facts, sorted)
+      : environmentLines(environment, facts, sorted)),
     '',
     'upstreams:',
     '  trac:',

@@ -6,6 +6,10 @@ import type { OptionSpec } from '../command.js'
 export const importOptions: readonly OptionSpec[] = [
   { flags: '--env <folder>', description: 'the environment; Trac itself is asked, by its Python' },
   {
+    flags: '--environment <name>',
+    description: 'it is one of several below one address, and has this name there',
+  },
+  {
     flags: '--python <program>',
     description: 'the Python that has Trac (default: it is looked for)',
   },
