@@ -28,7 +28,7 @@ export function outcomesOf(route: Route): readonly Outcome[] {
   if (route.access === 'public') return ['allow', ...crossSite]
   return [
     ...(['allow', 'ERR_LOGIN_REQUIRED'] as const),
-    ...(route.credentials.size < 2 ? (['ERR_CREDENTIAL_NOT_ACCEPTED'] as const) : []),
+    ...(route.credentials.size < 3 ? (['ERR_CREDENTIAL_NOT_ACCEPTED'] as const) : []),
     ...missable(route),
     ...crossSite,
   ]

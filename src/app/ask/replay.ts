@@ -257,6 +257,7 @@ export class Replay {
     if (line.via === 'legacy' && !context.route.legacyAuth) {
       throw new Unknown('who came by HTTP Basic or trac_auth')
     }
+    if (line.via === 'token') throw new Unknown('what a personal token was made for')
     context.isLegacy = line.via === 'legacy'
     const claims = this.#claimsOf(line)
     const [first, ...others] = claims.map((claimed) => {
