@@ -265,3 +265,18 @@ await t.test('/auth/verify tells a front proxy of the rights in the environment'
   t.match((await verify('/trac/math/wiki', [bearer])).header('x-trac-perms'), 'WIKI_MODIFY')
   t.equal((await verify('/trac/history/wiki', [bearer])).status, 403)
 })
+
+await t.test('legacyAuth leaves the sign-in of each environment to Trac', async (t) => {
+  const moving = await stage(t, {
+    provider: s.provider,
+    upstream: s.upstream,
+    overlay: { upstreams: { trac: { legacyAuth: true } }, environments: { math: {} } },
+  })
+  const basic = `Authorization: Basic ${Buffer.from('carl:secret').toString('base64')}`
+  t.equal((await ask(moving, 'GET /trac/math/login', [basic])).status, 200)
+  t.equal(s.upstream.lastHeaders()['authorization'], basic.replace('Authorization: ', ''))
+  t.match(s.upstream.lastHeaders(), { 'x-trac-kind': 'legacy', 'x-trac-perms': undefined })
+  t.equal((await ask(moving, 'GET /trac/history/login', [basic])).status, 404)
+  const known = await ask(moving, 'GET /trac/math/login', [await moving.bearerOf(ivan)])
+  t.equal(known.header('location'), '/trac/auth/login?return_to=%2Ftrac%2Fmath%2F')
+})

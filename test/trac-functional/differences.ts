@@ -79,6 +79,11 @@ export const differences: readonly Difference[] = [
     ],
   ),
   ...rows(
+    'admin.tests.functional',
+    'Outside of a user’s own requests Trac knows the rights of their last one; the test asks before they come again.',
+    ['RegressionTestTicket11069'],
+  ),
+  ...rows(
     'prefs.tests.functional',
     'Name and e-mail address are those of the account at the provider: Trac’s page saves no others, and says so.',
     ['TestPreferences'],

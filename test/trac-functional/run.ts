@@ -59,10 +59,6 @@ const namesOf = (granted: Granted): string[] =>
 function overlayOf(publicUrl: string, granted: Granted): Overlay {
   return {
     server: { publicUrl },
-    identity: {
-      // Trac's tests give names and addresses to people in Trac, so the provider tells none.
-      scopes: ['openid'],
-    },
     // Trac's tests look at lists of people who may own a ticket.
     upstreams: { trac: { signature: 'v2' } },
     permissions: {

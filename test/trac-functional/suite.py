@@ -102,6 +102,8 @@ class GatewayEnvironment(functional.FunctionalTestSuite.env_class):
     def deluser(self, user):
         super(GatewayEnvironment, self).deluser(user)
         self.people.discard(text(user))
+        # What the plugin keeps of people; it fills again as they come.
+        shutil.rmtree(os.path.join(self.tracdir, 'files', 'trac_gateway'), ignore_errors=True)
         self.tell_gateway()
 
     def grant_perm(self, user, perm):
