@@ -94,7 +94,7 @@ export function createAccessLog(
     const code = context.code ?? (gone ? endOf(response) : undefined)
     if (code !== undefined) {
       const { id, routeName } = context
-      const { user } = identity.principal
+      const user = context.isClaimed ? '' : identity.principal.user
       trouble.refused(code, { status, requestId: id, route: routeName, user })
     }
     const facts = refusalFacts(context, address)
@@ -109,8 +109,8 @@ export function createAccessLog(
       ms: Math.round(milliseconds * 1000) / 1000,
       upstream_ms: context.upstreamMilliseconds,
       cache: context.fromCache,
-      user: identity.principal.user || undefined,
-      via: context.via,
+      user: (!context.isClaimed && identity.principal.user) || undefined,
+      via: context.isClaimed ? undefined : context.via,
       token: identity.token?.name,
       code,
       reason: context.reason,

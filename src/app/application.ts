@@ -172,6 +172,7 @@ function createForward(
     upstreams: services.upstreams,
     spool: createSpool({ directory: spoolDirectory, total: limits.spool }),
     proveIdentity,
+    proveBody: (context) => services.webhooks.prove(context),
     bodyLimits: { idle: timeouts.bodyIdle, minimumRate: timeouts.bodyMinimumRate },
     timers: app.timers,
     isAlive: createLiveness(

@@ -31,7 +31,10 @@ export function createPeople(
     issuers: [identity.issuer, ...identity.additionalIssuers.map((other) => other.issuer)],
     emailLocalPart: identity.username.emailLocalPart,
     case: identity.username.case,
-    machineNames: Object.values(identity.machines).map((machine) => machine.username),
+    machineNames: [
+      ...Object.values(identity.machines).map((machine) => machine.username),
+      ...config.routes.flatMap(({ webhook }) => webhook?.username ?? []),
+    ],
     forbidden: forbiddenNames(config),
     email: identity.email,
     prefixes: identity.additionalIssuers.map((other) => other.prefix),

@@ -101,6 +101,8 @@ export const factSources: Readonly<Record<ErrorCode, FactSource>> = {
   ERR_TOKEN_USER: 'thrown',
   ERR_TOKEN_OWNER: 'thrown',
   ERR_TOKEN_NONCE: 'thrown',
+  ERR_WEBHOOK_SIGNATURE: 'thrown',
+  ERR_WEBHOOK_REPLAYED: 'thrown',
   ERR_MACHINE_UNKNOWN: 'thrown',
   ERR_MACHINE_SCOPE: 'thrown',
   ERR_NAME_REFUSED: 'thrown',

@@ -6,6 +6,7 @@ import { createBearer } from '../authenticate/bearer.js'
 import type { SettleName } from '../authenticate/own-name.js'
 import { anonymousPrincipal, personPrincipal } from '../authenticate/principals.js'
 import { createUserinfo } from '../authenticate/userinfo.js'
+import { createWebhooks } from '../authenticate/webhooks.js'
 import { FileStore } from '../cache/store.js'
 import { compileRoutes, routeDefaultsOf, unmatchedRoute } from '../authorize/compile-routes.js'
 import { anonymousGrants } from '../authorize/grants.js'
@@ -57,6 +58,14 @@ export function createServices(
     formTargets: [new URL(identity.cognito?.domain ?? identity.issuer).origin],
     ...policy,
     ...tokens,
+    webhooks: createWebhooks(config.routes, {
+      parts: tokens.people.get(identity.issuer)!.parts,
+      issuer: identity.issuer,
+      anonymous: policy.anonymous,
+      badTokens,
+      used: app.storage.usedDeliveries,
+      now: app.now,
+    }),
     sessions,
     sessionCookies: new SessionCookies(sessions, names),
     endings: createEndings(config, app, tokens, sessions),

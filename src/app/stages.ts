@@ -81,6 +81,7 @@ export function createStages(
   const authenticate = createAuthenticate({
     bearer: services.bearer,
     personal: services.personal,
+    webhooks: services.webhooks,
     publicOrigin: address.origin,
     session: createSessionCredential(
       services.sessions,
@@ -160,10 +161,10 @@ function createRouteLimits(count: CreateCount, { routes }: Pick<Services, 'route
     const limit = { ...rateLimit, name: `route:${name}` }
     byRoute.set(name, createCounter(count(limit), limit))
   }
-  return ({ route, identity, address }) => {
+  return ({ route, identity, address, isClaimed }) => {
     const counter = byRoute.get(route.name)
     if (counter === undefined) return undefined
-    const isKnown = route.rateLimit?.by === 'principal' && identity.via !== undefined
+    const isKnown = route.rateLimit?.by === 'principal' && identity.via !== undefined && !isClaimed
     return counter.hit(isKnown ? principalKey(identity.principal) : addressKey(address))
   }
 }

@@ -9,6 +9,7 @@ import type { BearerLookup, PresentedToken } from './bearer.js'
 import { createPersonalCredential } from './personal-credential.js'
 import type { Timed } from './personal-credential.js'
 import type { PersonalLookup } from './personal-token.js'
+import type { Webhooks } from './webhooks.js'
 
 /** What the cookies of a request led to. */
 export interface CookieOutcome {
@@ -26,6 +27,7 @@ export interface AuthenticateParts<T> {
   readonly bearer: BearerLookup<T>
   /** Undefined: there are no personal tokens. */
   readonly personal: PersonalLookup | undefined
+  readonly webhooks: Pick<Webhooks, 'claim'>
   /** Where our own pages are, for what must not come from a page. */
   readonly publicOrigin: string
   /** Undefined: no session cookie came. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE, ERR_PROVIDER_UNAVAILABLE */
@@ -86,6 +88,8 @@ export function createAuthenticate<T>(parts: AuthenticateParts<T>) {
   }
 
   return (context: RequestContext): void | Promise<void> => {
+    // No other credential counts there, and none is read.
+    if (context.route.webhook !== undefined) return parts.webhooks.claim(context)
     const { authorization, cookie } = context.headers
     if (context.preflight) return undefined
     let isBasic = false

@@ -45,7 +45,12 @@ function timeoutsOf(given: { readonly firstByte?: Milliseconds; readonly idle?: 
   }
 }
 
+const webhookMethods: ReadonlySet<string> = new Set(['POST'])
+const webhookCredentials: ReadonlySet<Via> = new Set(['webhook'])
+
 function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
+  const isWebhook = row.webhook !== undefined
+  const methods = row.methods === undefined ? undefined : new Set<string>(row.methods)
   return {
     name: row.name,
     path: row.path,
@@ -53,12 +58,13 @@ function fromConfig(row: RouteConfig, defaults: RouteDefaults): Route {
     unknownOnly: false,
     trailingSlash: false,
     backslash: row.backslash,
-    methods: row.methods === undefined ? undefined : new Set(row.methods),
+    methods: isWebhook ? webhookMethods : methods,
     query: conditionsOf(row.query),
     upstream: row.upstream,
-    credentials: new Set(row.credentials),
+    credentials: isWebhook ? webhookCredentials : new Set<Via>(row.credentials),
     basic: row.basic === 'token',
-    legacyAuth: row.legacyAuth ?? false,
+    legacyAuth: !isWebhook && (row.legacyAuth ?? false),
+    webhook: row.webhook?.form,
     access: row.access,
     require: row.require,
     mode: row.mode ?? defaults.mode,
@@ -95,6 +101,7 @@ function fromTable(row: TracRoute, defaults: RouteDefaults): Route {
     credentials: allCredentials,
     basic: false,
     legacyAuth: defaults.legacyAuth ?? false,
+    webhook: undefined,
     access: row.closed === true ? 'deny' : 'optional',
     require: requirementOf(row),
     mode: defaults.mode,

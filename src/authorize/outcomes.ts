@@ -23,6 +23,7 @@ function missable({ require }: Route): readonly Outcome[] {
 export function outcomesOf(route: Route): readonly Outcome[] {
   if (route.name === noRoute.name) return ['ERR_ROUTE_UNKNOWN', 'ERR_METHOD_NOT_ALLOWED']
   if (route.access === 'deny') return ['ERR_ROUTE_DENIED']
+  if (route.webhook !== undefined) return ['allow', ...missable(route)]
   const changes = route.methods === undefined || [...route.methods].some((m) => !safeMethods.has(m))
   const crossSite: readonly Outcome[] = changes ? ['ERR_CROSS_SITE'] : []
   if (route.access === 'public') return ['allow', ...crossSite]

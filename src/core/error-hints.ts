@@ -60,6 +60,10 @@ export const errorHints: Readonly<Record<ErrorCode, string>> = {
   ERR_TOKEN_OWNER:
     'The owner signs in once. If they do so too rarely for that, raise `tokens.ownerSeen`.',
   ERR_TOKEN_NONCE: 'A sign-in of another browser was replayed, or the provider drops `nonce`.',
+  ERR_WEBHOOK_SIGNATURE:
+    'Give the sender one of the route’s `webhook.secrets`, and the route the `form` of that sender: `found` has what came.',
+  ERR_WEBHOOK_REPLAYED:
+    'Nothing, if it came twice. If `ahead` is far from 0 for new deliveries, set the clocks (NTP).',
   ERR_MACHINE_UNKNOWN: 'List the client in `identity.machines`.',
   ERR_MACHINE_SCOPE: 'Give the client the scopes of its entry in `identity.machines`.',
   ERR_NAME_REFUSED:

@@ -114,6 +114,16 @@ export const errors = {
     'The owner of the personal token has not signed in for too long. It counts again when they have.',
   ),
   ERR_TOKEN_NONCE: row(401, 'unauthorized', 'The token does not belong to this sign-in.'),
+  ERR_WEBHOOK_SIGNATURE: row(
+    401,
+    'unauthorized',
+    'The delivery of the webhook is not signed, or not with a secret known here.',
+  ),
+  ERR_WEBHOOK_REPLAYED: row(
+    401,
+    'unauthorized',
+    'The delivery of the webhook came before, or was signed at another time.',
+  ),
   ERR_MACHINE_UNKNOWN: row(401, 'unauthorized', 'This machine client is not listed here.'),
   ERR_MACHINE_SCOPE: row(401, 'unauthorized', 'The machine client lacks a scope it must bring.'),
   ERR_NAME_REFUSED: row(401, 'unauthorized', 'The user name in the token cannot be used here.'),

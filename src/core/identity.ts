@@ -2,7 +2,7 @@
 import type { Milliseconds } from './clock.js'
 
 /** How somebody proved who they are. */
-export type Via = 'bearer' | 'session' | 'token'
+export type Via = 'bearer' | 'session' | 'token' | 'webhook'
 
 /** How somebody came here, as an upstream is told. `token` is a personal one; `legacy` whoever Trac itself lets in. */
 export type IdentityKind = 'session' | 'bearer' | 'token' | 'machine' | 'legacy'

@@ -25,11 +25,19 @@ import { createTunnel } from './tunnel.js'
 import type { Tunnel } from './tunnel.js'
 import type { Upstream } from './upstream.js'
 
+/** Judges the signature of a webhook's body: of each chunk as it comes, then of the whole. */
+export interface BodyProof {
+  readonly update: (chunk: Buffer) => void
+  /** @throws {@link GatewayError} (rejects) ERR_WEBHOOK_SIGNATURE, ERR_WEBHOOK_REPLAYED, ERR_STORE_UNAVAILABLE */
+  readonly finish: () => Promise<void>
+}
+
 /** What forwarding needs besides the upstreams. */
 export interface ForwardParts {
   readonly upstreams: ReadonlyMap<string, Upstream>
   readonly spool: ReturnType<typeof createSpool>
   readonly proveIdentity: ProveIdentity
+  readonly proveBody: (context: RequestContext) => BodyProof
   readonly responseRules: ResponseRules
   readonly bodyLimits: FlowLimits
   readonly timers: Timers
@@ -154,7 +162,7 @@ export class Forward {
     if (upstream === undefined) throw new GatewayError('ERR_INTERNAL')
     // The client left while its credential was looked at: nobody would be told any more.
     if (context.response.destroyed) return
-    if (context.headers.chunked && bringsBody(context, upstream)) {
+    if (context.isClaimed || (context.headers.chunked && bringsBody(context, upstream))) {
       void this.#collectAndSend(context, upstream)
     } else this.#enter(context, upstream, undefined)
   }
@@ -297,15 +305,23 @@ export class Forward {
     this.dispatch(context, upstream, outgoing, false)
   }
 
-  /** Collects a body whose length is not known, before it takes a place. */
+  /** Collects a body whose length is not known, or whose signature is to be judged, before it takes a place. */
   async #collectAndSend(context: RequestContext, upstream: Upstream): Promise<void> {
     const { request, response, route, identity, address } = context
     this.#welcomeBody(context)
-    const owner =
-      identity.via === undefined ? addressKey(address) : principalKey(identity.principal)
+    const { isClaimed } = context
+    const proof = isClaimed ? this.#parts.proveBody(context) : undefined
+    // Who is only claimed takes nothing of anybody's share.
+    const isNobody = isClaimed || identity.via === undefined
+    const owner = isNobody ? addressKey(address) : principalKey(identity.principal)
     const isOver = () => response.headersSent || response.destroyed
     try {
-      const { length, body, release } = await this.#parts.spool(request, owner, route.bodyLimit)
+      const spooled = await this.#parts.spool(request, owner, route.bodyLimit, proof?.update)
+      const { length, body, release } = spooled
+      await proof?.finish().catch((error: unknown) => {
+        release()
+        throw error
+      })
       // Nobody would be told any more that the client left.
       if (isOver()) release()
       else {

@@ -1,6 +1,7 @@
 /** Who an upstream is told a request is from, and the signature that proves it: for forwarded requests and `/auth/verify`. */
 import type { IdentityHeaders } from '../core/identity.js'
 import type { Now } from '../core/clock.js'
+import { GatewayError } from '../core/errors.js'
 import { maxFlowSeconds } from '../core/flow-meter.js'
 import type { RequestContext } from '../request/context.js'
 import { versionFor } from '../trac/signature.js'
@@ -62,6 +63,8 @@ export function createIdentityProof(parts: IdentityProofParts): ProveIdentity {
     return environment?.anonymous.principal.identityHeaders ?? anonymous
   }
   return (context, sign, bodyBytes) => {
+    // Nothing goes to an upstream without this: what came here unproven would be a fault of ours.
+    if (context.isClaimed) throw new GatewayError('ERR_INTERNAL')
     const identityHeaders = headersOf(context)
     const version = versionFor(identityHeaders, sign?.version ?? 1)
     if (sign === undefined) return { identityHeaders, signature: '', version }

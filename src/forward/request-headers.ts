@@ -93,14 +93,18 @@ export function upstreamHeaders(
   const list: string[] = ['Host', headerRules.host]
   // The type of a body that is not sent on: Trac's RPC would wait for it, whatever the method.
   const typed = isRead(context.method) && withoutBody && context.headers.contentType !== ''
+  const { webhook } = context.route
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
+    // The secret itself.
+    if (webhook === 'gitlab' && name.toLowerCase() === 'x-gitlab-token') continue
     if (drops(name) || (named !== undefined && named.has(name.toLowerCase()))) continue
     if (typed && name.toLowerCase() === 'content-type') continue
     list.push(name, raw[i + 1]!)
   }
   const cookiesOf = context.isLegacy ? headerRules.legacyCookies : headerRules.foreignCookies
-  const cookie = cookiesOf(context.headers.cookie, context.request.socket)
+  const brought = webhook === undefined ? context.headers.cookie : ''
+  const cookie = cookiesOf(brought, context.request.socket)
   if (cookie !== '') list.push('Cookie', cookie)
   const accessToken =
     headerRules.forwardAccessToken && isToldToUpstream(context)

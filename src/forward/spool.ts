@@ -1,4 +1,4 @@
-/** Chunked bodies are collected first, since tracd understands only a length: in memory, then in a file without a name. */
+/** Chunked bodies, since tracd understands only a length, and those whose signature is judged are collected first: in memory, then in a file without a name. */
 import { open, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
@@ -58,9 +58,15 @@ export function createSpool(options: SpoolOptions) {
   /**
    * Collects a body for its owner (a person or machine, or a client's address by its network).
    * @param limit bytes that the route allows
+   * @param onChunk sees each chunk of what is kept
    * @throws {@link GatewayError} ERR_BODY_TOO_LARGE, ERR_SPOOL_FULL, ERR_CLIENT_GONE
    */
-  return async (source: Readable, owner: string, limit: number): Promise<Spooled> => {
+  return async (
+    source: Readable,
+    owner: string,
+    limit: number,
+    onChunk?: (chunk: Buffer) => void,
+  ): Promise<Spooled> => {
     const chunks: Buffer[] = []
     let length = 0
     let file: FileHandle | undefined
@@ -76,6 +82,7 @@ export function createSpool(options: SpoolOptions) {
         if (length + chunk.length > limit) throw new GatewayError('ERR_BODY_TOO_LARGE')
         reserve(owner, chunk.length)
         length += chunk.length
+        onChunk?.(chunk)
         if (file === undefined && length <= memory) {
           chunks.push(chunk)
           continue

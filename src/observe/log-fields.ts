@@ -14,7 +14,7 @@ export const requestFields = {
   cache:
     'How a file was answered from memory: `hit`, `stale` (once more, while it is asked for again), or `fill` (asked for just now).',
   user: 'The Trac user name of the identity.',
-  via: 'Which credential the identity came from: `bearer`, `session` or `token` (a personal one); `legacy` where Trac itself is to look.',
+  via: 'Which credential the identity came from: `bearer`, `session`, `token` (a personal one) or `webhook` (in a line `decision` not proven yet: the line `request` of the same id says whether it was); `legacy` where Trac itself is to look.',
   token: 'What its owner calls the personal token.',
   code: 'The `ERR_…` code of a refusal or fault.',
   reason: 'What whoever asked was told of it.',

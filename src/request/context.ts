@@ -80,6 +80,8 @@ export class RequestContext {
   isLegacy = false
   /** Whether a personal token came as the password of HTTP Basic. */
   isBasic = false
+  /** Whether the signature of a webhook's delivery was found good. */
+  isProven = false
   /** The token that proved the identity, if a Bearer token of the provider did; it may be passed on. */
   bearerToken: string | undefined = undefined
   /** Whether the request is a CORS preflight that is judged as another method. */
@@ -163,6 +165,11 @@ export class RequestContext {
   /** Whether its credential is one that a browser sends by itself, whoever's page asks: a cookie, or HTTP Basic. */
   get isAmbient(): boolean {
     return this.isLegacy || this.isBasic || this.identity.via === 'session'
+  }
+
+  /** Whether it is a webhook's delivery whose signature was not found good yet: whose it is was only claimed. */
+  get isClaimed(): boolean {
+    return this.route.webhook !== undefined && !this.isProven
   }
 
   /** What every answer should carry; settled the first time it is asked for, when the answer begins. */

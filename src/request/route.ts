@@ -23,6 +23,9 @@ export interface RouteRateLimit {
   readonly by: 'principal' | 'address'
 }
 
+/** How a delivery of a webhook is proven. */
+export type WebhookForm = 'github' | 'gitlab' | 'standard'
+
 /** One row, in the order in which rows are tried. */
 export interface Route {
   readonly name: string
@@ -45,6 +48,8 @@ export interface Route {
   readonly basic: boolean
   /** Whether what Trac itself knows people by, HTTP Basic and `trac_auth`, goes through to it. */
   readonly legacyAuth: boolean
+  /** For deliveries of a webhook, which no other credential counts for: how they are proven. */
+  readonly webhook: WebhookForm | undefined
   readonly access: Access
   readonly require: Requirement | undefined
   readonly mode: 'enforce' | 'shadow'
@@ -98,6 +103,7 @@ export const noRoute: Route = Object.freeze({
   credentials: new Set<Via>(),
   basic: false,
   legacyAuth: false,
+  webhook: undefined,
   access: 'deny',
   require: undefined,
   mode: 'enforce',

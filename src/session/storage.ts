@@ -24,6 +24,8 @@ export interface Storage {
   readonly revocations: Revocations
   readonly state: ProcessState
   readonly usedAttempts: UsedAttempts
+  /** Signed deliveries of webhooks: each counts once. Apart from sign-ins, so that neither takes the other's place. */
+  readonly usedDeliveries: UsedAttempts
   /** Counts for all replicas; undefined: each process for itself. */
   readonly redis: RedisLink | undefined
   store(sealer: Sealer): SessionStore
@@ -74,6 +76,7 @@ function openHere(config: Config, now: Now, events: Told): Storage {
     revocations: new Revocations(now, revocationLife(config), log, events),
     state: createProcessState(now),
     usedAttempts: new MemoryUsedAttempts(now),
+    usedDeliveries: new MemoryUsedAttempts(now),
     redis: undefined,
     store: (sealer) => new CookieStore(sealer),
     close: () => undefined,
@@ -112,6 +115,7 @@ function openRedis(
     revocations: new Revocations(now, revocationLife(config), log, events),
     state: createProcessState(now, new RedisRenewalGate(link)),
     usedAttempts: new RedisUsedAttempts(link),
+    usedDeliveries: new RedisUsedAttempts(link),
     redis: link,
     store: (sealer) => new RedisStore({ link, sealer, idleTimeout, maxAge, now, timers }),
     close() {

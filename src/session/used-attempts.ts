@@ -1,4 +1,4 @@
-/** Sign-in attempts that were used: each serves once, whatever cookie somebody puts back. */
+/** Sign-in attempts, and signed deliveries of webhooks, that were used: each serves once, whatever somebody sends again. */
 import type { Milliseconds, Now } from '../core/clock.js'
 import { fingerprint } from '../core/fingerprint.js'
 import type { RedisLink } from './redis-link.js'

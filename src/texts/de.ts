@@ -61,6 +61,10 @@ export const de: Texts = {
     'Der Anmeldedienst hat Sie nicht noch einmal nach Ihrer Anmeldung gefragt, und die letzte ist dafür zu lange her.',
   ERR_TOKENS_FULL: 'Hier können keine weiteren persönlichen Tokens angelegt werden.',
   ERR_TOKEN_NONCE: 'Das Token gehört nicht zu dieser Anmeldung.',
+  ERR_WEBHOOK_SIGNATURE:
+    'Die Zustellung des Webhooks ist nicht unterschrieben, oder nicht mit einem hier bekannten Geheimnis.',
+  ERR_WEBHOOK_REPLAYED:
+    'Die Zustellung des Webhooks kam schon einmal, oder sie wurde zu einer anderen Zeit unterschrieben.',
   ERR_MACHINE_UNKNOWN: 'Dieser Maschinen-Client ist hier nicht eingetragen.',
   ERR_MACHINE_SCOPE: 'Dem Maschinen-Client fehlt ein Scope, den er mitbringen muss.',
   ERR_NAME_REFUSED: 'Der Benutzername im Token kann hier nicht verwendet werden.',

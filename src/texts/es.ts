@@ -60,6 +60,10 @@ export const es: Texts = {
     'El proveedor de identidad no le pidió que iniciara sesión de nuevo, y la última vez queda demasiado lejos para esto.',
   ERR_TOKENS_FULL: 'Aquí no se pueden crear más tokens personales.',
   ERR_TOKEN_NONCE: 'El token no pertenece a este inicio de sesión.',
+  ERR_WEBHOOK_SIGNATURE:
+    'La entrega del webhook no está firmada, o no con un secreto conocido aquí.',
+  ERR_WEBHOOK_REPLAYED:
+    'La entrega del webhook ya llegó antes, o se firmó en otro momento.',
   ERR_MACHINE_UNKNOWN: 'Este cliente de máquina no está inscrito aquí.',
   ERR_MACHINE_SCOPE: 'Al cliente de máquina le falta un alcance (scope) que debe traer.',
   ERR_NAME_REFUSED: 'El nombre de usuario del token no puede usarse aquí.',

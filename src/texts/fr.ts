@@ -60,6 +60,10 @@ export const fr: Texts = {
     'Le fournisseur d’identité ne vous a pas redemandé de vous connecter, et votre dernière connexion est trop ancienne pour cela.',
   ERR_TOKENS_FULL: 'Aucun autre jeton personnel ne peut être créé ici.',
   ERR_TOKEN_NONCE: 'Le jeton n’appartient pas à cette connexion.',
+  ERR_WEBHOOK_SIGNATURE:
+    'La livraison du webhook n’est pas signée, ou pas avec un secret connu ici.',
+  ERR_WEBHOOK_REPLAYED:
+    'La livraison du webhook est déjà arrivée, ou a été signée à un autre moment.',
   ERR_MACHINE_UNKNOWN: 'Ce client machine n’est pas inscrit ici.',
   ERR_MACHINE_SCOPE: 'Il manque au client machine une portée (scope) qu’il doit apporter.',
   ERR_NAME_REFUSED: 'Le nom d’utilisateur du jeton ne peut pas être utilisé ici.',

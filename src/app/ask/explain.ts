@@ -373,6 +373,8 @@ class Explainer {
     const uncounted = brings && headers.chunked
     const known = uncounted ? 1 : Math.max(0, headers.contentLength)
     const length = isBodiless ? undefined : known
+    // Nothing is sent.
+    context.isProven = true
     const proof = this.#proveIdentity(context, upstream.sign, length ?? 0)
     const list = outgoingHeaders(context, upstream, proof, length)
     return uncounted ? list.with(list.indexOf('Content-Length') + 1, '[counted]') : list
@@ -385,6 +387,9 @@ function notJudged({ headers, route }: RequestContext, steps: readonly Step[]): 
   const isOver = steps.some(({ outcome }) => outcome !== 'passed' && outcome !== 'shadow')
   return [
     ...(open === undefined ? [] : [`what the endpoint itself does: ${open.detail}`]),
+    ...(route.webhook === undefined || route.webhook === 'gitlab' || isOver
+      ? []
+      : ['the signature of the body, and whether the delivery came before']),
     ...(headers.chunked && !isOver
       ? [`the length of the body, which comes in chunks: over ${route.bodyLimit} bytes it is 413`]
       : []),

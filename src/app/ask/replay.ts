@@ -258,6 +258,7 @@ export class Replay {
       throw new Unknown('who came by HTTP Basic or trac_auth')
     }
     if (line.via === 'token') throw new Unknown('what a personal token was made for')
+    if (line.via === 'webhook') throw new Unknown('the groups of the webhook’s rule')
     context.isLegacy = line.via === 'legacy'
     const claims = this.#claimsOf(line)
     const [first, ...others] = claims.map((claimed) => {

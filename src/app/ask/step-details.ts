@@ -11,6 +11,7 @@ type Tell = (context: RequestContext, services: Services) => string
 const who = ({ identity, via }: RequestContext): string => {
   if (via === undefined) return 'anonymous'
   if (via === 'legacy') return 'whoever Trac finds by HTTP Basic or trac_auth (legacyAuth)'
+  if (via === 'webhook') return `${identity.principal.user}, if its signature is good`
   return `${identity.principal.user}, by ${via}`
 }
 

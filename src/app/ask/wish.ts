@@ -16,7 +16,7 @@ export interface Wish {
   /** What the permissions claim names. */
   readonly permissions?: readonly string[]
   readonly scopes?: readonly string[]
-  readonly via?: Via
+  readonly via?: Exclude<Via, 'webhook'>
   /** A Bearer token. */
   readonly token?: string
   /** The value of a `Cookie` header. */

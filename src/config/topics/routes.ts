@@ -30,6 +30,9 @@ import type { Rule, Topic } from '../topic.js'
 import type { EnvironmentsPart } from './environment-keys.js'
 import type { ServerPart } from './server.js'
 import type { UpstreamsPart } from './upstreams.js'
+import type { PermissionsPart } from './permissions.js'
+import { webhook } from './webhook-keys.js'
+import { webhookChecks, webhookWarnings } from './webhooks.js'
 
 const methods = [...commonMethods, ...davMethods] as const
 
@@ -122,6 +125,7 @@ const route = shape('One rule.', {
     flag('As `legacyAuth` of the upstream, for this rule.', false),
     'that of the upstream',
   ),
+  webhook: optional(webhook, 'no webhook'),
   access: choice(
     'Whether one must be signed in. `optional` welcomes anonymous visitors, `deny` closes it.',
     ['public', 'optional', 'authenticated', 'deny'],
@@ -301,7 +305,8 @@ const warnOfShadowing: Rule<RoutesPart & EnvironmentsPart> = (draft, warn) => {
 
 /** What of a rule says which requests it takes; what could not be read takes nothing. */
 function toReachRow(one: Draft<RouteConfig>): ReachRow {
-  const { name = '', path = '/', methods, query } = one
+  const { name = '', path = '/', query, webhook } = one
+  const methods = webhook === undefined ? one.methods : (['POST'] as const)
   const conditions = entriesOf(query).map(
     ([key, wanted]) =>
       [
@@ -342,8 +347,12 @@ const demandsOf = ({
   basic,
   mode,
   websocket,
+  webhook,
 }: Draft<RouteConfig>) =>
-  JSON.stringify([access, require, upstream, credentials, basic, mode, websocket])
+  JSON.stringify([
+    ...[access, require, upstream, credentials, basic, mode, websocket],
+    webhook?.username,
+  ])
 
 /** Neither rule is a special case of the other, so that whoever reads one may not think of the other. */
 const warnOfOverlaps: Rule<RoutesPart> = ({ routes }, warn) => {
@@ -384,8 +393,9 @@ const warnOfLegacyAuth: Rule<RoutesPart & UpstreamsPart> = (draft, warn) => {
   const { routes, builtinTracRoutes, upstreams } = draft
   const wanted = 'it for the time of a move only: then Trac alone judges whoever brings one of them'
   const open = 'HTTP Basic or trac_auth pass this rule unjudged'
-  for (const [index, { legacyAuth, upstream = '', access }] of itemsOf(routes)) {
-    if (access === 'deny' || !(legacyAuth ?? upstreams?.[upstream]?.legacyAuth)) continue
+  for (const [index, { legacyAuth, upstream = '', access, webhook: hook }] of itemsOf(routes)) {
+    if (access === 'deny' || hook !== undefined) continue
+    if (!(legacyAuth ?? upstreams?.[upstream]?.legacyAuth)) continue
     warn(['routes', index, 'legacyAuth'], open, wanted)
   }
   if (builtinTracRoutes === false || upstreams?.['trac']?.legacyAuth !== true) return
@@ -489,7 +499,10 @@ function completeQuery(query: NonNullable<RouteConfig['query']>): RouteConfig['q
 /** The policy. */
 export const routesTopic = {
   keys: { mode, routes, builtinTracRoutes },
-  checks: [checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash, checkLegacyAuth],
+  checks: [
+    ...[checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash, checkLegacyAuth],
+    ...webhookChecks,
+  ],
   warnings: {
     'route-path': warnOfPath,
     'route-methods': warnOfMethods,
@@ -501,8 +514,9 @@ export const routesTopic = {
     'route-order': warnOfOverlaps,
     'route-unused-key': warnOfUnusedKeys,
     'unused-upstream': warnOfUnusedUpstreams,
+    ...webhookWarnings,
   },
 } satisfies Topic<
   { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
-  RoutesPart & ServerPart & UpstreamsPart & EnvironmentsPart & { mode: Mode }
+  RoutesPart & ServerPart & UpstreamsPart & EnvironmentsPart & PermissionsPart & { mode: Mode }
 >

@@ -85,6 +85,7 @@ function namedGroups(draft: Draft<Naming>): readonly Names[] {
     ...itemsOf(identity?.additionalIssuers).map(([, { groups }]) => Object.keys(groups ?? {})),
     ...entriesOf(identity?.machines).map(([, { groups }]) => groups),
     ...itemsOf(routes).map(([, { require }]) => require?.anyGroup),
+    ...itemsOf(routes).map(([, { webhook }]) => webhook?.groups),
   ]
 }
 
@@ -115,7 +116,17 @@ export function forbiddenNames(config: Draft<Naming>): ForbiddenNames {
 }
 
 /** The names that the configuration itself gives, with their places and their owners. */
-function givenNames({ identity }: Draft<NamesPart>): readonly (readonly [Path, string, string])[] {
+function givenNames({
+  identity,
+  routes,
+}: Draft<NamesPart & RoutesPart>): readonly (readonly [Path, string, string])[] {
+  // Several rules may be for one sender.
+  const hooks = new Map<string, readonly [Path, string, string]>()
+  for (const [index, { webhook }] of itemsOf(routes)) {
+    const name = webhook?.username
+    if (name === undefined || hooks.has(name)) continue
+    hooks.set(name, [['routes', index, 'webhook', 'username'], name, `the webhook ${name}`])
+  }
   return [
     ...entriesOf(identity?.username?.aliases).map(
       ([sub, name]) => [['identity', 'username', 'aliases', sub], name, sub] as const,
@@ -125,6 +136,7 @@ function givenNames({ identity }: Draft<NamesPart>): readonly (readonly [Path, s
         ? []
         : [[['identity', 'machines', client, 'username'], name, `the machine ${client}`] as const],
     ),
+    ...hooks.values(),
   ]
 }
 
