@@ -62,8 +62,7 @@ export const es: Texts = {
   ERR_TOKEN_NONCE: 'El token no pertenece a este inicio de sesión.',
   ERR_WEBHOOK_SIGNATURE:
     'La entrega del webhook no está firmada, o no con un secreto conocido aquí.',
-  ERR_WEBHOOK_REPLAYED:
-    'La entrega del webhook ya llegó antes, o se firmó en otro momento.',
+  ERR_WEBHOOK_REPLAYED: 'La entrega del webhook ya llegó antes, o se firmó en otro momento.',
   ERR_MACHINE_UNKNOWN: 'Este cliente de máquina no está inscrito aquí.',
   ERR_MACHINE_SCOPE: 'Al cliente de máquina le falta un alcance (scope) que debe traer.',
   ERR_NAME_REFUSED: 'El nombre de usuario del token no puede usarse aquí.',

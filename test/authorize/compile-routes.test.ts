@@ -45,6 +45,7 @@ await t.test('a row that says nothing asks for a sign-in by any credential, at T
     basic: false,
     access: 'authenticated',
     legacyAuth: false,
+    webhook: undefined,
     require: undefined,
     mode: 'enforce',
     rateLimit: undefined,
