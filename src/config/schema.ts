@@ -20,6 +20,7 @@ import { serverTopic } from './topics/server.js'
 import { sessionTopic } from './topics/session.js'
 import { tokensTopic } from './topics/tokens.js'
 import { upstreamsTopic } from './topics/upstreams.js'
+import { webhooksTopic } from './topics/webhooks.js'
 
 const topics = {
   server: serverTopic,
@@ -31,6 +32,7 @@ const topics = {
   environments: environmentsTopic,
   upstreams: upstreamsTopic,
   routes: routesTopic,
+  webhooks: webhooksTopic,
   cache: cacheTopic,
   limits: limitsTopic,
   pages: pagesTopic,

@@ -1,6 +1,7 @@
 /** Deliveries of webhooks: proven by the signature of their bytes and by nothing else, and sent on as they came. */
 import { createHmac, randomBytes } from 'node:crypto'
 import { createIdentityProof } from '../../src/forward/identity-proof.js'
+import { secretOf } from '../fixtures/config.js'
 import { stage } from '../fixtures/stage.js'
 import { t } from '../fixtures/tap.js'
 import { Wire, ask, codeOf } from '../fixtures/wire.js'
@@ -36,13 +37,14 @@ const s = await stage(t, {
     HUB: secret,
     OLDER: older,
     LAB: secret,
+    API_SIGNING: secretOf('p'),
     STANDARD: `whsec_${key.toString('base64')}`,
     OLD_STANDARD: `whsec_${oldKey.toString('base64')}`,
   },
   overlay: {
     server: { limits: { body: '3MiB' } },
     permissions: { groups: { builders: ['TICKET_APPEND'] } },
-    upstreams: { api: { signingKeys: [{ id: 'k1', secret: { fromEnv: 'SIGNING' } }] } },
+    upstreams: { api: { signingKeys: [{ id: 'k2', secret: { fromEnv: 'API_SIGNING' } }] } },
     rateLimit: { badTokens: { max: 100_000 } },
     routes: [
       hook('github', ['HUB', 'OLDER'], { require: { anyPermission: ['TICKET_APPEND'] } }),
@@ -80,10 +82,13 @@ const standard = (id: string, at: number, body: string, by: Buffer = key) => [
   `webhook-signature: ${mac64(id, at, body, by)}`,
 ]
 
+const lengthOf = (body: string) => `Content-Length: ${Buffer.byteLength(body)}`
+
 /** Delivers; gives the status, and the code of a refusal. Whatever is refused reached nobody. */
 async function deliver(path: string, headers: readonly string[], body = hello, method = 'POST') {
   const before = upstream.received.length
-  const answer = await ask(gateway, `${method} /trac/hooks/${path}`, headers, body)
+  const line = `${method} /trac/hooks/${path}`
+  const answer = await ask(gateway, line, [...headers, lengthOf(body)], body)
   const reached = upstream.received.length - before
   if ((answer.status === 200) !== (reached === 1)) throw new Error(`${reached} reached Trac's side`)
   return answer.status === 200 ? '200' : `${answer.status} ${codeOf(answer)}`
@@ -295,7 +300,7 @@ await t.test('bad deliveries count as bad tokens of their address', async (t) =>
     },
   })
   const once = async (signature: string) =>
-    codeOf(await ask(few.gateway, 'POST /trac/hooks/github', [signature], hello))
+    codeOf(await ask(few.gateway, 'POST /trac/hooks/github', [signature, lengthOf(hello)], hello))
   t.equal(await once(hub('other')), 'ERR_WEBHOOK_SIGNATURE')
   t.equal(await once('X-Hub-Signature-256: none'), 'ERR_WEBHOOK_SIGNATURE')
   t.equal(await once(hub(hello)), 'ERR_RATE_LIMITED')

@@ -30,9 +30,7 @@ import type { Rule, Topic } from '../topic.js'
 import type { EnvironmentsPart } from './environment-keys.js'
 import type { ServerPart } from './server.js'
 import type { UpstreamsPart } from './upstreams.js'
-import type { PermissionsPart } from './permissions.js'
 import { webhook } from './webhook-keys.js'
-import { webhookChecks, webhookWarnings } from './webhooks.js'
 
 const methods = [...commonMethods, ...davMethods] as const
 
@@ -499,10 +497,7 @@ function completeQuery(query: NonNullable<RouteConfig['query']>): RouteConfig['q
 /** The policy. */
 export const routesTopic = {
   keys: { mode, routes, builtinTracRoutes },
-  checks: [
-    ...[checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash, checkLegacyAuth],
-    ...webhookChecks,
-  ],
+  checks: [checkNames, checkUpstream, checkRequire, checkQuery, checkBackslash, checkLegacyAuth],
   warnings: {
     'route-path': warnOfPath,
     'route-methods': warnOfMethods,
@@ -514,9 +509,8 @@ export const routesTopic = {
     'route-order': warnOfOverlaps,
     'route-unused-key': warnOfUnusedKeys,
     'unused-upstream': warnOfUnusedUpstreams,
-    ...webhookWarnings,
   },
 } satisfies Topic<
   { mode: typeof mode; routes: typeof routes; builtinTracRoutes: typeof builtinTracRoutes },
-  RoutesPart & ServerPart & UpstreamsPart & EnvironmentsPart & PermissionsPart & { mode: Mode }
+  RoutesPart & ServerPart & UpstreamsPart & EnvironmentsPart & { mode: Mode }
 >

@@ -1,12 +1,15 @@
 /** What rules with `webhook` must not be, and what to think about in them. */
+import type { TProperties } from 'typebox'
 import { itemsOf } from '../draft.js'
-import type { Rule, Warnings } from '../topic.js'
+import type { Rule, Topic } from '../topic.js'
 import { groupsOfEnvironments } from './environment-keys.js'
 import type { EnvironmentsPart } from './environment-keys.js'
 import type { PermissionsPart } from './permissions.js'
 import type { RoutesPart } from './routes.js'
 import type { ServerPart } from './server.js'
 import { standardKey } from './webhook-keys.js'
+
+type Part = RoutesPart & ServerPart & PermissionsPart & EnvironmentsPart
 
 /** Keys that mean nothing, or something else, beside `webhook`. */
 const notBeside = ['credentials', 'basic', 'legacyAuth', 'websocket', 'query', 'cache'] as const
@@ -60,9 +63,9 @@ const warnOfGroups: Rule<RoutesPart & PermissionsPart & EnvironmentsPart> = (dra
   }
 }
 
-/** What such rules must not be. */
-export const webhookChecks = [checkRows, checkSecrets] as const
-/** What to think about in them. */
-export const webhookWarnings = {
-  'webhook-groups': warnOfGroups,
-} satisfies Warnings<RoutesPart & PermissionsPart & EnvironmentsPart>
+/** It has no keys of its own: `webhook` is one of a route. */
+export const webhooksTopic = {
+  keys: {},
+  checks: [checkRows, checkSecrets],
+  warnings: { 'webhook-groups': warnOfGroups },
+} satisfies Topic<TProperties, Part>
