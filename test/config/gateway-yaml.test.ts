@@ -24,6 +24,7 @@ const sources = {
     '/run/secrets/tls.key': key,
     '/run/secrets/redis-ca.crt': certificate,
     '/run/secrets/admin-token': secretOf('d'),
+    '/run/secrets/github-hook': secretOf('e'),
     '/etc/trac-gateway/logo.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>',
   },
 }

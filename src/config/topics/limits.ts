@@ -16,7 +16,7 @@ const rateLimit = shape('Limits of our own endpoints.', {
   ),
   failures: rate('What fails, per browser or refresh token.', 20),
   badTokens: rate(
-    'Bearer tokens that are refused, per client address (IPv6: per /64). Beyond it, tokens from there that are not known yet get 429; known ones go on. An expired token is not counted: its client has to be told.',
+    'Bearer tokens that are refused, per client address (IPv6: per /64). Beyond it, tokens from there that are not known yet get 429; known ones go on. An expired token is not counted: its client has to be told. Deliveries of webhooks that are refused count, too.',
     600,
   ),
 })
