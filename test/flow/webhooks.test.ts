@@ -38,10 +38,12 @@ const s = await stage(t, {
     OLDER: older,
     LAB: secret,
     API_SIGNING: secretOf('p'),
+    ADMIN: secretOf('q'),
     STANDARD: `whsec_${key.toString('base64')}`,
     OLD_STANDARD: `whsec_${oldKey.toString('base64')}`,
   },
   overlay: {
+    admin: { token: { fromEnv: 'ADMIN' } },
     server: { limits: { body: '3MiB' } },
     permissions: { groups: { builders: ['TICKET_APPEND'] } },
     upstreams: { api: { signingKeys: [{ id: 'k2', secret: { fromEnv: 'API_SIGNING' } }] } },
@@ -290,6 +292,26 @@ await t.test('nobody’s identity is told to an upstream while it is only claime
   t.throws(() => prove({ isClaimed: true } as never, undefined, 0), { code: 'ERR_INTERNAL' })
 })
 
+await t.test(
+  'explain says whose a delivery would be, and that its body was not judged',
+  async (t) => {
+    const explain = async (headers: readonly (readonly [string, string])[]) => {
+      const answer = await fetch(`${gateway.adminUrl}/explain`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${secretOf('q')}` },
+        body: JSON.stringify({ method: 'POST', target: '/trac/hooks/github', headers }),
+      })
+      return await answer.json()
+    }
+    t.match(await explain([['X-Hub-Signature-256', `sha256=${signed}`]]), {
+      decision: { outcome: 'forward', upstream: 'api' },
+      identity: { user: 'github-hook', via: 'webhook' },
+      notJudged: [/the signature of the body/],
+    })
+    t.match(await explain([]), { decision: { code: 'ERR_WEBHOOK_SIGNATURE' } })
+  },
+)
+
 await t.test('bad deliveries count as bad tokens of their address', async (t) => {
   const few = await stage(t, {
     upstream,
@@ -312,6 +334,7 @@ await t.test('bad deliveries count as bad tokens of their address', async (t) =>
 
 await t.test('a reload forgets no delivery', async (t) => {
   const overlay = {
+    admin: { token: { fromEnv: 'ADMIN' } },
     permissions: { groups: { builders: ['TICKET_APPEND'] } },
     routes: [hook('standard', ['STANDARD'])],
   }
