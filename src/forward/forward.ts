@@ -310,12 +310,12 @@ export class Forward {
     const { request, response, route, identity, address } = context
     this.#welcomeBody(context)
     const { isClaimed } = context
-    const proof = isClaimed ? this.#parts.proveBody(context) : undefined
     // Who is only claimed takes nothing of anybody's share.
     const isNobody = isClaimed || identity.via === undefined
     const owner = isNobody ? addressKey(address) : principalKey(identity.principal)
     const isOver = () => response.headersSent || response.destroyed
     try {
+      const proof = isClaimed ? this.#parts.proveBody(context) : undefined
       const spooled = await this.#parts.spool(request, owner, route.bodyLimit, proof?.update)
       const { length, body, release } = spooled
       await proof?.finish().catch((error: unknown) => {
