@@ -182,6 +182,12 @@ for (const server of both) {
       const form = await page(carl, '/prefs/localization')
       const tz = { tz: 'GMT +5:00', __FORM_TOKEN: formToken(form), action: 'save' }
       await carl.submit(`${s.url}/prefs/localization`, new URLSearchParams(tz).toString())
+      // Trac's own way to watch: mail about whatever he is in the copy of.
+      const watch = {
+        ...{ __FORM_TOKEN: formToken(form), action: 'add-rule_email' },
+        ...{ 'new-rule-email': 'CarbonCopySubscriber', 'new-adverb-email': 'always' },
+      }
+      await carl.submit(`${s.url}/prefs/notification`, new URLSearchParams(watch).toString())
       t.equal((await page(new Visitor(), '/wiki/WikiStart')).status, 200, 'as the database says')
       t.equal((await page(new Visitor(), '/report')).status, 403, 'by Trac itself')
       const { lines } = s.gateway
@@ -249,6 +255,10 @@ for (const server of both) {
         (await page(again, '/prefs/localization')).text,
         /selected="selected" value="GMT \+5:00"|value="GMT \+5:00" selected/,
       )
+      const rulesOf = async (who: Visitor) =>
+        (await page(who, '/prefs/notification')).text.match(/value="delete-rule_/g)?.length ?? 0
+      const others = await rulesOf(await s.signIn(s.ivan))
+      t.equal(await rulesOf(again), others + 1, 'what he watches')
       const shown = await again.open(first)
       t.match(shown.text, /Made by carl with Basic/)
       t.match(shown.text, /Said by carl with Basic/)
