@@ -436,6 +436,22 @@ await t.test('guessing is limited by address, and goes no further than a look', 
   t.equal(await use(asBearer(token)), asPat, 'and who is known goes on')
 })
 
+await t.test('making tokens is limited, too', async (t) => {
+  const few = await stage(t, {
+    provider,
+    upstream,
+    api: upstream,
+    clock,
+    overlay: { ...overlay, tokens: { file: `${file}-few` }, rateLimit: { failures: { max: 2 } } },
+  })
+  const visitor = await few.signIn(pat)
+  const statuses: number[] = []
+  for (const name of ['one', 'two', 'three']) {
+    statuses.push((await sendForm(visitor, few.url, { name })).status)
+  }
+  t.strictSame(statuses, [200, 200, 429])
+})
+
 await t.test('without `tokens` there are none', async (t) => {
   const { tokens: _tokens, ...rest } = overlay
   const routes = overlay.routes.map(({ basic: _basic, ...row }) => row)
