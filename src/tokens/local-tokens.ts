@@ -1,6 +1,6 @@
 /** The personal tokens of one process, in a file of lines: each is on disk before its owner is shown it. */
 import { isDeepStrictEqual } from 'node:util'
-import type { Milliseconds, Now, Timer, Timers } from '../core/clock.js'
+import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { DurableLines } from '../core/durable-lines.js'
 import { ownerKey, ownerKeyOf } from './token-form.js'
 import type { Owner } from './token-form.js'
@@ -14,11 +14,11 @@ import type {
   TokenOwner,
   TokenStore,
 } from './token-store.js'
+import { UseNotes } from './use-notes.js'
+import type { Use } from './use-notes.js'
 
 /** Lines that no longer count before the file is written anew: so many, and as many again as there are that count. */
 const maxDeadLines = 1000
-/** Uses are written down so often at most. */
-const flushEvery: Milliseconds = 60_000
 
 /** One change, as a line; later releases read it, too. Owners come with their proofs, uses with their hours. */
 type Line =
@@ -34,22 +34,20 @@ const format = (lines: readonly Line[]): string =>
 export class LocalTokens implements TokenStore {
   readonly #file: DurableLines
   readonly #now: Now
-  readonly #timers: Timers
   readonly #max: number
   /** By id. Bounded by `max`; only their end, their owner and an operator take one out. */
   readonly #tokens = new Map<string, KeptToken>()
   /** Owners with the ids of their tokens, by key; there is nobody without tokens. */
   readonly #owners = new Map<string, { readonly owner: TokenOwner; readonly ids: Set<string> }>()
   readonly #used = new Map<string, number>()
-  readonly #unwritten = new Set<string>()
+  readonly #notes: UseNotes
   #dead = 0
-  #timer: Timer | undefined
 
   /** @throws Error — the file can't be read or written, or has a line that is not ours */
   constructor(path: string, now: Now, timers: Timers, max = maxTokens) {
     this.#file = new DurableLines(path, 'tokens.file')
     this.#now = now
-    this.#timers = timers
+    this.#notes = new UseNotes(timers, (uses) => this.#writeUses(uses))
     this.#max = max
     this.#file.start((lines) => {
       for (const [index, line] of lines.entries()) this.#learn(line, index + 1)
@@ -128,24 +126,15 @@ export class LocalTokens implements TokenStore {
   noteUse(id: string, hour: number): void {
     if (!this.#tokens.has(id) || this.#used.get(id) === hour) return
     this.#used.set(id, hour)
-    this.#unwritten.add(id)
-    this.#timer ??= this.#startTimer()
+    this.#notes.note(id, hour)
   }
 
-  async flush(): Promise<void> {
-    const lines = [...this.#unwritten].flatMap((id): Line[] => {
-      const hour = this.#used.get(id)
-      return hour === undefined ? [] : [['used', id, hour]]
-    })
-    this.#unwritten.clear()
-    if (lines.length === 0) return
-    this.#append(lines)
-    this.#dead += lines.length
-    this.#compact()
+  flush(): Promise<void> {
+    return this.#notes.flush()
   }
 
   close(): void {
-    this.#timers.clearTimeout(this.#timer)
+    this.#notes.close()
     void this.flush().catch(() => undefined)
     this.#file.close()
   }
@@ -172,14 +161,12 @@ export class LocalTokens implements TokenStore {
     this.#tokens.set(token.id, { token, owner: known.owner })
   }
 
-  #startTimer(): Timer {
-    const timer = this.#timers.setTimeout(() => {
-      this.#timer = undefined
-      // When a token was last used is worth no more than a try.
-      void this.flush().catch(() => undefined)
-    }, flushEvery)
-    timer.unref()
-    return timer
+  #writeUses(uses: readonly Use[]): void {
+    const lines = uses.filter(([id]) => this.#tokens.has(id)).map((use): Line => ['used', ...use])
+    if (lines.length === 0) return
+    this.#append(lines)
+    this.#dead += lines.length
+    this.#compact()
   }
 
   #end(ids: readonly string[]): void {

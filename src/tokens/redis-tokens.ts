@@ -1,6 +1,6 @@
 /** The personal tokens of all replicas, in Redis or Valkey: a hash for each owner, which goes with their last token. */
 import { LRUCache } from 'lru-cache'
-import type { Milliseconds, Now, Timer, Timers } from '../core/clock.js'
+import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
 import { SingleFlight } from '../core/single-flight.js'
 import type { RedisLink } from '../session/redis-link.js'
@@ -16,13 +16,13 @@ import type {
   TokenOwner,
   TokenStore,
 } from './token-store.js'
+import { UseNotes } from './use-notes.js'
+import type { Use } from './use-notes.js'
 
 /** For so long a copy counts without a look into Redis; what ends a token is heard of by the list of revocations, and sooner. */
 const copyLife: Milliseconds = 5000
 /** Copies in memory, of about 2 KB each; the least used is read again. */
 const maxCopies = 10_000
-/** Uses are written down so often at most. */
-const flushEvery: Milliseconds = 60_000
 
 /** A copy, and the texts that it was read from. */
 interface Copy {
@@ -48,19 +48,16 @@ const writeOwner = ({ issuer, subject }: Owner, { user, profile }: OwnerProof): 
 export class RedisTokens implements TokenStore {
   readonly #link: RedisLink
   readonly #now: Now
-  readonly #timers: Timers
   readonly #start: string
   /** Keyed by ids that Redis has: nothing that a client makes up gets in. */
   readonly #copies = new LRUCache<string, Copy>({ max: maxCopies })
   readonly #finds = new SingleFlight<KeptToken | undefined>()
-  /** Hours of use that are not written yet, by id. Bounded by the tokens that are used within {@link flushEvery}. */
-  readonly #unwritten = new Map<string, number>()
-  #timer: Timer | undefined
+  readonly #notes: UseNotes
 
   constructor(link: RedisLink, now: Now, timers: Timers) {
     this.#link = link
     this.#now = now
-    this.#timers = timers
+    this.#notes = new UseNotes(timers, (uses) => this.#writeUses(uses))
     this.#start = `${link.prefix}tokens:`
   }
 
@@ -79,7 +76,7 @@ export class RedisTokens implements TokenStore {
       .filter(([field]) => field.startsWith('t '))
       .map(([, written]) => {
         const token = readWritten(JSON.parse(written))
-        const hour = this.#unwritten.get(token.id) ?? fields[`u ${token.id}`]
+        const hour = this.#notes.of(token.id) ?? fields[`u ${token.id}`]
         return { ...token, usedIn: hour === undefined ? undefined : Number(hour) }
       })
   }
@@ -123,21 +120,15 @@ export class RedisTokens implements TokenStore {
   }
 
   noteUse(id: string, hour: number): void {
-    this.#unwritten.set(id, hour)
-    this.#timer ??= this.#startTimer()
+    this.#notes.note(id, hour)
   }
 
-  async flush(): Promise<void> {
-    const uses = [...this.#unwritten]
-    this.#unwritten.clear()
-    for (const [id, hour] of uses) {
-      await this.#link.ask((client) => client.noteTokenUse(this.#start + ownerKeyOf(id), id, hour))
-    }
+  flush(): Promise<void> {
+    return this.#notes.flush()
   }
 
   close(): void {
-    this.#timers.clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#notes.close()
   }
 
   #keyOf(owner: Owner): string {
@@ -164,13 +155,9 @@ export class RedisTokens implements TokenStore {
     return kept
   }
 
-  #startTimer(): Timer {
-    const timer = this.#timers.setTimeout(() => {
-      this.#timer = undefined
-      // When a token was last used is worth no more than a try.
-      void this.flush().catch(() => undefined)
-    }, flushEvery)
-    timer.unref()
-    return timer
+  async #writeUses(uses: readonly Use[]): Promise<void> {
+    for (const [id, hour] of uses) {
+      await this.#link.ask((client) => client.noteTokenUse(this.#start + ownerKeyOf(id), id, hour))
+    }
   }
 }
