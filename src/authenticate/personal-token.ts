@@ -1,12 +1,11 @@
 /** Personal tokens as a credential: found by id, proven by hash, and good as long as their owner is known to be (deploy/docs/guides/personal-tokens.md). */
-import { timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError, withFacts } from '../core/errors.js'
 import type { Identity, Principal, Profile } from '../core/identity.js'
+import { isSameText } from '../core/same-text.js'
 import { SingleFlight } from '../core/single-flight.js'
 import { readToken } from '../tokens/token-form.js'
-import type { TokenProof } from '../tokens/token-form.js'
 import { hourOf } from '../tokens/token-store.js'
 import type { KeptToken, TokenStore } from '../tokens/token-store.js'
 import type { BadTokens } from './bad-tokens.js'
@@ -70,11 +69,6 @@ function endOf(
 }
 
 const toDate = (at: Milliseconds): string => new Date(at).toISOString()
-
-function isProven({ hash }: TokenProof, kept: KeptToken): boolean {
-  const [brought, wanted] = [Buffer.from(hash), Buffer.from(kept.token.hash)]
-  return brought.length === wanted.length && timingSafeEqual(brought, wanted)
-}
 
 /** No such token, as far as whoever asks is told; the log says why. */
 export const unknownToken = (why: string): GatewayError =>
@@ -143,7 +137,8 @@ export function createPersonalTokens(parts: PersonalTokenParts): PersonalLookup 
     if (proof === undefined) throw unknownToken('a text that is no whole token')
     const kept = await parts.store.find(proof.id)
     if (kept === undefined) throw unknownToken('one that is not kept here')
-    if (!isProven(proof, kept)) throw unknownToken('the id of one, with another secret')
+    if (!isSameText(proof.hash, kept.token.hash))
+      throw unknownToken('the id of one, with another secret')
     const before = tokens.get(hash)
     if (before?.kept === kept) return before
     try {

@@ -2,14 +2,16 @@
  * Deliveries of webhooks: whose one is follows from the row, and counts once the signature of its body is found good. Until
  * then it is only claimed, and nothing is sent on (deploy/docs/guides/programs.md#webhooks).
  */
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Facts } from '../core/errors.js'
 import type { Identity } from '../core/identity.js'
+import { isSameText } from '../core/same-text.js'
 import { standardKey } from '../config/topics/webhook-keys.js'
 import type { WebhookConfig } from '../config/topics/webhook-keys.js'
 import type { RequestContext } from '../request/context.js'
+import { rawValues } from '../request/headers.js'
 import type { BadTokens } from './bad-tokens.js'
 import { machinePrincipal } from './principals.js'
 import type { PrincipalParts } from './principals.js'
@@ -73,9 +75,7 @@ function badSignature(found: Facts, wanted: Facts): GatewayError {
 
 /** A header that must come once; empty text if it is absent. */
 function headerOf(rawHeaders: readonly string[], name: string): string {
-  const values = rawHeaders.filter(
-    (_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name,
-  )
+  const values = rawValues(rawHeaders, name)
   if (values.length > 1) {
     const found = { header: name, times: values.length }
     throw new GatewayError('ERR_HEADER_REPEATED', { found, wanted: { header: name, times: 1 } })
@@ -123,16 +123,11 @@ function readStandard(rawHeaders: readonly string[]): Claim {
   return { signatures, prefix: `${id}.${time}.`, signedAt: Number(time) * 1000 }
 }
 
-/** Compares without telling by its time how much of a text is right. */
-function isSame(one: string, other: string): boolean {
-  return timingSafeEqual(hash('sha256', one, 'buffer'), hash('sha256', other, 'buffer'))
-}
-
 /** GitLab's older way: the secret itself comes, and nothing of the body is signed. */
 function checkGitlab(rawHeaders: readonly string[], { keys }: Hook): void {
   const name = 'x-gitlab-token'
   const value = headerOf(rawHeaders, name)
-  const isGood = keys.filter((key) => isSame(value, String(key))).length > 0
+  const isGood = keys.filter((key) => isSameText(value, String(key))).length > 0
   if (isGood) return
   throw badSignature(
     { [name]: value === '' ? 'absent' : 'another text' },

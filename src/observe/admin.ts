@@ -1,9 +1,9 @@
 /** The admin listener: status, probes, metrics and revocation, on an address of its own that is never public (deploy/docs/guides/operations.md#probes-and-metrics). */
-import { timingSafeEqual, createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 import { GatewayError } from '../core/errors.js'
+import { isSameText } from '../core/same-text.js'
 import { withoutBrackets } from '../core/host.js'
 import { isRead } from '../core/methods.js'
 import type { Metrics } from './metrics.js'
@@ -98,10 +98,6 @@ const questionLimit = 256 * 1024
 /** And that of `POST /names`: a thousand names of an import. */
 const namesBodyLimit = 1024 * 1024
 
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
-}
-
 function answer(response: ServerResponse, status: number, value: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
   response.end(`${JSON.stringify(value)}\n`)
@@ -192,10 +188,10 @@ function refuseToken(response: ServerResponse): void {
 
 /** Creates the server; the caller lets it listen. */
 export function createAdmin(parts: AdminParts): Server {
-  const expected = parts.token === undefined ? undefined : digest(`Bearer ${parts.token}`)
+  const expected = parts.token === undefined ? undefined : `Bearer ${parts.token}`
 
   const mayCommand = (request: IncomingMessage): boolean =>
-    expected !== undefined && timingSafeEqual(digest(request.headers.authorization ?? ''), expected)
+    expected !== undefined && isSameText(request.headers.authorization ?? '', expected)
 
   /** Answers what `work` gives, or why it could not be done. */
   const answerWork = async (response: ServerResponse, work: () => Promise<unknown>) => {

@@ -1,12 +1,11 @@
 /** Which of our languages a browser wants (RFC 9110 §12.5.4). */
 
 import type { IncomingMessage } from 'node:http'
+import { rawValues } from './headers.js'
 
 /** All `Accept-Language` fields of a request, joined; those of one that Node's parser refused, too. */
 export function acceptLanguageOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string {
-  return rawHeaders
-    .filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'accept-language')
-    .join(',')
+  return rawValues(rawHeaders, 'accept-language').join(',')
 }
 
 /** `de-AT`, or `de-AT;q=0.5`; a part that is neither is left out (RFC 4647 §2.1). */

@@ -138,6 +138,11 @@ function readFraming(headers: Draft, name: string, value: string): void {
 /** Stands for headers that were refused. */
 export const noHeaders: RequestHeaders = Object.freeze(emptyHeaders())
 
+/** The values of all fields of this name, in lower case, in a raw list: for the rare header that {@link scanHeaders} leaves out. */
+export function rawValues(raw: readonly string[], name: string): readonly string[] {
+  return raw.filter((_, i) => i % 2 === 1 && raw[i - 1]!.toLowerCase() === name)
+}
+
 /**
  * Scans `rawHeaders` as Node's strict parser left them.
  * @throws {@link GatewayError} ERR_HEADER_REPEATED — a header that decides something came twice

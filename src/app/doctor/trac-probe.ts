@@ -4,6 +4,7 @@ import type { Milliseconds } from '../../core/clock.js'
 import type { Upstream } from '../../forward/upstream.js'
 import { createPluginJudge } from '../../forward/plugin-proof.js'
 import type { PluginState } from '../../forward/plugin-proof.js'
+import { rawValues } from '../../request/headers.js'
 import { tracBase, tracName } from './site.js'
 import type { Site } from './site.js'
 
@@ -75,10 +76,8 @@ function send(
   })
 }
 
-const headerOf = (raw: readonly string[], name: string): string | undefined => {
-  const at = raw.findIndex((one, i) => i % 2 === 0 && one.toLowerCase() === name)
-  return at < 0 ? undefined : raw[at + 1]
-}
+const headerOf = (raw: readonly string[], name: string): string | undefined =>
+  rawValues(raw, name)[0]
 
 /** Sends it. @throws Error — Trac can't be reached, or answers what is no HTTP */
 export async function probeTrac(site: Site, probe: Probe): Promise<ProbeAnswer> {
