@@ -1,6 +1,7 @@
 /** The gateway's own endpoints as one table: path, methods, rate limit, credential, handler. */
 import { isSameOrigin } from '../authorize/csrf.js'
-import type { Milliseconds } from '../core/clock.js'
+import { assignedInEnvironments } from '../config/topics/environment-keys.js'
+import { itemsOf } from '../config/draft.js'
 import type { Counters } from '../edge/rate-limit.js'
 import type { Reply } from '../edge/reply.js'
 import { createBackchannel } from '../endpoints/backchannel-logout.js'
@@ -14,6 +15,7 @@ import { createLogout } from '../endpoints/logout.js'
 import { createRefresh } from '../endpoints/refresh.js'
 import { createSessionPage } from '../endpoints/session.js'
 import { createSignedOut } from '../endpoints/signed-out.js'
+import { day } from '../endpoints/token-wish.js'
 import type { TokenChoices } from '../endpoints/token-wish.js'
 import { TokenPages } from '../endpoints/tokens.js'
 import { createVerify, verifyPath } from '../endpoints/verify.js'
@@ -297,16 +299,12 @@ function rowsForTokens({ routes }: Services): TokenChoices['routes'] {
 }
 
 /** What the environments grant, to whomever. */
-function actionsElsewhere({ environments = {} }: Services['config']): readonly string[] {
-  const named = Object.values(environments).flatMap(({ permissions }) => [
-    ...Object.values(permissions.groups ?? {}).flat(),
-    ...(permissions.authenticated ?? []),
-    ...(permissions.anonymous ?? []),
-  ])
+function actionsElsewhere(config: Services['config']): readonly string[] {
+  const named = assignedInEnvironments(config).flatMap((list) =>
+    itemsOf(list).map(([, action]) => action),
+  )
   return [...expandActions(named)]
 }
-
-const day: Milliseconds = 86_400_000
 
 function tokenHandlers(services: Services, app: AppContext, parts: EndpointParts) {
   const { tokens, identity } = services.config

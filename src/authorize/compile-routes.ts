@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.js'
 import type { RouteConfig } from '../config/topics/routes.js'
 import type { Milliseconds } from '../core/clock.js'
+import { credentialKinds } from '../core/identity.js'
 import type { Via } from '../core/identity.js'
 import { conditionsOf } from '../request/route.js'
 import type { Requirement, Route } from '../request/route.js'
@@ -35,7 +36,7 @@ export function routeDefaultsOf({
   }
 }
 
-const allCredentials: ReadonlySet<Via> = new Set(['bearer', 'session', 'token'])
+const allCredentials: ReadonlySet<Via> = new Set(credentialKinds)
 
 function timeoutsOf(given: { readonly firstByte?: Milliseconds; readonly idle?: Milliseconds }) {
   const { firstByte, idle } = given

@@ -1,5 +1,6 @@
 /** What may become of a request at a row, so that each of these is counted from 0 on. */
 import type { ErrorCode } from '../core/errors.js'
+import { credentialKinds } from '../core/identity.js'
 import type { Route } from '../request/route.js'
 import { noRoute } from '../request/route.js'
 import { safeMethods } from './csrf.js'
@@ -29,7 +30,9 @@ export function outcomesOf(route: Route): readonly Outcome[] {
   if (route.access === 'public') return ['allow', ...crossSite]
   return [
     ...(['allow', 'ERR_LOGIN_REQUIRED'] as const),
-    ...(route.credentials.size < 3 ? (['ERR_CREDENTIAL_NOT_ACCEPTED'] as const) : []),
+    ...(route.credentials.size < credentialKinds.length
+      ? (['ERR_CREDENTIAL_NOT_ACCEPTED'] as const)
+      : []),
     ...missable(route),
     ...crossSite,
   ]

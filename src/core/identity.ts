@@ -1,8 +1,11 @@
 /** Who a request is from: values made once per token or session and shared by every request of it. */
 import type { Milliseconds } from './clock.js'
 
-/** How somebody proved who they are. */
-export type Via = 'bearer' | 'session' | 'token' | 'webhook'
+/** The kinds of credential that a rule may take. */
+export const credentialKinds = ['bearer', 'session', 'token'] as const
+
+/** How somebody proved who they are; deliveries of webhooks have rules of their own. */
+export type Via = (typeof credentialKinds)[number] | 'webhook'
 
 /** How somebody came here, as an upstream is told. `token` is a personal one; `legacy` whoever Trac itself lets in. */
 export type IdentityKind = 'session' | 'bearer' | 'token' | 'machine' | 'legacy'

@@ -1,6 +1,10 @@
 /** What somebody wants a new personal token to be, as the form says it, and whether it can be so. */
+import type { Milliseconds } from '../core/clock.js'
 import type { Principal } from '../core/identity.js'
 import type { Language } from '../texts/languages.js'
+
+/** Tokens are made for whole days. */
+export const day: Milliseconds = 86_400_000
 
 /** What may be chosen. */
 export interface TokenChoices {

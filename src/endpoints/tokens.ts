@@ -1,5 +1,4 @@
 /** `/auth/tokens`: people make, see and revoke their personal tokens (deploy/docs/guides/personal-tokens.md). */
-import type { Milliseconds } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import { principalKey } from '../core/identity.js'
 import type { Counter } from '../edge/rate-limit.js'
@@ -14,7 +13,7 @@ import { TokenGate, alone } from './token-gate.js'
 import type { TokenGateParts } from './token-gate.js'
 import { againPage, formPage, listPage, madePage } from './token-pages.js'
 import type { TokenPaths } from './token-pages.js'
-import { emptyForm, judgeForm, readForm } from './token-wish.js'
+import { day, emptyForm, judgeForm, readForm } from './token-wish.js'
 import type { TokenChoices, TokenForm, Why } from './token-wish.js'
 
 /** What the pages need. */
@@ -35,8 +34,6 @@ export interface TokenPageParts extends TokenGateParts {
   ) => void
   readonly onRefused: () => void
 }
-
-const day: Milliseconds = 86_400_000
 
 /** The pages. */
 export class TokenPages {

@@ -66,19 +66,23 @@ export interface EnvironmentsPart {
   readonly environments?: EnvironmentsConfig | undefined
 }
 
-/** The lists of actions that environments grant. */
-export function grantedInEnvironments({
-  environments: named,
-}: Draft<EnvironmentsPart>): readonly (readonly (string | undefined)[] | undefined)[] {
+type Lists = readonly (readonly (string | undefined)[] | undefined)[]
+
+/** The lists of actions that environments give to groups and to everybody. */
+export function assignedInEnvironments({ environments: named }: Draft<EnvironmentsPart>): Lists {
   return entriesOf(named).flatMap(([, { permissions: given }]) => {
-    const { groups, authenticated, anonymous, fromClaims: claimed } = given ?? {}
-    return [
-      ...entriesOf(groups).map(([, actions]) => actions),
-      authenticated,
-      anonymous,
-      typeof claimed === 'object' ? claimed.filter((name) => name !== 'nonAdmin') : [],
-    ]
+    const { groups, authenticated, anonymous } = given ?? {}
+    return [...entriesOf(groups).map(([, actions]) => actions), authenticated, anonymous]
   })
+}
+
+/** The lists of actions that environments grant, those that a claim may name among them. */
+export function grantedInEnvironments(draft: Draft<EnvironmentsPart>): Lists {
+  const claimed = entriesOf(draft.environments).flatMap(([, { permissions: given }]) => {
+    const { fromClaims: names } = given ?? {}
+    return typeof names === 'object' ? [names.filter((name) => name !== 'nonAdmin')] : []
+  })
+  return [...assignedInEnvironments(draft), ...claimed]
 }
 
 /** The groups that environments name. */

@@ -1,4 +1,5 @@
 /** `routes`, `mode` and `builtinTracRoutes`: the policy. */
+import { credentialKinds } from '../../core/identity.js'
 import { commonMethods, davMethods } from '../../core/methods.js'
 import { entriesOf, itemsOf } from '../draft.js'
 import type { Draft } from '../draft.js'
@@ -106,10 +107,10 @@ const route = shape('One rule.', {
     default: 'trac',
     wanted: 'a name of upstreams',
   }),
-  credentials: list(choice('A kind of credential.', ['bearer', 'session', 'token']), {
+  credentials: list(choice('A kind of credential.', credentialKinds), {
     description:
       'Kinds of credential that it accepts: tokens of the provider (`bearer`), sessions, personal tokens (`token`). `[bearer]` is for an API that only programs call.',
-    default: ['bearer', 'session', 'token'],
+    default: [...credentialKinds],
     minItems: 1,
   }),
   basic: optional(
