@@ -4,7 +4,6 @@ import { readProfile } from '../authenticate/profile.js'
 import { createPeople } from '../app/people.js'
 import { loadConfig } from '../config/load.js'
 import { ConfigProblems } from '../config/problems.js'
-import { detailTexts, sayDetail } from '../core/details.js'
 import { GatewayError } from '../core/errors.js'
 import { foldName } from '../trac/user-names.js'
 import { WrongUse } from './command.js'
@@ -21,13 +20,6 @@ import type { PoolPerson } from './users/read-people.js'
 interface Left {
   readonly account: string
   readonly why: string
-}
-
-/** Why the gateway would not let somebody in by a name. */
-function reasonOf({ code, message, details }: GatewayError): string {
-  const { detail } = details
-  if (detail === undefined) return `${code}: ${message}`
-  return `${code}: ${typeof detail === 'string' ? detail : sayDetail(detail, detailTexts)}`
 }
 
 /** Names all of them as a sign-in would. Two accounts at one name are both left out: nobody knows who comes first. */
@@ -57,8 +49,9 @@ function nameAll(people: readonly PoolPerson[], configFile: string, call: Call) 
       byName.set(foldName(user), [...others, { account: label, user: named }])
     } catch (error) {
       if (error instanceof PeopleFault) left.push({ account: label, why: error.message })
-      else if (error instanceof GatewayError) left.push({ account: label, why: reasonOf(error) })
-      else throw error
+      else if (error instanceof GatewayError) {
+        left.push({ account: label, why: `${error.code}: ${error.message}` })
+      } else throw error
     }
   }
   const users: NewUser[] = []
