@@ -2,7 +2,7 @@
 import { t } from '../fixtures/tap.js'
 import { admin, postForm, send, student } from '../fixtures/signed.js'
 import type { Person } from '../fixtures/signed.js'
-import { startMailSink } from '../fixtures/smtp.js'
+import { mailTo, startMailSink } from '../fixtures/smtp.js'
 import { askPython, both, setIni, startFixture } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 
@@ -34,12 +34,7 @@ for (const server of both) {
   const sink = await startMailSink(t)
   const fixture = await startFixture(t, server, {
     ini: {
-      notification: {
-        smtp_enabled: 'true',
-        smtp_server: '127.0.0.1',
-        smtp_port: String(sink.port),
-        smtp_from: 'trac@example.edu',
-      },
+      notification: mailTo(sink),
       'notification-subscriber': {
         always_notify_owner: 'TicketOwnerSubscriber',
         always_notify_reporter: 'TicketReporterSubscriber',

@@ -8,7 +8,7 @@ import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { admin, identityHeaders, postForm, send, sendRaw, student } from '../fixtures/signed.js'
 import type { Person } from '../fixtures/signed.js'
-import { startMailSink } from '../fixtures/smtp.js'
+import { mailTo, startMailSink } from '../fixtures/smtp.js'
 import { askPython, both, setIni, startFixture } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 
@@ -126,12 +126,7 @@ for (const server of both) {
       trac_gateway: {
         session_attributes: 'cognito_username, authenticated, cognito_groups, cognito_sub',
       },
-      notification: {
-        smtp_enabled: 'true',
-        smtp_server: '127.0.0.1',
-        smtp_port: String(sink.port),
-        smtp_from: 'trac@example.edu',
-      },
+      notification: mailTo(sink),
       'notification-subscriber': {
         always_notify_cc: 'CarbonCopySubscriber',
         always_notify_updater: 'CarbonCopySubscriber',
