@@ -12,6 +12,7 @@ import type { RequestContext } from '../request/context.js'
 import { createLineWriter } from '../observe/line-writer.js'
 import { decisionFields, requestFields } from '../observe/log-fields.js'
 import type { LogLine, signInFields } from '../observe/log-fields.js'
+import type { LogFormat } from '../observe/log-format.js'
 import { cleanFacts } from '../observe/logger.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { RecentTrouble } from '../observe/recent-trouble.js'
@@ -27,8 +28,9 @@ const methodLabels: ReadonlySet<string> = new Set(commonMethods)
 /** Writes down each request when it is over. */
 export type AccessLog = ReturnType<typeof createAccessLog>
 
-/** Groups that the line of a sign-in shows. */
+/** Groups that the line of a sign-in shows, and characters of each. */
 const maxGroups = 100
+const maxGroupLength = 255
 /** Characters of a path in the log. */
 export const maxPathLength = 500
 
@@ -79,9 +81,10 @@ export function createAccessLog(
   address: PublicUrl,
   audit: Audit | undefined,
   onReach: NoteReach,
+  format: LogFormat,
 ) {
-  const writeRequest = createLineWriter(logger, requestFields, 'request')
-  const writeDecision = createLineWriter(logger, decisionFields, 'decision')
+  const writeRequest = createLineWriter(logger, requestFields, 'request', format)
+  const writeDecision = createLineWriter(logger, decisionFields, 'decision', format)
 
   const close = (context: RequestContext): void => {
     const { method, response, identity } = context
@@ -134,7 +137,7 @@ export function createAccessLog(
         user: principal.user,
         sub: principal.subject,
         issuer: principal.issuer,
-        groups: groups.slice(0, maxGroups),
+        groups: groups.slice(0, maxGroups).map((group) => group.slice(0, maxGroupLength)),
       }
       logger.info(line, 'sign-in')
     },

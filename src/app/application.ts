@@ -59,6 +59,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
     address,
     audit,
     createReach(config, app.onUpstream),
+    config.log.format,
   )
   const count: CreateCount = (limit) => adapter.count(limit)
   const counters = createCounters(count, services)

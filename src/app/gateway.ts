@@ -16,6 +16,7 @@ import type { CertificateEvents, CertificateWatch } from '../http/certificate.js
 import { createListener } from '../http/listener.js'
 import type { Listener } from '../http/listener.js'
 import { createAdmin } from '../observe/admin.js'
+import { applyLogSettings } from '../observe/logger.js'
 import { createMetrics } from '../observe/metrics.js'
 import { createReadiness, degradedCauses } from '../observe/readiness.js'
 import { RecentTrouble } from '../observe/recent-trouble.js'
@@ -226,7 +227,7 @@ class RunningGateway implements Gateway {
     this.#listener.limitReading(config)
     this.#startServing(next)
     const { logger } = this.#app
-    logger.level = config.log.level
+    applyLogSettings(logger, config.log)
     logger.info('a new configuration is served')
     await previous.retire()
     return true

@@ -12,6 +12,7 @@ import {
   requestFields,
   signInFields,
   tokenFields,
+  ecsNameOf,
 } from '../observe/log-fields.js'
 import { commandsWith } from './commands.js'
 import { readLockFile } from './locked-packages.js'
@@ -60,8 +61,12 @@ function metricsTable(): string {
 }
 
 function fieldsTable(fields: Readonly<Record<string, string>>): string {
-  const rows = Object.entries(fields).map(([name, meaning]) => [code(name), meaning])
-  return toTable(['field', 'meaning'], rows)
+  const rows = Object.entries(fields).map(([name, meaning]) => [
+    code(name),
+    code(ecsNameOf(name)),
+    meaning,
+  ])
+  return toTable(['field', 'in `ecs`', 'meaning'], rows)
 }
 
 function licencesTable(lock: string): string {

@@ -31,8 +31,11 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 1_000_000)} M
 /** Rows of changes that people are shown; `--json` has all. */
 const maxShown = 50
 
+const plainHint = (count: number): string =>
+  `${count} more decisions were not read: found lines of log.format plain, wanted json or ecs; set log.format: json and replay what is logged from then on`
+
 function toText(replayed: Replayed, paint: Output['paint']): string {
-  const { lines, decisions, same, changed, unknown, changes, untold } = replayed
+  const { lines, decisions, plain, same, changed, unknown, changes, untold } = replayed
   const missing = Object.entries(unknown)
   const unknowns = missing.reduce((sum, [, count]) => sum + count, 0)
   const rows = changes
@@ -53,6 +56,7 @@ function toText(replayed: Replayed, paint: Output['paint']): string {
     ...(rest > 0 ? [`${rest} more kinds of change: --json shows all`] : []),
     ...(untold > 0 ? [`${untold} changes of further kinds were only counted`] : []),
     `${lines} lines, ${decisions} decisions`,
+    ...(plain > 0 ? [paint('warn', plainHint(plain))] : []),
     `${same} stay as they were (${percent(same, decisions)} %)`,
     paint(changed === 0 ? 'good' : 'warn', `${changed} change (${percent(changed, decisions)} %)`),
     `${unknowns} are not known (${percent(unknowns, decisions)} %)${missing.length === 0 ? '' : '; their lines lack:'}`,
@@ -62,7 +66,7 @@ function toText(replayed: Replayed, paint: Output['paint']): string {
 
 /**
  * Judges audit logs by the configuration.
- * @returns the exit code: 1 if an outcome changes, or if a file can't be used
+ * @returns the exit code: 1 if an outcome changes, or if a file or some of its lines can't be used
  */
 export async function replay(call: Call): Promise<number> {
   const { out, env } = call
@@ -87,7 +91,7 @@ export async function replay(call: Call): Promise<number> {
         ? `${JSON.stringify(replayed, undefined, 2)}\n`
         : toText(replayed, out.paint),
     )
-    return replayed.changed === 0 ? 0 : 1
+    return replayed.changed === 0 && replayed.plain === 0 ? 0 : 1
   } catch (error) {
     if (error instanceof ConfigProblems) return failed(call, error.message)
     const { code, path = reading } = error as NodeJS.ErrnoException

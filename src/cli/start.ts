@@ -37,7 +37,8 @@ export async function start(path: string, options: StartOptions): Promise<Starte
   const print = options.print ?? ((text) => void process.stderr.write(text))
   try {
     const loaded = loadConfig(path, { env: options.env })
-    const logger = options.logger ?? createLogger(loaded.config.log.level)
+    const logger =
+      options.logger ?? createLogger(loaded.config.log.level, undefined, loaded.config.log.format)
     const warn = ({ warnings }: Loaded): void => {
       for (const warning of warnings) logger.warn({ file: path }, formatWarning(warning))
     }

@@ -1,4 +1,4 @@
-/** The fields of the log lines that people search in; the reference is generated from them. */
+/** The fields of the log lines that people search in, and their names in each form; the reference is generated from them. */
 
 /** The line `request`: one when a request is over. A field without a value is left out of the line. */
 export const requestFields = {
@@ -80,3 +80,48 @@ export const grantsFields = {
 
 /** A line with all its fields, and no other. */
 export type LogLine<Fields> = { readonly [Name in keyof Fields]: unknown }
+
+/**
+ * What a field is called in Elastic Common Schema, whichever line it is in; one that the schema has no name for is called
+ * `trac_gateway.` and its own.
+ */
+const ecsNames: Readonly<Record<string, string>> = {
+  time: '@timestamp',
+  level: 'log.level',
+  msg: 'message',
+  request_id: 'http.request.id',
+  traceparent: 'trace.id',
+  client: 'client.ip',
+  method: 'http.request.method',
+  path: 'url.path',
+  status: 'http.response.status_code',
+  ms: 'event.duration',
+  user: 'user.name',
+  sub: 'user.id',
+  groups: 'user.roles',
+  code: 'error.code',
+  reason: 'event.reason',
+  cause: 'error.message',
+}
+
+const ecsPrefix = 'trac_gateway.'
+const fieldsByEcsName = new Map(Object.entries(ecsNames).map(([field, ecs]) => [ecs, field]))
+
+/** The name of a field in Elastic Common Schema. */
+export function ecsNameOf(field: string): string {
+  return Object.hasOwn(ecsNames, field) ? ecsNames[field]! : ecsPrefix + field
+}
+
+/** Our own name of a field of that schema. */
+export function fieldOfEcs(name: string): string {
+  const field = fieldsByEcsName.get(name)
+  return field ?? (name.startsWith(ecsPrefix) ? name.slice(ecsPrefix.length) : name)
+}
+
+/** Fields that stand in a plain line by their value alone, before all others, with what stands behind it. */
+export const shownBare: Readonly<Record<string, string>> = {
+  method: '',
+  path: '',
+  status: '',
+  ms: 'ms',
+}

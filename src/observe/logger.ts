@@ -1,8 +1,10 @@
-/** The log: JSON lines. What must never stand in one is taken out here, whatever a caller hands over. */
+/** The log: lines of one form. What must never stand in one is taken out here, whatever a caller hands over. */
 import { writeSync } from 'node:fs'
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
 import type { Facts } from '../core/errors.js'
+import { neutral, renderers } from './log-format.js'
+import type { LogFormat } from './log-format.js'
 import { createLogOutput } from './log-output.js'
 
 /** A JWT, JWE or long handle inside any text: an error of a library may quote one. */
@@ -47,25 +49,43 @@ export function cleanFacts(facts: Facts | undefined): Facts | undefined {
   return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, cleanFact(value)]))
 }
 
-/** ISO 8601 with milliseconds; many lines share one, so the last text is kept. */
-function createTimestamp(): () => string {
+/** The time of a line: ISO 8601 with milliseconds. */
+interface LogClock {
+  readonly iso: () => string
+  /** `,"time":"…"` of now. */
+  readonly member: () => string
+}
+
+/** Many lines share one time, so the last text is kept. */
+function createLogClock(): LogClock {
   let last = 0
-  let text = ''
-  return () => {
+  let iso = ''
+  let member = ''
+  const update = (): void => {
     const now = new Date()
-    if (now.getTime() !== last) {
-      last = now.getTime()
-      text = `,"time":"${now.toISOString()}"`
-    }
-    return text
+    if (now.getTime() === last) return
+    last = now.getTime()
+    iso = now.toISOString()
+    member = `,"time":"${iso}"`
+  }
+  return {
+    iso() {
+      update()
+      return iso
+    },
+    member() {
+      update()
+      return member
+    },
   }
 }
 
 /** What the lines of a logger are made of, for those that are put together without pino. */
 export interface LoggerParts {
   readonly out: DestinationStream
-  /** `,"time":"…"` of now. */
-  readonly timestamp: () => string
+  readonly clock: LogClock
+  /** What becomes of pino's lines. */
+  format: LogFormat
 }
 
 const parts = new WeakMap<Logger, LoggerParts>()
@@ -83,6 +103,11 @@ export function isSerialized(name: string): boolean {
   return Object.hasOwn(serializers, name)
 }
 
+/** A field's value as it is logged. */
+export function serialize(name: string, value: unknown): unknown {
+  return isSerialized(name) && value !== undefined ? describeError(value) : value
+}
+
 /** Says it on standard error, the only place that is left. */
 function tellOfLostLog(fault: NodeJS.ErrnoException): void {
   const text = `trac-gateway: the log can’t be written (${fault.code ?? fault.message}); the gateway goes on without it\n`
@@ -93,21 +118,50 @@ function tellOfLostLog(fault: NodeJS.ErrnoException): void {
   }
 }
 
+/** A line of pino in the form that the log has. */
+function reformed(text: string, format: LogFormat): string {
+  if (format === 'json') return neutral(text)
+  const { level, time, msg, ...fields } = JSON.parse(text) as Readonly<Record<string, unknown>>
+  return renderers[format]({
+    level: String(level),
+    time: String(time),
+    message: typeof msg === 'string' ? msg : '',
+    fields,
+  })
+}
+
+/** What of a configuration the log follows. */
+export interface LogSettings {
+  readonly level: string
+  readonly format: LogFormat
+}
+
+/** Gives a logger of {@link createLogger} another level and form; lines that are put together elsewhere have their own. */
+export function applyLogSettings(logger: Logger, { level, format }: LogSettings): void {
+  logger.level = level
+  const own = parts.get(logger)
+  if (own !== undefined) own.format = format
+}
+
 /**
  * Builds the logger; `level` is a level of pino. Nothing is filtered out of a line by name: lines are built here
  * from named fields, an error's foreign fields are never copied, and texts of errors are scrubbed of tokens.
  */
-export function createLogger(level: string, destination?: DestinationStream): Logger {
-  const timestamp = createTimestamp()
+export function createLogger(
+  level: string,
+  destination?: DestinationStream,
+  format: LogFormat = 'json',
+): Logger {
+  const clock = createLogClock()
   const options = {
     level,
     base: null,
-    timestamp,
+    timestamp: clock.member,
     formatters: { level: (label: string) => ({ level: label }) },
     serializers,
   }
-  const out = destination ?? createLogOutput(1, tellOfLostLog)
-  const logger = pino(options, out)
-  parts.set(logger, { out, timestamp })
+  const own: LoggerParts = { out: destination ?? createLogOutput(1, tellOfLostLog), clock, format }
+  const logger = pino(options, { write: (line) => own.out.write(reformed(line, own.format)) })
+  parts.set(logger, own)
   return logger
 }

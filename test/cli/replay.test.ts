@@ -92,10 +92,13 @@ const requests = [
     'GET /trac/report/1?action=edit',
   ],
 ]
-for (const line of requests) {
-  for (const credential of credentials)
-    await ask({ port }, line, credential === '' ? [] : [credential])
+async function askAll(): Promise<void> {
+  for (const line of requests) {
+    for (const credential of credentials)
+      await ask({ port }, line, credential === '' ? [] : [credential])
+  }
 }
+await askAll()
 const log = gateway.log()
 writeFileSync(file('audit.log'), log)
 const decisions = log.split('\n').filter((line) => line.includes('"msg":"decision"')).length
@@ -217,4 +220,23 @@ await t.test(`${count} lines are judged in flat memory, a million in under a min
   t.equal(result.changed, 0)
   t.comment(`${result.decisions} decisions in ${seconds.toFixed(1)} s`)
   t.ok(seconds < 60)
+})
+
+await t.test('a log of ecs is read as well, and one for people is named as unread', async (t) => {
+  /** What is logged in one form. */
+  const logIn = async (format: string): Promise<string> => {
+    await gateway.reload({ ...overlay, log: { auditQuery: ['action'], format } })
+    const before = gateway.log().length
+    await askAll()
+    return gateway.log().slice(before)
+  }
+  writeFileSync(file('ecs.log'), await logIn('ecs'))
+  const result = await replayed(['-c', same, file('ecs.log')])
+  t.match(result, { decisions, same: decisions, changed: 0, plain: 0 })
+  t.same(result.unknown, {})
+
+  writeFileSync(file('plain.log'), await logIn('plain'))
+  const { code, out } = await run(['-c', same, file('plain.log')])
+  t.equal(code, 1)
+  t.match(out, `${decisions} more decisions were not read: found lines of log.format plain`)
 })

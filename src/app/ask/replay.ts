@@ -17,6 +17,7 @@ import { isRead } from '../../core/methods.js'
 import { RequestContext, noEndpoint } from '../../request/context.js'
 import { noHeaders } from '../../request/headers.js'
 import type { Route } from '../../request/route.js'
+import { isPlainLine, readEcs } from '../../observe/log-format.js'
 import type { EnvironmentAt } from '../../request/environment.js'
 import { belowBase } from '../../request/target.js'
 import { tracActions } from '../../trac/permissions.js'
@@ -64,6 +65,8 @@ export interface Replayed {
   readonly decisions: number
   readonly same: number
   readonly changed: number
+  /** Lines of decisions in the form for people (`log.format: plain`), which are not read. */
+  readonly plain: number
   /** How many are not known, by what the line lacks. */
   readonly unknown: Readonly<Record<string, number>>
   /** The most frequent first. */
@@ -128,6 +131,7 @@ export class Replay {
   readonly #unknown = new Map<string, number>()
   #lines = 0
   #decisions = 0
+  #plain = 0
   #same = 0
   #changed = 0
   #untold = 0
@@ -171,8 +175,10 @@ export class Replay {
   /** Takes one line of the log; `since`: decisions before it are not judged. */
   take(text: string, since = ''): void {
     this.#lines++
-    const isDecision = text.includes('"msg":"decision"')
-    if (!isDecision && !text.includes('"msg":"grants"')) return
+    if (!lineOfInterest.test(text)) {
+      if (isPlainLine(text, 'decision')) this.#plain++
+      return
+    }
     const line = parse(text)
     if (line === undefined) return
     if (line.msg === 'grants') this.#learn(line)
@@ -184,6 +190,7 @@ export class Replay {
     return {
       lines: this.#lines,
       decisions: this.#decisions,
+      plain: this.#plain,
       same: this.#same,
       changed: this.#changed,
       unknown: Object.fromEntries(this.#unknown),
@@ -367,11 +374,15 @@ export class Replay {
   }
 }
 
+/** Lines of `json` and of `ecs`. */
+const lineOfInterest = /"(?:msg|message)":"(?:decision|grants)"/
+
 function parse(text: string): Line | undefined {
   const start = text.indexOf('{')
   try {
     const value: unknown = JSON.parse(start <= 0 ? text : text.slice(start))
-    return typeof value === 'object' && value !== null ? value : undefined
+    if (typeof value !== 'object' || value === null) return undefined
+    return readEcs(value as Readonly<Record<string, unknown>>) ?? value
   } catch {
     return undefined
   }
