@@ -1,0 +1,64 @@
+/** Whether memory stays flat: a rule that is the same for each replica. */
+import { groupBy } from './records.js'
+import type { Records } from './records.js'
+
+/** Until then a process warms up: code is compiled, caches and pools fill. In seconds. */
+export const warmUp = 600
+/** A life that is shorter than this after the warm-up says nothing. */
+const minSpan = 600
+/** How far apart two levels that are compared are measured: medians over so many seconds. */
+const levelSpan = 120
+/** The rule: by least squares it rises by less than this in an hour, in MiB … */
+export const maxSlope = 10
+/** … and its level at the end is at most so many times the one after the warm-up. */
+export const maxRatio = 1.1
+
+/** What became of the memory of one process. MiB. */
+export interface MemoryLife {
+  readonly replica: number
+  readonly pid: number
+  /** Seconds since the start of the run. */
+  readonly from: number
+  readonly to: number
+  readonly end: number
+  readonly max: number
+  /** Undefined where it did not live long enough to be judged. */
+  readonly judged:
+    undefined | { readonly warm: number; readonly slope: number; readonly isFlat: boolean }
+}
+
+type Point = readonly [at: number, mib: number]
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
+
+/** MiB an hour, by least squares. */
+function slopeOf(points: readonly Point[]): number {
+  const mean = (of: (point: Point) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const [at, mib] = [mean(([x]) => x), mean(([, y]) => y)]
+  const over = points.reduce((sum, [x, y]) => sum + (x - at) * (y - mib), 0)
+  const under = points.reduce((sum, [x]) => sum + (x - at) ** 2, 0)
+  return (over / under) * 3600
+}
+
+/** Judges every process that lived in this run. */
+export function livesOf({ memory }: Records): MemoryLife[] {
+  const byProcess = groupBy(memory, ({ replica, pid }) => `${replica} ${pid}`)
+  return [...byProcess.values()].map((samples) => {
+    const { replica, pid, at: from } = samples[0]!
+    const to = samples.at(-1)!.at
+    const points = samples.map(({ at, mib }): Point => [at, mib])
+    const level = (start: number) =>
+      median(points.filter(([at]) => at >= start && at < start + levelSpan).map(([, mib]) => mib))
+    const end = level(to - levelSpan)
+    const warm = level(from + warmUp)
+    const slope = slopeOf(points.filter(([at]) => at >= from + warmUp))
+    const isFlat = slope < maxSlope && end <= warm * maxRatio
+    return {
+      ...{ replica, pid, from, to, end },
+      max: Math.max(...points.map(([, mib]) => mib)),
+      judged: to - from < warmUp + minSpan ? undefined : { warm, slope, isFlat },
+    }
+  })
+}

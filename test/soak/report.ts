@@ -1,0 +1,127 @@
+/** What a soak found, as tables in Markdown, and as text about each failure. */
+import { maxRatio, maxSlope } from './memory.js'
+import type { MemoryLife } from './memory.js'
+import { quantile } from './picture.js'
+import { groupBy, kinds } from './records.js'
+import type { Disturbance, Failure, Records, What } from './records.js'
+
+type Causes = ReadonlyMap<Failure, Disturbance | undefined>
+
+const row = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
+const ms = (value: number | undefined): string =>
+  value === undefined || Number.isNaN(value)
+    ? '–'
+    : value < 10
+      ? value.toFixed(1)
+      : value.toFixed(0)
+
+/** Requests of each kind: how many, how many failed, how long they took. */
+function requestTable({ samples, failures }: Records, causes: Causes): string {
+  const byKind = groupBy(samples, ({ kind }) => kind)
+  const line = (name: string, times: readonly number[], failed: readonly Failure[]) => {
+    const sorted = times.toSorted((one, other) => one - other)
+    const without = failed.filter((failure) => causes.get(failure) === undefined)
+    return row([
+      name,
+      times.length + failed.length,
+      failed.length - without.length,
+      without.length,
+      ms(quantile(sorted, 0.5)),
+      ms(quantile(sorted, 0.99)),
+      ms(sorted.at(-1)),
+    ])
+  }
+  const rows = kinds.flatMap((kind) => {
+    const times = (byKind.get(kind) ?? []).map((sample) => sample.ms)
+    const failed = failures.filter((failure) => failure.kind === kind)
+    return times.length + failed.length === 0 ? [] : [line(kind, times, failed)]
+  })
+  const all = line(
+    'all',
+    samples.map((sample) => sample.ms),
+    failures,
+  )
+  return [
+    row(['request', 'sent', 'failed, caused', 'failed, not caused', 'p50 ms', 'p99 ms', 'max ms']),
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...rows,
+    all,
+  ].join('\n')
+}
+
+const words: Readonly<Record<What, string>> = {
+  reload: 'the configuration was changed and taken, by SIGHUP',
+  'refused reload': 'a broken configuration was refused, and mended',
+  redis: 'Redis was stopped for three seconds and started',
+  kill: 'a replica was killed (SIGKILL) and started ten seconds later',
+}
+
+/** What was done, how often, and how many requests failed because of it. */
+function disturbanceTable({ disturbances }: Records, causes: Causes): string {
+  const done = (Object.keys(words) as What[]).map((what) => {
+    const these = disturbances.filter((one) => one.what === what)
+    const failed = [...causes.values()].filter((cause) => cause?.what === what)
+    return row([words[what], these.length, failed.length])
+  })
+  return [
+    row(['what was done', 'times', 'failed because of it']),
+    '| --- | ---: | ---: |',
+    ...done,
+  ].join('\n')
+}
+
+const minutes = (seconds: number): string => (seconds / 60).toFixed(1)
+
+function memoryTable(lives: readonly MemoryLife[]): string {
+  const rows = lives.map(({ replica, from, to, end, max, judged }) =>
+    row([
+      replica + 1,
+      `${minutes(from)}–${minutes(to)}`,
+      judged === undefined ? '–' : judged.warm.toFixed(0),
+      end.toFixed(0),
+      max.toFixed(0),
+      judged === undefined ? '–' : judged.slope.toFixed(1),
+      judged === undefined ? 'lived too briefly' : judged.isFlat ? 'flat' : 'not flat',
+    ]),
+  )
+  return [
+    row(['replica', 'minutes', 'MiB after 10 min', 'MiB at the end', 'max', 'MiB an hour', '']),
+    '| ---: | --- | ---: | ---: | ---: | ---: | --- |',
+    ...rows,
+    '',
+    `Flat: after ten minutes of a process’s life its resident memory rises by less than ${maxSlope} MiB an hour by least squares, and its ` +
+      `level at the end is at most ${maxRatio} times the one after ten minutes (medians over two minutes).`,
+  ].join('\n')
+}
+
+/** All tables. */
+export function describeSoak(
+  records: Records,
+  seconds: number,
+  causes: Causes,
+  lives: readonly MemoryLife[],
+  cores: readonly number[],
+): string {
+  const rate = (records.samples.length + records.failures.length) / seconds
+  const shares = cores.map((share) => `${(share * 100).toFixed(1)} %`).join(' and ')
+  return [
+    `${minutes(seconds)} minutes, ${rate.toFixed(1)} requests a second on average. The gateways took ${shares} of a core.`,
+    requestTable(records, causes),
+    disturbanceTable(records, causes),
+    memoryTable(lives),
+  ].join('\n\n')
+}
+
+/** One failure, with the gateway's line. */
+export function describeFailure(failure: Failure, cause: Disturbance | undefined): string {
+  const { from, to, client, replica, request, requestId, words: what, line } = failure
+  const because =
+    cause === undefined
+      ? 'WITHOUT A CAUSE'
+      : `because of: ${cause.what} at ${cause.from.toFixed(1)} s`
+  return [
+    `${from.toFixed(1)}–${to.toFixed(1)} s, ${client}: ${request}: ${what}; ${because}`,
+    `  replica ${replica + 1}, request id ${requestId || 'none'}`,
+    `  ${line || 'no line in the log'}`,
+  ].join('\n')
+}
