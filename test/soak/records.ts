@@ -114,7 +114,7 @@ export class Records {
     setTimeout(() => {
       kept.line = this.#lineOf(kept)
       kept.code = /"code":"(\w+)"/.exec(kept.line)?.[1] ?? ''
-    }, lineDelay)
+    }, lineDelay).unref()
   }
 
   /** Resolves once every failure so far has its line. */

@@ -155,7 +155,7 @@ const cores = run.used.map((used, n) => {
 const tables = describeSoak(records, run.seconds, causes, lives, cores)
 const failures = [...causes].map(([failure, cause]) => describeFailure(failure, cause))
 await writeFile(join(folder, 'soak.svg'), drawSoak(records, run.seconds, causes))
-await writeFile(join(folder, 'tables.md'), `${tables}\n`)
+await writeFile(join(folder, 'tables.txt'), `${tables}\n`)
 await writeFile(join(folder, 'failures.txt'), `${failures.join('\n')}\n`)
 for (const { number } of parts.replicas.all) {
   const lines = records.lines(number)
