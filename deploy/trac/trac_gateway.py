@@ -11,6 +11,7 @@ import hashlib
 import heapq
 import hmac
 import json
+import logging
 import os
 import re
 import threading
@@ -74,6 +75,8 @@ GROUPS = re.compile(br'[A-Za-z0-9._~@+%,-]*\Z')
 KIND = re.compile(br'[a-z]{0,32}\Z')
 # What the gateway's `Via` says of its key: the id and the fingerprint.
 VIA_KEY = re.compile(br'trac-gateway \(key ([A-Za-z0-9_-]{1,32}) ([0-9a-f]{8})\)')
+# The gateway's name for a request, which is also in its own log.
+REQUEST_ID = re.compile(br'[A-Za-z0-9._-]{1,128}\Z')
 KEY_ID = re.compile(br'[A-Za-z0-9_-]{1,32}\Z')
 EMAIL = re.compile(u'[^@,;:<>"()\\[\\]\\\\\\s]+@[^@,;:<>"()\\[\\]\\\\\\s]+\\Z', re.UNICODE)
 
@@ -141,6 +144,8 @@ class Verdict(object):
     # How the user came (`X-Trac-Kind`), and the permissions as they were sent.
     kind = ''
     sent = ()
+    # What the gateway calls the request; set once it is accepted.
+    request_id = '-'
 
     def __init__(self, user, email=u'', name=u'', cause=None):
         # None: Trac itself says who it is, by its own cookie or what its server says (`legacy`).
@@ -183,8 +188,49 @@ class Nonces(object):
 # One for the process: Trac makes its components anew whenever trac.ini changes.
 nonces = Nonces(NONCES_KEPT)
 
-# The verdict on the request that a thread is busy with; each request of the thread replaces it.
+# The verdict on the request that a thread is busy with; none between two requests.
 requests = threading.local()
+
+
+class RequestIds(logging.Filter):
+    """Gives each record of Trac's log the id of the request that its thread is busy with.
+
+    It is `request_id` of the record, for `[logging] log_format`, and `-` outside of an accepted
+    request. A format without it gets the id in brackets before the message.
+    """
+
+    def __init__(self, is_shown):
+        logging.Filter.__init__(self)
+        self._is_shown = is_shown
+
+    def filter(self, record):
+        verdict = getattr(requests, 'verdict', None)
+        record.request_id = '-' if verdict is None else verdict.request_id
+        if (record.request_id != '-' and not self._is_shown and
+                isinstance(record.msg, (str, type(u'')))):
+            # Nothing in an id means anything to the formatting of the message.
+            record.msg = '[%s] ' % record.request_id + record.msg
+        return True
+
+    @classmethod
+    def install(cls, env):
+        """Adds it to the log of an environment, in the place of one from before a reload."""
+        for old in [one for one in env.log.filters if type(one).__name__ == cls.__name__]:
+            env.log.removeFilter(old)
+        env.log.addFilter(cls('(request_id)' in (env.log_format or '')))
+
+
+def forget_verdicts(env):
+    """Ends the verdict of a thread with its request: Trac calls `shutdown` after each."""
+    shutdown = env.shutdown
+
+    def shutdown_and_forget(tid=None):
+        try:
+            shutdown(tid)
+        finally:
+            requests.verdict = None
+
+    env.shutdown = shutdown_and_forget
 
 
 class KeptUser(object):
@@ -736,6 +782,8 @@ class TracGateway(Component):
 
     def __init__(self):
         self._read = (None, {})
+        RequestIds.install(self.env)
+        forget_verdicts(self.env)
         for name in self.session_attributes:
             if name not in SESSION_ATTRIBUTES:
                 self.log.error('trac_gateway: [trac_gateway] session_attributes has %s, not one of %s',
@@ -948,6 +996,9 @@ class TracGateway(Component):
             raise Refused('X-Trac-Signature was used before.')
         verdict = self._read_kind(more, identity) or self._read_identity(*(identity + more))
         verdict.answer = answer_to(keys[kid], kid, nonce)
+        request_id = wire(environ, 'HTTP_X_REQUEST_ID')
+        if REQUEST_ID.match(request_id):
+            verdict.request_id = request_id.decode('ascii')
         return verdict
 
     def _read_kind(self, kind, identity):
