@@ -1,0 +1,110 @@
+{{- define "trac-gateway.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "trac-gateway.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "trac-gateway.labels" -}}
+{{ include "trac-gateway.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "trac-gateway.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "trac-gateway.secretName" -}}
+{{- .Values.secrets.existing | default (printf "%s-secrets" (include "trac-gateway.name" .)) }}
+{{- end }}
+
+{{/* How many pods there may be at most. */}}
+{{- define "trac-gateway.pods" -}}
+{{- if .Values.autoscaling.enabled }}{{ max (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
+{{- else }}{{ int .Values.replicaCount }}{{ end }}
+{{- end }}
+
+{{/* Everything that must not be, each said with what to write. */}}
+{{- define "trac-gateway.check" -}}
+{{- $session := .Values.config.session | default dict }}
+{{- $many := gt (int (include "trac-gateway.pods" .)) 1 }}
+{{- if and $many (ne ($session.store | default "cookie") "redis") }}
+{{- fail "more than one pod, while sessions are in the cookie: set config.session.store: redis and config.session.redis.url, or replicaCount: 1 without autoscaling" }}
+{{- end }}
+{{- if and $many .Values.persistence.enabled }}
+{{- fail "more than one pod on one volume: set persistence.enabled: false (with Redis nothing needs it)" }}
+{{- end }}
+{{- if and $many (eq .Values.mode "sidecar") }}
+{{- fail "more than one pod in sidecar mode would be more than one Trac on one environment: use mode: standalone" }}
+{{- end }}
+{{- if eq (not .Values.secrets.existing) (not .Values.secrets.make) }}
+{{- fail "set one of secrets.existing (the name of a Secret with session, signing and admin) and secrets.make: true" }}
+{{- end }}
+{{- if and (eq .Values.mode "sidecar") (not .Values.trac.image) }}
+{{- fail "mode: sidecar needs trac.image" }}
+{{- end }}
+{{- if and (eq .Values.mode "standalone") (not (dig "upstreams" "trac" "url" "" .Values.config)) }}
+{{- fail "set config.upstreams.trac.url: where Trac is" }}
+{{- end }}
+{{- if contains "-----BEGIN" (toJson .Values.config) }}
+{{- fail "config holds a PEM text: it goes into a ConfigMap. Put it into a Secret, name that under secrets.extra, and write { fromFile: /run/secrets/trac-gateway/KEY }" }}
+{{- end }}
+{{- end }}
+
+{{/* gateway.yaml: what the chart knows, and over it what stands in `config`. */}}
+{{- define "trac-gateway.config" -}}
+{{- $secrets := "/run/secrets/trac-gateway" }}
+{{- $state := "/var/lib/trac-gateway" }}
+{{- $name := include "trac-gateway.name" . }}
+{{- $admin := printf "%s-admin" $name }}
+{{- $redis := eq (dig "session" "store" "cookie" .Values.config) "redis" }}
+{{- $session := dict "secrets" (list (dict "fromFile" (printf "%s/session" $secrets))) }}
+{{- $username := dict }}
+{{- if $redis }}
+{{- if gt (int (include "trac-gateway.pods" .)) 1 }}{{ $_ := set $session "replicas" "many" }}{{ end }}
+{{- else }}
+{{- $_ := set $session "revocationFile" (printf "%s/revocations" $state) }}
+{{- $_ := set $username "namesFile" (printf "%s/names" $state) }}
+{{- end }}
+{{- $trac := dict "signature" "v2" "signingKeys" (list (dict "id" "k1" "secret" (dict "fromFile" (printf "%s/signing" $secrets)))) }}
+{{- if eq .Values.mode "sidecar" }}{{ $_ := set $trac "url" (printf "http://127.0.0.1:%d" (int .Values.trac.port)) }}{{ end }}
+{{- $identity := dict "keys" (dict "cacheFile" (printf "%s/keys.json" $state)) }}
+{{- if $username }}{{ $_ := set $identity "username" $username }}{{ end }}
+{{- $ours := dict
+  "server" (dict "listen" "0.0.0.0:8080" "spoolDirectory" $state)
+  "admin" (dict
+    "listen" "0.0.0.0:9464"
+    "hosts" (list $admin (printf "%s.%s" $admin .Release.Namespace) (printf "%s.%s.svc" $admin .Release.Namespace))
+    "token" (dict "fromFile" (printf "%s/admin" $secrets)))
+  "identity" $identity
+  "session" $session
+  "upstreams" (dict "trac" $trac) }}
+{{- mustMergeOverwrite $ours (deepCopy .Values.config) | toYaml }}
+{{- end }}
+
+{{/* What the restricted Pod Security Standard wants of a container, and a root file system that nobody writes. */}}
+{{- define "trac-gateway.hardened" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* How the kubelet asks Trac, which may listen on loopback alone. It refuses whoever is not signed for. */}}
+{{- define "trac-gateway.tracProbe" -}}
+exec:
+  command:
+    {{- if .Values.trac.probe }}{{ toYaml .Values.trac.probe | nindent 4 }}
+    {{- else }}
+    - python3
+    - -c
+    - import socket; socket.create_connection(('127.0.0.1', {{ int .Values.trac.port }}), 3)
+    {{- end }}
+timeoutSeconds: 5
+{{- end }}

@@ -1,0 +1,358 @@
+/** The Helm chart: Helm's own engine renders it, Kubernetes' schemas read it, and the gateway takes what it writes. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { t } from '../fixtures/tap.js'
+import { loadText, secretOf } from '../fixtures/config.js'
+import { root } from '../fixtures/root.js'
+import { readVersion } from '../../src/core/version.js'
+import { cacheFolder } from '../../src/demo/trac.js'
+
+const chart = `${root}deploy/helm/trac-gateway`
+
+type Tree = Readonly<Record<string, unknown>>
+interface Manifest {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly annotations?: Tree }
+  readonly data?: Readonly<Record<string, string>>
+  readonly spec: Tree
+}
+interface Container {
+  readonly name: string
+  readonly securityContext: Tree
+  readonly volumeMounts: readonly { readonly name: string }[]
+  readonly [key: string]: unknown
+}
+interface PodSpec {
+  readonly containers: readonly Container[]
+  readonly securityContext: Tree
+  readonly volumes: readonly (Tree & { readonly name: string })[]
+  readonly automountServiceAccountToken: boolean
+}
+interface Seen {
+  /** What `helm lint --strict` says. */
+  readonly messages: readonly string[]
+  /** Why it can't be rendered. */
+  readonly error: string | null
+  readonly objects: readonly Manifest[]
+  /** What the schemas of Kubernetes have against it. */
+  readonly faults: readonly string[]
+}
+
+/** Values over others, as Helm lays them. */
+function over(base: Tree, more: Tree): Tree {
+  const isTree = (value: unknown): value is Tree =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+  const laid = Object.entries(more).map(([key, value]) => {
+    const before = base[key]
+    return [key, isTree(before) && isTree(value) ? over(before, value) : value] as const
+  })
+  return { ...base, ...Object.fromEntries(laid) }
+}
+
+const examples = readdirSync(`${chart}/ci`).map((name) => name.replace('-values.yaml', ''))
+const valuesOf = (name: string): Tree =>
+  parse(readFileSync(`${chart}/ci/${name}-values.yaml`, 'utf8')) as Tree
+const standalone = valuesOf('standalone')
+const replicas = valuesOf('replicas')
+const sidecar = valuesOf('sidecar')
+const config = standalone['config'] as Tree
+const literal = secretOf('x')
+
+/** All that is rendered, at once: Python starts once. */
+const cases: Readonly<Record<string, Tree>> = {
+  ...Object.fromEntries(examples.map((name) => [name, valuesOf(name)])),
+  made: over(standalone, { secrets: { existing: '', make: true } }),
+  'another group': over(standalone, {
+    config: { permissions: { groups: { more: ['WIKI_VIEW'] } } },
+  }),
+  closed: over(standalone, { networkPolicy: { ingressFrom: [], monitoringFrom: [] } }),
+  // What is refused.
+  'replicas with cookies': over(standalone, { replicaCount: 2, persistence: { enabled: false } }),
+  'replicas on a volume': over(replicas, { persistence: { enabled: true } }),
+  'two Tracs': over(sidecar, {
+    replicaCount: 2,
+    persistence: { enabled: false },
+    config: replicas['config'],
+  }),
+  'no secrets': over(standalone, { secrets: { existing: '' } }),
+  'two kinds of secrets': over(standalone, { secrets: { make: true } }),
+  'no Trac': over(standalone, { config: { upstreams: { trac: { url: '' } } } }),
+  'no image of Trac': over(sidecar, { trac: { image: '' } }),
+  'a literal session secret': over(standalone, { config: { session: { secrets: [literal] } } }),
+  'a literal client secret': over(standalone, { config: { identity: { clientSecret: literal } } }),
+  'a literal key': over(standalone, { config: { admin: { token: literal } } }),
+  'a literal signing key': over(standalone, {
+    config: { upstreams: { trac: { signingKeys: [{ id: 'k1', secret: literal }] } } },
+  }),
+  'a literal address of Redis': over(replicas, {
+    config: { session: { redis: { url: 'redis://u:p@redis:6379' } } },
+  }),
+  'a PEM text': over(standalone, { config: { pages: { note: '-----BEGIN PRIVATE KEY-----' } } }),
+  'no public address': { ...standalone, config: { ...config, server: {} } },
+  'an unknown mode': over(standalone, { mode: 'daemon' }),
+}
+
+const { stdout, stderr } = spawnSync(
+  join(cacheFolder(), 'templates/bin/python'),
+  // The oldest that the chart takes, and the newest whose schemas are known here.
+  [`${root}test/fixtures/render-chart.py`, chart, '1.25', '1.37'],
+  {
+    input: JSON.stringify(Object.values(cases).map((values) => ({ name: 'wiki', values }))),
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  },
+)
+if (stdout === '') throw new Error(stderr)
+const results = JSON.parse(stdout) as readonly Seen[]
+const seen = new Map(Object.keys(cases).map((name, index) => [name, results[index]!]))
+const see = (name: string): Seen => seen.get(name)!
+const find = (name: string, kind: string, suffix = ''): Manifest | undefined =>
+  see(name).objects.find(
+    (one) => one.kind === kind && one.metadata.name === `wiki-trac-gateway${suffix}`,
+  )
+const podOf = (name: string): PodSpec =>
+  (find(name, 'Deployment')!.spec['template'] as { readonly spec: PodSpec }).spec
+const annotationsOf = (name: string): Tree =>
+  (find(name, 'Deployment')!.spec['template'] as Manifest).metadata.annotations!
+const gatewayYaml = (name: string): string => find(name, 'ConfigMap')!.data!['gateway.yaml']!
+
+/** What the pods find below /run/secrets/trac-gateway. */
+const files = Object.fromEntries(
+  [
+    ['session', secretOf('s')],
+    ['signing', secretOf('k')],
+    ['admin', secretOf('a')],
+    ['client', secretOf('c')],
+    ['redis-url', `redis://gateway:${secretOf('r')}@redis:6379`],
+  ].map(([name, text]) => [`/run/secrets/trac-gateway/${name}`, text!]),
+)
+
+await t.test('lint and schemas have nothing against it, in any form', async (t) => {
+  t.strictSame(examples.toSorted(), ['replicas', 'sidecar', 'standalone'])
+  for (const name of [...examples, 'made', 'another group', 'closed']) {
+    const { messages, error, faults } = see(name)
+    t.strictSame([...messages], [], name)
+    t.equal(error, null, name)
+    // That one belongs to the Prometheus operator.
+    t.strictSame(
+      faults.filter((fault) => fault !== 'no schema: ServiceMonitor'),
+      [],
+      name,
+    )
+  }
+})
+
+await t.test('the gateway takes each gateway.yaml that it writes', async (t) => {
+  for (const name of [...examples, 'made']) {
+    const { config, warnings } = loadText(gatewayYaml(name), { files })
+    t.strictSame(config.admin.listen, { host: '0.0.0.0', port: 9464 }, name)
+    t.equal(config.admin.token, secretOf('a'))
+    t.ok(config.admin.hosts.includes('wiki-trac-gateway-admin.trac.svc'))
+    const thought = new Set(warnings.map(({ name }) => name))
+    // The first is what the network policy is for. The others are the examples' own wishes.
+    for (const known of ['admin-address', 'cookie-store', 'base-path', 'plain-http'])
+      thought.delete(known)
+    t.strictSame([...thought], [], name)
+  }
+  const many = loadText(gatewayYaml('replicas'), { files }).config.session
+  t.match(many, { store: 'redis', replicas: 'many', revocationFile: undefined })
+  t.equal(
+    loadText(gatewayYaml('sidecar'), { files }).config.upstreams['trac']!.url.url,
+    'http://127.0.0.1:8000',
+  )
+})
+
+await t.test('what can’t be meant is not rendered, and the message says what to set', async (t) => {
+  const refusals = {
+    'replicas with cookies': /config\.session\.store: redis/,
+    'replicas on a volume': /persistence\.enabled: false/,
+    'two Tracs': /mode: standalone/,
+    'no secrets': /secrets\.existing .* secrets\.make/,
+    'two kinds of secrets': /secrets\.existing .* secrets\.make/,
+    'no Trac': /config\.upstreams\.trac\.url/,
+    'no image of Trac': /trac\.image/,
+    'a literal session secret': /config.session.secrets/,
+    'a literal client secret': /config.identity.clientSecret/,
+    'a literal key': /config.admin.token/,
+    'a literal signing key': /config.upstreams.trac.signingKeys/,
+    'a literal address of Redis': /config.session.redis.url/,
+    'a PEM text': /PEM text/,
+    'no public address': /publicUrl/,
+    'an unknown mode': /mode/,
+  }
+  for (const [name, wanted] of Object.entries(refusals)) {
+    const { error, objects } = see(name)
+    t.match(error?.replaceAll('/', '.'), wanted, name)
+    t.strictSame(objects, [], name)
+    t.notMatch(error ?? '', literal, 'the message does not repeat the secret')
+  }
+})
+
+await t.test(
+  'every container is held by the restricted standard, and writes nothing of its own',
+  async (t) => {
+    for (const name of examples) {
+      const { securityContext, containers, automountServiceAccountToken } = podOf(name)
+      t.match(securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+      t.equal(automountServiceAccountToken, false)
+      t.equal(containers.length, name === 'sidecar' ? 2 : 1)
+      for (const { securityContext, resources } of containers) {
+        t.match(securityContext, {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        })
+        t.match(resources, {
+          limits: { memory: String },
+          requests: { cpu: String, memory: String },
+        })
+      }
+    }
+  },
+)
+
+await t.test('probes ask the admin listener: alive, and ready to be sent people', async (t) => {
+  const [gateway] = podOf('standalone').containers
+  t.match(gateway, {
+    livenessProbe: { httpGet: { path: '/healthz', port: 'admin' } },
+    startupProbe: { httpGet: { path: '/healthz', port: 'admin' } },
+    readinessProbe: { httpGet: { path: '/readyz', port: 'admin' } },
+    ports: [
+      { name: 'http', containerPort: 8080 },
+      { name: 'admin', containerPort: 9464 },
+    ],
+  })
+  const [, trac] = podOf('sidecar').containers
+  for (const kind of ['livenessProbe', 'readinessProbe', 'startupProbe'])
+    t.match(trac![kind], { exec: { command: ['python3', '-c', "('127.0.0.1', 8000)"] } })
+})
+
+await t.test(
+  'secrets are the Secret’s that is named, or made; Trac gets its own and no other',
+  async (t) => {
+    t.equal(find('standalone', 'Secret', '-secrets'), undefined)
+    t.match(JSON.stringify(podOf('standalone').volumes), '"name":"trac-gateway"')
+    const { data, metadata } = find('sidecar', 'Secret', '-secrets')!
+    const text = (key: string): string => Buffer.from(data![key]!, 'base64').toString()
+    t.strictSame(Object.keys(data!).toSorted(), ['admin', 'session', 'signing', 'trac-keys'])
+    for (const key of ['session', 'signing', 'admin']) {
+      t.ok(text(key).length >= 48, key)
+      t.notOk(gatewayYaml('sidecar').includes(text(key)), `${key} is in no ConfigMap`)
+    }
+    t.equal(text('trac-keys'), `k1 ${text('signing')}\n`)
+    t.equal(new Set(Object.values(data!)).size, 4)
+    t.match(metadata.annotations, { 'helm.sh/resource-policy': 'keep' })
+    const [, trac] = podOf('sidecar').containers
+    t.strictSame(
+      trac!.volumeMounts.map(({ name }) => name),
+      ['trac-keys', 'trac', 'trac-tmp'],
+    )
+    t.notMatch(JSON.stringify(trac), 'wiki-trac-gateway-secrets')
+  },
+)
+
+await t.test(
+  'a change of the configuration starts new pods, or is taken up in place',
+  async (t) => {
+    const before = annotationsOf('standalone')['checksum/config']
+    t.match(before, /^[\da-f]{64}$/)
+    t.not(annotationsOf('another group')['checksum/config'], before)
+    t.notMatch(JSON.stringify(annotationsOf('sidecar')), 'checksum')
+    // A file of a ConfigMap that is mounted by itself never changes in a pod.
+    t.notMatch(JSON.stringify(podOf('sidecar')), 'subPath')
+  },
+)
+
+interface Policy {
+  readonly podSelector: Tree
+  readonly ingress: readonly {
+    readonly from: Tree[]
+    readonly ports: readonly { port: number }[]
+  }[]
+  readonly egress: readonly { readonly ports: readonly { port: number }[] }[]
+}
+const policyOf = (name: string, suffix = '') =>
+  find(name, 'NetworkPolicy', suffix)?.spec as unknown as Policy | undefined
+
+await t.test(
+  'the network lets visitors to one port, Prometheus to the other, and only the gateway to Trac',
+  async (t) => {
+    const { ingress, egress } = policyOf('standalone')!
+    t.strictSame(
+      ingress.map(({ ports }) => ports.map(({ port }) => port)),
+      [[8080], [9464]],
+    )
+    t.match(JSON.stringify(ingress[0]!.from), 'ingress-nginx')
+    t.match(JSON.stringify(ingress[1]!.from), 'prometheus')
+    const ways = (policy: Policy) =>
+      policy.egress.flatMap(({ ports }) => ports.map(({ port }) => port))
+    t.strictSame(ways(policyOf('standalone')!), [53, 53, 443, 8000])
+    t.strictSame(ways(policyOf('replicas')!), [53, 53, 443, 443, 6379])
+    t.strictSame(ways(policyOf('sidecar')!), [53, 53, 443], 'Trac is in the pod')
+    t.ok(egress.length > 0)
+    t.strictSame(policyOf('closed')!.ingress, [], 'nobody named, nobody let in')
+    const trac = policyOf('standalone', '-trac')!
+    t.strictSame(trac.podSelector, { matchLabels: { app: 'trac' } })
+    t.strictSame(trac.ingress, [
+      {
+        from: [
+          {
+            podSelector: {
+              matchLabels: {
+                'app.kubernetes.io/name': 'trac-gateway',
+                'app.kubernetes.io/instance': 'wiki',
+              },
+            },
+          },
+        ],
+      },
+    ])
+    t.equal(policyOf('replicas', '-trac'), undefined)
+  },
+)
+
+await t.test(
+  'several pods come with a budget and an autoscaler, and one with neither',
+  async (t) => {
+    t.match(find('replicas', 'PodDisruptionBudget')!.spec, { maxUnavailable: 1 })
+    t.match(find('replicas', 'HorizontalPodAutoscaler')!.spec, { minReplicas: 2, maxReplicas: 4 })
+    t.equal(find('replicas', 'Deployment')!.spec['replicas'], undefined, 'it alone says how many')
+    t.match(find('replicas', 'Deployment')!.spec['strategy'], {
+      rollingUpdate: { maxUnavailable: 0 },
+    })
+    for (const name of ['standalone', 'sidecar']) {
+      t.equal(find(name, 'PodDisruptionBudget'), undefined)
+      t.equal(find(name, 'HorizontalPodAutoscaler'), undefined)
+      t.strictSame(find(name, 'Deployment')!.spec['strategy'], { type: 'Recreate' })
+    }
+  },
+)
+
+await t.test(
+  'the operator finds the admin ports, under the job that the alerts look for',
+  async (t) => {
+    const { spec } = find('replicas', 'ServiceMonitor')!
+    t.match(spec, {
+      jobLabel: 'app.kubernetes.io/name',
+      endpoints: [{ port: 'admin', path: '/metrics' }],
+    })
+    const { matchLabels } = spec['selector'] as { readonly matchLabels: Tree }
+    const labels = (name: string) =>
+      (find('replicas', 'Service', name)!.metadata as unknown as { readonly labels: Tree }).labels
+    t.match(labels('-admin'), matchLabels)
+    t.notMatch(labels(''), matchLabels)
+    t.equal(labels('-admin')['app.kubernetes.io/name'], 'trac-gateway')
+    t.match(readFileSync(`${root}deploy/prometheus/alerts.yaml`, 'utf8'), 'job="trac-gateway"')
+  },
+)
+
+await t.test('outside is what publicUrl says, and the chart is of this version', async (t) => {
+  t.match(find('standalone', 'Ingress')!.spec, {
+    tls: [{ hosts: ['trac.example.edu'], secretName: 'trac-tls' }],
+    rules: [{ host: 'trac.example.edu', http: { paths: [{ path: '/trac', pathType: 'Prefix' }] } }],
+  })
+  const about = parse(readFileSync(`${chart}/Chart.yaml`, 'utf8')) as Tree
+  t.match(about, { version: readVersion(), appVersion: readVersion() })
+})
