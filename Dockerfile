@@ -12,15 +12,21 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
 # The demo runs from a checkout: its provider is a development dependency.
-RUN npm run build && npm run sbom && rm -rf dist/demo && npm prune --omit=dev --ignore-scripts
+# Some packages bring the keys of their tests along, which scanners take for ours.
+RUN npm run build && npm run sbom && rm -rf dist/demo && npm prune --omit=dev --ignore-scripts \
+  && find node_modules -path '*/test/*' -name '*.key' -delete
 
 FROM node:24-bookworm-slim@sha256:d6aa754f16b3197301076f047b5def2f02ea1dbbc2ca920407d46d7ec7f87b20
 ENV NODE_ENV=production
 # Inside the container all addresses, so that Prometheus and probes come in; never publish this port.
 ENV TRAC_GATEWAY_ADMIN_LISTEN=0.0.0.0:9464
 ENV TRAC_GATEWAY_LISTEN=0.0.0.0:8080
-# Where revocations and keys outlive a restart (session.revocationFile, identity.keys.cacheFile).
-RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/trac-gateway
+# Where revocations and keys outlive a restart (session.revocationFile, identity.keys.cacheFile). Nothing here installs
+# packages or becomes another user any more.
+RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/trac-gateway \
+  && rm -rf /usr/local/lib/node_modules /opt/yarn-* /usr/local/bin/npm /usr/local/bin/npx \
+    /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg \
+  && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 WORKDIR /opt/trac-gateway
 # Owned by root: the process cannot change its own program.
 COPY --from=build /build/package.json ./
@@ -32,6 +38,6 @@ COPY deploy/trac/trac_gateway.py ./deploy/trac/
 USER 1000:1000
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.TRAC_GATEWAY_ADMIN_LISTEN.split(':').pop()}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch(`http://${process.env.TRAC_GATEWAY_ADMIN_LISTEN.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/opt/trac-gateway/dist/main.js"]
 CMD ["start", "--config", "/etc/trac-gateway/gateway.yaml"]
