@@ -135,10 +135,10 @@ async function soak(records: Records, seconds: number, parts: Awaited<ReturnType
 }
 
 const seconds = readSpan(process.argv[2] ?? '60m')
-// Fixtures set a limit for a test file; this takes as long as it is told to.
-t.setTimeout(0)
 const records = new Records()
 const parts = await start(records)
+// Fixtures have set a limit for a test file; this takes as long as it is told to.
+t.setTimeout(0)
 t.comment(`${seconds} s with ${browsers} browsers and ${programs} programs`)
 const run = await soak(records, seconds, parts)
 await records.settled()
