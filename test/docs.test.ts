@@ -116,3 +116,14 @@ await t.test('each symptom that we name is a text that somebody can see', async 
   t.ok(ofTrac.length >= 6, `${ofTrac.length} of the plugin's`)
   for (const text of ofTrac) t.ok(plugin.includes(text), text)
 })
+
+await t.test('the guide says what to do at night about each alert that wakes somebody', (t) => {
+  const rules = read('deploy/prometheus/alerts.yaml').split('- alert: ').slice(1)
+  const critical = rules
+    .filter((rule) => /severity: critical/.test(rule))
+    .map((rule) => rule.slice(0, rule.indexOf('\n')))
+  t.ok(critical.length >= 5, critical.join(', '))
+  const [, night = ''] = read('deploy/docs/guides/operations.md').split('\n## At night\n')
+  for (const alert of critical) t.match(night.split('\n## ')[0], new RegExp(`^\\| .*${alert}`, 'm'))
+  t.end()
+})
