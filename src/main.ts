@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The process: reads the command line, signals, exit codes (0 done, 1 problems found, 2 wrong usage). */
+import cluster from 'node:cluster'
 import { Command, CommanderError, Option } from 'commander'
 import { WrongUse, optionName } from './cli/command.js'
 import type { Call, CommandSpec, OptionSpec, Output } from './cli/command.js'
@@ -18,6 +19,11 @@ const loadStart = async () => (await import('./cli/start.js')).start
  * that must notice first.
  */
 async function serve(call: Call): Promise<number> {
+  if (cluster.isWorker) {
+    const { work } = await import('./cli/workers/worker.js')
+    work(call.text('config') ?? '', process.env, process)
+    return 0
+  }
   const start = await loadStart()
   const started = await start(call.text('config') ?? '', { env: process.env })
   if (started === undefined) return 1

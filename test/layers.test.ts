@@ -60,7 +60,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['session/redis-link.ts'],
   undici: ['forward/undici-connection.ts'],
   pino: ['observe/logger.ts'],
-  'prom-client': ['observe/metrics.ts'],
+  'prom-client': ['observe/metrics.ts', 'observe/metrics-sum.ts'],
   yaml: ['config/yaml.ts', 'config/gateway-yaml.ts'],
   commander: ['main.ts'],
 }
@@ -76,6 +76,7 @@ const ranAsWhole = [
   'cli/admin-client.ts',
   'cli/docs.ts',
   'cli/sbom.ts',
+  'cli/workers/worker.ts',
   'browser/client.ts',
 ]
 

@@ -1,12 +1,12 @@
 /** One running gateway: the public listener, the admin listener and what runs beside them, started and stopped together. */
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import type { Logger } from 'pino'
 import { isSameConfig } from '../config/fixed.js'
 import type { Address } from '../config/kinds/listen-address.js'
 import { ConfigProblems } from '../config/problems.js'
 import type { Config } from '../config/schema.js'
-import { realTimers } from '../core/clock.js'
+import { realTimers, wait } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import { readVersion } from '../core/version.js'
@@ -14,10 +14,13 @@ import { createAwaitedAnswers } from '../endpoints/refresh.js'
 import { watchCertificate } from '../http/certificate.js'
 import type { CertificateEvents, CertificateWatch } from '../http/certificate.js'
 import { createListener } from '../http/listener.js'
-import type { Listener } from '../http/listener.js'
+import type { Feed, Listener } from '../http/listener.js'
 import { createAdmin } from '../observe/admin.js'
+import type { AdminParts } from '../observe/admin.js'
 import { applyLogSettings } from '../observe/logger.js'
 import { createMetrics } from '../observe/metrics.js'
+import { readMetrics } from '../observe/metrics-sum.js'
+import type { MetricData } from '../observe/metrics-sum.js'
 import { createReadiness, degradedCauses } from '../observe/readiness.js'
 import { RecentTrouble } from '../observe/recent-trouble.js'
 import type { Readiness } from '../observe/readiness.js'
@@ -42,8 +45,26 @@ export interface GatewayOptions {
   readonly now?: Now
   readonly timers?: Timers
   readonly random?: () => number
+  /** One of several processes: it listens nowhere. Who started it hands it connections, and asks by {@link Gateway.admin}. */
+  readonly worker?: WorkerPlace
   /** Smaller bounds than its own, for a test that reaches one. */
   readonly bounds?: StorageBounds & { readonly names?: number | undefined }
+}
+
+/** The place of a process among those that serve together. */
+export interface WorkerPlace {
+  /** From 1. */
+  readonly number: number
+  /** The others serve already: it has started when it is ready, and after so long at the latest. */
+  readonly awaitReady: Milliseconds
+}
+
+/** A configuration that is ready to be served. */
+export interface Prepared {
+  /** Serves by it from now on. @returns whether it is another one at all */
+  take(): Promise<boolean>
+  /** Gives it up. */
+  drop(): Promise<void>
 }
 
 /** A gateway that listens. */
@@ -54,10 +75,21 @@ export interface Gateway {
   /** Where the two listeners are; text of a Unix socket's path, or host and port. */
   readonly publicAddress: string | AddressInfo
   readonly adminAddress: string | AddressInfo
+  /** What the admin listener serves. */
+  readonly admin: AdminParts
+  /** Takes connections, where {@link GatewayOptions.worker} is given. */
+  readonly feed: Feed | undefined
+  /** What a scrape reads, as data. */
+  readMetrics(): Promise<MetricData>
   /**
-   * Serves by another configuration from now on; what runs ends under the one it began with.
-   * @returns whether it is another one at all
+   * Makes another configuration ready, and serves by the one before until it is taken; one at a time.
    * @throws FixedChangeError or ERR_PROVIDER_UNAVAILABLE; then everything is as it was
+   */
+  prepare(config: Config): Promise<Prepared>
+  /**
+   * Prepares and takes another configuration; what runs ends under the one it began with.
+   * @returns whether it is another one at all
+   * @throws what {@link prepare} throws
    */
   reload(config: Config): Promise<boolean>
   /** Tells log, metrics and `/readyz` of a configuration that is not served, and why. */
@@ -72,7 +104,11 @@ export interface Gateway {
   close(drain?: Milliseconds): Promise<void>
 }
 
-function listen(server: Server, address: Address): Promise<string | AddressInfo> {
+/** How often it is looked whether a worker is ready. */
+const lookForReady: Milliseconds = 20
+
+/** Opens a server at an address. @throws Error — it can't be opened there */
+export function listen(server: NetServer, address: Address): Promise<string | AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(address, () => {
@@ -82,13 +118,23 @@ function listen(server: Server, address: Address): Promise<string | AddressInfo>
   })
 }
 
+/** Names by which the admin listener may be asked. */
+export function adminHosts({ hosts, listen: place }: Config['admin']): ReadonlySet<string> {
+  const names = 'host' in place ? [...hosts, place.host] : hosts
+  return new Set(names.map((name) => name.toLowerCase()))
+}
+
 /** Starts a gateway: it listens at once, and is ready when keys and Trac have been reached. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, logger } = options
+  const { config, logger, worker } = options
   const { app, readiness } = openApp(options)
   const listener = createListener(config, app.timers)
   const generation = await Generation.first(config, app)
-  const gateway = new RunningGateway(app, readiness, listener, generation)
+  const gateway = new RunningGateway(app, readiness, listener, generation, worker)
+  if (worker !== undefined) {
+    await gateway.beginAsWorker(config, worker)
+    return gateway
+  }
   await gateway.listen(config)
   const { publicAddress, adminAddress } = gateway
   const { url } = config.server.publicUrl
@@ -167,21 +213,37 @@ class RunningGateway implements Gateway {
   #generation: Generation
   #admin: Server | undefined
   #certificate: CertificateWatch | undefined
+  readonly admin: AdminParts
+  feed: Feed | undefined
+  readonly #worker: WorkerPlace | undefined
   /** One reload at a time. */
   #reloading: Promise<unknown> = Promise.resolve()
 
-  constructor(app: AppContext, readiness: Readiness, listener: Listener, generation: Generation) {
+  constructor(
+    app: AppContext,
+    readiness: Readiness,
+    listener: Listener,
+    generation: Generation,
+    worker: WorkerPlace | undefined,
+  ) {
     this.#app = app
+    this.#worker = worker
     this.readiness = readiness
     this.#listener = listener
     this.#generation = generation
     this.#configuration = new ConfigurationRecord(app.now)
     this.#startedAt = app.now()
+    this.admin = this.#createAdminParts(generation.services.config.admin)
     listener.handTo(
       (request, response, upgradeSocket) =>
         this.#generation.handle(request, response, upgradeSocket),
       (request, response, error) => this.#generation.refuse(request, response, error),
     )
+  }
+
+  readMetrics(): Promise<MetricData> {
+    this.admin.beforeScrape()
+    return readMetrics(this.#app.metrics.registry)
   }
 
   get services(): Services {
@@ -190,7 +252,7 @@ class RunningGateway implements Gateway {
 
   /** Opens both listeners. If one can't be opened, nothing is left that would keep the process alive. */
   async listen({ admin, server }: Config): Promise<void> {
-    const adminServer = this.#createAdmin(admin)
+    const adminServer = createAdmin(this.admin)
     this.#admin = adminServer
     try {
       this.adminAddress = await listen(adminServer, admin.listen)
@@ -206,16 +268,40 @@ class RunningGateway implements Gateway {
     this.#certificate = this.#watchCertificate(server.tls)
   }
 
+  /** Reaches for keys and Trac before anybody comes. */
+  async beginAsWorker({ server }: Config, { awaitReady }: WorkerPlace): Promise<void> {
+    const { timers } = this.#app
+    this.feed = this.#listener.feed()
+    this.#startServing(this.#generation)
+    this.#certificate = this.#watchCertificate(server.tls)
+    for (let waited = 0; waited < awaitReady; waited += lookForReady) {
+      if (this.readiness.report().ready) return
+      await wait(timers, lookForReady)
+    }
+  }
+
   reload(config: Config): Promise<boolean> {
-    const reloaded = this.#reloading.then(() => this.#replaceGeneration(config))
+    const reloaded = this.#reloading.then(async () => (await this.prepare(config)).take())
     this.#reloading = reloaded.catch(() => undefined)
     return reloaded
   }
 
-  async #replaceGeneration(config: Config): Promise<boolean> {
+  async prepare(config: Config): Promise<Prepared> {
     const previous = this.#generation
     const isSame = isSameConfig(previous.services.config, config)
     const next = isSame ? previous : await previous.next(config)
+    return {
+      take: () => this.#take(next),
+      drop: async () => {
+        if (!isSame) await next.retire()
+      },
+    }
+  }
+
+  async #take(next: Generation): Promise<boolean> {
+    const previous = this.#generation
+    const { config } = next.services
+    const isSame = next === previous
     this.readiness.note('configuration', '')
     this.#configuration.accepted()
     if (isSame) {
@@ -269,11 +355,10 @@ class RunningGateway implements Gateway {
     await new Promise<void>((resolve) => this.#admin?.close(() => resolve()) ?? resolve())
   }
 
-  #createAdmin({ token, hosts, listen: place }: Config['admin']): Server {
+  #createAdminParts(admin: Config['admin']): AdminParts {
     const { metrics, nameRegistry, logger, now } = this.#app
-    const names = 'host' in place ? [...hosts, place.host] : hosts
-    return createAdmin({
-      hosts: new Set(names.map((name) => name.toLowerCase())),
+    return {
+      hosts: adminHosts(admin),
       status: (asker) =>
         answerStatus(
           {
@@ -282,12 +367,13 @@ class RunningGateway implements Gateway {
             readiness: this.readiness,
             configuration: this.#configuration,
             startedAt: this.#startedAt,
+            worker: this.#worker?.number,
           },
           asker,
         ),
       metrics,
       readiness: this.readiness,
-      token,
+      token: admin.token,
       revoke: async (user) => {
         // A registry that can't be asked is no reason not to end what is known here.
         const owner = await nameRegistry.find(user).catch(() => undefined)
@@ -311,7 +397,7 @@ class RunningGateway implements Gateway {
         for (const cause of degradedCauses)
           metrics.degraded.set({ cause }, Number(causes.has(cause)))
       },
-    })
+    }
   }
 
   /** Serves a new certificate once its files have one; a pair that does not fit is told, and the old one stays. */

@@ -15,10 +15,13 @@ import type { Services } from './services.js'
 
 /** A new configuration changes what only a new process can. */
 export class FixedChangeError extends Error {
+  readonly keys: readonly string[]
+
   /** @param keys such as `server.listen` */
   constructor(keys: readonly string[]) {
     super(`${keys.join(', ')}: a change there needs a restart`)
     this.name = 'FixedChangeError'
+    this.keys = keys
   }
 }
 

@@ -8,6 +8,7 @@ import type { Gateway } from '../app/gateway.js'
 import { realTimers } from '../core/clock.js'
 import type { Milliseconds } from '../core/clock.js'
 import { createLogger } from '../observe/logger.js'
+import type { Readiness } from '../observe/readiness.js'
 import { tellServiceManager } from './service-manager.js'
 import type { ServiceManager } from './service-manager.js'
 import { watchFiles } from './watch-files.js'
@@ -20,9 +21,18 @@ export interface StartOptions {
   readonly logger?: Logger
 }
 
+/** What serves: a gateway in this process, or workers that are started by it. */
+export interface Serving extends Pick<
+  Gateway,
+  'reload' | 'refuseReload' | 'reloadCertificate' | 'close'
+> {
+  readonly readiness: Pick<Readiness, 'report'>
+  /** Reads gateway.yaml and its files again. @throws ConfigProblems */
+  load(): Loaded
+}
+
 /** A gateway that follows its configuration. */
 export interface Started {
-  readonly gateway: Gateway
   /** Reads configuration and certificate again now; what is wrong with them is logged, and the old ones serve on. */
   reload(): Promise<void>
   /** @param drain how long new connections are still taken, in the place of `server.timeouts.drain` */
@@ -43,45 +53,58 @@ export async function start(path: string, options: StartOptions): Promise<Starte
       for (const warning of warnings) logger.warn({ file: path }, formatWarning(warning))
     }
     warn(loaded)
-    const gateway = await startGateway({ config: loaded.config, logger })
-    const { readiness } = gateway
+    const serving = await serve(path, loaded, logger, options.env)
+    const { readiness } = serving
     const manager = tellServiceManager({ env: options.env, logger, timers: realTimers, readiness })
-    return follow(gateway, manager, loaded, () => loadConfig(path, { env: options.env }), warn)
+    return follow(serving, manager, loaded, warn)
   } catch (error) {
     print(`${explain(error)}\n`)
     return undefined
   }
 }
 
-/** Hands every new configuration to the gateway, all of it or nothing. */
+/** Starts what the configuration asks for. */
+async function serve(
+  path: string,
+  { config }: Loaded,
+  logger: Logger,
+  env: NodeJS.ProcessEnv,
+): Promise<Serving> {
+  if (config.workers === 1) {
+    const gateway = await startGateway({ config, logger })
+    return Object.assign(gateway, { load: () => loadConfig(path, { env }) })
+  }
+  const { startWorkers } = await import('./workers/primary.js')
+  return await startWorkers({ path, env, logger, timers: realTimers, random: Math.random })
+}
+
+/** Hands every new configuration to what serves, all of it or nothing. */
 function follow(
-  gateway: Gateway,
+  serving: Serving,
   manager: ServiceManager,
   first: Loaded,
-  load: () => Loaded,
   onTaken: (loaded: Loaded) => void,
 ): Started {
   const reloadConfig = async (): Promise<void> => {
     try {
-      const loaded = load()
+      const loaded = serving.load()
       watch.follow(loaded.files)
-      if (await gateway.reload(loaded.config)) onTaken(loaded)
+      if (await serving.reload(loaded.config)) onTaken(loaded)
     } catch (error) {
-      gateway.refuseReload(error)
+      serving.refuseReload(error)
     }
   }
   const watch = watchFiles(() => void reloadConfig())
   watch.follow(first.files)
   return {
-    gateway,
     async reload() {
-      gateway.reloadCertificate()
+      serving.reloadCertificate()
       await reloadConfig()
     },
     async close(drain) {
       watch.close()
       manager.stopping()
-      await gateway.close(drain)
+      await serving.close(drain)
       manager.close()
     },
   }

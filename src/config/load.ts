@@ -42,7 +42,8 @@ const statFile: StatFile = (path) => {
   }
 }
 
-const readFirstBytes: ReadContext['readBytes'] = (path, max) => {
+/** Reads so many bytes of a file, or as many as there are. @throws Error — it can’t be read */
+export const readFirstBytes: ReadContext['readBytes'] = (path, max) => {
   const file = openSync(path, 'r')
   try {
     const bytes = Buffer.alloc(max)

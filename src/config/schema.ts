@@ -21,6 +21,7 @@ import { sessionTopic } from './topics/session.js'
 import { tokensTopic } from './topics/tokens.js'
 import { upstreamsTopic } from './topics/upstreams.js'
 import { webhooksTopic } from './topics/webhooks.js'
+import { workersTopic } from './topics/workers.js'
 
 const topics = {
   server: serverTopic,
@@ -37,6 +38,7 @@ const topics = {
   limits: limitsTopic,
   pages: pagesTopic,
   log: logTopic,
+  workers: workersTopic,
   release01: release01Topic,
 }
 
@@ -60,6 +62,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...limitsTopic.keys,
   ...pagesTopic.keys,
   ...logTopic.keys,
+  ...workersTopic.keys,
   acknowledge: acknowledge(warningNames),
 })
 

@@ -32,6 +32,8 @@ export interface Listener {
   readonly server: Server
   /** From now on, requests go there, and `refuse` answers what is refused before there is a request. */
   handTo(handler: RequestHandler, refuse: RefuseUnparsed): void
+  /** From now on, connections come from another process: this one listens nowhere. */
+  feed(): Feed
   /** From now on, new TLS connections get this certificate; those that are open keep theirs. */
   present(pair: CertificatePair): void
   /** From now on, clients must read what waits for them within the limits of this configuration. */
@@ -41,6 +43,14 @@ export interface Listener {
    * cuts it `shutdown` after the call.
    */
   stop(limits: StopLimits): Promise<void>
+}
+
+/** Connections that another process has accepted. */
+export interface Feed {
+  /** Serves one. */
+  take(socket: Socket): void
+  /** None comes any more: {@link Listener.stop} waits for that, instead of for its `drain`. */
+  end(): void
 }
 
 /** How long stopping may take. */
@@ -168,6 +178,41 @@ function handUpgrade(
   hand(request, response, isWebSocket ? socket : undefined)
 }
 
+class FedConnections implements Feed {
+  readonly #server: Server
+  readonly #open = new Set<Socket>()
+  #end: () => void = () => undefined
+  #onEmpty: () => void = () => undefined
+  readonly #ended = new Promise<void>((resolve) => (this.#end = resolve))
+
+  constructor(server: Server) {
+    this.#server = server
+    // Node looks at the time that headers take once a server listens.
+    server.emit('listening')
+  }
+
+  take(socket: Socket): void {
+    this.#open.add(socket)
+    socket.once('close', () => {
+      this.#open.delete(socket)
+      if (this.#open.size === 0) this.#onEmpty()
+    })
+    this.#server.emit('connection', socket)
+  }
+
+  end(): void {
+    this.#end()
+  }
+
+  /** The answer settles when none is left; it is given when none comes any more. */
+  async stopAccepting(): Promise<{ readonly closed: Promise<void> }> {
+    await this.#ended
+    const closed = new Promise<void>((resolve) => (this.#onEmpty = resolve))
+    if (this.#open.size === 0) this.#onEmpty()
+    return { closed }
+  }
+}
+
 /** Creates the listener; until {@link Listener.handTo} it serves nobody. */
 export function createListener(config: Config, timers: Timers): Listener {
   const server = createServer(config)
@@ -175,6 +220,7 @@ export function createListener(config: Config, timers: Timers): Listener {
   let refuser: RefuseUnparsed = (_request, response) => response.destroy()
   const refuse: RefuseUnparsed = (request, response, error) => refuser(request, response, error)
   let isStopping = false
+  let fed: FedConnections | undefined
   const hand: RequestHandler = (request, response, upgradeSocket) => {
     // It crossed our end of the connection: nobody could be answered, so nothing is begun.
     if (request.socket.writableEnded) {
@@ -210,6 +256,7 @@ export function createListener(config: Config, timers: Timers): Listener {
       handler = next
       refuser = refuseNext
     },
+    feed: () => (fed = new FedConnections(server)),
     present(pair) {
       if (server instanceof HttpsServer) server.setSecureContext(secureContextOf(pair))
     },
@@ -220,9 +267,7 @@ export function createListener(config: Config, timers: Timers): Listener {
       isStopping = true
       watch.endQuiet(quietWhileDraining)
       const cutting = timers.setTimeout(() => watch.destroyAll(), Math.max(drain, shutdown))
-      if (drain > 0) await wait(timers, drain)
-      await calmTurn()
-      const closed = stopAccepting(server)
+      const { closed } = await (fed?.stopAccepting() ?? stopAfter(server, drain, timers))
       watch.endTunnels()
       watch.endQuiet(quietAtEnd)
       await closed
@@ -244,13 +289,24 @@ const maxTurns = 10_000
  * Waits for a turn of the event loop in which all that the kernel had for us was taken, and nothing else happened since:
  * it resets the connections that wait there when the listener is closed, and requests may have been sent on them.
  */
-async function calmTurn(): Promise<void> {
+export async function calmTurn(): Promise<void> {
   for (let turn = 0, before = 0; turn < maxTurns; turn++) {
     await new Promise((resolve) => setImmediate(resolve))
     const now = performance.now()
     if (now - before < calm) return
     before = now
   }
+}
+
+/** Takes new connections for `drain`; the answer settles when none is left. */
+async function stopAfter(
+  server: Server,
+  drain: Milliseconds,
+  timers: Timers,
+): Promise<{ readonly closed: Promise<void> }> {
+  if (drain > 0) await wait(timers, drain)
+  await calmTurn()
+  return { closed: stopAccepting(server) }
 }
 
 /** Node's own way for a server of HTTP would also end each connection that has no request at this moment. */

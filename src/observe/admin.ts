@@ -6,7 +6,6 @@ import { GatewayError } from '../core/errors.js'
 import { isSameText } from '../core/same-text.js'
 import { withoutBrackets } from '../core/host.js'
 import { isRead } from '../core/methods.js'
-import type { Metrics } from './metrics.js'
 import type { Readiness } from './readiness.js'
 
 /** What was ended of a user, in the answer of `POST /revoke`. */
@@ -39,14 +38,20 @@ export interface StatusAnswer {
   readonly body: string
 }
 
+/** What is scraped. */
+export interface Scraped {
+  metrics(): Promise<string>
+  readonly contentType: string
+}
+
 /** What the listener serves. */
 export interface AdminParts {
   /** Host names by which it may be asked, beside addresses and `localhost`; in lower case. */
   readonly hosts: ReadonlySet<string>
   /** Says how it stands. */
   readonly status: (asker: StatusAsker) => Promise<StatusAnswer>
-  readonly metrics: Metrics
-  readonly readiness: Readiness
+  readonly metrics: { readonly registry: Scraped }
+  readonly readiness: Pick<Readiness, 'report'>
   /** Undefined: all commands (`POST /revoke`, …) are off. */
   readonly token: string | undefined
   /** Does what an operator wants of the registry of names. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE */
@@ -56,7 +61,7 @@ export interface AdminParts {
   /** Says what would become of a request. @throws {@link GatewayError} ERR_BODY_MALFORMED — the question makes no sense */
   readonly explain: (question: unknown) => Promise<unknown>
   /** Waits for a request that is announced by a value, or tells what arrived of it; undefined: that is no value. */
-  readonly arrival: (value: unknown) => object | undefined
+  readonly arrival: (value: unknown) => object | undefined | Promise<object | undefined>
   /** Brings gauges up to date before a scrape. */
   readonly beforeScrape: () => void
 }
@@ -223,7 +228,7 @@ export function createAdmin(parts: AdminParts): Server {
   }
   const arrival = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readJson(request, bodyLimit)
-    const told = isObject(body) ? parts.arrival(body['arrival']) : undefined
+    const told = isObject(body) ? await parts.arrival(body['arrival']) : undefined
     if (told !== undefined) answer(response, 200, told)
     else answer(response, 400, { error: 'bad_request', message: 'send {"arrival": RANDOM TEXT}' })
   }

@@ -52,7 +52,8 @@ function createRenderedWriter<Fields extends Readonly<Record<string, string>>>(
   return (level, line) => {
     if (!logger.isLevelEnabled(level)) return
     const values = names.map((name) => [name, serialize(name, line[name])])
-    out.write(render({ level, time: clock.iso(), message, fields: Object.fromEntries(values) }))
+    const all = Object.fromEntries([['worker', clock.worker], ...values]) as LogLine<Fields>
+    out.write(render({ level, time: clock.iso(), message, fields: all }))
   }
 }
 

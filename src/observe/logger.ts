@@ -52,12 +52,15 @@ export function cleanFacts(facts: Facts | undefined): Facts | undefined {
 /** The time of a line: ISO 8601 with milliseconds. */
 interface LogClock {
   readonly iso: () => string
-  /** `,"time":"…"` of now. */
+  /** `,"time":"…"` of now, and which worker it is. */
   readonly member: () => string
+  /** What `member` has besides the time. */
+  readonly worker: number | undefined
 }
 
 /** Many lines share one time, so the last text is kept. */
-function createLogClock(): LogClock {
+function createLogClock(worker: number | undefined): LogClock {
+  const behind = worker === undefined ? '' : `,"worker":${worker}`
   let last = 0
   let iso = ''
   let member = ''
@@ -66,9 +69,10 @@ function createLogClock(): LogClock {
     if (now.getTime() === last) return
     last = now.getTime()
     iso = now.toISOString()
-    member = `,"time":"${iso}"`
+    member = `,"time":"${iso}"${behind}`
   }
   return {
+    worker,
     iso() {
       update()
       return iso
@@ -146,13 +150,15 @@ export function applyLogSettings(logger: Logger, { level, format }: LogSettings)
 /**
  * Builds the logger; `level` is a level of pino. Nothing is filtered out of a line by name: lines are built here
  * from named fields, an error's foreign fields are never copied, and texts of errors are scrubbed of tokens.
+ * @param worker the number of this process among several that serve together; each line has it
  */
 export function createLogger(
   level: string,
   destination?: DestinationStream,
   format: LogFormat = 'json',
+  worker?: number,
 ): Logger {
-  const clock = createLogClock()
+  const clock = createLogClock(worker)
   const options = {
     level,
     base: null,

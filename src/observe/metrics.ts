@@ -22,6 +22,8 @@ export interface MetricRow {
   readonly labels: readonly string[]
   /** Series of a counter that are there from the start, at 0: the first count shows as a rise. */
   readonly fromStart: readonly Labels[]
+  /** What several workers together have of a gauge; the sum, if nothing is said. */
+  readonly together?: 'sum' | 'max' | 'first'
 }
 
 /** Every combination of the values of labels. */
@@ -40,6 +42,12 @@ const row = (
   help: string,
   fromStart: readonly Labels[] = [],
 ): MetricRow => ({ name: `trac_gateway_${name}`, type, labels, help, fromStart })
+
+/** A gauge of which several workers together have what one of them has. */
+const alike = (one: MetricRow, together: 'max' | 'first' = 'max'): MetricRow => ({
+  ...one,
+  together,
+})
 
 /** Codes whose names begin so. */
 const codes = (...stems: readonly string[]): readonly ErrorCode[] =>
@@ -69,7 +77,10 @@ const upstreamCodes = codes('UPSTREAM_', 'SPOOL_', 'INTERNAL').filter(
 
 /** Every metric of ours. A new one is a row here, and a line where it is counted. */
 export const metricTable = {
-  buildInfo: row('gauge', 'build_info', ['version', 'node'], 'Version of this gateway; always 1.'),
+  buildInfo: alike(
+    row('gauge', 'build_info', ['version', 'node'], 'Version of this gateway; always 1.'),
+    'first',
+  ),
   requestDuration: row(
     'histogram',
     'request_duration_seconds',
@@ -152,18 +163,22 @@ export const metricTable = {
     'Fetches of key sets.',
     each({ result: ['ok', 'failed'] }),
   ),
-  jwksAge: row(
-    'gauge',
-    'jwks_age_seconds',
-    [],
-    'Since the main key set was fetched; `+Inf` until that was done once.',
+  jwksAge: alike(
+    row(
+      'gauge',
+      'jwks_age_seconds',
+      [],
+      'Since the main key set was fetched; `+Inf` until that was done once.',
+    ),
   ),
-  ready: row('gauge', 'ready', [], 'Whether `/readyz` is 200: 1, or 0.'),
-  degraded: row(
-    'gauge',
-    'degraded',
-    ['cause'],
-    'Whether `/readyz` tells of this trouble under `degraded`: 1, or 0.',
+  ready: alike(row('gauge', 'ready', [], 'Whether `/readyz` is 200: 1, or 0.')),
+  degraded: alike(
+    row(
+      'gauge',
+      'degraded',
+      ['cause'],
+      'Whether `/readyz` tells of this trouble under `degraded`: 1, or 0.',
+    ),
   ),
   upstreamErrors: row(
     'counter',
@@ -199,7 +214,7 @@ export const metricTable = {
   ),
   fileBytes: row('gauge', 'file_bytes', [], 'Bytes of files that are kept in memory.'),
   sessions: row('gauge', 'sessions', [], 'Sessions that are open in memory.'),
-  names: row('gauge', 'names', [], 'User names that this process knows the owners of.'),
+  names: alike(row('gauge', 'names', [], 'User names that this process knows the owners of.')),
   nameRefusals: row(
     'counter',
     'name_refusals_total',
@@ -215,17 +230,23 @@ export const metricTable = {
     each({ event: ['made', 'revoked', 'refused'] }),
   ),
   tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
-  configGeneration: row(
-    'gauge',
-    'config_generation',
+  workers: row('gauge', 'workers', [], 'Processes that serve; more than one with `workers`.'),
+  workerRestarts: row(
+    'counter',
+    'worker_restarts_total',
     [],
-    'How many times a configuration was taken.',
+    'Workers that ended by themselves, or hung, and were started anew.',
   ),
-  configLastFailure: row(
-    'gauge',
-    'config_last_failure_timestamp_seconds',
-    [],
-    'When a configuration was last refused; 0 if never.',
+  configGeneration: alike(
+    row('gauge', 'config_generation', [], 'How many times a configuration was taken.'),
+  ),
+  configLastFailure: alike(
+    row(
+      'gauge',
+      'config_last_failure_timestamp_seconds',
+      [],
+      'When a configuration was last refused; 0 if never.',
+    ),
   ),
 } as const
 
@@ -259,8 +280,8 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     for (const values of fromStart) made.inc(values, 0)
     return made
   }
-  const gauge = ({ name, help, labels }: MetricRow) =>
-    new Gauge({ name, help, labelNames: [...labels], registers })
+  const gauge = ({ name, help, labels, together = 'sum' }: MetricRow) =>
+    new Gauge({ name, help, labelNames: [...labels], registers, aggregator: together })
 
   const table = metricTable
   gauge(table.buildInfo).labels(build.version, process.version).set(1)
@@ -293,10 +314,13 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     nameRefusals: counter(table.nameRefusals),
     personalTokens: counter(table.personalTokens),
     tunnels: gauge(table.tunnels),
+    workers: gauge(table.workers),
+    workerRestarts: counter(table.workerRestarts),
     configGeneration: gauge(table.configGeneration),
     configLastFailure: gauge(table.configLastFailure),
   }
   made.jwksAge.set(Number.POSITIVE_INFINITY)
+  made.workers.set(1)
   return { ...made, begin: (config: Counted) => begin(made, config) }
 }
 

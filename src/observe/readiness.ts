@@ -12,6 +12,7 @@ export const degradedCauses = [
   'certificate',
   'plugin',
   'revocations',
+  'workers',
   'stopping',
 ] as const
 /** One of them. */

@@ -107,9 +107,19 @@ export function createHistogramSeries({ name, help, labels }: Named, bounds: rea
       values: series.flatMap((one) => exported(name, bounds, one)),
       aggregator: 'sum',
     })
-  // The registry takes the first of the two for its text, in which shared labels come last.
-  return { add, metric: { name, get, getForPromString: get } }
+  // The registry takes the second for its text, in which shared labels come last, and the first where it adds up workers,
+  // which knows of no labels but a value's own.
+  const getSplayed = async (): Promise<Exported> => {
+    const all = await get()
+    return { ...all, values: all.values.map(splay) }
+  }
+  return { add, metric: { name, get: getSplayed, getForPromString: get } }
 }
+
+const splay = ({ sharedLabels, labels, ...more }: ExportedValue): ExportedValue => ({
+  ...more,
+  labels: { ...labels, ...sharedLabels },
+})
 
 function exported(
   name: string,

@@ -39,6 +39,13 @@ function readinessText({ ready, waiting, degraded }: StatusReport['readiness']):
     : `Not ready: these were not reached yet: ${waiting.join(', ')}.`
 }
 
+function workerFacts({ worker }: StatusReport): readonly PageFact[] {
+  if (worker === undefined) return []
+  const { number: own, of } = worker
+  const told = `${own} of ${of}: this page is its own, the next one may be another’s; /metrics is of all`
+  return [['Worker', told]]
+}
+
 function configurationFacts({ configuration, now }: StatusReport): readonly PageFact[] {
   const { generation, since, lastRefusal } = configuration
   const served: PageFact = ['Configuration', `number ${generation}, since ${instant(since, now)}`]
@@ -139,6 +146,7 @@ export function statusPage(report: StatusReport): PageContent {
     facts: [
       ['Version', `${report.version}, on Node ${report.node}`],
       ['Started', instant(report.startedAt, now)],
+      ...workerFacts(report),
       ...configurationFacts(report),
       [
         'User names below',

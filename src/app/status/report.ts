@@ -19,6 +19,8 @@ export interface StatusParts {
   readonly readiness: Readiness
   readonly configuration: ConfigurationRecord
   readonly startedAt: Milliseconds
+  /** Its number, where several processes serve. */
+  readonly worker: number | undefined
 }
 
 /** How it stands with an upstream, by its latest answer or fault. */
@@ -135,7 +137,7 @@ function reportRefusal({ user, ...refusal }: RecentRefusal, withNames: boolean) 
  * @param withNames whether names of people may be told: without `admin.token` never
  */
 export async function reportStatus(parts: StatusParts, withNames: boolean) {
-  const { app, services, readiness, configuration, startedAt } = parts
+  const { app, services, readiness, configuration, startedAt, worker } = parts
   const { session } = services.config
   const { revocations } = app.storage
   const file = revocations.durable ? 'file' : 'memory'
@@ -145,6 +147,8 @@ export async function reportStatus(parts: StatusParts, withNames: boolean) {
     node: process.version,
     now,
     startedAt,
+    /** Absent where one process serves. */
+    worker: worker === undefined ? undefined : { number: worker, of: services.config.workers },
     withNames,
     readiness: readiness.report(),
     configuration: configuration.report(withNames),

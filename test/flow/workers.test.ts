@@ -1,0 +1,373 @@
+/** `workers`: several processes behind one address, as one gateway. */
+import { readFileSync, readdirSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { createServer } from 'node:net'
+import { t } from '../fixtures/tap.js'
+import { listen } from '../fixtures/listen.js'
+import { sumOf } from '../fixtures/metrics.js'
+import { openNotifySocket } from '../fixtures/notify-socket.js'
+import { startRedis } from '../fixtures/redis.js'
+import { stage } from '../fixtures/stage.js'
+import { until } from '../fixtures/until.js'
+
+type Line = Readonly<Record<string, unknown>>
+
+const redis = await startRedis(t)
+const notify = await openNotifySocket(t)
+const lines: Line[] = []
+const shared = { session: { store: 'redis', redis: { url: { fromEnv: 'REDIS' } } } }
+const overlay = {
+  ...shared,
+  workers: 2,
+  admin: { token: { fromEnv: 'SESSION' } },
+  server: { timeouts: { drain: '1s' } },
+  // Whatever these tests ask for is one of them, for who has signed in.
+  routes: [{ name: 'all', path: '/w/**', methods: ['GET', 'POST'], access: 'authenticated' }],
+}
+const env = { REDIS: redis.url, NOTIFY_SOCKET: notify.path, WATCHDOG_USEC: '900000' }
+const s = await stage(t, {
+  provider: 'cognito',
+  upstream: 'held',
+  gateway: 'process',
+  overlay,
+  env,
+  onLine: (line) => lines.push(JSON.parse(line) as Line),
+})
+const { gateway, port, url } = s
+const host = new URL(url).host
+const adminPort = Number(/127\.0\.0\.1:(\d+)/.exec(textBehind('admin:'))![1])
+
+/** What stands behind a key of its gateway.yaml. */
+function textBehind(key: string): string {
+  const text = readFileSync(gateway.file, 'utf8')
+  return text.slice(text.indexOf(`\n${key}`))
+}
+
+/** Processes that it started, in the order in which they were. */
+function children(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
+        return (
+          stat.split(') ').at(-1)!.split(' ')[1] === String(gateway.pid) &&
+          command.includes('main.js')
+        )
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+    .toSorted((a, b) => a - b)
+}
+
+interface Asked {
+  /** 0: the connection broke; -1: nobody took it. */
+  readonly status: number
+  readonly text: string
+}
+
+/** Asks on a connection of its own, unless an agent keeps one. */
+function ask(
+  path: string,
+  {
+    credential = '',
+    agent = false,
+    method = 'GET',
+  }: { credential?: string; agent?: Agent | false; method?: string } = {},
+): Promise<Asked> {
+  const [name = '', value = ''] = credential.split(': ')
+  const headers = { host, ...(credential === '' ? {} : { [name]: value }) }
+  return new Promise((resolve) => {
+    const message = request({
+      host: '127.0.0.1',
+      port,
+      path: `/trac${path}`,
+      method,
+      headers,
+      agent,
+    })
+    message.on('response', (answer: IncomingMessage) => {
+      let text = ''
+      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+      answer.on('error', () => resolve({ status: 0, text }))
+    })
+    message.on('error', (error: NodeJS.ErrnoException) => {
+      resolve({ status: error.code === 'ECONNREFUSED' ? -1 : 0, text: '' })
+    })
+    message.end()
+  })
+}
+
+const statusOf = async (path: string, credential: string) =>
+  (await ask(path, { credential })).status
+/** Connections go to the workers in turn. */
+const atEach = (path: string, credential: string) =>
+  Promise.all([1, 2, 3, 4].map(() => statusOf(path, credential)))
+
+function admin(path: string, body?: unknown): Promise<{ status: number; text: string }> {
+  const headers = { authorization: `Bearer ${sessionSecret}`, accept: 'application/json' }
+  const method = body === undefined ? 'GET' : 'POST'
+  return new Promise((resolve, reject) => {
+    const message = request({
+      host: '127.0.0.1',
+      port: adminPort,
+      path,
+      method,
+      headers,
+      agent: false,
+    })
+    message.on('response', (answer: IncomingMessage) => {
+      let text = ''
+      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+    })
+    message.on('error', reject)
+    message.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+const { secrets } = await import('../fixtures/config.js')
+const sessionSecret = secrets.SESSION
+
+const missing = /trac_gateway_degraded\{cause="workers"\} 1/
+const degraded = (told: Line) =>
+  (told['degraded'] as string[]).filter((text) => !/X-Trac-Gateway|keys of/.test(text))
+const metrics = async () => (await admin('/metrics')).text
+const has = (form: RegExp) => notify.told.filter((line) => form.test(line)).length
+/** Numbers of the workers that served a path. */
+const servedBy = (path: string) =>
+  new Set(
+    lines
+      .filter((line) => line['msg'] === 'request' && line['path'] === `/trac${path}`)
+      .map(({ worker }) => worker),
+  )
+
+await until(async () => (await gateway.ready())['ready'] === true, 'it is ready')
+
+await t.test('one gateway: one READY, and a watchdog that the primary feeds', async (t) => {
+  await until(() => has(/^WATCHDOG=1$/) > 1, 'the watchdog hears of it')
+  t.equal(has(/^READY=1$/), 1)
+  t.equal(children().length, 2)
+})
+
+await t.test(
+  'a session is one at each worker, and lines of the log say which it was',
+  async (t) => {
+    const visitor = await s.signIn(s.alice)
+    const cookie = `cookie: ${visitor.cookieHeader(url)}`
+    t.strictSame(await atEach('/w/session', cookie), [200, 200, 200, 200])
+    await until(() => servedBy('/w/session').size === 2, 'both have served it')
+    t.strictSame([...servedBy('/w/session')].toSorted(), [1, 2])
+
+    await t.test('and a sign-out at one of them counts at the other', async (t) => {
+      await visitor.submit(`${url}/auth/logout`)
+      await until(
+        async () => (await atEach('/w/session', cookie)).every((one) => one === 401),
+        'both',
+      )
+      t.pass()
+    })
+  },
+)
+
+await t.test('what an operator ends at the one admin listener has ended at each', async (t) => {
+  const bearer = await s.bearerOf(s.sam)
+  t.strictSame(await atEach('/w/bearer', bearer), [200, 200, 200, 200])
+  const { status, text } = await admin('/revoke', { user: 'sam' })
+  t.equal(status, 200)
+  t.match(JSON.parse(text), { revoked: 'sam', durable: true, foundIn: 'redis' })
+  await until(async () => (await atEach('/w/bearer', bearer)).every((one) => one === 401), 'both')
+  const names = JSON.parse((await admin('/names', { do: 'list' })).text) as {
+    names: { name: string }[]
+  }
+  t.ok(names.names.some(({ name }) => name === 'sam'))
+  t.match(JSON.parse((await admin('/')).text), { worker: { of: 2 }, readiness: { ready: true } })
+  const arrival = 'an-announced-value-of-this-test'
+  t.match(JSON.parse((await admin('/arrival', { arrival })).text), { arrived: null })
+  await ask(`/auth/healthz?arrival=${arrival}`)
+  t.match(JSON.parse((await admin('/arrival', { arrival })).text), { arrived: { host } })
+})
+
+await t.test('a scrape is the sum of all workers', async (t) => {
+  const bearer = await s.bearerOf(s.alice)
+  const counted = async () => {
+    const text = await metrics()
+    return {
+      requests: sumOf(text, 'trac_gateway_request_duration_seconds_count'),
+      buckets: Number(
+        /duration_seconds_bucket\{le="\+Inf",route="all",method="GET",status="200"\} (\d+)/.exec(
+          text,
+        )?.[1],
+      ),
+      of200: Number(
+        /duration_seconds_count\{route="all",method="GET",status="200"\} (\d+)/.exec(text)?.[1],
+      ),
+      workers: sumOf(text, 'trac_gateway_workers'),
+      generation: sumOf(text, 'trac_gateway_config_generation'),
+      ready: sumOf(text, 'trac_gateway_ready'),
+      builds: sumOf(text, 'trac_gateway_build_info'),
+    }
+  }
+  const before = await counted()
+  for (let i = 0; i < 10; i++) t.equal(await statusOf('/w/count', bearer), 200)
+  await until(() => servedBy('/w/count').size === 2, 'both have served some')
+  const after = await counted()
+  t.equal(after.requests - before.requests, 10)
+  t.equal(after.of200 - before.of200, 10)
+  t.equal(after.buckets, after.of200)
+  t.match(after, { workers: 2, generation: 1, ready: 1, builds: 1 })
+})
+
+await t.test('a worker that is killed loses its own requests alone, and comes back', async (t) => {
+  const bearer = await s.bearerOf(s.alice)
+  const paths = [1, 2, 3, 4, 5, 6].map((n) => `/w/held/${n}`)
+  const asked = paths.map((path) => ask(path, { credential: bearer }))
+  const release = await Promise.all(paths.map((path) => s.upstream.arrived(`/trac${path}`)))
+  const before = sumOf(await metrics(), 'trac_gateway_request_duration_seconds_count')
+  const [victim] = children()
+  process.kill(victim!, 'SIGKILL')
+  await until(() => lines.some(({ how }) => how === 'SIGKILL'), 'it was missed')
+  t.match(await metrics(), missing)
+  t.match(await gateway.ready(), { ready: true })
+  t.ok(degraded(await gateway.ready()).includes('1 of 2 workers do not serve'))
+  t.equal(await statusOf('/w/meanwhile', bearer), 200, 'the other one serves')
+  for (const letGo of release) letGo()
+  const statuses = (await Promise.all(asked)).map(({ status }) => status)
+  t.strictSame(statuses.toSorted(), [0, 0, 0, 200, 200, 200])
+
+  await until(() => lines.some(({ msg }) => msg === 'a worker serves again'), 'it is back')
+  const text = await metrics()
+  t.equal(sumOf(text, 'trac_gateway_workers'), 2)
+  t.equal(sumOf(text, 'trac_gateway_worker_restarts_total'), 1)
+  t.notMatch(text, missing)
+  // The held ones were not over when it was killed; three of them are counted, and the one meanwhile.
+  t.equal(
+    sumOf(text, 'trac_gateway_request_duration_seconds_count'),
+    before + 4,
+    'no count is lost',
+  )
+  t.strictSame(await atEach('/w/again', bearer), [200, 200, 200, 200])
+  await until(() => servedBy('/w/again').size === 2, 'both serve')
+})
+
+await t.test('a reload reaches each, or none', async (t) => {
+  const bearer = await s.bearerOf(s.alice)
+  const good = await readFile(gateway.file, 'utf8')
+  const reload = async (text: string, until_: () => boolean | Promise<boolean>) => {
+    await writeFile(gateway.file, text)
+    gateway.signal('SIGHUP')
+    await until(until_, 'it was read')
+  }
+  const count = (msg: string) => lines.filter((line) => line['msg'] === msg).length
+
+  await reload(
+    good.replace('access: authenticated', 'access: deny'),
+    () => count('a new configuration is served') === 2,
+  )
+  t.strictSame(await atEach('/w/x', bearer), [403, 403, 403, 403])
+  t.equal(sumOf(await metrics(), 'trac_gateway_config_generation'), 2)
+
+  await reload('server: nonsense', async () => degraded(await gateway.ready()).length > 0)
+  t.strictSame(degraded(await gateway.ready()), ['the new configuration is refused'])
+  t.match(JSON.parse((await admin('/')).text), {
+    configuration: { lastRefusal: { isOpen: true } },
+  })
+  t.strictSame(await atEach('/w/x', bearer), [403, 403, 403, 403], 'the one before is served')
+
+  await t.test('a worker that starts anew meanwhile has what the others serve', async (t) => {
+    const again = count('a worker serves again')
+    process.kill(children()[0]!, 'SIGKILL')
+    await until(() => count('a worker serves again') > again, 'it is back')
+    t.strictSame(await atEach('/w/x', bearer), [403, 403, 403, 403])
+  })
+  await t.test('keys that no worker can have refuse it at all of them', async (t) => {
+    await s.provider.stop()
+    await reload(
+      good.replace('identity:\n', 'identity:\n  algorithms: [RS256, ES256]\n'),
+      () => count('workers refuse the configuration') === 1,
+    )
+    t.strictSame(await atEach('/w/x', bearer), [403, 403, 403, 403])
+  })
+  await reload(good, async () => (await atEach('/w/x', bearer)).every((one) => one === 200))
+  t.strictSame(degraded(await gateway.ready()), [])
+})
+
+await t.test('at SIGTERM both drain: no request is lost under load', async (t) => {
+  const bearer = await s.bearerOf(s.alice)
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
+  t.teardown(() => agent.destroy())
+  const statuses: number[] = []
+  const state = { refused: false }
+  const client = async (n: number): Promise<void> => {
+    while (!state.refused) {
+      const { status } = await ask(`/w/load/${n}`, {
+        credential: bearer,
+        method: n % 2 ? 'POST' : 'GET',
+      })
+      if (status === -1) state.refused = true
+      else statuses.push(status)
+    }
+  }
+  const held = ask('/w/held/last', { credential: bearer })
+  const letGo = await s.upstream.arrived('/trac/w/held/last')
+  const clients = Array.from({ length: 8 }, (_, n) => client(n))
+  await until(() => statuses.length > 50, 'the load runs')
+  const before = statuses.length
+  gateway.signal('SIGTERM')
+  await until(async () => (await gateway.ready())['ready'] === false, 'it is not ready')
+  await until(() => state.refused, 'nobody new is taken')
+  await Promise.all(clients)
+  t.ok(statuses.length > before + 20, `${statuses.length - before} requests after the signal`)
+  t.strictSame(new Set(statuses), new Set([200]))
+  t.equal(gateway.end, '', 'it waits for what runs')
+  letGo()
+  t.equal((await held).status, 200)
+  await until(() => gateway.end !== '', 'it ends')
+  t.match(gateway.end, /^ended with 0: $/)
+  t.strictSame(children(), [])
+  t.equal(has(/^STOPPING=1$/), 1)
+})
+
+await t.test('an address that is taken ends it with 1, and says so once', async (t) => {
+  const squatter = createServer()
+  const taken = await listen(squatter)
+  t.teardown(() => squatter.close())
+  const starting = stage(t, {
+    provider: s.provider,
+    gateway: 'process',
+    port: taken,
+    overlay: { ...shared, workers: 2 },
+    env: { REDIS: redis.url },
+  })
+  await t.rejects(starting, {
+    message: new RegExp(`^the gateway ended with 1: 127.0.0.1:${taken} is in use: [^\\n]*\\n$`),
+  })
+})
+
+await t.test('when the primary is killed, no worker is left', async (t) => {
+  const { gateway: other } = await stage(t, {
+    provider: s.provider,
+    gateway: 'process',
+    overlay: { ...shared, workers: 2 },
+    env: { REDIS: redis.url },
+  })
+  other.signal('SIGKILL')
+  await until(() => other.end !== '', 'it is gone')
+  await until(() => {
+    const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+    return !all.some((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(other.file)
+      } catch {
+        return false
+      }
+    })
+  }, 'and so are its workers')
+  t.pass()
+})
