@@ -163,7 +163,7 @@ await t.test(
     const cookie = `cookie: ${visitor.cookieHeader(url)}`
     t.strictSame(await atEach('/w/session', cookie), [200, 200, 200, 200])
     await until(() => servedBy('/w/session').size === 2, 'both have served it')
-    t.strictSame([...servedBy('/w/session')].toSorted(), [1, 2])
+    t.strictSame(servedBy('/w/session'), new Set([1, 2]))
 
     await t.test('and a sign-out at one of them counts at the other', async (t) => {
       await visitor.submit(`${url}/auth/logout`)
@@ -239,7 +239,10 @@ await t.test('a worker that is killed loses its own requests alone, and comes ba
   t.equal(await statusOf('/w/meanwhile', bearer), 200, 'the other one serves')
   for (const letGo of release) letGo()
   const statuses = (await Promise.all(asked)).map(({ status }) => status)
-  t.strictSame(statuses.toSorted(), [0, 0, 0, 200, 200, 200])
+  t.strictSame(
+    statuses.toSorted((a, b) => a - b),
+    [0, 0, 0, 200, 200, 200],
+  )
 
   await until(() => lines.some(({ msg }) => msg === 'a worker serves again'), 'it is back')
   const text = await metrics()
