@@ -73,27 +73,11 @@ function asciiField(value: string): string {
   return `${value.length}:${value}\n`
 }
 
-/** The identity's fields 10–13, and 14 and 15 of version 2, by version, the same for every request of one principal. */
-const tailsOf = {
-  1: new WeakMap<IdentityHeaders, string>(),
-  2: new WeakMap<IdentityHeaders, string>(),
-} as const
-
-function tailOf(identityHeaders: IdentityHeaders, version: SignatureVersion): string {
-  const tails = tailsOf[version]
-  let tail = tails.get(identityHeaders)
-  if (tail === undefined) {
-    tail =
-      field(identityHeaders.user) +
-      field(identityHeaders.perms) +
-      field(identityHeaders.email) +
-      field(identityHeaders.name)
-    if (version === 2) {
-      tail += field(identityHeaders.groups ?? '') + field(identityHeaders.kind ?? '')
-    }
-    tails.set(identityHeaders, tail)
-  }
-  return tail
+/** The identity's fields 10–13, and 14 and 15 of version 2. Header values are ASCII (`trac/identity-headers.ts`). */
+function identityFields(headers: IdentityHeaders, version: SignatureVersion): string {
+  const { user, perms, email, name, groups = '', kind = '' } = headers
+  const both = asciiField(user) + asciiField(perms) + asciiField(email) + asciiField(name)
+  return version === 1 ? both : both + asciiField(groups) + asciiField(kind)
 }
 
 /**
@@ -124,7 +108,7 @@ export function createSigner(key: SigningKey, usual: SignatureVersion = 1): Sign
       asciiField(request.host) +
       field(request.path) +
       asciiField(request.query) +
-      tailOf(identityHeaders, version)
+      identityFields(identityHeaders, version)
     return `v${version};t=${t};e=${e};n=${nonce}${suffix}${hmac(text)}`
   }
   return Object.assign(sign, { version: usual })
