@@ -69,8 +69,10 @@ export function createLineWriter<Fields extends Readonly<Record<string, string>>
   if (parts === undefined) return byPino
   if (format !== 'json') return createRenderedWriter(logger, parts, fields, message, format)
   const { out, clock } = parts
+  // What a field had in the last line is often what it has in this one: user, route, groups. No list is changed once it is logged.
   const keys = Object.keys(fields).map((name) => {
-    return { name, text: `,"${name}":`, isPlain: !isSerialized(name) }
+    const last: { value: unknown; text: string } = { value: undefined, text: '' }
+    return { name, text: `,"${name}":`, isPlain: !isSerialized(name), last }
   })
   const end = `,"msg":${quote(message)}}\n`
   return (level, line) => {
@@ -79,12 +81,17 @@ export function createLineWriter<Fields extends Readonly<Record<string, string>>
     for (const key of keys) {
       const value = line[key.name]
       if (value === undefined) continue
-      const written = key.isPlain ? plain(value) : undefined
-      if (written === undefined) {
-        byPino(level, line)
-        return
+      const { last } = key
+      if (value !== last.value) {
+        const written = key.isPlain ? plain(value) : undefined
+        if (written === undefined) {
+          byPino(level, line)
+          return
+        }
+        last.value = value
+        last.text = key.text + written
       }
-      text += key.text + written
+      text += last.text
     }
     out.write(text + end)
   }
