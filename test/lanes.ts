@@ -109,6 +109,7 @@ export const scaledFiles: readonly string[] = [
   'bridge/threads',
   'cli/replay',
   'config/load',
+  'deploy/archive',
   'flow/early-answers',
   'flow/explain',
   'flow/metric-series',
