@@ -1,5 +1,5 @@
 /** Which pages of the repository are pages of the site, where each is there, and what they show beside themselves. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path/posix'
 
 /** The page that the site begins with; the lists in it are the contents. */
@@ -8,10 +8,27 @@ const folder = dirname(index)
 
 const isElsewhere = (address) => /^[a-z]+:/i.test(address)
 
+/** The page that stands for a folder, which a host of pages does not show by itself. */
+const listOf = (path) => join(path, 'index.md')
+
+/** The text of that page: what is in the folder. */
+function listFolder(path) {
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true })
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(path, join(entry.parentPath, entry.name)))
+  return `# ${path}\n\n${files
+    .toSorted()
+    .map((file) => `- [${file}](${file})`)
+    .join('\n')}\n`
+}
+
 /** Where an address leads from a page: a path of the repository and an anchor with its `#`. */
 function resolve(source, address) {
   const [, path = '', anchor = ''] = /^([^#]*)(#.*)?$/.exec(address) ?? []
-  return { target: path === '' ? source : normalize(join(dirname(source), path)), anchor }
+  const target = path === '' ? source : normalize(join(dirname(source), path))
+  const isFolder = existsSync(target) && statSync(target).isDirectory()
+  return { target: isFolder ? listOf(target) : target, anchor }
 }
 
 /**
@@ -31,12 +48,13 @@ function collectPages() {
   const pages = new Map()
   const visit = (source) => {
     if (pages.has(source)) return
-    const text = readFileSync(source, 'utf8')
+    const text = existsSync(source) ? readFileSync(source, 'utf8') : listFolder(dirname(source))
     pages.set(source, text)
     for (const [, address = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (isElsewhere(address)) continue
       const { target } = resolve(source, address)
-      if (target.endsWith('.md') && existsSync(target)) visit(target)
+      if (target.endsWith('.md') && (existsSync(target) || target.endsWith('/index.md')))
+        visit(target)
     }
   }
   visit(index)
