@@ -34,8 +34,8 @@ const maxGroupLength = 255
 /** Characters of a path in the log. */
 export const maxPathLength = 500
 
-/** The path alone: a query can hold a code, a state or a search that is nobody's business. */
-function loggedPath(context: RequestContext): string {
+/** The path alone, as it is told: a query can hold a code, a state or a search that is nobody's business. */
+export function loggedPath(context: RequestContext): string {
   const { target, targetFault, rawTarget } = context
   const path = targetFault === undefined ? target.path : rawTarget.split('?', 1)[0]!
   return path.slice(0, maxPathLength)
@@ -59,6 +59,12 @@ function levelOf({ code, endpoint }: RequestContext, status: number): 'error' | 
 /** Why an answer did not reach its end: cut by us, or left by its client. */
 function endOf({ errored }: RequestContext['response']): ErrorCode {
   return errored instanceof GatewayError ? errored.code : 'ERR_CLIENT_GONE'
+}
+
+/** The status that a request has ended with: 499 where its client left before an answer, 101 for a WebSocket. */
+export function statusOf({ response, upgraded }: RequestContext): number {
+  if (upgraded) return 101
+  return response.headersSent ? response.statusCode : 499
 }
 
 /** Counts a request by what the configuration names. */
@@ -90,8 +96,7 @@ export function createAccessLog(
     const { method, response, identity } = context
     const milliseconds = performance.now() - context.startedAt
     const gone = !response.writableFinished && !context.upgraded
-    const answered = response.headersSent ? response.statusCode : 499
-    const status = context.upgraded ? 101 : answered
+    const status = statusOf(context)
     count(metrics, context, statusTexts[status] ?? 'other', milliseconds)
     const level = levelOf(context, status)
     const code = context.code ?? (gone ? endOf(response) : undefined)

@@ -29,6 +29,7 @@ import { FastifyAdapter } from './fastify.js'
 import { hasTokenEnded } from './personal-tokens.js'
 import { pipelineOf } from './pipeline.js'
 import { createReach } from './reach.js'
+import { RequestSpans } from './request-spans.js'
 import type { Services } from './services.js'
 import { createCounters, createProof, createReply, createStages } from './stages.js'
 
@@ -61,6 +62,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
     createReach(config, app.onUpstream),
     config.log.format,
   )
+  const spans = app.tracing === undefined ? undefined : new RequestSpans(app.tracing)
   const count: CreateCount = (limit) => adapter.count(limit)
   const counters = createCounters(count, services)
   const proveIdentity = createProof(services, app)
@@ -69,7 +71,10 @@ export async function createApplication(services: Services, app: AppContext): Pr
     responseRules: { cookiePrefix: services.names.prefix, hsts },
   }
   const stages = {
-    ...createStages(services, app, { count, reply, accessLog, counters }),
+    ...createStages(services, app, {
+      ...{ count, reply, counters, spans },
+      accessLog: spans === undefined ? accessLog : spans.besideLog(accessLog),
+    }),
     keptFiles: createFileCache(services, app, passing).answer,
   }
   const endpoints = createEndpoints(services, app, {
@@ -83,7 +88,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
   const readRequest = createRequestReader({
     base: address.base,
     targetLimit: server.limits.target,
-    names: createRequestNames(),
+    names: app.tracing === undefined ? createRequestNames() : app.tracing.names,
     resolveClient: createClientResolver(
       createTrust(server.trustedProxies),
       'path' in server.listen,
@@ -95,7 +100,10 @@ export async function createApplication(services: Services, app: AppContext): Pr
   await adapter.serve({
     own: pipelineOf('own', stages),
     forwarded: pipelineOf('forwarded', stages),
-    forward: (context) => forward.handle(context),
+    forward:
+      spans === undefined
+        ? (context) => forward.handle(context)
+        : (context) => spans.forward(context, forward),
     refuse: (context, error) => reply.refuse(context, error),
     bodyTimeout: server.timeouts.bodyIdle,
     timers: app.timers,
@@ -104,12 +112,14 @@ export async function createApplication(services: Services, app: AppContext): Pr
     handle(request, response, upgradeSocket) {
       const context = readRequest(request, response, upgradeSocket)
       accessLog.open(context)
-      adapter.handle(context)
+      if (spans === undefined) adapter.handle(context)
+      else spans.handle(context, () => adapter.handle(context))
     },
     refuse(request, response, error) {
       const context = readRequest(request, response, undefined)
       accessLog.open(context)
-      reply.refuse(context, error)
+      if (spans === undefined) reply.refuse(context, error)
+      else spans.handle(context, () => reply.refuse(context, error))
     },
     explain: createExplain(services, app, (limit) => adapter.look(limit)),
     close: () => adapter.close(),

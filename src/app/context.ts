@@ -8,6 +8,7 @@ import type { NameRegistry } from '../names/registry.js'
 import type { PluginState } from '../forward/plugin-proof.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { RecentTrouble } from '../observe/recent-trouble.js'
+import type { Tracing } from '../observe/tracing.js'
 import type { ProviderFetch } from '../oidc/provider-fetch.js'
 import type { Storage } from '../session/storage.js'
 import type { TokenStore } from '../tokens/token-store.js'
@@ -29,6 +30,8 @@ export interface AppContext {
   readonly timers: Timers
   readonly random: () => number
   readonly isStopping: () => boolean
+  /** Undefined: nothing is traced. */
+  readonly tracing: Tracing | undefined
   /** Asks the provider. */
   readonly fetch: ProviderFetch
   /** Requests that an operator has announced. */

@@ -35,6 +35,7 @@ import { Generation } from './generation.js'
 import { openTokens } from './personal-tokens.js'
 import { createPluginTrouble } from './plugin-trouble.js'
 import type { Services } from './services.js'
+import { openTracing } from './tracing.js'
 import { answerStatus } from './status/answer.js'
 import { ConfigurationRecord } from './status/configuration-record.js'
 
@@ -127,10 +128,11 @@ export function adminHosts({ hosts, listen: place }: Config['admin']): ReadonlyS
 /** Starts a gateway: it listens at once, and is ready when keys and Trac have been reached. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, logger, worker } = options
-  const { app, readiness } = openApp(options)
+  const opened = openApp(options)
+  const { app } = opened
   const listener = createListener(config, app.timers)
   const generation = await Generation.first(config, app)
-  const gateway = new RunningGateway(app, readiness, listener, generation, worker)
+  const gateway = new RunningGateway(opened, listener, generation, worker)
   if (worker !== undefined) {
     await gateway.beginAsWorker(config, worker)
     return gateway
@@ -142,8 +144,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return gateway
 }
 
+/** What outlives a reload. */
+interface Opened {
+  readonly app: AppContext
+  readonly readiness: Readiness
+  /** Sends the spans that wait, within this time. */
+  readonly closeTracing: (limit: Milliseconds) => Promise<void>
+}
+
 /** Opens what outlives a reload. */
-function openApp(options: GatewayOptions): { app: AppContext; readiness: Readiness } {
+function openApp(options: GatewayOptions): Opened {
   const { config, logger, now = Date.now, random = Math.random } = options
   const { timers = realTimers, bounds = {} } = options
   const isShared = config.session.store === 'redis'
@@ -170,6 +180,11 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     timers,
     bounds,
   )
+  const ask = createProviderFetch(timers, now)
+  const traces = openTracing(config, {
+    ...{ now, timers, random, metrics },
+    onFault: (cause) => logger.warn({ cause }, 'spans could not be sent to tracing.endpoint'),
+  })
   const app = {
     logger,
     metrics,
@@ -182,14 +197,15 @@ function openApp(options: GatewayOptions): { app: AppContext; readiness: Readine
     timers,
     random,
     isStopping: () => readiness.draining,
-    fetch: createProviderFetch(timers, now),
+    tracing: traces?.tracing,
+    fetch: traces === undefined ? ask : traces.tracing.around(ask),
     awaited: createAwaitedAnswers(now),
     arrivals: new Arrivals(now),
     onKeys: report('keys'),
     onUpstream: report('upstream'),
     onPlugin: createPluginTrouble(logger, readiness),
   }
-  return { app, readiness }
+  return { app, readiness, closeTracing: async (limit) => await traces?.close(limit) }
 }
 
 /** What would become of a request under the configuration that is served. */
@@ -207,6 +223,7 @@ class RunningGateway implements Gateway {
   publicAddress: string | AddressInfo = ''
   adminAddress: string | AddressInfo = ''
   readonly #app: AppContext
+  readonly #closeTracing: Opened['closeTracing']
   readonly #listener: Listener
   readonly #configuration: ConfigurationRecord
   readonly #startedAt: Milliseconds
@@ -220,13 +237,14 @@ class RunningGateway implements Gateway {
   #reloading: Promise<unknown> = Promise.resolve()
 
   constructor(
-    app: AppContext,
-    readiness: Readiness,
+    opened: Opened,
     listener: Listener,
     generation: Generation,
     worker: WorkerPlace | undefined,
   ) {
+    const { app, readiness } = opened
     this.#app = app
+    this.#closeTracing = opened.closeTracing
     this.#worker = worker
     this.readiness = readiness
     this.#listener = listener
@@ -344,6 +362,8 @@ class RunningGateway implements Gateway {
     this.#app.logger.info('stopping')
     const { timeouts } = this.services.config.server
     const limits = { drain: drain ?? timeouts.drain, shutdown: timeouts.shutdown }
+    const { timers } = this.#app
+    const end = timers.monotonic() + timeouts.shutdown
     await Promise.all([this.#listener.stop(limits), this.#reloading])
     await this.#generation.retire()
     // With Redis this is a question, which must be asked before the connection ends.
@@ -351,6 +371,7 @@ class RunningGateway implements Gateway {
     this.#app.tokenStore?.close()
     this.#app.nameRegistry.close()
     this.#app.storage.close()
+    await this.#closeTracing(Math.max(0, end - timers.monotonic()))
     this.#admin?.closeAllConnections()
     await new Promise<void>((resolve) => this.#admin?.close(() => resolve()) ?? resolve())
   }

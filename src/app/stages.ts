@@ -19,6 +19,7 @@ import { tracLoginRoute, tracLogoutRoute } from '../trac/routes.js'
 import type { AccessLog } from './access-log.js'
 import type { AppContext } from './context.js'
 import type { Stages } from './pipeline.js'
+import type { RequestSpans } from './request-spans.js'
 import type { Services } from './services.js'
 
 /** Writes our own answers. */
@@ -67,6 +68,8 @@ export interface StageParts {
   readonly reply: Reply
   readonly accessLog: Pick<AccessLog, 'decision'>
   readonly counters: Counters
+  /** Undefined: nothing is traced. */
+  readonly spans?: RequestSpans | undefined
 }
 
 /** Builds the stages, for requests and for whoever asks what would become of one. */
@@ -77,8 +80,8 @@ export function createStages(
 ): JudgingStages {
   const { config, names } = services
   const { metrics, address } = app
-  const { reply, accessLog, counters } = parts
-  const authenticate = createAuthenticate({
+  const { reply, accessLog, counters, spans } = parts
+  const untraced = createAuthenticate({
     bearer: services.bearer,
     personal: services.personal,
     webhooks: services.webhooks,
@@ -94,6 +97,7 @@ export function createStages(
     observe: (credential, cache, result, seconds) =>
       metrics.authenticationDuration(credential, cache, result)(seconds),
   })
+  const authenticate = spans === undefined ? untraced : spans.credential(untraced)
   const policy = new Policy({
     router: services.router,
     publicOrigin: address.origin,
@@ -115,7 +119,7 @@ export function createStages(
         ),
     }),
     ...createOwnStages({ reply, authenticate, ...counters }),
-    ...policyStages(policy),
+    ...policyStages(policy, spans),
     answerMoved(context) {
       if (context.moved === undefined) return undefined
       reply.redirect(context, 302, context.moved)
@@ -149,8 +153,12 @@ export function createStages(
   }
 }
 
-function policyStages({ matchRoute, environment, csrf, access, upgrades, bodyLimits }: Policy) {
-  return { matchRoute, environment, csrf, access, upgrades, bodyLimits }
+function policyStages(policy: Policy, spans: RequestSpans | undefined) {
+  const { matchRoute, environment, csrf, access, upgrades, bodyLimits } = policy
+  const stages = { matchRoute, environment, csrf, access, upgrades, bodyLimits }
+  if (spans === undefined) return stages
+  // A decision is made at the first of the two, or at the second or after it.
+  return { ...stages, matchRoute: spans.judging(matchRoute), csrf: spans.judging(csrf) }
 }
 
 /** One counter for each row that has a limit of its own. */

@@ -84,6 +84,7 @@ const ruleNames = [
   'minLength',
   'maxLength',
   'minimum',
+  'maximum',
   'exclusiveMinimum',
   'exclusiveMaximum',
 ] as const

@@ -31,6 +31,7 @@ export interface KeySchema {
   readonly minLength?: number
   readonly maxLength?: number
   readonly minimum?: number
+  readonly maximum?: number
   readonly exclusiveMinimum?: number
   readonly exclusiveMaximum?: number
   readonly minItems?: number

@@ -62,6 +62,7 @@ export function isAllowed(schema: KeySchema, value: unknown): boolean {
   if (schema.type === 'integer' && !Number.isSafeInteger(value)) return false
   return (
     value >= (schema.minimum ?? Number.NEGATIVE_INFINITY) &&
+    value <= (schema.maximum ?? Number.POSITIVE_INFINITY) &&
     value > (schema.exclusiveMinimum ?? Number.NEGATIVE_INFINITY) &&
     value < (schema.exclusiveMaximum ?? Number.POSITIVE_INFINITY)
   )

@@ -18,6 +18,7 @@ import { release01Topic } from './topics/release-0.1.js'
 import { completeRoutes, routesTopic } from './topics/routes.js'
 import { serverTopic } from './topics/server.js'
 import { sessionTopic } from './topics/session.js'
+import { tracingTopic } from './topics/tracing.js'
 import { tokensTopic } from './topics/tokens.js'
 import { upstreamsTopic } from './topics/upstreams.js'
 import { webhooksTopic } from './topics/webhooks.js'
@@ -39,6 +40,7 @@ const topics = {
   pages: pagesTopic,
   log: logTopic,
   workers: workersTopic,
+  tracing: tracingTopic,
   release01: release01Topic,
 }
 
@@ -63,6 +65,7 @@ const configSchema = shape('The configuration of trac-gateway.', {
   ...pagesTopic.keys,
   ...logTopic.keys,
   ...workersTopic.keys,
+  ...tracingTopic.keys,
   acknowledge: acknowledge(warningNames),
 })
 

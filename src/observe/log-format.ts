@@ -3,6 +3,7 @@
  * steers a terminal or turns text round.
  */
 import { isIP } from 'node:net'
+import { traceparentForm } from '../request/request-id.js'
 import { ecsNameOf, fieldOfEcs, shownBare } from './log-fields.js'
 
 /** `json`: our own names; `ecs`: those of Elastic Common Schema; `plain`: for a person. */
@@ -39,8 +40,6 @@ export function neutral(json: string): string {
 /** The release of the schema whose names these are (https://www.elastic.co/docs/reference/ecs). */
 const ecsVersion = '8.11.0'
 
-const traceparent = /^00-([0-9a-f]{32})-([0-9a-f]{16})-/
-
 /** An error in the schema's fields: its own causes have no place there. */
 function ecsError(value: unknown): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null) return { 'error.message': value }
@@ -59,7 +58,7 @@ const ecsValues: Readonly<Record<string, (value: unknown) => Readonly<Record<str
     [ecsNameOf('ms')]: typeof value === 'number' ? Math.round(value * 1e6) : value,
   }),
   traceparent(value) {
-    const [, trace, span] = (typeof value === 'string' && traceparent.exec(value)) || []
+    const [, trace, span] = (typeof value === 'string' && traceparentForm.exec(value)) || []
     return { [ecsNameOf('traceparent')]: trace, 'span.id': span }
   },
   // An index takes nothing but addresses there.

@@ -229,6 +229,13 @@ export const metricTable = {
     'Personal tokens that were `made`, and `revoked` by their owners; `refused` are those that could not be made.',
     each({ event: ['made', 'revoked', 'refused'] }),
   ),
+  spans: row(
+    'counter',
+    'spans_total',
+    ['result'],
+    'Spans of traces: `sent` to the collector, `failed` (it refused them, or could not be reached several times), or `dropped` since too many waited.',
+    each({ result: ['sent', 'failed', 'dropped'] }),
+  ),
   tunnels: row('gauge', 'tunnels', [], 'WebSocket connections that are open.'),
   workers: row('gauge', 'workers', [], 'Processes that serve; more than one with `workers`.'),
   workerRestarts: row(
@@ -313,6 +320,7 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
     names: gauge(table.names),
     nameRefusals: counter(table.nameRefusals),
     personalTokens: counter(table.personalTokens),
+    spans: counter(table.spans),
     tunnels: gauge(table.tunnels),
     workers: gauge(table.workers),
     workerRestarts: counter(table.workerRestarts),

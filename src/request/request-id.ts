@@ -2,7 +2,8 @@
 import { randomText } from '../core/random.js'
 
 const requestId = /^[A-Za-z0-9._-]{1,128}$/
-const traceparent = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+/** A `traceparent` that is kept: id of the trace, id of the span, flags. */
+export const traceparentForm = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/
 
 const hex = (bytes: number): string => randomText(bytes, 'hex')
 
@@ -11,6 +12,6 @@ export function createRequestNames() {
   return {
     id: (received: string): string => (requestId.test(received) ? received : hex(16)),
     trace: (received: string): string =>
-      traceparent.test(received) ? received : `00-${hex(16)}-${hex(8)}-00`,
+      traceparentForm.test(received) ? received : `00-${hex(16)}-${hex(8)}-00`,
   }
 }

@@ -15,6 +15,7 @@ const sources = {
     '/run/secrets/session': secretOf('a'),
     '/run/secrets/signing': secretOf('b'),
     '/run/secrets/signing-physics': secretOf('c'),
+    '/run/secrets/collector': secretOf('f'),
     '/run/secrets/client': secretOf('d'),
     '/run/secrets/github-hook': secretOf('e'),
     '/etc/trac-gateway/logo.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>',

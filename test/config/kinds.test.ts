@@ -11,6 +11,7 @@ import { upstreamAddress } from '../../src/core/upstream-address.js'
 import { jsonSchema } from '../../src/config/json-schema.js'
 import type { KeySchema } from '../../src/config/key.js'
 import { configKeys } from '../../src/config/schema.js'
+import { collectorKind } from '../../src/config/kinds/collector.js'
 import { durationKind } from '../../src/config/kinds/duration.js'
 import { filePath } from '../../src/config/kinds/file-path.js'
 import { hstsKind } from '../../src/config/kinds/hsts.js'
@@ -34,6 +35,7 @@ const kinds: readonly (readonly [name: string, TextKind<unknown>, readonly strin
   ['public URL', publicUrl, ['https://trac.example.edu/trac', 'http://[::1]:80/', 'http://a_b./x']],
   ['issuer', issuerKind, ['https://idp.example.edu/realms/trac', 'http://10.0.0.1/a//b;c=d@e']],
   ['link', linkKind, ['https://a.example.edu', 'http://[::1]:80/x?y#z', '/', '/trac/wiki', '/#a']],
+  ['collector', collectorKind, ['http://127.0.0.1:4318/v1/traces', 'https://[::1]/a//b;c=d@e']],
   ['upstream', upstreamAddress, ['http://127.0.0.1:8000', 'https://a-b.c/', 'unix:/run/x']],
   [
     'Redis address',

@@ -55,6 +55,7 @@ await t.test('each row of the table is one key, required or with a default', asy
       'session.redis.url',
       'permissions.groups',
       'upstreams',
+      'tracing.endpoint',
     ],
   )
 })

@@ -49,6 +49,7 @@ export function createOfflineApp(config: Config, parts: OfflineParts = {}): AppC
     timers,
     random: Math.random,
     isStopping: () => false,
+    tracing: undefined,
     fetch: () => Promise.reject(new Error('the provider is not asked')),
     awaited: createAwaitedAnswers(now),
     arrivals: new Arrivals(now),

@@ -62,6 +62,7 @@ function quiet(app: AppContext, unasked: Unasked): AppContext {
       if (unasked.isOnline) return app.fetch(url, init, limit)
       return Promise.reject(unasked.note(`the provider (${new URL(url).origin})`))
     },
+    tracing: undefined,
     awaited: createAwaitedAnswers(app.now),
     onKeys: nothing,
     onUpstream: nothing,
