@@ -9,7 +9,7 @@ const folder = dirname(index)
 const isElsewhere = (address) => /^[a-z]+:/i.test(address)
 
 /** The page that stands for a folder, which a host of pages does not show by itself. */
-const listOf = (path) => join(path, 'index.md')
+const listOf = (path) => `${path}/index.md`
 
 /** The text of that page: what is in the folder. */
 function listFolder(path) {
