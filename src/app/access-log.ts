@@ -67,6 +67,10 @@ export function statusOf({ response, upgraded }: RequestContext): number {
   return response.headersSent ? response.statusCode : 499
 }
 
+/** The label of a method. */
+export const methodLabelOf = (method: string): string =>
+  methodLabels.has(method) ? method : 'other'
+
 /** Counts a request by what the configuration names. */
 function count(
   metrics: Metrics,
@@ -74,8 +78,7 @@ function count(
   status: string,
   milliseconds: Milliseconds,
 ): void {
-  const label = methodLabels.has(method) ? method : 'other'
-  metrics.requestDuration(routeName, label, status)(milliseconds / 1000)
+  metrics.requestDuration(routeName, methodLabelOf(method), status)(milliseconds / 1000)
   if (environment !== undefined) metrics.environmentRequests(environment.key, status)(1)
 }
 

@@ -62,7 +62,7 @@ export async function createApplication(services: Services, app: AppContext): Pr
     createReach(config, app.onUpstream),
     config.log.format,
   )
-  const spans = app.tracing === undefined ? undefined : new RequestSpans(app.tracing)
+  const spans = app.tracing === undefined ? undefined : new RequestSpans(app.tracing, app.metrics)
   const count: CreateCount = (limit) => adapter.count(limit)
   const counters = createCounters(count, services)
   const proveIdentity = createProof(services, app)

@@ -393,6 +393,7 @@ class RunningGateway implements Gateway {
           asker,
         ),
       metrics,
+      openMetrics: this.#app.tracing && ((text: string) => metrics.exemplars.openMetrics(text)),
       readiness: this.readiness,
       token: admin.token,
       revoke: async (user) => {

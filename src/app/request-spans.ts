@@ -3,9 +3,10 @@ import type { DecisionRecord } from '../authorize/policy.js'
 import type { Milliseconds } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { Forward } from '../forward/forward.js'
+import type { Metrics } from '../observe/metrics.js'
 import type { Trace, Tracing } from '../observe/tracing.js'
 import type { RequestContext, Stage } from '../request/context.js'
-import { loggedPath, statusOf } from './access-log.js'
+import { loggedPath, methodLabelOf, statusOf } from './access-log.js'
 import type { AccessLog } from './access-log.js'
 
 /** What is known of a request that is recorded, besides its context. */
@@ -26,11 +27,13 @@ const codeOf = (error: unknown): string => (error instanceof GatewayError ? erro
 /** Records requests. */
 export class RequestSpans {
   readonly #tracing: Tracing
+  readonly #exemplars: Metrics['exemplars']
   /** By their answers: the original request of `/auth/verify` has the same as the one that asks. */
   readonly #recorded = new WeakMap<object, Recorded>()
 
-  constructor(tracing: Tracing) {
+  constructor(tracing: Tracing, { exemplars }: Pick<Metrics, 'exemplars'>) {
     this.#tracing = tracing
+    this.#exemplars = exemplars
   }
 
   /** Handles a request within its trace, which ends with the answer. */
@@ -143,6 +146,9 @@ export class RequestSpans {
       } as const
       trace.part(forwardedAt, work, spanId)
     }
+    const labels = [context.routeName, methodLabelOf(method), String(status)]
+    const seconds = (performance.now() - context.startedAt) / 1000
+    this.#exemplars.note(labels, seconds, trace.traceId, trace.now())
     trace.end(context.startedAt, {
       name: `${method} ${context.routeName}`,
       kind: 'server',

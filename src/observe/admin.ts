@@ -6,6 +6,7 @@ import { GatewayError } from '../core/errors.js'
 import { isSameText } from '../core/same-text.js'
 import { withoutBrackets } from '../core/host.js'
 import { isRead } from '../core/methods.js'
+import { openMetricsType, takesOpenMetrics } from './exemplars.js'
 import type { Readiness } from './readiness.js'
 
 /** What was ended of a user, in the answer of `POST /revoke`. */
@@ -51,6 +52,8 @@ export interface AdminParts {
   /** Says how it stands. */
   readonly status: (asker: StatusAsker) => Promise<StatusAnswer>
   readonly metrics: { readonly registry: Scraped }
+  /** Makes OpenMetrics, with exemplars, of the text of a scrape; undefined: there are none. */
+  readonly openMetrics?: ((text: string) => string) | undefined
   readonly readiness: Pick<Readiness, 'report'>
   /** Undefined: all commands (`POST /revoke`, …) are off. */
   readonly token: string | undefined
@@ -238,11 +241,14 @@ export function createAdmin(parts: AdminParts): Server {
     '/names': names,
     '/explain': explain,
   }
-  const scrape = async (response: ServerResponse): Promise<void> => {
+  const scrape = async (accept: string, response: ServerResponse): Promise<void> => {
     parts.beforeScrape()
     const text = await parts.metrics.registry.metrics()
-    response.writeHead(200, { 'content-type': parts.metrics.registry.contentType })
-    response.end(text)
+    const { openMetrics } = parts
+    const isOpen = openMetrics !== undefined && takesOpenMetrics(accept)
+    const type = isOpen ? openMetricsType : parts.metrics.registry.contentType
+    response.writeHead(200, { 'content-type': type, vary: 'Accept' })
+    response.end(isOpen ? openMetrics(text) : text)
   }
   const status = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { authorization, accept = '' } = request.headers
@@ -262,7 +268,7 @@ export function createAdmin(parts: AdminParts): Server {
     const reading = isRead(method ?? '')
     if (!isOurHost(request.headers.host, parts.hosts)) answer(response, 421, misdirected)
     else if (reading && url === '/') await status(request, response)
-    else if (reading && url === '/metrics') await scrape(response)
+    else if (reading && url === '/metrics') await scrape(request.headers.accept ?? '', response)
     else if (reading && url === '/healthz') answer(response, 200, { status: 'ok' })
     else if (reading && url === '/readyz') {
       const report = parts.readiness.report()

@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Metric } from 'prom-client'
 import { errors } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
+import { Exemplars } from './exemplars.js'
 import { createCounterSeries, createHistogramSeries } from './series.js'
 import type { AddTo, ExportedValue } from './series.js'
 
@@ -295,6 +296,8 @@ export function createMetrics(build: { readonly version: string }, ofProcess = t
   const made = {
     registry,
     requestDuration: histogram(table.requestDuration),
+    /** Of the same requests, if they are traced. */
+    exemplars: new Exemplars({ ...table.requestDuration, buckets }),
     environmentRequests: register(createCounterSeries(table.environmentRequests)),
     authenticationDuration: histogram(table.authenticationDuration),
     upstreamDuration: histogram(table.upstreamDuration),

@@ -47,6 +47,11 @@ export class Trace {
     this.#add = add
   }
 
+  /** The clock, as it stood when this began, and gone on since. */
+  now(): Milliseconds {
+    return performance.now() + this.#offset
+  }
+
   /** Records the whole; times are those of `performance.now()`. */
   end(startedAt: Milliseconds, work: Work): void {
     this.#record(startedAt, this.rootId, this.#parentId, work)
@@ -70,7 +75,7 @@ export class Trace {
       spanId,
       parentSpanId,
       startedAt: startedAt + this.#offset,
-      endedAt: performance.now() + this.#offset,
+      endedAt: this.now(),
     })
   }
 }

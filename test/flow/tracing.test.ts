@@ -209,6 +209,37 @@ await t.test('a forward-auth request is one trace with its original', async (t) 
   t.match(spans['decision']!.attributes, { 'trac_gateway.route': 'trac:wiki' })
 })
 
+await t.test('a scrape that asks for OpenMetrics finds the trace of a request', async (t) => {
+  const scrape = async (accept: string) => {
+    const answer = await fetch(`${s.gateway.adminUrl}/metrics`, { headers: { accept } })
+    return { type: answer.headers.get('content-type') ?? '', text: await answer.text() }
+  }
+  const { traceId } = await s.traced(8, 'GET /trac/wiki/Start', [], 'GET trac:wiki')
+  const plain = await scrape('text/plain')
+  t.match(plain.type, /^text\/plain; version=0\.0\.4/)
+  t.notMatch(plain.text, /trace_id|EOF/)
+  const open = await scrape('application/openmetrics-text;version=1.0.0,text/plain;q=0.5')
+  t.match(open.type, /^application\/openmetrics-text; version=1\.0\.0/)
+  t.match(open.text, /[^\n]\n# EOF\n$/)
+  t.notMatch(open.text, '\n\n')
+  const form =
+    /^(trac_gateway_request_duration_seconds_bucket)\{le="([^"]+)",route="trac:wiki",method="GET",status="\d+"\} \d+ # \{trace_id="([0-9a-f]{32})"\} (\S+) \d+\.\d{3}$/gm
+  const found = [...open.text.matchAll(form)]
+  t.ok(found.some(([, , , id]) => id === traceId))
+  for (const [, , le, , value] of found)
+    t.ok(Number(value) <= Number(le!.replace('+Inf', 'Infinity')))
+  const values = (text: string) =>
+    text
+      .split('\n')
+      .filter((line) => line.startsWith('trac_gateway') && !/jwks_age|sessions/.test(line))
+      .map((line) => line.replace(/ # .*/, ''))
+  t.strictSame(values(open.text), values(plain.text), 'besides, they tell the same')
+  for (const [, family] of open.text.matchAll(/^# TYPE (\S+) counter$/gm)) {
+    t.notMatch(family, /_total$/)
+    t.notMatch(open.text, new RegExp(`^${family}[ {]`, 'm'), 'each sample has it')
+  }
+})
+
 await t.test('another collector needs a restart', async (t) => {
   const reload = s.gateway.reload({ tracing: { endpoint: 'http://127.0.0.1:9/v1/traces' } })
   await t.rejects(reload, { message: 'tracing: a change there needs a restart' })

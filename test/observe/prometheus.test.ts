@@ -1,6 +1,7 @@
 /** Prometheus itself reads our metrics and rules, and finds what each panel of the dashboard asks for. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { t } from '../fixtures/tap.js'
+import { startCollector } from '../fixtures/collector.js'
 import { drawDashboard } from '../fixtures/dashboard-picture.js'
 import type { Line, Panel } from '../fixtures/dashboard-picture.js'
 import { startPrometheus } from '../fixtures/prometheus.js'
@@ -102,6 +103,35 @@ await t.test('the dashboard asks for every metric of ours', async (t) => {
     .flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
     .join('\n')
   for (const { name } of Object.values<MetricRow>(metricTable)) t.ok(asked.includes(name), name)
+})
+
+await t.test('with traces, Prometheus asks for OpenMetrics and has exemplars', async (t) => {
+  const collector = await startCollector(t)
+  const traced = await stage(t, {
+    ...{ provider: s.provider, upstream: s.upstream, clock: s.clock },
+    overlay: { tracing: { endpoint: collector.endpoint } },
+  })
+  const reader = await startPrometheus(t, traced.gateway.adminUrl.replace('http://', ''))
+  const traceId = '5'.repeat(32)
+  const parent = `traceparent: 00-${traceId}-b7ad6b7169203331-01`
+  await ask(traced, 'GET /trac/wiki/Start', [traced.bearerOf(), parent])
+  await reader.scrapes(2)
+  t.match(await reader.query('up{job="trac-gateway"}'), [{ value: [Number, '1'] }])
+  const metadata = (await reader.get('metadata')) as Record<string, readonly { type: string }[]>
+  for (const { name, type } of Object.values<MetricRow>(metricTable)) {
+    const family = type === 'counter' ? name.replace(/_total$/, '') : name
+    t.match(metadata[family], [{ type }], name)
+  }
+  const spans = await reader.query('trac_gateway_spans_total')
+  t.equal(spans.length, 3, 'counters keep their names')
+  const asked = encodeURIComponent('trac_gateway_request_duration_seconds_bucket')
+  const now = Date.now() / 1000
+  const found = await reader.get(
+    `query_exemplars?query=${asked}&start=${now - 600}&end=${now + 60}`,
+  )
+  t.match(found, [
+    { seriesLabels: { route: 'trac:wiki' }, exemplars: [{ labels: { trace_id: traceId } }] },
+  ])
 })
 
 /** `DRAW_DASHBOARD=FILE test/run observe/prometheus` draws the picture of the guide: a minute of made-up traffic. */
