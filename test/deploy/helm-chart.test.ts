@@ -1,11 +1,20 @@
 /** The Helm chart: Helm's own engine renders it, Kubernetes' schemas read it, and the gateway takes what it writes. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import {
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { t } from '../fixtures/tap.js'
 import { loadText, secretOf } from '../fixtures/config.js'
 import { root } from '../fixtures/root.js'
+import { until } from '../fixtures/until.js'
+import { watchFiles } from '../../src/cli/watch-files.js'
 import { readVersion } from '../../src/core/version.js'
 import { cacheFolder } from '../../src/demo/trac.js'
 
@@ -262,6 +271,31 @@ await t.test(
     t.notMatch(JSON.stringify(annotationsOf('sidecar')), 'checksum')
     // A file of a ConfigMap that is mounted by itself never changes in a pod.
     t.notMatch(JSON.stringify(podOf('sidecar')), 'subPath')
+  },
+)
+
+await t.test(
+  'a ConfigMap that changes in a pod is seen: a link is turned to another folder',
+  async (t) => {
+    const folder = t.testdir({})
+    const turn = (name: string): void => {
+      mkdirSync(join(folder, name))
+      writeFileSync(join(folder, name, 'gateway.yaml'), name)
+      symlinkSync(name, join(folder, '..data_tmp'))
+      renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+    }
+    turn('..one')
+    const path = join(folder, 'gateway.yaml')
+    symlinkSync('..data/gateway.yaml', path)
+    const read: string[] = []
+    const watch = watchFiles(() => read.push(readFileSync(path, 'utf8')))
+    t.teardown(() => watch.close())
+    watch.follow([path])
+    // It looks once at the beginning.
+    await until(() => read.length === 1, 'it looks')
+    turn('..two')
+    await until(() => read.length === 2, 'it sees the other folder')
+    t.strictSame(read, ['..one', '..two'])
   },
 )
 

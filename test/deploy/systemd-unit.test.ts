@@ -29,15 +29,18 @@ await t.test('by systemd’s own count it is exposed less than 2 of 10', async (
   t.ok(exposure > 0 && exposure < 2, `${exposure}`)
 })
 
-/** What `systemctl reload` asks first, with the two folders elsewhere. */
+/** What `systemctl reload` asks first, with the two folders elsewhere. deploy/test-image sees a real systemd ask it. */
 function checkSecrets(credentials: string, secrets: string) {
   const [, text = ''] = /^ExecReload=\+\/bin\/sh -c '(.*)'$/m.exec(unit) ?? []
   const command = text
     .replaceAll('$$', '$')
-    .replaceAll('/run/credentials/trac-gateway.service', credentials)
+    .replaceAll('/proc/$MAINPID/root/run/credentials/trac-gateway.service', credentials)
     .replaceAll('/etc/trac-gateway/secrets', secrets)
   t.ok(command.includes(credentials) && command.includes(secrets))
-  return run('/bin/sh', ['-c', command])
+  return spawnSync('/bin/sh', ['-c', command], {
+    encoding: 'utf8',
+    env: { ...process.env, CREDENTIALS_DIRECTORY: '/run/credentials/trac-gateway.service' },
+  })
 }
 
 await t.test('a reload fails while a secret has changed that it would not see', async (t) => {
@@ -54,6 +57,11 @@ await t.test('a reload fails while a secret has changed that it would not see', 
   })
   writeFileSync(join(credentials, 'signing'), 'new')
   t.match(checkSecrets(credentials, secrets), { status: 0 }, 'after a restart it has the new one')
+  t.match(
+    checkSecrets(join(folder, 'nothing'), secrets),
+    { status: 1 },
+    'or while none can be seen',
+  )
 })
 
 await t.test(
