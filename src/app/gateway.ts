@@ -48,6 +48,8 @@ export interface GatewayOptions {
   readonly random?: () => number
   /** One of several processes: it listens nowhere. Who started it hands it connections, and asks by {@link Gateway.admin}. */
   readonly worker?: WorkerPlace
+  /** How long the public address may wait for Redis: whoever comes with a cookie before that is refused. Not at all by default. */
+  readonly patience?: Milliseconds
   /** Smaller bounds than its own, for a test that reaches one. */
   readonly bounds?: StorageBounds & { readonly names?: number | undefined }
 }
@@ -137,7 +139,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await gateway.beginAsWorker(config, worker)
     return gateway
   }
-  await gateway.listen(config)
+  await gateway.listen(config, options.patience ?? 0)
   const { publicAddress, adminAddress } = gateway
   const { url } = config.server.publicUrl
   logger.info({ public: publicAddress, admin: adminAddress, url }, 'listening')
@@ -269,33 +271,38 @@ class RunningGateway implements Gateway {
   }
 
   /** Opens both listeners. If one can't be opened, nothing is left that would keep the process alive. */
-  async listen({ admin, server }: Config): Promise<void> {
+  async listen({ admin, server }: Config, patience: Milliseconds): Promise<void> {
     const adminServer = createAdmin(this.admin)
     this.#admin = adminServer
     try {
       this.adminAddress = await listen(adminServer, admin.listen)
+      this.#startServing(this.#generation)
+      await this.#waitUntil(() => !this.readiness.report().waiting.includes('store'), patience)
       this.publicAddress = await listen(this.#listener.server, server.listen)
     } catch (error) {
       adminServer.close()
+      await this.#generation.retire()
       this.#app.nameRegistry.close()
       this.#app.tokenStore?.close()
       this.#app.storage.close()
       throw error
     }
-    this.#startServing(this.#generation)
     this.#certificate = this.#watchCertificate(server.tls)
+  }
+
+  /** Waits until it is so, and for `limit` at the longest. */
+  async #waitUntil(isSo: () => boolean, limit: Milliseconds): Promise<void> {
+    for (let waited = 0; waited < limit && !isSo(); waited += lookForReady) {
+      await wait(this.#app.timers, lookForReady)
+    }
   }
 
   /** Reaches for keys and Trac before anybody comes. */
   async beginAsWorker({ server }: Config, { awaitReady }: WorkerPlace): Promise<void> {
-    const { timers } = this.#app
     this.feed = this.#listener.feed()
     this.#startServing(this.#generation)
     this.#certificate = this.#watchCertificate(server.tls)
-    for (let waited = 0; waited < awaitReady; waited += lookForReady) {
-      if (this.readiness.report().ready) return
-      await wait(timers, lookForReady)
-    }
+    await this.#waitUntil(() => this.readiness.report().ready, awaitReady)
   }
 
   reload(config: Config): Promise<boolean> {

@@ -21,6 +21,9 @@ export interface StartOptions {
   readonly logger?: Logger
 }
 
+/** A balancer without probes sends people as soon as the address is open: Redis is reached before, if it is there. */
+export const maxPatience: Milliseconds = 2000
+
 /** What serves: a gateway in this process, or workers that are started by it. */
 export interface Serving extends Pick<
   Gateway,
@@ -71,7 +74,7 @@ async function serve(
   env: NodeJS.ProcessEnv,
 ): Promise<Serving> {
   if (config.workers === 1) {
-    const gateway = await startGateway({ config, logger })
+    const gateway = await startGateway({ config, logger, patience: maxPatience })
     return Object.assign(gateway, { load: () => loadConfig(path, { env }) })
   }
   const { startWorkers } = await import('./workers/primary.js')

@@ -15,15 +15,9 @@ import type { GatewayProcess } from '../fixtures/process.js'
 import { startRedis } from '../fixtures/redis.js'
 import type { Answer } from '../fixtures/scripted-provider.js'
 import { scaled } from '../fixtures/scale.js'
-import { signInAsStudent } from '../fixtures/sign-ins.js'
 import { stage } from '../fixtures/stage.js'
+import { openStoredSessions } from '../fixtures/stored-sessions.js'
 import { until } from '../fixtures/until.js'
-import { realTimers } from '../../src/core/clock.js'
-import { openStorage } from '../../src/session/storage.js'
-import { nameCookies } from '../../src/session/cookies.js'
-import { createSealer } from '../../src/session/sealer.js'
-import { Sessions } from '../../src/session/sessions.js'
-import type { Principal } from '../../src/core/identity.js'
 
 t.setTimeout(600_000)
 
@@ -58,34 +52,8 @@ async function start(t: Test) {
   )
   balancer.targets = processes.map(({ port }) => port)
   const { config } = loadText(configurationOf(options, 1, 2), { env: environmentOf(options) })
-  const { identity, server, session } = config
-  const keeping = openStorage(config, Date.now, {
-    onStore: () => undefined,
-    onFault: () => undefined,
-    onDropped: () => undefined,
-    onPlace: () => undefined,
-  })
-  t.teardown(() => keeping.close())
-  const context = { ...session, ...identity, publicUrl: server.publicUrl.url }
-  // Sign-ins as a gateway leaves them in Redis, all with tokens that end at one instant.
-  const signIns = new Sessions({
-    store: keeping.store(createSealer('session', context)),
-    state: keeping.state,
-    revocations: keeping.revocations,
-    toPrincipal: () => ({ user: '' }) as Principal,
-    renew: () => Promise.reject(new Error('only the gateways renew')),
-    now: Date.now,
-    timers: realTimers,
-    random: () => 0.5,
-    issuer: identity.issuer,
-    idleTimeout: session.idleTimeout,
-    maxAge: session.maxAge,
-    renewAt: session.renewAt,
-    keepAccessToken: false,
-    onRenewal: () => undefined,
-  })
-  const subject = String(provider.person['sub'])
-  const { session: name } = nameCookies(server.publicUrl.url, identity.issuer, identity.clientId)
+  const stored = openStoredSessions(config, tokens, String(provider.person['sub']))
+  t.teardown(() => stored.close())
   // Few enough that a busy machine answers each within the gateways' limits for Redis and for the provider.
   const agent = new Agent({ keepAlive: true, maxSockets: 96 })
   t.teardown(() => agent.destroy())
@@ -107,23 +75,8 @@ async function start(t: Test) {
       const before = received().length
       return () => received().slice(before)
     },
-    /** Cookies of so many people, whose tokens all end at `end`; a few at a time, for the same reason. */
-    async signIn(count: number, end: number): Promise<string[]> {
-      const cookies: string[] = []
-      let left = count
-      const some = async (): Promise<void> => {
-        while (left-- > 0) {
-          const now = Date.now()
-          const times = { begunAt: now, issuedAt: now, expiresAt: end }
-          const { issuer } = identity
-          const signIn = signInAsStudent(tokens, { issuer, subject, ...times })
-          const { value } = await signIns.begin(signIn)
-          cookies.push(`${name}=${value}`)
-        }
-      }
-      await Promise.all(Array.from({ length: 20 }, some))
-      return cookies
-    },
+    /** As {@link StoredSessions.signIn}. */
+    signIn: stored.signIn,
     /** Status of a request with a cookie; 0 if the connection broke. */
     ask: (cookie: string): Promise<number> =>
       new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** Three replicas restarted one after the other behind real balancers under load: no request is lost. */
+/** Three replicas on one Redis, restarted one after the other behind real balancers under load: nobody’s request is lost. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, createServer, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -7,11 +7,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { startServer } from '../../src/demo/trac.js'
+import { loadText } from '../fixtures/config.js'
+import { configurationOf, environmentOf } from '../fixtures/gateway.js'
 import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 import { startGatewayProcess } from '../fixtures/process.js'
+import { startRedis } from '../fixtures/redis.js'
 import { scaled } from '../fixtures/scale.js'
 import { stage } from '../fixtures/stage.js'
+import { openStoredSessions } from '../fixtures/stored-sessions.js'
 import { until } from '../fixtures/until.js'
 
 /** How often all three are restarted, and how many requests a second each balancer gets. */
@@ -102,7 +106,7 @@ async function startEcho(t: Test): Promise<{ url: string; asked: Map<string, num
  * Behind HAProxy by tcp this is the gateway's own client, and does as one must (RFC 9112 §9.3.1): a request that crossed
  * the end of a kept connection is sent again. That it was not begun the first time is proven by the upstream's count.
  */
-function load(t: Test, name: string, port: number, host: string) {
+function load(t: Test, name: string, port: number, host: string, cookies: readonly string[]) {
   const agent = new Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
   const lost: string[] = []
@@ -118,7 +122,12 @@ function load(t: Test, name: string, port: number, host: string) {
       let isAnswered = false
       const message = request({
         ...{ host: '127.0.0.1', port, path: `/trac/${name}/${n}`, method, agent },
-        headers: { host, ...(body === '' ? {} : { 'content-length': body.length }) },
+        headers: {
+          host,
+          cookie: cookies[n % cookies.length],
+          origin: `http://${host}`,
+          ...(body === '' ? {} : { 'content-length': body.length }),
+        },
       })
       message.once('error', (error) => {
         if (name !== 'tcp' || !message.reusedSocket || isAnswered) {
@@ -174,15 +183,20 @@ await t.test(
     t.teardown(() => rm(folder, { recursive: true, force: true }))
     const publicPort = await freePort()
     const echo = await startEcho(t)
-    const { settings } = await stage(t, {
+    const redis = await startRedis(t)
+    const { settings, provider, tokens } = await stage(t, {
+      provider: 'scripted',
+      tokens: {},
       gateway: false,
+      env: { REDIS_URL: redis.url },
       upstream: { url: echo.url },
       overlay: {
         server: {
           publicUrl: `http://localhost:${publicPort}/trac`,
           timeouts: { drain: `${drain}s` },
         },
-        routes: [{ name: 'all', path: '/**', access: 'public' }],
+        routes: [{ name: 'all', path: '/**', access: 'authenticated' }],
+        session: { store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
         // A busy machine may hold up this process, where the upstream is.
         upstreams: { trac: { timeouts: { connect: '30s' } } },
       },
@@ -201,8 +215,14 @@ await t.test(
     t.teardown(await startServer('haproxy', ['-db', '-f', files[0]], fronts.http))
     t.teardown(await startServer('/usr/sbin/nginx', ['-c', files[1], '-p', folder], fronts.nginx))
 
+    const { config } = loadText(configurationOf(settings, publicPort, 2), {
+      env: environmentOf(settings),
+    })
+    const stored = openStoredSessions(config, tokens, String(provider.person['sub']))
+    t.teardown(() => stored.close())
+    const cookies = await stored.signIn(20, Date.now() + 3_600_000)
     const loads = Object.entries(fronts).map(([name, port]) =>
-      load(t, name, port, `localhost:${publicPort}`),
+      load(t, name, port, `localhost:${publicPort}`, cookies),
     )
     const answered = () => Math.min(...loads.map(({ state }) => state.answered))
     await until(() => answered() > 20, 'the load runs')

@@ -21,6 +21,7 @@ import { createAdmin } from '../../observe/admin.js'
 import { MetricsSum } from '../../observe/metrics-sum.js'
 import { applyLogSettings, partsOf } from '../../observe/logger.js'
 import type { Readiness } from '../../observe/readiness.js'
+import { maxPatience } from '../start.js'
 import type { Serving } from '../start.js'
 import { WorkerGone, WorkerLink } from './link.js'
 import { toFault } from './messages.js'
@@ -104,7 +105,7 @@ class WorkerGroup implements Serving {
     try {
       const adminAddress = await listen(this.#admin, admin.listen)
       const publicAddress = await listen(this.#server, server.listen)
-      await Promise.all(numbers.map((number) => this.#launch(number, 0)))
+      await Promise.all(numbers.map((number) => this.#launch(number, maxPatience)))
       const { url } = server.publicUrl
       logger.info({ workers, public: publicAddress, admin: adminAddress, url }, 'workers listen')
     } catch (error) {
