@@ -3,12 +3,14 @@ import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:
 
 /** Puts a text in the place of a file, readable by its owner alone. @throws Error — it can't be written; then the file is as before */
 export function replaceFile(path: string, text: string): void {
-  const next = openSync(`${path}.new`, 'w', 0o600)
+  // Several workers may keep the same file of keys, each a whole one.
+  const name = `${path}.${process.pid}.new`
+  const next = openSync(name, 'w', 0o600)
   try {
     writeFileSync(next, text)
     fsyncSync(next)
   } finally {
     closeSync(next)
   }
-  renameSync(`${path}.new`, path)
+  renameSync(name, path)
 }
