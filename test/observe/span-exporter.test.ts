@@ -38,6 +38,8 @@ await t.test(
   async (t) => {
     const collector = await startCollector(t)
     const timers = createTimers()
+    /** What was waited for, the time of an answer included. */
+    const delays: number[] = []
     const counted: string[] = []
     const exporter = new SpanExporter({
       endpoint: collector.endpoint,
@@ -46,7 +48,13 @@ await t.test(
       interval: 5000,
       queue: 3,
       toBody: (spans) => toOtlp(spans, {}, '0'),
-      timers,
+      timers: {
+        ...timers,
+        setTimeout(callback, delay) {
+          delays.push(delay)
+          return timers.setTimeout(callback, delay)
+        },
+      },
       random: () => 0,
       count: (result, spans) => void counted.push(`${result} ${spans}`),
       onFault: () => void counted.push('told'),
@@ -57,12 +65,13 @@ await t.test(
     t.strictSame(counted.splice(0), ['dropped 1'])
     t.equal(requests.length, 0)
     for (const [i, wait] of [5000, 1000, 2000, 4000, 8000].entries()) {
+      await until(() => delays.at(-1) === wait, `a try after ${wait} ms`)
       timers.advance(wait - 1)
       t.equal(requests.length, i, `not before ${wait} ms`)
       timers.advance(1)
       await until(() => requests.length === i + 1)
-      await until(() => timers.waiting > 0 || counted.some((one) => one.startsWith('failed')))
     }
+    await until(() => counted.includes('failed 3'))
     t.strictSame(counted.splice(0), ['told', 'failed 3'])
     state.status = 200
     exporter.add(span)
