@@ -179,8 +179,9 @@ export class Somebody extends Client {
   async #signOut(): Promise<void> {
     const { replicas, url } = this.setting
     const copy = this.#visitor.copy()
-    const answer = await this.#visitor.submit(`${url}/auth/logout`)
+    // If the answer is lost, it is not known whether the session is over.
     this.#isSignedIn = false
+    const answer = await this.#visitor.submit(`${url}/auth/logout`)
     await this.#visitor.follow(answer.location)
     await pause(revocationSpan)
     const other = replicas.other(this.last ?? replicas.pick())
