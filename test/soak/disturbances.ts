@@ -25,7 +25,7 @@ const quiet = 12
 /** A round of a disturbance of each kind takes so long, in seconds. */
 export const roundOf = (seconds: number): number => Math.min(300, Math.max(50, seconds / 12))
 
-/** When what happens. A replica dies in the first half alone: after that its memory is looked at. */
+/** When what happens. A replica dies in the first third alone: after that its memory is looked at, for half an hour of an hour. */
 export function planOf(seconds: number): Planned[] {
   const round = roundOf(seconds)
   const plan: Planned[] = []
@@ -33,7 +33,7 @@ export function planOf(seconds: number): Planned[] {
     const at = (part: number) => (n + part) * round
     plan.push({ at: at(0.12), what: n % 2 === 0 ? 'reload' : 'refused reload' })
     plan.push({ at: at(0.3), what: 'redis' })
-    if (n === 0 || at(0.6) < seconds / 2) plan.push({ at: at(0.6), what: 'kill' })
+    if (n === 0 || at(0.6) < seconds / 3) plan.push({ at: at(0.6), what: 'kill' })
   }
   return plan.filter(({ at, what }) => at + (what === 'kill' ? away.kill : 0) + quiet < seconds)
 }
