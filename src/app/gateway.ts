@@ -49,7 +49,7 @@ export interface GatewayOptions {
   /** One of several processes: it listens nowhere. Who started it hands it connections, and asks by {@link Gateway.admin}. */
   readonly worker?: WorkerPlace
   /** How long the public address may wait for Redis: whoever comes with a cookie before that is refused. Not at all by default. */
-  readonly patience?: Milliseconds
+  readonly awaitStore?: Milliseconds
   /** Smaller bounds than its own, for a test that reaches one. */
   readonly bounds?: StorageBounds & { readonly names?: number | undefined }
 }
@@ -139,7 +139,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await gateway.beginAsWorker(config, worker)
     return gateway
   }
-  await gateway.listen(config, options.patience ?? 0)
+  await gateway.listen(config, options.awaitStore ?? 0)
   const { publicAddress, adminAddress } = gateway
   const { url } = config.server.publicUrl
   logger.info({ public: publicAddress, admin: adminAddress, url }, 'listening')
@@ -271,13 +271,13 @@ class RunningGateway implements Gateway {
   }
 
   /** Opens both listeners. If one can't be opened, nothing is left that would keep the process alive. */
-  async listen({ admin, server }: Config, patience: Milliseconds): Promise<void> {
+  async listen({ admin, server }: Config, awaitStore: Milliseconds): Promise<void> {
     const adminServer = createAdmin(this.admin)
     this.#admin = adminServer
     try {
       this.adminAddress = await listen(adminServer, admin.listen)
       this.#startServing(this.#generation)
-      await this.#waitUntil(() => !this.readiness.report().waiting.includes('store'), patience)
+      await this.#waitUntil(() => !this.readiness.report().waiting.includes('store'), awaitStore)
       this.publicAddress = await listen(this.#listener.server, server.listen)
     } catch (error) {
       adminServer.close()
@@ -290,7 +290,7 @@ class RunningGateway implements Gateway {
     this.#certificate = this.#watchCertificate(server.tls)
   }
 
-  /** Waits until it is so, and for `limit` at the longest. */
+  /** Waits until it is so, and for `limit` at most. */
   async #waitUntil(isSo: () => boolean, limit: Milliseconds): Promise<void> {
     for (let waited = 0; waited < limit && !isSo(); waited += lookForReady) {
       await wait(this.#app.timers, lookForReady)

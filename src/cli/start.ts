@@ -22,7 +22,7 @@ export interface StartOptions {
 }
 
 /** A balancer without probes sends people as soon as the address is open: Redis is reached before, if it is there. */
-export const maxPatience: Milliseconds = 2000
+export const maxAwaitStore: Milliseconds = 2000
 
 /** What serves: a gateway in this process, or workers that are started by it. */
 export interface Serving extends Pick<
@@ -74,7 +74,7 @@ async function serve(
   env: NodeJS.ProcessEnv,
 ): Promise<Serving> {
   if (config.workers === 1) {
-    const gateway = await startGateway({ config, logger, patience: maxPatience })
+    const gateway = await startGateway({ config, logger, awaitStore: maxAwaitStore })
     return Object.assign(gateway, { load: () => loadConfig(path, { env }) })
   }
   const { startWorkers } = await import('./workers/primary.js')

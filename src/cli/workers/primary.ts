@@ -21,7 +21,7 @@ import { createAdmin } from '../../observe/admin.js'
 import { MetricsSum } from '../../observe/metrics-sum.js'
 import { applyLogSettings, partsOf } from '../../observe/logger.js'
 import type { Readiness } from '../../observe/readiness.js'
-import { maxPatience } from '../start.js'
+import { maxAwaitStore } from '../start.js'
 import type { Serving } from '../start.js'
 import { WorkerGone, WorkerLink } from './link.js'
 import { toFault } from './messages.js'
@@ -105,7 +105,7 @@ class WorkerGroup implements Serving {
     try {
       const adminAddress = await listen(this.#admin, admin.listen)
       const publicAddress = await listen(this.#server, server.listen)
-      await Promise.all(numbers.map((number) => this.#launch(number, maxPatience)))
+      await Promise.all(numbers.map((number) => this.#launch(number, maxAwaitStore)))
       const { url } = server.publicUrl
       logger.info({ workers, public: publicAddress, admin: adminAddress, url }, 'workers listen')
     } catch (error) {
@@ -194,7 +194,7 @@ class WorkerGroup implements Serving {
   }
 
   /** Starts one; it is there when it takes connections. */
-  async #launch(number: number, patience: Milliseconds): Promise<void> {
+  async #launch(number: number, awaitMost: Milliseconds): Promise<void> {
     const log = partsOf(this.#parts.logger)?.out ?? process.stdout
     const link = new WorkerLink(number, cluster.fork(), log)
     this.#links.set(number, link)
@@ -203,7 +203,7 @@ class WorkerGroup implements Serving {
     const files = this.#files
     await link.listens
     try {
-      await link.ask('begin', { number, awaitReady: patience, files })
+      await link.ask('begin', { number, awaitReady: awaitMost, files })
       link.serves = true
       for (const socket of this.#held.splice(0)) this.#hand(socket)
     } catch (error) {
