@@ -1,13 +1,20 @@
 /** `workers`: several processes behind one address, as one gateway. */
 import { readFileSync, readdirSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import type { IncomingMessage } from 'node:http'
-import { createServer } from 'node:net'
+import type { IncomingMessage, RequestOptions } from 'node:http'
+import { request as requestTls } from 'node:https'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { t } from '../fixtures/tap.js'
+import { createCertificate } from '../fixtures/certificate.js'
+import type { TestCertificate } from '../fixtures/certificate.js'
 import { listen } from '../fixtures/listen.js'
 import { sumOf } from '../fixtures/metrics.js'
 import { openNotifySocket } from '../fixtures/notify-socket.js'
+import type { GatewayProcess } from '../fixtures/process.js'
 import { startRedis } from '../fixtures/redis.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
@@ -18,13 +25,14 @@ const redis = await startRedis(t)
 const notify = await openNotifySocket(t)
 const lines: Line[] = []
 const shared = { session: { store: 'redis', redis: { url: { fromEnv: 'REDIS' } } } }
+// Whatever these tests ask for is one of them, for who has signed in.
+const routes = [{ name: 'all', path: '/w/**', methods: ['GET', 'POST'], access: 'authenticated' }]
 const overlay = {
   ...shared,
   workers: 2,
   admin: { token: { fromEnv: 'SESSION' } },
-  server: { timeouts: { drain: '1s' } },
-  // Whatever these tests ask for is one of them, for who has signed in.
-  routes: [{ name: 'all', path: '/w/**', methods: ['GET', 'POST'], access: 'authenticated' }],
+  server: { timeouts: { drain: '1s', headers: '2s' } },
+  routes,
 }
 const env = { REDIS: redis.url, NOTIFY_SOCKET: notify.path, WATCHDOG_USEC: '900000' }
 const s = await stage(t, {
@@ -78,19 +86,21 @@ function ask(
     credential = '',
     agent = false,
     method = 'GET',
-  }: { credential?: string; agent?: Agent | false; method?: string } = {},
+    at = { host: '127.0.0.1', port, headers: { host } },
+    send = request,
+  }: {
+    credential?: string
+    agent?: Agent | false
+    method?: string
+    /** Another gateway, and its host. */
+    at?: Omit<RequestOptions, 'headers'> & { readonly headers: { readonly host: string } }
+    send?: typeof request
+  } = {},
 ): Promise<Asked> {
   const [name = '', value = ''] = credential.split(': ')
-  const headers = { host, ...(credential === '' ? {} : { [name]: value }) }
+  const headers = { ...at.headers, ...(credential === '' ? {} : { [name]: value }) }
   return new Promise((resolve) => {
-    const message = request({
-      host: '127.0.0.1',
-      port,
-      path: `/trac${path}`,
-      method,
-      headers,
-      agent,
-    })
+    const message = send({ ...at, path: `/trac${path}`, method, headers, agent })
     message.on('response', (answer: IncomingMessage) => {
       let text = ''
       answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
@@ -148,7 +158,12 @@ const servedBy = (path: string) =>
       .map(({ worker }) => worker),
   )
 
-await until(async () => (await gateway.ready())['ready'] === true, 'it is ready')
+/** Ready, and with all of its workers: one is enough to be ready. */
+const isWhole = async ({ ready }: GatewayProcess) => {
+  const told = await ready()
+  return told['ready'] === true && degraded(told).length === 0
+}
+await until(() => isWhole(gateway), 'both serve')
 
 await t.test('one gateway: one READY, and a watchdog that the primary feeds', async (t) => {
   await until(() => has(/^WATCHDOG=1$/) > 1, 'the watchdog hears of it')
@@ -192,6 +207,36 @@ await t.test('what an operator ends at the one admin listener has ended at each'
   t.match(JSON.parse((await admin('/arrival', { arrival })).text), { arrived: null })
   await ask(`/auth/healthz?arrival=${arrival}`)
   t.match(JSON.parse((await admin('/arrival', { arrival })).text), { arrived: { host } })
+})
+
+await t.test('any worker explains at the one admin listener', async (t) => {
+  const asked = { target: '/trac/w/explained', user: 'alice', groups: ['admin'] }
+  for (const _ of [1, 2]) {
+    const { status, text } = await admin('/explain', asked)
+    t.equal(status, 200)
+    t.match(JSON.parse(text), { decision: { outcome: 'forward', route: 'all' } })
+    const senseless = await admin('/explain', { target: '' })
+    t.equal(senseless.status, 400)
+    t.match(JSON.parse(senseless.text), { error: 'ERR_BODY_MALFORMED', message: /a target, such/ })
+  }
+  t.equal(children().length, 2, 'and goes on')
+})
+
+await t.test('a head that comes too slowly ends its connection at each', async (t) => {
+  const half = `GET /trac/w/slow HTTP/1.1\r\nHost: ${host}\r\nX: `
+  const texts = [half, half, '', ''].map(
+    (bytes) =>
+      new Promise<string>((resolve, reject) => {
+        let received = ''
+        const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+        socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk))
+        socket.on('error', reject).on('close', () => resolve(received))
+      }),
+  )
+  for (const text of await Promise.all(texts)) t.match(text, /^HTTP\/1\.1 408 /)
+  const slow = () => lines.filter(({ code }) => code === 'ERR_CLIENT_TIMEOUT')
+  await until(() => slow().length === 2, 'those that began are logged')
+  t.strictSame(new Set(slow().map(({ worker }) => worker)), new Set([1, 2]))
 })
 
 await t.test('a scrape is the sum of all workers', async (t) => {
@@ -239,20 +284,24 @@ await t.test('a worker that is killed loses its own requests alone, and comes ba
   t.equal(await statusOf('/w/meanwhile', bearer), 200, 'the other one serves')
   for (const letGo of release) letGo()
   const statuses = (await Promise.all(asked)).map(({ status }) => status)
-  t.strictSame(
-    statuses.toSorted((a, b) => a - b),
-    [0, 0, 0, 200, 200, 200],
-  )
+  const lost = statuses.filter((status) => status === 0).length
+  t.ok(lost > 0 && lost < paths.length, `${lost} lost`)
+  t.strictSame(new Set(statuses), new Set([0, 200]))
+  const killed = lines.find(({ how }) => how === 'SIGKILL')?.['worker']
+  for (const path of paths.filter((_, n) => statuses[n] === 200)) {
+    await until(() => servedBy(path).size === 1, `${path} is logged`)
+    t.notOk(servedBy(path).has(killed))
+  }
 
   await until(() => lines.some(({ msg }) => msg === 'a worker serves again'), 'it is back')
   const text = await metrics()
   t.equal(sumOf(text, 'trac_gateway_workers'), 2)
   t.equal(sumOf(text, 'trac_gateway_worker_restarts_total'), 1)
   t.notMatch(text, missing)
-  // The held ones were not over when it was killed; three of them are counted, and the one meanwhile.
+  // The held ones were not over when it was killed; those of the other are counted, and the one meanwhile.
   t.equal(
     sumOf(text, 'trac_gateway_request_duration_seconds_count'),
-    before + 4,
+    before + paths.length - lost + 1,
     'no count is lost',
   )
   t.strictSame(await atEach('/w/again', bearer), [200, 200, 200, 200])
@@ -353,24 +402,124 @@ await t.test('an address that is taken ends it with 1, and says so once', async 
   })
 })
 
-await t.test('when the primary is killed, no worker is left', async (t) => {
-  const { gateway: other } = await stage(t, {
-    provider: s.provider,
+const { provider } = await stage(t, { provider: 'scripted', gateway: false })
+const somebody = `authorization: Bearer ${provider.sign('id')}`
+const four = [1, 2, 3, 4]
+
+await t.test('TLS that ends in the gateway, at a Unix socket', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-workers-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const [certificate, key] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+  const write = async (pair: TestCertificate) => {
+    await writeFile(certificate, pair.certificate)
+    await writeFile(key, pair.key)
+  }
+  const first = createCertificate()
+  await write(first)
+  const socketPath = join(folder, 'gateway.sock')
+  const said: string[] = []
+  const { gateway: secure } = await stage(t, {
+    provider,
+    upstream: s.upstream,
     gateway: 'process',
-    overlay: { ...shared, workers: 2 },
+    overlay: {
+      ...shared,
+      workers: 2,
+      log: { format: 'ecs' },
+      server: {
+        publicUrl: 'https://trac.example.edu/trac',
+        listen: `unix:${socketPath}`,
+        tls: { certificate: { fromFile: certificate }, key: { fromFile: key } },
+      },
+      routes,
+    },
     env: { REDIS: redis.url },
+    onLine: (line) => said.push(line),
   })
-  other.signal('SIGKILL')
-  await until(() => other.end !== '', 'it is gone')
-  await until(() => {
-    const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-    return !all.some((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(other.file)
-      } catch {
-        return false
-      }
+  const at = { socketPath, rejectUnauthorized: false, headers: { host: 'trac.example.edu' } }
+  const statuses = (path: string) =>
+    Promise.all(
+      four.map(
+        async () => (await ask(path, { credential: somebody, at, send: requestTls })).status,
+      ),
+    )
+  const served = () =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connectTls({ path: socketPath, rejectUnauthorized: false }, () => {
+        resolve(socket.getPeerX509Certificate()?.toString().trim() ?? '')
+        socket.destroy()
+      })
+      socket.once('error', reject)
     })
-  }, 'and so are its workers')
-  t.pass()
+  /** What each of a form's lines has in its place for the worker. */
+  const found = (form: RegExp) => new Set(said.flatMap((line) => form.exec(line)?.[1] ?? []))
+  const both = new Set(['1', '2'])
+  await until(() => isWhole(secure), 'both serve')
+
+  await t.test('is done by both, and `ecs` says by which', async (t) => {
+    t.strictSame(await statuses('/w/ecs'), [200, 200, 200, 200])
+    const form = /^\{.*"message":"request".*"trac_gateway\.worker":(\d)[,}]/
+    await until(() => found(form).size === 2, 'both have said so')
+    t.strictSame(found(form), both)
+    t.notMatch(
+      said.find((line) => line.includes('workers listen')),
+      /trac_gateway\.worker"/,
+    )
+  })
+
+  await t.test('a configuration that one worker refuses is taken by none', async (t) => {
+    const good = await readFile(secure.file, 'utf8')
+    const keys = await (await fetch(provider.jwksUri)).text()
+    let asked = 0
+    provider.replace('jwks', () =>
+      asked++ === 0 ? { status: 200, body: keys } : { status: 500, body: '' },
+    )
+    const other = good
+      .replace('identity:\n', 'identity:\n  algorithms: [RS256, ES256]\n')
+      .replace('access: authenticated', 'access: deny')
+    await writeFile(secure.file, other)
+    secure.signal('SIGHUP')
+    const refusal = /"message":"workers refuse the configuration".*"trac_gateway\.workers":\[(\d)\]/
+    await until(() => found(refusal).size === 1, 'one has refused')
+    t.ok(asked > 1, 'both have asked for keys')
+    await until(async () => degraded(await secure.ready()).length > 0, 'it is told')
+    t.strictSame(await statuses('/w/refused'), [200, 200, 200, 200])
+    await writeFile(secure.file, good)
+    provider.restore('jwks')
+  })
+
+  await t.test('new files are taken by both, without a signal', async (t) => {
+    t.strictSame(new Set(await Promise.all(four.map(served))), new Set([first.certificate.trim()]))
+    const second = createCertificate()
+    await write(second)
+    const good = await readFile(secure.file, 'utf8')
+    const changed = good.replace('format: ecs', 'format: plain')
+    await writeFile(secure.file, changed.replace('access: authenticated', 'access: deny'))
+    const taken = /"message":"a new certificate is served".*"trac_gateway\.worker":(\d)/
+    await until(() => found(taken).size === 2, 'both have the new certificate')
+    t.strictSame(new Set(await Promise.all(four.map(served))), new Set([second.certificate.trim()]))
+
+    await until(() => found(/a new configuration is served worker=(\d)/).size === 2, 'both have it')
+    t.strictSame(await statuses('/w/plain'), [403, 403, 403, 403])
+    await until(() => isWhole(secure), 'nothing is refused any more')
+    const form = /^\S+Z INFO {2}request GET \/trac\/w\/plain 403 .*\bworker=(\d)/
+    await until(() => found(form).size === 2, 'both have said so')
+    t.strictSame(found(form), both)
+  })
+
+  await t.test('when the primary is killed, no worker is left', async (t) => {
+    secure.signal('SIGKILL')
+    await until(() => secure.end !== '', 'it is gone')
+    await until(() => {
+      const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+      return !all.some((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(secure.file)
+        } catch {
+          return false
+        }
+      })
+    }, 'and so are its workers')
+    t.pass()
+  })
 })
