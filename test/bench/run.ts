@@ -29,7 +29,7 @@ const pacedRate = 1000
 const floodedRate = 200
 const floodRate = 1000
 /** A round in which others used more of the two cores than this part is made again, so often at most. */
-const quiet = 0.05
+const quiet = Number(process.env['BENCH_QUIET'] ?? '0.05')
 const maxRepeats = 4
 const readme = join(process.cwd(), 'test/bench/README.md')
 /** Between these lines of the readme stands what was measured. */
@@ -286,7 +286,7 @@ One look-up in a policy of a thousand rows whose first segment is a wildcard cos
 one of ten rows, which costs ${policies.few.toFixed(1)} µs.
 `)
 const note = `${rounds} rounds of ${roundTime / 1000} s in turns, ${connections} kept connections, ${newTokens} tokens a round where each is new. Node ${process.version}.
-Measurements made again because others were busy: ${noise.repeated}; kept though they were: ${noise.kept}. Connections that
+Measurements made again because others used more than ${quiet * 100} % of a core: ${noise.repeated}; kept though they were: ${noise.kept}. Connections that
 broke: ${noise.broken}.
 `
 process.stdout.write(note)
