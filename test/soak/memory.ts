@@ -8,8 +8,10 @@ export const warmUp = 600
 const minSpan = 600
 /** How far apart two levels that are compared are measured: medians over so many seconds. */
 const levelSpan = 120
-/** The rule: by least squares it rises by less than this in an hour, in MiB … */
+/** The rule: by least squares it rises by less than this in an hour, in MiB, beyond what its own ups and downs explain … */
 export const maxSlope = 10
+/** Ups and downs of collecting garbage last minutes: so long a span, in seconds, counts as one measurement, its median. */
+const blockSpan = 300
 /** … and its level at the end is at most so many times the one after the warm-up. */
 export const maxRatio = 1.1
 
@@ -24,7 +26,13 @@ export interface MemoryLife {
   readonly max: number
   /** Undefined where it did not live long enough to be judged. */
   readonly judged:
-    undefined | { readonly warm: number; readonly slope: number; readonly isFlat: boolean }
+    | undefined
+    | {
+        readonly warm: number
+        readonly slope: number
+        readonly error: number
+        readonly isFlat: boolean
+      }
 }
 
 type Point = readonly [at: number, mib: number]
@@ -32,14 +40,28 @@ type Point = readonly [at: number, mib: number]
 const median = (values: readonly number[]): number =>
   values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
 
-/** MiB an hour, by least squares. */
-function slopeOf(points: readonly Point[]): number {
+/** The median of each {@link blockSpan}. */
+function blocksOf(points: readonly Point[]): readonly Point[] {
+  const start = points[0]?.[0] ?? 0
+  const blocks = new Map<number, number[]>()
+  for (const [at, mib] of points) {
+    const block = Math.floor((at - start) / blockSpan)
+    blocks.set(block, [...(blocks.get(block) ?? []), mib])
+  }
+  return [...blocks].map(([block, values]) => [block * blockSpan, median(values)])
+}
+
+/** MiB an hour by least squares, and the standard error of that. */
+function slopeOf(points: readonly Point[]): { readonly slope: number; readonly error: number } {
   const mean = (of: (point: Point) => number) =>
     points.reduce((sum, point) => sum + of(point), 0) / points.length
   const [at, mib] = [mean(([x]) => x), mean(([, y]) => y)]
   const over = points.reduce((sum, [x, y]) => sum + (x - at) * (y - mib), 0)
   const under = points.reduce((sum, [x]) => sum + (x - at) ** 2, 0)
-  return (over / under) * 3600
+  const slope = over / under
+  const rest = points.reduce((sum, [x, y]) => sum + (y - mib - slope * (x - at)) ** 2, 0)
+  const error = Math.sqrt(rest / Math.max(1, points.length - 2) / under)
+  return { slope: slope * 3600, error: error * 3600 }
 }
 
 /** Judges every process that lived in this run. */
@@ -53,12 +75,12 @@ export function livesOf({ memory }: Records): MemoryLife[] {
       median(points.filter(([at]) => at >= start && at < start + levelSpan).map(([, mib]) => mib))
     const end = level(to - levelSpan)
     const warm = level(from + warmUp)
-    const slope = slopeOf(points.filter(([at]) => at >= from + warmUp))
-    const isFlat = slope < maxSlope && end <= warm * maxRatio
+    const { slope, error } = slopeOf(blocksOf(points.filter(([at]) => at >= from + warmUp)))
+    const isFlat = slope - 2 * error < maxSlope && end <= warm * maxRatio
     return {
       ...{ replica, pid, from, to, end },
       max: Math.max(...points.map(([, mib]) => mib)),
-      judged: to - from < warmUp + minSpan ? undefined : { warm, slope, isFlat },
+      judged: to - from < warmUp + minSpan ? undefined : { warm, slope, error, isFlat },
     }
   })
 }

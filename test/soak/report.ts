@@ -80,7 +80,7 @@ function memoryTable(lives: readonly MemoryLife[]): string {
       judged === undefined ? '–' : judged.warm.toFixed(0),
       end.toFixed(0),
       max.toFixed(0),
-      judged === undefined ? '–' : judged.slope.toFixed(1),
+      judged === undefined ? '–' : `${judged.slope.toFixed(1)} ± ${judged.error.toFixed(1)}`,
       judged === undefined ? 'lived too briefly' : judged.isFlat ? 'flat' : 'not flat',
     ]),
   )
@@ -89,8 +89,8 @@ function memoryTable(lives: readonly MemoryLife[]): string {
     '| ---: | --- | ---: | ---: | ---: | ---: | --- |',
     ...rows,
     '',
-    `Flat: after ten minutes of a process’s life its resident memory rises by less than ${maxSlope} MiB an hour by least squares, and its ` +
-      `level at the end is at most ${maxRatio} times the one after ten minutes (medians over two minutes).`,
+    `Flat: after ten minutes of a process’s life its resident memory rises by less than ${maxSlope} MiB an hour by least squares over medians of five ` +
+      `minutes, less two standard errors (±); and its level at the end is at most ${maxRatio} times the one after ten minutes (medians over two minutes).`,
   ].join('\n')
 }
 
