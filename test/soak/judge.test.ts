@@ -82,6 +82,14 @@ await t.test('memory is flat if it does not rise once ten minutes have passed', 
     true,
     'by 6 MiB an hour',
   )
+  // Garbage is collected every seven minutes.
+  const sawtooth = (minute: number) => 140 + (minute % 7) * 3
+  t.equal(livedWith(60, sawtooth), true, 'by nothing, up and down')
+  t.equal(
+    livedWith(60, (minute) => sawtooth(minute) + minute / 2),
+    false,
+    'by 30 MiB an hour, up and down',
+  )
   t.equal(
     livedWith(60, (minute) => 120 + minute / 5),
     false,
