@@ -6,9 +6,8 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { minimal, secrets } from '../fixtures/config.js'
-import { freePort } from '../fixtures/ports.js'
 import { root } from '../fixtures/root.js'
-import { until } from '../fixtures/until.js'
+import { testServing } from '../fixtures/shipped.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'trac-gateway-package-'))
 t.teardown(() => rm(folder, { recursive: true, force: true }))
@@ -86,27 +85,7 @@ await t.test('the command `demo` says where the demo is', async (t) => {
 })
 
 await t.test('it serves, its script for pages too, and ends when it is told to', async (t) => {
-  const port = await freePort()
-  const admin = await freePort()
   const file = join(folder, 'serve.yaml')
-  const url = `http://localhost:${port}`
-  const text = minimal
-    .replace('https://trac.example.edu', url)
-    .replace(
-      'trustedProxies',
-      `listen: '127.0.0.1:${port}', timeouts: { drain: 1s }, trustedProxies`,
-    )
-  await writeFile(file, `${text}admin: { listen: '127.0.0.1:${admin}' }\n`)
-  const child = spawn(command, ['start', '--config', file], {
-    env: { PATH: process.env['PATH'], ...secrets },
-    stdio: 'ignore',
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const ended = once(child, 'close')
-  const health = async () => (await fetch(`${url}/auth/healthz`)).text()
-  await until(() => health().then(Boolean, () => false), 'it serves')
-  t.equal(await health(), 'ok\n')
-  t.equal((await fetch(`${url}/auth/client.js`)).status, 200)
-  child.kill('SIGTERM')
-  t.strictSame(await ended, [0, null])
+  const env = { PATH: process.env['PATH'], ...secrets }
+  await testServing(t, { command, args: ['start', '--config', file], file, env })
 })

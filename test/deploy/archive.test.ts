@@ -1,7 +1,6 @@
 /** The archive and the package of Debian: they run where there is Node and nothing else, and are the same each time. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import {
   lstatSync,
   mkdirSync,
@@ -13,10 +12,9 @@ import {
 import { join } from 'node:path'
 import { t } from '../fixtures/tap.js'
 import { loadText, minimal, secretOf, secrets } from '../fixtures/config.js'
-import { freePort } from '../fixtures/ports.js'
 import { root } from '../fixtures/root.js'
 import { isLarge } from '../fixtures/scale.js'
-import { until } from '../fixtures/until.js'
+import { testServing } from '../fixtures/shipped.js'
 import { readVersion } from '../../src/core/version.js'
 
 const folder = t.testdir({ made: {}, again: {}, empty: {}, node: {}, unpacked: {}, system: {} })
@@ -93,27 +91,8 @@ await t.test('with Node alone it says its version and what is wrong with a file'
 })
 
 await t.test('with Node alone it serves, and ends when it is told to', async (t) => {
-  const port = await freePort()
-  const url = `http://localhost:${port}`
-  const text = minimal
-    .replace('https://trac.example.edu', url)
-    .replace(
-      'trustedProxies',
-      `listen: '127.0.0.1:${port}', timeouts: { drain: 0s }, trustedProxies`,
-    )
-  writeFileSync(
-    inside('empty/gateway.yaml'),
-    `${text}admin: { listen: '127.0.0.1:${await freePort()}' }\n`,
-  )
-  const child = spawn(program, ['start'], { cwd: inside('empty'), env: bare, stdio: 'ignore' })
-  t.teardown(() => child.kill('SIGKILL'))
-  const ended = once(child, 'close')
-  const health = async () => (await fetch(`${url}/auth/healthz`)).text()
-  await until(() => health().then(Boolean, () => false), 'it serves')
-  t.equal(await health(), 'ok\n')
-  t.equal((await fetch(`${url}/auth/client.js`)).status, 200)
-  child.kill('SIGTERM')
-  t.strictSame(await ended, [0, null])
+  const file = inside('empty/gateway.yaml')
+  await testServing(t, { command: program, args: ['start'], file, env: bare, cwd: inside('empty') })
   t.strictSame(readdirSync(inside('empty')), ['gateway.yaml'], 'it wrote nothing')
 })
 
