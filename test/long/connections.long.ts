@@ -1,10 +1,9 @@
 /** Ten thousand open connections: what each costs while nothing is asked on it, and that each is answered afterwards. */
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
 import { t } from '../fixtures/tap.js'
 import { startGatewayProcess } from '../fixtures/process.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
+import { Wire } from '../fixtures/wire.js'
 
 t.setTimeout(300_000)
 
@@ -15,20 +14,11 @@ const atOnce = 50
 const maxBytes = 6 * 1024
 
 /** Asks once; the answer's status. The connection stays open. */
-function askOn(socket: Socket, request: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let text = ''
-    const read = (chunk: Buffer): void => {
-      text += chunk.toString('latin1')
-      const length = /content-length: (\d+)/i.exec(text)?.[1]
-      const end = text.indexOf('\r\n\r\n')
-      if (end < 0 || length === undefined || text.length < end + 4 + Number(length)) return
-      socket.off('data', read).off('close', ended)
-      resolve(Number(text.slice(9, 12)))
-    }
-    const ended = (): void => reject(new Error(`the connection ended: ${text}`))
-    socket.on('data', read).once('close', ended).write(request)
-  })
+async function askOn(wire: Wire, request: string): Promise<number> {
+  wire.send(request)
+  const answer = await wire.answer()
+  if (answer === undefined) throw new Error(`the connection ended: ${wire.text}`)
+  return answer.status
 }
 
 await t.test('an idle connection takes no more than 6 KiB', async (t) => {
@@ -48,12 +38,12 @@ await t.test('an idle connection takes no more than 6 KiB', async (t) => {
   })
   const { host } = new URL(gateway.url)
   const request = `GET /trac/wiki HTTP/1.1\r\nHost: ${host}\r\n${await bearerOf(alice)}\r\n\r\n`
-  const sockets: Socket[] = []
-  t.teardown(() => sockets.forEach((socket) => socket.destroy()))
+  const wires: Wire[] = []
+  t.teardown(() => wires.forEach((wire) => wire.destroy()))
   const open = async (): Promise<number> => {
-    const socket = connect(gateway.port, '127.0.0.1')
-    sockets.push(socket)
-    return askOn(socket, request)
+    const wire = new Wire(gateway.port)
+    wires.push(wire)
+    return askOn(wire, request)
   }
   /** Does it for all, some at once; how often each status came. */
   const all = async (count: number, ask: (i: number) => Promise<number>) => {
@@ -68,7 +58,7 @@ await t.test('an idle connection takes no more than 6 KiB', async (t) => {
   }
 
   await all(500, open)
-  for (const socket of sockets.splice(0)) socket.destroy()
+  for (const wire of wires.splice(0)) wire.destroy()
   await until(() => gateway.sockets() < atOnce, 'the first connections are closed')
   const before = await gateway.heldMemory()
   let bytes = 0
@@ -79,6 +69,6 @@ await t.test('an idle connection takes no more than 6 KiB', async (t) => {
   t.ok(gateway.sockets() >= connections, `${gateway.sockets()} sockets are open`)
   t.comment(`${bytes.toFixed(0)} bytes each; resident memory rose by ${growth} MiB`)
   t.ok(bytes <= maxBytes, `${bytes.toFixed(0)} bytes each`)
-  const again = await all(connections, (i) => askOn(sockets[i]!, request))
+  const again = await all(connections, (i) => askOn(wires[i]!, request))
   t.same(again, { 200: connections }, 'each is answered once more')
 })

@@ -1,10 +1,10 @@
 /** A million different tokens of different people: what is kept of them is bounded, so the gateway's memory is flat. */
 import { randomUUID } from 'node:crypto'
-import { connect } from 'node:net'
 import { t } from '../fixtures/tap.js'
 import { startGatewayProcess } from '../fixtures/process.js'
 import { createScriptedCurveKey } from '../fixtures/scripted-keys.js'
 import { stage } from '../fixtures/stage.js'
+import { Wire } from '../fixtures/wire.js'
 
 t.setTimeout(3_600_000)
 
@@ -37,43 +37,32 @@ await t.test('a million tokens leave nothing behind', async (t) => {
   })
   const { host } = new URL(gateway.url)
   let made = 0
-  const nextRequest = (): string => {
+  const requestOf = (person: number): string => {
     const subject = randomUUID()
     const token = provider.sign('access', {
       sub: subject,
       username: subject,
       jti: randomUUID(),
-      email: `person-${made++}@example.edu`,
+      email: `person-${person}@example.edu`,
     })
     return `GET /trac/wiki HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
   }
-  const statuses = new Map<string, number>()
+  const statuses = new Map<number, number>()
   /** Each connection asks for the next one as soon as it is answered. */
   const bring = (until: number): Promise<unknown> => {
-    const bringOne = () =>
-      new Promise<void>((resolve, reject) => {
-        const socket = connect(gateway.port, '127.0.0.1').setNoDelay(true)
-        let text = ''
-        socket.on('error', reject).on('data', (chunk: Buffer) => {
-          text += chunk.toString('latin1')
-          if (!text.endsWith('\r\n\r\nok')) {
-            if (!text.startsWith('HTTP/1.1 200')) reject(new Error(text))
-            return
-          }
-          const status = text.slice(9, 12)
-          statuses.set(status, (statuses.get(status) ?? 0) + 1)
-          text = ''
-          // It keeps what comes, for tests that ask.
-          upstream.received.length = 0
-          if (made < until) socket.write(nextRequest())
-          else {
-            socket.destroy()
-            resolve()
-          }
-        })
-        socket.write(nextRequest())
-      })
-    return Promise.all(Array.from({ length: connections }, bringOne))
+    const bringSome = async (): Promise<void> => {
+      const wire = new Wire(gateway.port)
+      while (made < until) {
+        wire.send(requestOf(made++))
+        const answer = await wire.answer()
+        if (answer === undefined) throw new Error('the connection ended')
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+        // It keeps what comes, for tests that ask.
+        upstream.received.length = 0
+      }
+      wire.destroy()
+    }
+    return Promise.all(Array.from({ length: connections }, bringSome))
   }
 
   await bring(warmUp)
