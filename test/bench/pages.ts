@@ -11,6 +11,7 @@ import { cacheFolder, createEnvironment, startTracd } from '../../src/demo/trac.
 import { startBrowser } from '../fixtures/browser.js'
 import { freePort } from '../fixtures/ports.js'
 import { until } from '../fixtures/until.js'
+import { median } from './report.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '12')
 const pages = ['/wiki/WikiStart', '/ticket/1', '/newticket', '/query', '/timeline', '/roadmap']
@@ -97,11 +98,6 @@ async function load(browser: Browser, url: string): Promise<{ cold: Load; warm: 
   const loads = { cold: await once(), warm: await once() }
   await context.close()
   return loads
-}
-
-const median = (values: readonly number[]): number => {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
 const [gatewayPort, bridgedPort, barePort] = [await freePort(), await freePort(), await freePort()]

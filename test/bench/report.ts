@@ -23,6 +23,7 @@ export interface Paced {
   readonly p99: readonly number[]
 }
 
+/** The middle one, or the higher of the two in the middle; NaN of none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN

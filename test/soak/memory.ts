@@ -1,4 +1,5 @@
 /** Whether memory stays flat: a rule that is the same for each replica. */
+import { median } from '../bench/report.js'
 import { groupBy } from './records.js'
 import type { Records } from './records.js'
 
@@ -37,9 +38,6 @@ export interface MemoryLife {
 
 type Point = readonly [at: number, mib: number]
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
-
 /** The median of each {@link blockSpan}. */
 function blocksOf(points: readonly Point[]): readonly Point[] {
   const start = points[0]?.[0] ?? 0
@@ -72,7 +70,7 @@ export function livesOf({ memory }: Records): MemoryLife[] {
     const to = samples.at(-1)!.at
     const points = samples.map(({ at, mib }): Point => [at, mib])
     const level = (start: number) =>
-      median(points.filter(([at]) => at >= start && at < start + levelSpan).map(([, mib]) => mib))
+      median(points.filter(([at]) => at >= start && at <= start + levelSpan).map(([, mib]) => mib))
     const end = level(to - levelSpan)
     const warm = level(from + warmUp)
     const { slope, error } = slopeOf(blocksOf(points.filter(([at]) => at >= from + warmUp)))

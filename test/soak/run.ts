@@ -2,11 +2,11 @@
  * `npm run soak [-- 60m]`: people and programs at a real Trac behind two gateways with one Redis, while gateways reload, Redis
  * restarts and a replica is killed. What fails must have a cause, and memory stays flat. See README.md in this folder.
  */
-import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startApi } from '../../src/demo/api.js'
 import type { Person } from '../../src/demo/people.js'
+import { cpuOf } from '../bench/machine.js'
 import { freePort } from '../fixtures/ports.js'
 import { startRedis } from '../fixtures/redis.js'
 import { root } from '../fixtures/root.js'
@@ -26,6 +26,7 @@ const browsers = 20
 const programs = 4
 /** Tokens live this long, in seconds: each session is renewed more than once a minute. */
 const tokenLife = 60
+const mebibyte = 1024 * 1024
 /** Failures that are printed; all are in the file. */
 const printed = 20
 
@@ -59,15 +60,6 @@ function createPeople(): Person[] {
     permissions: [],
   }))
 }
-
-/** Seconds of processor time of a process: proc(5). */
-function processorTime(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
-const residentMiB = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 
 /** All that is behind and before the gateways. */
 async function start(records: Records) {
@@ -118,7 +110,8 @@ async function soak(records: Records, seconds: number, parts: Awaited<ReturnType
       for (const { number, isReady, process: gateway } of replicas.all) {
         if (!isReady || gateway.end !== '') continue
         const { pid } = gateway
-        records.memory.push({ at: records.now(), replica: number, pid, mib: residentMiB(pid) })
+        const mib = gateway.residentMemory() / mebibyte
+        records.memory.push({ at: records.now(), replica: number, pid, mib })
       }
     },
     seconds > 1200 ? 5000 : 1000,
@@ -131,7 +124,10 @@ async function soak(records: Records, seconds: number, parts: Awaited<ReturnType
   await Promise.all(running).finally(end)
   clearTimeout(timer)
   clearInterval(sample)
-  return { seconds: records.now(), used: replicas.all.map((one) => processorTime(one.process.pid)) }
+  return {
+    seconds: records.now(),
+    used: replicas.all.map((one) => cpuOf([one.process.pid]) / 1000),
+  }
 }
 
 const seconds = readSpan(process.argv[2] ?? '60m')
