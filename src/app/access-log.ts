@@ -67,6 +67,9 @@ export function statusOf({ response, upgraded }: RequestContext): number {
   return response.headersSent ? response.statusCode : 499
 }
 
+/** The label of a status. */
+export const statusLabelOf = (status: number): string => statusTexts[status] ?? 'other'
+
 /** The label of a method. */
 export const methodLabelOf = (method: string): string =>
   methodLabels.has(method) ? method : 'other'
@@ -100,7 +103,7 @@ export function createAccessLog(
     const milliseconds = performance.now() - context.startedAt
     const gone = !response.writableFinished && !context.upgraded
     const status = statusOf(context)
-    count(metrics, context, statusTexts[status] ?? 'other', milliseconds)
+    count(metrics, context, statusLabelOf(status), milliseconds)
     const level = levelOf(context, status)
     const code = context.code ?? (gone ? endOf(response) : undefined)
     if (code !== undefined) {

@@ -6,7 +6,7 @@ import type { Forward } from '../forward/forward.js'
 import type { Metrics } from '../observe/metrics.js'
 import type { Trace, Tracing } from '../observe/tracing.js'
 import type { RequestContext, Stage } from '../request/context.js'
-import { loggedPath, methodLabelOf, statusOf } from './access-log.js'
+import { loggedPath, methodLabelOf, statusLabelOf, statusOf } from './access-log.js'
 import type { AccessLog } from './access-log.js'
 
 /** What is known of a request that is recorded, besides its context. */
@@ -146,7 +146,7 @@ export class RequestSpans {
       } as const
       trace.part(forwardedAt, work, spanId)
     }
-    const labels = [context.routeName, methodLabelOf(method), String(status)]
+    const labels = [context.routeName, methodLabelOf(method), statusLabelOf(status)]
     const seconds = (performance.now() - context.startedAt) / 1000
     this.#exemplars.note(labels, seconds, trace.traceId, trace.now())
     trace.end(context.startedAt, {

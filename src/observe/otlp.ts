@@ -24,8 +24,8 @@ export interface Span {
 const kinds = { internal: 1, server: 2, client: 3 }
 /** `STATUS_CODE_ERROR`. */
 const failedStatus = 2
-/** A trace's `sampled` flag, which stands in a span as well. */
-const sampledFlag = 1
+/** A trace's `sampled` flag (W3C Trace Context §3.2.2.5), which stands in a span as well. */
+export const sampledFlag = 1
 
 /** A span's text is well-formed, since JSON's escape of half a character is refused with all that is sent beside it. */
 const wellFormed = (text: string): string => Buffer.from(text).toString()

@@ -4,9 +4,9 @@ import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import { randomText } from '../core/random.js'
 import { createRequestNames, traceparentForm as form } from '../request/request-id.js'
+import { sampledFlag } from './otlp.js'
 import type { Attributes, Span } from './otlp.js'
 
-const sampledFlag = 1
 const newSpanId = (): string => randomText(8, 'hex')
 
 /** The part of a trace's id that decides: 52 of its random bits, as a number below 1. */
@@ -83,11 +83,6 @@ export class Trace {
 /** Asks somebody, as `fetch` does. */
 type Ask = (url: string, init: RequestInit, limit?: number) => Promise<Response>
 
-/** An address without what may be secret in it. */
-function plainAddress({ origin, pathname }: URL): string {
-  return origin + pathname
-}
-
 /** Decides, and remembers what is recorded just now. */
 export class Tracing {
   readonly #options: TracingOptions
@@ -153,7 +148,8 @@ export class Tracing {
           failed,
           attributes: {
             'http.request.method': method,
-            'url.full': plainAddress(address),
+            // Without what may be secret in it.
+            'url.full': address.origin + address.pathname,
             'server.address': address.hostname,
             'trac_gateway.peer': 'provider',
             ...attributes,
