@@ -22,7 +22,7 @@ export interface StartOptions {
 }
 
 /** A balancer without probes sends people as soon as the address is open: Redis is reached before, if it is there. */
-export const maxAwaitStore: Milliseconds = 2000
+const awaitStore: Milliseconds = 2000
 
 /** What serves: a gateway in this process, or workers that are started by it. */
 export interface Serving extends Pick<
@@ -74,11 +74,15 @@ async function serve(
   env: NodeJS.ProcessEnv,
 ): Promise<Serving> {
   if (config.workers === 1) {
-    const gateway = await startGateway({ config, logger, awaitStore: maxAwaitStore })
+    const gateway = await startGateway({ config, logger, awaitStore })
     return Object.assign(gateway, { load: () => loadConfig(path, { env }) })
   }
   const { startWorkers } = await import('./workers/primary.js')
-  return await startWorkers({ path, env, logger, timers: realTimers, random: Math.random })
+  return await startWorkers({
+    ...{ path, env, logger, awaitStore },
+    timers: realTimers,
+    random: Math.random,
+  })
 }
 
 /** Hands every new configuration to what serves, all of it or nothing. */

@@ -21,7 +21,6 @@ import { createAdmin } from '../../observe/admin.js'
 import { MetricsSum } from '../../observe/metrics-sum.js'
 import { applyLogSettings, partsOf } from '../../observe/logger.js'
 import type { Readiness } from '../../observe/readiness.js'
-import { maxAwaitStore } from '../start.js'
 import type { Serving } from '../start.js'
 import { WorkerGone, WorkerLink } from './link.js'
 import { toFault } from './messages.js'
@@ -37,6 +36,8 @@ export interface PrimaryParts {
   readonly logger: Logger
   readonly timers: Timers
   readonly random: () => number
+  /** How long the first ones may wait for Redis. */
+  readonly awaitStore: Milliseconds
 }
 
 /** Until one that ended is started anew: the first time, and at most. */
@@ -86,6 +87,8 @@ class WorkerGroup implements Serving {
   #draining = false
   #started = false
   #turn = 0
+  /** How many looks in a row each has said nothing. */
+  #silent: ReadonlyMap<WorkerLink, number> = new Map()
   #looking: Timer | undefined
   /** Starts and reloads, one after the other: all have the same configuration. */
   #queue: Promise<unknown> = Promise.resolve()
@@ -99,13 +102,13 @@ class WorkerGroup implements Serving {
   }
 
   async start(): Promise<void> {
-    const { logger, timers } = this.#parts
+    const { logger, timers, awaitStore } = this.#parts
     const { admin, server, workers } = this.#config
     const numbers = Array.from({ length: workers }, (_, index) => index + 1)
     try {
       const adminAddress = await listen(this.#admin, admin.listen)
       const publicAddress = await listen(this.#server, server.listen)
-      await Promise.all(numbers.map((number) => this.#launch(number, maxAwaitStore)))
+      await Promise.all(numbers.map((number) => this.#launch(number, awaitStore)))
       const { url } = server.publicUrl
       logger.info({ workers, public: publicAddress, admin: adminAddress, url }, 'workers listen')
     } catch (error) {
@@ -241,8 +244,6 @@ class WorkerGroup implements Serving {
       logger.error({ worker: number, cause }, 'a worker can’t be started')
     }
   }
-
-  #silent = new Map<WorkerLink, number>()
 
   /** Ends workers that hang; whoever stops this process itself for a while makes no worker silent. */
   #look(): void {
