@@ -28,8 +28,6 @@ export class WorkerLink {
   readonly number: number
   /** Whether it takes connections. */
   serves = false
-  /** Connections that it was handed and has not taken yet: many, while it is busy. */
-  untaken = 0
   /** What it said last; undefined until it serves. */
   state: WorkerState | undefined
   /** Whether it has said anything since this was last set to false. */
@@ -41,6 +39,8 @@ export class WorkerLink {
   readonly #worker: Worker
   /** Questions under way; the primary asks few at a time, and all end with the worker. */
   readonly #waiting = new Map<number, Waiting>()
+  /** Connections that it was handed and has not taken yet, in that order: few, but as many as it is handed while it is busy. */
+  readonly #handed: Socket[] = []
   #asked = 0
 
   constructor(number: number, worker: Worker, log: LineOutput) {
@@ -55,6 +55,8 @@ export class WorkerLink {
       this.serves = false
       for (const { reject } of this.#waiting.values()) reject(new WorkerGone())
       this.#waiting.clear()
+      // What it has read of them is not known, so no other worker may go on.
+      for (const socket of this.#handed.splice(0)) socket.destroy()
       await lines
       return signal === null ? `exit code ${code}` : String(signal)
     })
@@ -74,10 +76,15 @@ export class WorkerLink {
     return answer as unknown as ReturnType<Tasks[T]>
   }
 
-  /** Hands it a connection. */
+  /** How many connections it was handed and has not taken yet. */
+  get untaken(): number {
+    return this.#handed.length
+  }
+
+  /** Hands it a connection, which stays open here until it has taken it: Node forgets those of a worker that ends before. */
   hand(socket: Socket): void {
-    this.untaken++
-    this.#worker.send({ connection: true }, socket, undefined, (error) => {
+    this.#handed.push(socket)
+    this.#worker.process.send({ connection: true }, socket, { keepOpen: true }, (error) => {
       if (error !== null) socket.destroy()
     })
   }
@@ -99,7 +106,7 @@ export class WorkerLink {
       return
     }
     if ('took' in message) {
-      this.untaken--
+      this.#handed.shift()?.destroy()
       return
     }
     const waiting = this.#waiting.get(message.id)

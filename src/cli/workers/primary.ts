@@ -201,8 +201,9 @@ class WorkerGroup implements Serving {
     const log = partsOf(this.#parts.logger)?.out ?? process.stdout
     const link = new WorkerLink(number, cluster.fork(), log)
     this.#links.set(number, link)
-    const startedAt = performance.now()
-    void link.gone.then((how) => this.#onGone(link, how, performance.now() - startedAt))
+    const { timers } = this.#parts
+    const startedAt = timers.monotonic()
+    void link.gone.then((how) => this.#onGone(link, how, timers.monotonic() - startedAt))
     const files = this.#files
     await link.listens
     try {
