@@ -82,13 +82,17 @@ async function untilAnswers(origin: string): Promise<void> {
   throw new Error(`${origin} does not answer`)
 }
 
-function fileOf({ folder }: Setting, name: string, text: string): string {
+function fileOf({ folder }: Pick<Setting, 'folder'>, name: string, text: string): string {
   const path = join(folder, name)
   writeFileSync(path, text, { mode: 0o600 })
   return path
 }
 
-function certificateOf(setting: Setting): { chain: string; key: string; both: string } {
+function certificateOf(setting: Pick<Setting, 'folder'>): {
+  chain: string
+  key: string
+  both: string
+} {
   const { certificate, key } = createCertificate(['localhost'])
   return {
     chain: fileOf(setting, 'chain.pem', certificate),
@@ -287,12 +291,16 @@ export async function startOauth2Proxy(setting: Setting, tls: boolean): Promise<
 }
 
 /** The libraries that the gateway is built on, without anything of the gateway. */
-export async function startBare(setting: Setting, tls: boolean): Promise<Contender> {
+export async function startBare(
+  setting: Pick<Setting, 'folder' | 'upstreamPort'>,
+  tls: boolean,
+  core = proxyCore,
+): Promise<Contender> {
   const port = await freePort()
   const { chain, key } = certificateOf(setting)
   const program = fileURLToPath(new URL('./bare.js', import.meta.url))
   const upstream = `http://127.0.0.1:${setting.upstreamPort}`
-  const child = run(proxyCore, [
+  const child = run(core, [
     process.execPath,
     program,
     String(port),
@@ -307,8 +315,14 @@ export async function startBare(setting: Setting, tls: boolean): Promise<Contend
 /** What all others are compared with. */
 export const bareName = 'Fastify + http-proxy'
 
+const ownMain = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+
 /** The gateway as it is started anywhere: signatures, both log lines, metrics, the built-in policy. */
-export async function startGateway(setting: Setting, tls: boolean): Promise<Contender> {
+export async function startGateway(
+  setting: Setting,
+  tls: boolean,
+  { main = ownMain, flags = gatewayFlags }: { main?: string; flags?: readonly string[] } = {},
+): Promise<Contender> {
   const port = await freePort()
   const adminPort = await freePort()
   const origin = `${tls ? 'https' : 'http'}://localhost:${port}`
@@ -346,8 +360,7 @@ export async function startGateway(setting: Setting, tls: boolean): Promise<Cont
       },
     }),
   )
-  const main = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-  const child = run(proxyCore, [process.execPath, ...gatewayFlags, main, 'start', '-c', config], {
+  const child = run(proxyCore, [process.execPath, ...flags, main, 'start', '-c', config], {
     ...secrets,
     CLIENT: setting.clientSecret,
   })

@@ -1,7 +1,7 @@
 /** `npm run bench:pages`: Trac's pages in Chromium, through the gateway and from tracd itself, in turns. */
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ import { cacheFolder, createEnvironment, startTracd } from '../../src/demo/trac.
 import { startBrowser } from '../fixtures/browser.js'
 import { freePort } from '../fixtures/ports.js'
 import { until } from '../fixtures/until.js'
-import { median } from './report.js'
+import { median, writeSection } from './report.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '12')
 const pages = ['/wiki/WikiStart', '/ticket/1', '/newticket', '/query', '/timeline', '/roadmap']
@@ -184,10 +184,5 @@ ${table.join('\n')}
 
 Node ${process.version}, ${cpus().length} cores.
 `
-/** Between these lines of the readme stands this table, whatever else is there. */
-const marks = ['<!-- pages -->\n', '<!-- pages end -->\n'] as const
-const readme = join(process.cwd(), 'test/bench/README.md')
-const [before = '', rest = ''] = (await readFile(readme, 'utf8')).split(marks[0])
-const [, after = ''] = rest.split(marks[1])
-await writeFile(readme, `${before.trimEnd()}\n\n${marks[0]}\n${section}\n${marks[1]}${after}`)
+await writeSection('pages', section)
 console.log(section)

@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,9 +28,9 @@ import { openStoredSessions } from '../fixtures/stored-sessions.js'
 import { t } from '../fixtures/tap.js'
 import { until } from '../fixtures/until.js'
 import { writeHeaders } from './cases.js'
-import { startUpstream, stopAll } from './contenders.js'
-import { cpuOf, watchOthers } from './machine.js'
-import { median } from './report.js'
+import { startBare, startUpstream, stopAll } from './contenders.js'
+import { cpuOf, otherCore, proxyCore, watchOthers } from './machine.js'
+import { median, writeSection } from './report.js'
 import { load } from './wrk.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '5')
@@ -76,8 +75,11 @@ function optionsFor(redisUrl: string): TestGatewayOptions {
 const configOf = (options: TestGatewayOptions): Config =>
   loadText(configurationOf(options, frontPort, 2), { env: environmentOf(options) }).config
 
+/** One of several proxies behind HAProxy. */
+type Replica = Pick<GatewayProcess, 'port' | 'pid'>
+
 /** HAProxy before some of the replicas. @returns what stops it */
-async function startFront(replicas: readonly GatewayProcess[]): Promise<() => Promise<void>> {
+async function startFront(replicas: readonly Replica[]): Promise<() => Promise<void>> {
   const file = join(folder, 'haproxy.cfg')
   const servers = replicas.map(({ port }, n) => `  server r${n} 127.0.0.1:${port}`)
   writeFileSync(
@@ -122,7 +124,7 @@ interface Round {
 }
 
 async function measure(
-  replicas: readonly GatewayProcess[],
+  replicas: readonly Replica[],
   servers: readonly Redis[],
   headersFile: string,
 ): Promise<Round> {
@@ -199,10 +201,21 @@ interface Place {
   readonly servers: readonly Redis[]
 }
 
-/** Three replicas on a Redis: the load of some of them, and a storm. */
+/** Proxies that keep nothing and check nothing: what more of them cost is what the machine makes of more processes. */
+async function startBareReplicas(): Promise<readonly Replica[]> {
+  const cores = `${proxyCore},${otherCore}`
+  const started = [1, 2, 3].map(() => startBare({ folder, upstreamPort }, false, cores))
+  return (await Promise.all(started)).map(({ port, pids }) => ({ port, pid: pids()[0]! }))
+}
+
+/**
+ * Three replicas on a Redis: the load of some of them, and a storm.
+ * @param bare takes the same load in turns with them
+ */
 async function run(
   place: Place,
   sizes: readonly number[],
+  bare: readonly Replica[],
 ): Promise<{ load: string[]; storm: string }> {
   const options = optionsFor(place.url)
   const replicas = await Promise.all(
@@ -221,23 +234,36 @@ async function run(
     cookies.map((cookie) => `Cookie: ${cookie}`),
   )
   // All run compiled code before the first round.
-  const stopFront = await startFront(replicas)
-  const url = new URL(`http://${host}/trac/wiki/Start`)
-  await load({ url, headersFile, once: false, bodySize: 0, connections: 64, milliseconds: 10_000 })
-  await stopFront()
+  for (const all of [replicas, bare]) {
+    const stopFront = await startFront(all)
+    const url = new URL(`http://${host}/trac/wiki/Start`)
+    const milliseconds = 10_000
+    await load({ url, headersFile, once: false, bodySize: 0, connections: 64, milliseconds })
+    await stopFront()
+  }
   const results = new Map<number, Round[]>(sizes.map((size) => [size, []]))
+  const control = new Map<number, Round[]>(sizes.map((size) => [size, []]))
   for (let round = 0; round < rounds; round++) {
     for (const size of sizes) {
       results.get(size)!.push(await measure(replicas.slice(0, size), place.servers, headersFile))
+      control.get(size)!.push(await measure(bare.slice(0, size), [], headersFile))
     }
   }
-  const base = results.get(sizes[0]!)!
+  /** What so many cost or do, to what one does in the same round. */
+  const ratioOf = (
+    found: ReadonlyMap<number, readonly Round[]>,
+    size: number,
+    key: keyof Round,
+  ) => {
+    const base = found.get(sizes[0]!)!
+    return median(found.get(size)!.map((one, i) => one[key] / base[i]![key])).toFixed(2)
+  }
   const rows = [...results].map(([size, all]) => {
     const of = (key: keyof Round, digits: number) =>
       median(all.map((one) => one[key])).toFixed(digits)
-    const ratio = (key: 'cpu' | 'requestsPerSecond') =>
-      median(all.map((one, i) => one[key] / base[i]![key])).toFixed(2)
-    return `| ${place.name} | ${size} | ${of('requestsPerSecond', 0)} | ${ratio('requestsPerSecond')} | ${of('cpu', 0)} | ${ratio('cpu')} | ${of('redisCpu', 1)} | ${of('commands', 3)} |`
+    const speed = `${of('requestsPerSecond', 0)} | ${ratioOf(results, size, 'requestsPerSecond')}`
+    const cpu = `${of('cpu', 0)} | ${ratioOf(results, size, 'cpu')} | ${ratioOf(control, size, 'cpu')}`
+    return `| ${place.name} | ${size} | ${speed} | ${cpu} | ${of('redisCpu', 1)} | ${of('commands', 3)} |`
   })
   const told = await storm(place.name, replicas, stored.signIn, place.servers)
   for (const { pid } of replicas) process.kill(pid, 'SIGTERM')
@@ -300,20 +326,19 @@ async function sizes(): Promise<string[]> {
   return rows
 }
 
-/** Between these lines of the readme stands this table, whatever else is there. */
-const marks = ['<!-- replicas -->\n', '<!-- replicas end -->\n'] as const
-
 const others = watchOthers()
 const startedAt = performance.now()
 try {
   const weights = await sizes()
   const { url, client } = await startRedis(t)
-  const one = await run({ name: 'one Redis', url, servers: [client] }, [1, 2, 3])
+  const bare = await startBareReplicas()
+  const one = await run({ name: 'one Redis', url, servers: [client] }, [1, 2, 3], bare)
   const cluster = await startCluster(t)
   const clients = cluster.servers.map((server) => server.client)
   const many = await run(
     { name: 'Redis Cluster of three', url: cluster.url, servers: clients },
     [3],
+    bare,
   )
   const busy = others() / (performance.now() - startedAt) / 2
   const section = `
@@ -321,12 +346,13 @@ try {
 
 \`npm run bench:replicas\` writes this: three gateways behind HAProxy, ${people} sessions in turn over 64 connections, medians of ${rounds} rounds.
 
-| sessions in | replicas | requests a second | to one | CPU µs a request, all replicas | to one | CPU µs of Redis | commands to Redis |
-|---|--:|--:|--:|--:|--:|--:|--:|
+| sessions in | replicas | requests a second | to one | CPU µs a request, all replicas | to one | bare proxies, to one | CPU µs of Redis | commands to Redis |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|
 ${[...one.load, ...many.load].join('\n')}
 
 The machine has two cores for gateways, Redis, HAProxy, upstream and load together, so requests a second can't grow with the
-replicas. What shows whether they are linear is the CPU of all replicas for a request: 1.00 is linear.
+replicas. What shows whether they are linear is the CPU of all replicas for a request: 1.00 is linear. Bare proxies (Fastify and
+http-proxy, nothing kept and nothing checked) took the same load in turns: what more of them cost is the machine's doing.
 
 A storm: the tokens of ${stormPeople} sessions end in the same second, refresh tokens work once, and each person asks ${asksEach} times at once, over three
 replicas and 96 connections. The time is from the asking to the answer, the wait for one of these connections included.
@@ -345,10 +371,7 @@ ${weights.join('\n')}
 Node ${process.version}; others used ${Math.round(busy * 100)} % of the machine meanwhile.
 `
   process.stdout.write(section)
-  const readme = join(process.cwd(), 'test/bench/README.md')
-  const [before = '', rest = ''] = (await readFile(readme, 'utf8')).split(marks[0])
-  const [, after = ''] = rest.split(marks[1])
-  await writeFile(readme, `${before.trimEnd()}\n\n${marks[0]}${section}\n${marks[1]}${after}`)
+  await writeSection('replicas', section)
 } finally {
   stopAll()
   await provider.stop()

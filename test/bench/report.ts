@@ -1,4 +1,6 @@
 /** The table of the bench, as Markdown. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { bareName } from './contenders.js'
 
 /** One round of one contender. */
@@ -90,4 +92,13 @@ Somebody sends ${rate} requests a second with a good token, while another addres
 |---|--:|--:|--:|
 ${rows.join('\n')}
 `
+}
+
+/** Writes a section of the readme anew: what stands between two comments with its name, or at the end of the file. */
+export async function writeSection(name: string, section: string): Promise<void> {
+  const file = join(process.cwd(), 'test/bench/README.md')
+  const [begin, end] = [`<!-- ${name} -->\n`, `<!-- ${name} end -->\n`]
+  const [before = '', rest = ''] = (await readFile(file, 'utf8')).split(begin)
+  const [, after = ''] = rest.split(end)
+  await writeFile(file, `${before.trimEnd()}\n\n${begin}\n${section.trim()}\n\n${end}${after}`)
 }

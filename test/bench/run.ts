@@ -2,23 +2,21 @@
  * `npm run bench [-- NAME]`: the gateway with everything on, beside the peers, in turns. The proxy has a core, the load and
  * the upstream have the other. A NAME is a part of a case's name; the table is written when all cases ran.
  */
-import { createPublicKey, randomUUID } from 'node:crypto'
-import type { JsonWebKey } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startProvider } from '../../src/demo/provider.js'
 import type { DemoProvider } from '../../src/demo/provider.js'
 import { Visitor } from '../fixtures/visitor.js'
 import { cases, manyTokens, newTokens, writeHeaders } from './cases.js'
 import type { Case } from './cases.js'
 import * as contenders from './contenders.js'
-import type { Contender, Setting } from './contenders.js'
+import type { Contender } from './contenders.js'
 import { cpuOf, otherCore, peakMemoryOf, pinSelf, watchOthers } from './machine.js'
 import { pace } from './pace.js'
 import { comparePolicies } from './policy.js'
-import { caseTable, floodRow, floodTable, median, pacedTable } from './report.js'
+import { caseTable, floodRow, floodTable, median, pacedTable, writeSection } from './report.js'
 import type { Paced, Result, Round } from './report.js'
+import { createSetting, createToken } from './setting.js'
 import { load } from './wrk.js'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? '5')
@@ -31,9 +29,6 @@ const floodRate = 1000
 /** A round in which others used more of the two cores than this part is made again, so often at most. */
 const quiet = Number(process.env['BENCH_QUIET'] ?? '0.05')
 const maxRepeats = 4
-const readme = join(process.cwd(), 'test/bench/README.md')
-/** Between these lines of the readme stands what was measured. */
-const marks = ['<!-- measured -->\n', '<!-- end -->\n'] as const
 const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-bench-'))
 
 /** Numbers that the table needs to be honest. */
@@ -52,30 +47,6 @@ async function inQuiet<T>(measure: () => Promise<T>): Promise<T> {
     }
     noise.repeated++
   }
-}
-
-/** The key of ID tokens. */
-async function readKey({ jwksUri }: DemoProvider): Promise<{ keyId: string; publicKey: string }> {
-  const { keys } = (await (await fetch(jwksUri)).json()) as {
-    keys: (JsonWebKey & { kid: string })[]
-  }
-  const key = createPublicKey({ key: keys[0]!, format: 'jwk' })
-  return { keyId: keys[0]!.kid, publicKey: key.export({ type: 'spki', format: 'pem' }).toString() }
-}
-
-/** A token of one of many people, no two the same. */
-function createToken(provider: DemoProvider, i: number): Promise<string> {
-  const subject = `6f1b9a52-3c1d-4e0a-9a57-${String(i % manyTokens).padStart(12, '0')}`
-  const now = Math.floor(Date.now() / 1000)
-  return provider.mint({
-    sub: subject,
-    'cognito:username': subject,
-    'cognito:groups': ['admins'],
-    email: `person-${i % manyTokens}@example.edu`,
-    email_verified: true,
-    auth_time: now,
-    jti: randomUUID(),
-  })
 }
 
 /** The header lines that a case sends to a contender, in a file. */
@@ -220,18 +191,8 @@ process.once('exit', () => {
   contenders.stopAll()
   rmSync(folder, { recursive: true, force: true })
 })
-const provider = await startProvider()
+const { provider, setting } = await createSetting(folder)
 const client = provider.clients[0]!
-client.clientSecret = randomUUID()
-const setting: Setting = {
-  folder,
-  issuer: provider.issuer,
-  poolOrigin: provider.origin,
-  clientId: provider.clientId,
-  clientSecret: client.clientSecret,
-  ...(await readKey(provider)),
-  upstreamPort: await contenders.startUpstream(folder),
-}
 const wanted = process.argv[2] ?? ''
 const chosen = cases.filter(({ name }) => name.includes(wanted))
 const start = async (tls: boolean): Promise<readonly Contender[]> => [
@@ -290,12 +251,5 @@ Measurements made again because others used more than ${quiet * 100} % of a core
 broke: ${noise.broken}.
 `
 process.stdout.write(note)
-if (wanted === '') {
-  const [before] = readFileSync(readme, 'utf8').split(marks[0])
-  const [, after = ''] = readFileSync(readme, 'utf8').split(marks[1])
-  writeFileSync(
-    readme,
-    [before, marks[0], '\n', texts.join('\n'), '\n', note, marks[1], after].join(''),
-  )
-}
+if (wanted === '') await writeSection('measured', `${texts.join('\n')}\n${note}`)
 process.exit(0)
