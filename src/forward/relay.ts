@@ -44,8 +44,39 @@ function fromConnection(cause: Error): GatewayError {
   return new GatewayError(codes[code] ?? 'ERR_UPSTREAM_RESET', { cause })
 }
 
-/** Bytes of a first piece that are copied into one text with the head: a copy costs less than a second buffer. */
+/** Bytes of a first piece that go out in one buffer with the head: a copy costs less than a second buffer. */
 const maxJoined = 16 * 1024
+/** Bytes of a head that do. */
+const maxJoinedHead = 16 * 1024
+
+/** Where they are put together, for one answer after the other. */
+let joined = Buffer.allocUnsafeSlow(maxJoinedHead + maxJoined)
+
+/** What Node keeps of a head: null before there is one, and whether it has gone out. */
+interface NodesHead {
+  readonly _header: string | null
+  _headerSent: boolean
+}
+
+/**
+ * Writes the head and a first piece of the body at once. By `write` Node would hold the head back until the end of the turn,
+ * and then hand the system two buffers or join them in two more texts.
+ * @returns whether it has: not where the answer has no socket of its own, or its head is too long
+ */
+function writeJoined(response: ServerResponse, piece: Buffer): boolean {
+  const { socket } = response
+  const own = response as unknown as NodesHead
+  const { _header: head } = own
+  if (socket === null || head === null || own._headerSent) return false
+  if (head.length > maxJoinedHead || piece.length > maxJoined) return false
+  const at = joined.write(head, 0, 'latin1')
+  piece.copy(joined, at)
+  own._headerSent = true
+  socket.write(joined.subarray(0, at + piece.length))
+  // The system has not taken all: the rest stands there until it does.
+  if (socket.writableLength > 0) joined = Buffer.allocUnsafeSlow(joined.length)
+  return true
+}
 
 /** Reads one answer and writes it to the client. */
 export class Relay implements AnswerReader {
@@ -102,18 +133,11 @@ export class Relay implements AnswerReader {
     return false
   }
 
-  /**
-   * The head and a small first piece go out as one text: Node would hand the system two buffers, and a third, empty one,
-   * at the end of an answer whose bytes still wait for the end of the turn.
-   */
   #write(chunk: Buffer, isFirst: boolean): boolean {
     const response = this.#response
-    if (!isFirst || chunk.length > maxJoined || response.chunkedEncoding) {
-      return response.write(this.#connection.lendsBytes ? Buffer.from(chunk) : chunk)
-    }
-    const goesOn = response.write(chunk.toString('latin1'), 'latin1')
-    response.socket?.uncork()
-    return goesOn
+    // So small a piece never fills what may wait for a client.
+    if (isFirst && !response.chunkedEncoding && writeJoined(response, chunk)) return true
+    return response.write(this.#connection.lendsBytes ? Buffer.from(chunk) : chunk)
   }
 
   onEnd(): void {

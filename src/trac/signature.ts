@@ -73,8 +73,22 @@ function asciiField(value: string): string {
   return `${value.length}:${value}\n`
 }
 
-/** The identity's fields 10–13, and 14 and 15 of version 2. Header values are ASCII (`trac/identity-headers.ts`). */
+/** The fields of each identity, by version: they are the same in all of its requests. */
+const knownFields = [1, 2].map(() => new WeakMap<IdentityHeaders, string>())
+
+/** The identity's fields 10–13, and 14 and 15 of version 2. */
 function identityFields(headers: IdentityHeaders, version: SignatureVersion): string {
+  const known = knownFields[version - 1]!
+  let fields = known.get(headers)
+  if (fields === undefined) {
+    fields = joinFields(headers, version)
+    known.set(headers, fields)
+  }
+  return fields
+}
+
+/** Header values are ASCII (`trac/identity-headers.ts`). */
+function joinFields(headers: IdentityHeaders, version: SignatureVersion): string {
   const { user, perms, email, name, groups = '', kind = '' } = headers
   const both = asciiField(user) + asciiField(perms) + asciiField(email) + asciiField(name)
   return version === 1 ? both : both + asciiField(groups) + asciiField(kind)
