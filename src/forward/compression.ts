@@ -59,6 +59,8 @@ function readHead(headers: readonly string[]): Head {
 
 /** @see RFC 9111 §5.2.2.6 */
 function forbidsTransforming(cacheControl: string): boolean {
+  // Whatever has it has this, and hardly anything has.
+  if (!/no-transform/i.test(cacheControl)) return false
   return directivesOf(cacheControl).some((one) => one.toLowerCase() === 'no-transform')
 }
 

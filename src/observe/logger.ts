@@ -62,13 +62,22 @@ interface LogClock {
 function createLogClock(worker: number | undefined): LogClock {
   const behind = worker === undefined ? '' : `,"worker":${worker}`
   let last = 0
+  let second = 0
+  /** Of this second, up to the point. */
+  let begin = ''
   let iso = ''
   let member = ''
   const update = (): void => {
     const now = new Date()
-    if (now.getTime() === last) return
-    last = now.getTime()
-    iso = now.toISOString()
+    const time = now.getTime()
+    if (time === last) return
+    last = time
+    const milliseconds = time % 1000
+    if (time - milliseconds !== second) {
+      second = time - milliseconds
+      begin = now.toISOString().slice(0, -'000Z'.length)
+    }
+    iso = `${begin}${String(milliseconds).padStart(3, '0')}Z`
     member = `,"time":"${iso}"${behind}`
   }
   return {
