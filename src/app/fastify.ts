@@ -15,6 +15,7 @@ import type { Milliseconds, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
+import { skipNoBody } from '../core/node-internals.js'
 import { maxCountedKeys } from '../edge/rate-limit.js'
 import type { CountRequests, RateLimit } from '../edge/rate-limit.js'
 import { noEndpoint } from '../request/context.js'
@@ -37,8 +38,8 @@ export interface Pipelines {
 
 const kContext = Symbol('context')
 
-/** A request on its way through Fastify; `_dumped` is Node's own. */
-type Received = IncomingMessage & { [kContext]?: RequestContext; _dumped: boolean }
+/** A request on its way through Fastify. */
+type Received = IncomingMessage & { [kContext]?: RequestContext }
 
 /** What Node's parser lets in, each judged by the policy; CONNECT is answered by the listener. */
 export const allMethods = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
@@ -231,8 +232,7 @@ export class FastifyAdapter {
     // Fastify would refuse what is no media type, and QUERY without one. Here `rawHeaders` alone are read; a GET is
     // spared the object that Node makes of them when it is first asked for.
     if (request.method !== 'GET') request.headers['content-type'] = 'application/octet-stream'
-    // Node need not read to the end of a body that is none: four turns of its streams for each request.
-    if (!hasBody(context.headers)) (request as Received)._dumped = true
+    if (!hasBody(context.headers)) skipNoBody(request)
     this.#fastify.routing(request, response)
   }
 

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
+import { takeHead } from '../core/node-internals.js'
 import type { AnswerReader, Connection } from './connection.js'
 
 /** What the relay tells as it goes. */
@@ -52,12 +53,6 @@ const maxJoinedHead = 16 * 1024
 /** Where they are put together, for one answer after the other. */
 let joined = Buffer.allocUnsafeSlow(maxJoinedHead + maxJoined)
 
-/** What Node keeps of a head: null before there is one, and whether it has gone out. */
-interface NodesHead {
-  readonly _header: string | null
-  _headerSent: boolean
-}
-
 /**
  * Writes the head and a first piece of the body at once. By `write` Node would hold the head back until the end of the turn,
  * and then hand the system two buffers or join them in two more texts.
@@ -65,16 +60,18 @@ interface NodesHead {
  */
 function writeJoined(response: ServerResponse, piece: Buffer): boolean {
   const { socket } = response
-  const own = response as unknown as NodesHead
-  const { _header: head } = own
-  if (socket === null || head === null || own._headerSent) return false
-  if (head.length > maxJoinedHead || piece.length > maxJoined) return false
-  const at = joined.write(head, 0, 'latin1')
-  piece.copy(joined, at)
-  own._headerSent = true
-  socket.write(joined.subarray(0, at + piece.length))
+  if (socket === null || piece.length > maxJoined) return false
+  const head = takeHead(response, maxJoinedHead)
+  if (head === undefined) return false
+  const length = head.length + piece.length
+  // With TLS Node keeps what it was given until a turn later.
+  const bytes = 'encrypted' in socket ? Buffer.allocUnsafe(length) : joined.subarray(0, length)
+  piece.copy(bytes, bytes.write(head, 0, 'latin1'))
+  socket.write(bytes)
   // The system has not taken all: the rest stands there until it does.
-  if (socket.writableLength > 0) joined = Buffer.allocUnsafeSlow(joined.length)
+  if (socket.writableLength > 0 && bytes.buffer === joined.buffer) {
+    joined = Buffer.allocUnsafeSlow(joined.length)
+  }
   return true
 }
 

@@ -2,12 +2,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Milliseconds, Now } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
-import { randomText } from '../core/random.js'
+import { randomHex } from '../core/random.js'
 import { createRequestNames, traceparentForm as form } from '../request/request-id.js'
 import { sampledFlag } from './otlp.js'
 import type { Attributes, Span } from './otlp.js'
 
-const newSpanId = (): string => randomText(8, 'hex')
+const newSpanId = (): string => randomHex(8)
 
 /** The part of a trace's id that decides: 52 of its random bits, as a number below 1. */
 const fractionOf = (traceId: string): number => parseInt(traceId.slice(19), 16) / 2 ** 52
@@ -104,7 +104,7 @@ export class Tracing {
    */
   #traceparent(received: string): string {
     const parent = form.exec(received)
-    const traceId = parent?.[1] ?? randomText(16, 'hex')
+    const traceId = parent?.[1] ?? randomHex(16)
     const flags = parent === null ? 0 : parseInt(parent[3]!, 16)
     if (this.#isSampled(traceId, parent === null ? undefined : flags)) {
       const set = (flags | sampledFlag).toString(16).padStart(2, '0')
@@ -170,7 +170,7 @@ export class Tracing {
   }
 
   #errand(): Trace | undefined {
-    const traceId = randomText(16, 'hex')
+    const traceId = randomHex(16)
     if (fractionOf(traceId) >= this.#options.ratio) return undefined
     return new Trace(this.#options, traceId, undefined)
   }

@@ -185,9 +185,11 @@ export class TokenClient {
    */
   redeemMadeUp(): Promise<CodeRefusal> {
     return this.#ask(async ({ server }, auth) => {
-      const [code, state, verifier] = [24, 24, 32].map((bytes) =>
-        randomText(bytes, 'base64url'),
-      ) as [string, string, string]
+      const [code, state, verifier] = [24, 24, 32].map((bytes) => randomText(bytes)) as [
+        string,
+        string,
+        string,
+      ]
       const parameters = new URLSearchParams({ code, state, iss: server.issuer })
       const callback = validateAuthResponse(server, this.#client, parameters, state)
       const response = await authorizationCodeGrantRequest(

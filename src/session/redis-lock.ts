@@ -21,7 +21,7 @@ export async function acquireLock(
   timers: Timers,
   key: string,
 ): Promise<Release | undefined> {
-  const owner = randomText(16, 'base64url')
+  const owner = randomText(16)
   const answer = await link.ask((client) => client.set(key, owner, 'PX', lockLife, 'NX'))
   if (answer !== 'OK') return undefined
   const keep = () => {

@@ -111,7 +111,7 @@ export function createSigner(key: SigningKey, usual: SignatureVersion = 1): Sign
   ): string => {
     const t = String(nowSeconds)
     const e = String(nowSeconds + Math.min(lifetime + bodySeconds, maxLifetime))
-    const nonce = randomText(16, 'base64url')
+    const nonce = randomText(16)
     const version = versionFor(identityHeaders, usual)
     const text =
       heads[version - 1]! +

@@ -60,7 +60,7 @@ export async function openAtProvider({ app }: Site, url: string): Promise<Heard>
 export async function tryAuthorization(site: Site, redirectUri: string): Promise<Heard> {
   const { clientId, scopes } = site.config.identity
   const { authorization: endpoint } = await site.services.endpoints()
-  const [state, nonce, codeChallenge] = [24, 24, 32].map((n) => randomText(n, 'base64url')) as [
+  const [state, nonce, codeChallenge] = [24, 24, 32].map((n) => randomText(n)) as [
     ...[string, string, string],
   ]
   const url = authorizationUrl({

@@ -114,7 +114,7 @@ async function lookAtArrival(site: Site): Promise<readonly Row[]> {
   if (askAdmin === undefined) {
     return untried('admin.token is not set, so the gateway tells nobody what arrives')
   }
-  const arrival = randomText(24, 'base64url')
+  const arrival = randomText(24)
   const announced = await askAdmin('/arrival', { arrival })
   if (announced.status !== 200) {
     return untried(

@@ -52,7 +52,7 @@ const refusalOf = (fault: unknown): string => {
 async function aclRow(link: RedisLink): Promise<Row> {
   const check = 'store.acl'
   const refused: string[] = []
-  const key = `${link.prefix}doctor:${randomText(12, 'base64url')}`
+  const key = `${link.prefix}doctor:${randomText(12)}`
   for (const [what, work] of trials) {
     try {
       await link.ask((client) => work(client, key, `${link.prefix}doctor`))
