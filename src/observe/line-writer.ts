@@ -32,11 +32,18 @@ function quote(text: string): string {
 
 const isText = (value: unknown): boolean => typeof value === 'string'
 
+/** Whether it is a list of texts, or a plain object with nothing else, which JSON writes as pino does. */
+function isOfTexts(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(isText)
+  if (typeof value !== 'object' || value === null) return false
+  return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isText)
+}
+
 /** A value in JSON; undefined for what is left to pino. */
 function plain(value: unknown): string | undefined {
   if (typeof value === 'string') return quote(value)
   if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
-  return Array.isArray(value) && value.every(isText) ? neutral(JSON.stringify(value)) : undefined
+  return isOfTexts(value) ? neutral(JSON.stringify(value)) : undefined
 }
 
 /** Writes lines of another form than our own. */
