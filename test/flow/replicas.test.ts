@@ -219,7 +219,7 @@ await t.test(
     const exchanges = started.count()
     refusals.clear()
     started.reconnect()
-    const people = 24
+    const people = 12
     const end = Date.now() + 1000
     const cookies = await signIn(people, end)
     let release: () => void = () => undefined
