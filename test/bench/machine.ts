@@ -54,9 +54,9 @@ function cpuOfOthers(): ReadonlyMap<string, number> {
   }
   const isOurs = (pid: string | undefined): boolean =>
     pid !== undefined && (pid === String(process.pid) || isOurs(parents.get(pid)))
-  return new Map(
-    [...parents.keys()].filter((pid) => !isOurs(pid)).map((pid) => [pid, cpuOfOne(pid)]),
-  )
+  // The first process is given the time of orphans when they end, whenever they used it.
+  const others = [...parents.keys()].filter((pid) => pid !== '1' && !isOurs(pid))
+  return new Map(others.map((pid) => [pid, cpuOfOne(pid)]))
 }
 
 /** Begins to watch what other processes use; the answer tells their CPU milliseconds since. */

@@ -30,6 +30,7 @@ import { until } from '../fixtures/until.js'
 import { writeHeaders } from './cases.js'
 import { startBare, startUpstream, stopAll } from './contenders.js'
 import { cpuOf, otherCore, proxyCore, watchOthers } from './machine.js'
+import { pace } from './pace.js'
 import { median, writeSection } from './report.js'
 import { load } from './wrk.js'
 
@@ -37,6 +38,8 @@ const rounds = Number(process.env['BENCH_ROUNDS'] ?? '5')
 const milliseconds = Number(process.env['BENCH_MILLISECONDS'] ?? '2000')
 /** People whose sessions bring the load, and those of a storm; each of these asks so often at once. */
 const people = 100
+/** Requests a second for each replica: so many times as many replicas are asked so many times as much. */
+const rate = Number(process.env['BENCH_RATE'] ?? '2500')
 const stormPeople = Number(process.env['BENCH_STORM'] ?? '1000')
 const asksEach = 8
 /** What Redis keeps of each kind, to find what one needs. */
@@ -123,27 +126,46 @@ interface Round {
   readonly commands: number
 }
 
+/** As many requests in turn as all of them can answer. */
+async function saturate(cookies: readonly string[], milliseconds: number): Promise<void> {
+  const lines = cookies.map((cookie) => `Cookie: ${cookie}`)
+  const headersFile = writeHeaders(folder, 'cookies', lines)
+  const url = new URL(`http://${host}/trac/wiki/Start`)
+  await load({ url, headersFile, once: false, bodySize: 0, connections: 64, milliseconds })
+}
+
+/**
+ * Some of them under so much load for each as one has alone. What a process spends on a request depends on how busy it is:
+ * a busy one finds many requests at once. So the same load for one and for three would compare different things.
+ */
 async function measure(
   replicas: readonly Replica[],
   servers: readonly Redis[],
-  headersFile: string,
+  cookies: readonly string[],
 ): Promise<Round> {
   const stop = await startFront(replicas)
-  const url = new URL(`http://${host}/trac/wiki/Start`)
-  const what = { url, headersFile, once: false, bodySize: 0, connections: 64 }
   // Each replica has read each session before it counts, and runs compiled code.
-  await load({ ...what, milliseconds })
+  await saturate(cookies, milliseconds)
+  const texts = cookies.map(
+    (cookie) => `GET /trac/wiki/Start HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n\r\n`,
+  )
+  let turn = 0
   const pids = replicas.map(({ pid }) => pid)
   const before = { cpu: cpuOf(pids), ...{ redis: await usageOf(servers) } }
-  const { requests, microseconds, refused } = await load({ ...what, milliseconds })
+  const { count, refused } = await pace({
+    port: frontPort,
+    text: () => texts[turn++ % texts.length]!,
+    rate: rate * replicas.length,
+    milliseconds: 2 * milliseconds,
+  })
   const after = { cpu: cpuOf(pids), ...{ redis: await usageOf(servers) } }
   await stop()
-  if (refused > 0) throw new Error(`${refused} of ${requests} requests were refused`)
+  if (refused > 0) throw new Error(`${refused} of ${count} requests were refused`)
   return {
-    requestsPerSecond: (requests / microseconds) * 1e6,
-    cpu: ((after.cpu - before.cpu) * 1000) / requests,
-    redisCpu: ((after.redis.cpu - before.redis.cpu) * 1000) / requests,
-    commands: (after.redis.commands - before.redis.commands) / requests,
+    requestsPerSecond: (count / (2 * milliseconds)) * 1000,
+    cpu: ((after.cpu - before.cpu) * 1000) / count,
+    redisCpu: ((after.redis.cpu - before.redis.cpu) * 1000) / count,
+    commands: (after.redis.commands - before.redis.commands) / count,
   }
 }
 
@@ -228,25 +250,18 @@ async function run(
   const stored = openStoredSessions(configOf(options), tokens, String(provider.person['sub']))
   t.teardown(() => stored.close())
   const cookies = await stored.signIn(people, Date.now() + 3_600_000)
-  const headersFile = writeHeaders(
-    folder,
-    'cookies',
-    cookies.map((cookie) => `Cookie: ${cookie}`),
-  )
   // All run compiled code before the first round.
   for (const all of [replicas, bare]) {
     const stopFront = await startFront(all)
-    const url = new URL(`http://${host}/trac/wiki/Start`)
-    const milliseconds = 10_000
-    await load({ url, headersFile, once: false, bodySize: 0, connections: 64, milliseconds })
+    await saturate(cookies, 10_000)
     await stopFront()
   }
   const results = new Map<number, Round[]>(sizes.map((size) => [size, []]))
   const control = new Map<number, Round[]>(sizes.map((size) => [size, []]))
   for (let round = 0; round < rounds; round++) {
     for (const size of sizes) {
-      results.get(size)!.push(await measure(replicas.slice(0, size), place.servers, headersFile))
-      control.get(size)!.push(await measure(bare.slice(0, size), [], headersFile))
+      results.get(size)!.push(await measure(replicas.slice(0, size), place.servers, cookies))
+      control.get(size)!.push(await measure(bare.slice(0, size), [], cookies))
     }
   }
   /** What so many cost or do, to what one does in the same round. */
@@ -344,15 +359,15 @@ try {
   const section = `
 ## Replicas
 
-\`npm run bench:replicas\` writes this: three gateways behind HAProxy, ${people} sessions in turn over 64 connections, medians of ${rounds} rounds.
+\`npm run bench:replicas\` writes this: gateways behind HAProxy, ${people} sessions in turn over 64 connections, ${rate} requests a second for each replica,
+medians of ${rounds} rounds.
 
 | sessions in | replicas | requests a second | to one | CPU µs a request, all replicas | to one | bare proxies, to one | CPU µs of Redis | commands to Redis |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|
 ${[...one.load, ...many.load].join('\n')}
 
-The machine has two cores for gateways, Redis, HAProxy, upstream and load together, so requests a second can't grow with the
-replicas. What shows whether they are linear is the CPU of all replicas for a request: 1.00 is linear. Bare proxies (Fastify and
-http-proxy, nothing kept and nothing checked) took the same load in turns: what more of them cost is the machine's doing.
+Three replicas that are linear answer three times as many, at the same CPU for each: 1.00. Bare proxies (Fastify and http-proxy,
+nothing kept and nothing checked) take the same load in turns: what more of them cost is the machine's doing.
 
 A storm: the tokens of ${stormPeople} sessions end in the same second, refresh tokens work once, and each person asks ${asksEach} times at once, over three
 replicas and 96 connections. The time is from the asking to the answer, the wait for one of these connections included.
@@ -376,4 +391,6 @@ Node ${process.version}; others used ${Math.round(busy * 100)} % of the machine 
   stopAll()
   await provider.stop()
   rmSync(folder, { recursive: true, force: true })
+  // What the fixtures have started ends with the test, which waits for nothing else.
+  t.end()
 }
