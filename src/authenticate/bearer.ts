@@ -37,7 +37,7 @@ export interface BearerParts<T> {
   readonly badTokens: BadTokens
 }
 
-/** Verified tokens kept: about 2.4 KB each (test/long/token-memory.long.ts). Beyond it the least used must be verified again. */
+/** Verified tokens kept: about 1.7 KB each (test/long/token-memory.long.ts). Beyond it the least used must be verified again. */
 const maxTokens = 10_000
 
 /** RFC 6750 §2.1; the scheme in any case (RFC 9110 §11.1). */
