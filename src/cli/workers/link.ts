@@ -84,7 +84,7 @@ export class WorkerLink {
   /** Hands it a connection, which stays open here until it has taken it: Node forgets those of a worker that ends before. */
   hand(socket: Socket): void {
     this.#handed.push(socket)
-    this.#worker.process.send({ connection: true }, socket, { keepOpen: true }, (error) => {
+    this.#worker.send({ connection: true }, socket, { keepOpen: true }, (error) => {
       if (error !== null) socket.destroy()
     })
   }
