@@ -60,56 +60,58 @@ await t.test(
   },
 )
 
-/** The memory of a process that lived for so many minutes, sampled every five seconds. */
-function livedWith(minutes: number, mibAt: (minute: number) => number) {
+/** What was judged of a process that lived for so many minutes. */
+function livedWith(
+  minutes: number,
+  residentAt: (minute: number) => number,
+  heldAt = (_minute: number) => 60,
+) {
   const records = new Records()
   for (let at = 0; at <= minutes * 60; at += 5) {
     // A little noise, as there always is.
-    const mib = mibAt(at / 60) + (at % 15) / 5
-    records.memory.push({ at, replica: 0, pid: 1, mib })
+    const resident = residentAt(at / 60) + (at % 15) / 5
+    const held = at % 60 === 0 ? heldAt(at / 60) + (at % 180) / 180 : undefined
+    records.memory.push({ at, replica: 0, pid: 1, resident, held })
   }
-  return livesOf(records)[0]!.judged?.isFlat
+  return livesOf(records)[0]!.judged
 }
 
-await t.test('memory is flat if it does not rise once ten minutes have passed', (t) => {
-  t.equal(
-    livedWith(60, (minute) => 120 + Math.min(minute, 9) * 5),
-    true,
-    'it rose before',
-  )
-  t.equal(
-    livedWith(60, (minute) => 120 + minute / 10),
-    true,
-    'by 6 MiB an hour',
-  )
+await t.test('resident memory is flat if it does not rise once ten minutes have passed', (t) => {
   // Garbage is collected every seven minutes.
   const sawtooth = (minute: number) => 140 + (minute % 7) * 3
-  t.equal(livedWith(60, sawtooth), true, 'by nothing, up and down')
-  t.equal(
-    livedWith(60, (minute) => sawtooth(minute) + minute / 2),
-    false,
-    'by 30 MiB an hour, up and down',
-  )
-  t.equal(
-    livedWith(60, (minute) => 120 + minute / 5),
-    false,
-    'by 12 MiB an hour',
-  )
-  t.equal(
-    livedWith(60, (minute) => (minute > 55 ? 140 : 120)),
-    false,
-    'it rose in the end',
-  )
-  t.equal(
-    livedWith(60, (minute) => 160 - minute),
-    true,
-    'it fell',
-  )
+  const cases: readonly (readonly [string, (minute: number) => number, boolean])[] = [
+    ['it rose before', (minute) => 120 + Math.min(minute, 9) * 5, true],
+    ['by 6 MiB an hour', (minute) => 120 + minute / 10, true],
+    ['by nothing, up and down', sawtooth, true],
+    ['by 30 MiB an hour, up and down', (minute) => sawtooth(minute) + minute / 2, false],
+    ['by 12 MiB an hour', (minute) => 120 + minute / 5, false],
+    ['it rose in the end', (minute) => (minute > 55 ? 140 : 120), false],
+    ['it fell', (minute) => 160 - minute, true],
+  ]
+  for (const [words, residentAt, isFlat] of cases) {
+    t.equal(livedWith(60, residentAt)?.resident.isFlat, isFlat, words)
+  }
   t.equal(
     livedWith(15, (minute) => 120 + minute),
     undefined,
     'too brief a life',
   )
+  t.end()
+})
+
+await t.test('what is held is judged by itself, and more sharply', (t) => {
+  const resident = () => 150
+  const cases: readonly (readonly [string, (minute: number) => number, boolean])[] = [
+    ['it rose before', (minute) => 50 + Math.min(minute, 9), true],
+    ['by 3 MiB an hour', (minute) => 60 + minute / 20, true],
+    ['by 6 MiB an hour', (minute) => 60 + minute / 10, false],
+    ['it rose in the end', (minute) => (minute > 55 ? 70 : 60), false],
+  ]
+  for (const [words, heldAt, isFlat] of cases) {
+    const judged = livedWith(60, resident, heldAt)
+    t.equal(judged?.held.isFlat, isFlat, words)
+    t.equal(judged?.resident.isFlat, true, 'the whole of it is flat')
+  }
   t.end()
 })
 

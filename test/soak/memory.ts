@@ -9,12 +9,24 @@ export const warmUp = 600
 const minSpan = 600
 /** How far apart two levels that are compared are measured: medians over so many seconds. */
 const levelSpan = 120
-/** The rule: by least squares it rises by less than this in an hour, in MiB, beyond what its own ups and downs explain … */
-export const maxSlope = 10
-/** Ups and downs of collecting garbage last minutes: so long a span, in seconds, counts as one measurement, its median. */
+/**
+ * The rule: by least squares it rises by less than this in an hour, in MiB, beyond what its own ups and downs explain. What is held is
+ * measured after a collection, so its ups and downs are small …
+ */
+export const maxSlope = { held: 5, resident: 10 }
+/** Ups and downs of resident memory last minutes: so long a span, in seconds, counts as one measurement, its median. */
 const blockSpan = 300
 /** … and its level at the end is at most so many times the one after the warm-up. */
 export const maxRatio = 1.1
+
+/** What one kind of memory did after the warm-up. MiB, and MiB an hour with its standard error. */
+export interface Judgement {
+  readonly warm: number
+  readonly end: number
+  readonly slope: number
+  readonly error: number
+  readonly isFlat: boolean
+}
 
 /** What became of the memory of one process. MiB. */
 export interface MemoryLife {
@@ -23,17 +35,10 @@ export interface MemoryLife {
   /** Seconds since the start of the run. */
   readonly from: number
   readonly to: number
-  readonly end: number
+  /** The most that was resident. */
   readonly max: number
   /** Undefined where it did not live long enough to be judged. */
-  readonly judged:
-    | undefined
-    | {
-        readonly warm: number
-        readonly slope: number
-        readonly error: number
-        readonly isFlat: boolean
-      }
+  readonly judged: undefined | Readonly<Record<keyof typeof maxSlope, Judgement>>
 }
 
 type Point = readonly [at: number, mib: number]
@@ -62,23 +67,38 @@ function slopeOf(points: readonly Point[]): { readonly slope: number; readonly e
   return { slope: slope * 3600, error: error * 3600 }
 }
 
+/** Judges what came after the warm-up. */
+function judge(points: readonly Point[], measured: readonly Point[], limit: number): Judgement {
+  const [from, to] = [points[0]![0], points.at(-1)![0]]
+  const level = (start: number) =>
+    median(points.filter(([at]) => at >= start && at <= start + levelSpan).map(([, mib]) => mib))
+  const [warm, end] = [level(from), level(to - levelSpan)]
+  const { slope, error } = slopeOf(measured)
+  return {
+    ...{ warm, end, slope, error },
+    isFlat: slope - 2 * error < limit && end <= warm * maxRatio,
+  }
+}
+
 /** Judges every process that lived in this run. */
 export function livesOf({ memory }: Records): MemoryLife[] {
   const byProcess = groupBy(memory, ({ replica, pid }) => `${replica} ${pid}`)
   return [...byProcess.values()].map((samples) => {
     const { replica, pid, at: from } = samples[0]!
     const to = samples.at(-1)!.at
-    const points = samples.map(({ at, mib }): Point => [at, mib])
-    const level = (start: number) =>
-      median(points.filter(([at]) => at >= start && at <= start + levelSpan).map(([, mib]) => mib))
-    const end = level(to - levelSpan)
-    const warm = level(from + warmUp)
-    const { slope, error } = slopeOf(blocksOf(points.filter(([at]) => at >= from + warmUp)))
-    const isFlat = slope - 2 * error < maxSlope && end <= warm * maxRatio
+    const life = { replica, pid, from, to, max: Math.max(...samples.map((one) => one.resident)) }
+    if (to - from < warmUp + minSpan) return { ...life, judged: undefined }
+    const warm = samples.filter(({ at }) => at >= from + warmUp)
+    const resident = warm.map((one): Point => [one.at, one.resident])
+    const held = warm.flatMap((one): Point[] =>
+      one.held === undefined ? [] : [[one.at, one.held]],
+    )
     return {
-      ...{ replica, pid, from, to, end },
-      max: Math.max(...points.map(([, mib]) => mib)),
-      judged: to - from < warmUp + minSpan ? undefined : { warm, slope, error, isFlat },
+      ...life,
+      judged: {
+        held: judge(held, held, maxSlope.held),
+        resident: judge(resident, blocksOf(resident), maxSlope.resident),
+      },
     }
   })
 }

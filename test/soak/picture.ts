@@ -19,7 +19,11 @@ const names: Readonly<Record<What, string>> = {
   redis: 'Redis away',
   kill: 'a replica killed',
 }
-const replicaColours = ['#1d4ed8', '#0f766e']
+/** Resident memory, and what is held. */
+const replicaColours: readonly (readonly [string, string])[] = [
+  ['#1d4ed8', '#93c5fd'],
+  ['#0f766e', '#5eead4'],
+]
 
 type Point = readonly [at: number, value: number]
 
@@ -91,13 +95,21 @@ function panelsOf(
     ...starts.map((_, n) => bars.reduce((sum, { points }) => sum + points[n]![1], 0)),
   )
   const lives = groupBy(records.memory, ({ replica, pid }) => `${replica} ${pid}`)
-  const memory = [...lives.values()].map((life) => ({
-    colour: replicaColours[life[0]!.replica] ?? '#000',
-    name: `replica ${life[0]!.replica + 1}`,
-    points: life.map(({ at, mib }): Point => [at, mib]),
-  }))
+  const memory = [...lives.values()].flatMap((life) => {
+    const { replica } = life[0]!
+    const colours = replicaColours[replica] ?? ['#000', '#000']
+    const held = life.flatMap((one): Point[] =>
+      one.held === undefined ? [] : [[one.at, one.held]],
+    )
+    const resident = life.map((one): Point => [one.at, one.resident])
+    return [
+      { colour: colours[0], name: `replica ${replica + 1}, resident`, points: resident },
+      { colour: colours[1], name: `replica ${replica + 1}, held`, points: held },
+    ]
+  })
   const maxRate = roundUp(Math.max(...rate.map(([, value]) => value)))
-  const maxMemory = Math.ceil(Math.max(...records.memory.map(({ mib }) => mib), 1) / 40) * 40
+  const maxMemory =
+    Math.ceil(Math.max(...records.memory.map(({ resident }) => resident), 1) / 40) * 40
   const maxBars = roundUp(mostFailed)
   return [
     {
@@ -119,7 +131,7 @@ function panelsOf(
       ...{ max: maxBars, marks: [0, maxBars], lines: [], bars },
     },
     {
-      title: 'resident memory of each gateway, MiB',
+      title: 'memory of each gateway: resident, and held after a collection, MiB',
       ...{ max: maxMemory, marks: [0, maxMemory / 2, maxMemory], lines: memory },
     },
   ]

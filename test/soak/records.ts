@@ -61,6 +61,17 @@ export interface Failure {
   code: string
 }
 
+/** The memory of one gateway. MiB. */
+export interface MemorySample {
+  /** Seconds since the start. */
+  readonly at: number
+  readonly replica: number
+  readonly pid: number
+  readonly resident: number
+  /** What is still referenced after a collection, buffers included; undefined where nothing was collected. */
+  readonly held: number | undefined
+}
+
 /** The gateway's lines that are kept for each replica; the oldest go first. */
 const keptLines = 20_000
 /** Failures that are kept with all their words; what comes later only counts. */
@@ -73,8 +84,7 @@ export class Records {
   readonly samples: Sample[] = []
   readonly failures: Failure[] = []
   readonly disturbances: Disturbance[] = []
-  /** Resident memory of each replica. */
-  readonly memory: { at: number; replica: number; pid: number; mib: number }[] = []
+  readonly memory: MemorySample[] = []
   /** Failures beyond those that are kept. */
   dropped = 0
   #startedAt = performance.now()

@@ -20,13 +20,13 @@ import { Program } from './programs.js'
 import { kinds, Records } from './records.js'
 import { Replicas } from './replicas.js'
 import { describeFailure, describeSoak } from './report.js'
+import { watchMemory } from './watch.js'
 
 /** Browsers and programs. */
 const browsers = 20
 const programs = 4
 /** Tokens live this long, in seconds: each session is renewed more than once a minute. */
 const tokenLife = 60
-const mebibyte = 1024 * 1024
 /** Failures that are printed; all are in the file. */
 const printed = 20
 
@@ -105,25 +105,14 @@ async function soak(records: Records, seconds: number, parts: Awaited<ReturnType
     ...people.slice(0, browsers).map((person) => new Somebody(setting, person)),
     ...people.slice(browsers).map((person) => new Program(setting, provider, person)),
   ]
-  const sample = setInterval(
-    () => {
-      for (const { number, isReady, process: gateway } of replicas.all) {
-        if (!isReady || gateway.end !== '') continue
-        const { pid } = gateway
-        const mib = gateway.residentMemory() / mebibyte
-        records.memory.push({ at: records.now(), replica: number, pid, mib })
-      }
-    },
-    seconds > 1200 ? 5000 : 1000,
-  )
   records.begin()
   const timer = setTimeout(end, seconds * 1000)
   const running = clients.map((one) => one.run(ending.signal))
   running.push(disturb(planOf(seconds), records, replicas, redis, ending.signal))
+  running.push(watchMemory(seconds, records, replicas, ending.signal))
   // One that breaks ends them all.
   await Promise.all(running).finally(end)
   clearTimeout(timer)
-  clearInterval(sample)
   return {
     seconds: records.now(),
     used: replicas.all.map((one) => cpuOf([one.process.pid]) / 1000),
@@ -153,6 +142,13 @@ const failures = [...causes].map(([failure, cause]) => describeFailure(failure, 
 await writeFile(join(folder, 'soak.svg'), drawSoak(records, run.seconds, causes))
 await writeFile(join(folder, 'tables.txt'), `${tables}\n`)
 await writeFile(join(folder, 'failures.txt'), `${failures.join('\n')}\n`)
+const measured = records.memory.map(({ at, replica, pid, resident, held }) =>
+  [at.toFixed(1), replica + 1, pid, resident.toFixed(2), held?.toFixed(2) ?? ''].join(','),
+)
+await writeFile(
+  join(folder, 'memory.csv'),
+  ['seconds,replica,pid,resident_mib,held_mib', ...measured, ''].join('\n'),
+)
 for (const { number } of parts.replicas.all) {
   const lines = records.lines(number)
   await writeFile(join(folder, `gateway-${number + 1}.log`), `${lines.join('\n')}\n`)
@@ -172,7 +168,9 @@ for (const { number, process: gateway } of parts.replicas.all) {
   t.equal(gateway.end, '', `gateway ${number + 1} lives`)
 }
 for (const { replica, judged } of lives) {
-  if (judged !== undefined) t.ok(judged.isFlat, `the memory of gateway ${replica + 1} is flat`)
+  for (const [kind, { isFlat }] of Object.entries(judged ?? {})) {
+    t.ok(isFlat, `the ${kind} memory of gateway ${replica + 1} is flat`)
+  }
 }
 const planned = planOf(seconds).length
 t.equal(records.disturbances.length, planned, 'all that was planned was done')
