@@ -1,10 +1,12 @@
 /** What is tried in the background: keys and Trac until both were reached once, then keys ahead of their end. */
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { backOff } from '../core/back-off.js'
-import type { Milliseconds, Timer, Timers } from '../core/clock.js'
+import type { Milliseconds, Now, Timer, Timers } from '../core/clock.js'
 import type { UpstreamAddress } from '../core/upstream-address.js'
+import type { Upstream } from '../forward/upstream.js'
 import type { Readiness } from '../observe/readiness.js'
 import { firstRetry, maxRetry } from '../oidc/provider-endpoints.js'
 import type { AppContext } from './context.js'
@@ -18,28 +20,55 @@ const retryEvery: Milliseconds = 2000
 /** Node's timers hold no longer span. */
 const maxTimer: Milliseconds = 2 ** 31 - 1
 
-/** Connects as requests do, TLS with its certificate verified; nothing is sent. */
+/** Connects as requests do, TLS with its certificate verified. */
 function open(address: UpstreamAddress): Socket {
   if (address.kind === 'unix') return connect({ path: address.path })
   const { host, port, tls, serverName } = address
   return tls ? connectTls({ host, port, servername: serverName }) : connect({ host, port })
 }
 
-/** Why an upstream can't be reached; undefined when it can. */
+/** An upstream that has taken the connection answers within this, or is tried again. */
+const longestAnswer: Milliseconds = 10_000
+
+/** How the gateway calls itself where it asks on its own account, so that an upstream's log can tell it from people. */
+export const probeAgent = 'trac-gateway-probe'
+
+/** The headers of a small request in which nobody is named, signed so that Trac's plugin takes it. */
+function probeHeaders({ headerRules, sign }: Upstream, nowSeconds: number): string[] {
+  const list = ['Host', headerRules.host, 'User-Agent', probeAgent, 'Connection', 'close']
+  if (sign === undefined) return list
+  const nobody = { user: '', perms: '', email: '', name: '' }
+  const asked = { method: 'HEAD', host: headerRules.host, path: '/', query: '' }
+  const signature = sign(asked, nobody, nowSeconds, 0)
+  return [...list, 'X-Trac-User', '', 'X-Trac-Perms', '', 'X-Trac-Signature', signature]
+}
+
+/**
+ * Why an upstream doesn't answer; undefined when it does, whatever the status: a server that takes connections and says
+ * nothing is not there yet.
+ */
 export function findFault(
-  address: UpstreamAddress,
-  timeout: Milliseconds,
+  upstream: Upstream,
+  now: Now,
+  signal?: AbortSignal,
 ): Promise<Error | undefined> {
+  const { address, timeouts } = upstream
   return new Promise((resolve) => {
     const socket = open(address)
+    const headers = probeHeaders(upstream, Math.floor(now() / 1000))
+    const createConnection = () => socket
+    const probe = request({ createConnection, method: 'HEAD', path: '/', headers, signal })
     const end = (fault?: Error): void => {
-      socket.destroy()
+      probe.destroy()
       resolve(fault)
     }
+    const late = () => end(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }))
+    socket.setTimeout(timeouts.connect, late)
     const isTls = address.kind === 'tcp' && address.tls
-    socket.setTimeout(timeout, () => end(Object.assign(new Error(), { code: 'ETIMEDOUT' })))
-    socket.once(isTls ? 'secureConnect' : 'connect', () => end())
-    socket.on('error', end)
+    socket.once(isTls ? 'secureConnect' : 'connect', () => socket.setTimeout(longestAnswer))
+    probe.once('response', () => end())
+    probe.on('error', end)
+    probe.end()
   })
 }
 
@@ -97,14 +126,16 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
     (failures) => backOff(failures, firstRetry, maxRetry, random()),
     () => app.logger.info('keys are known'),
   )
+  const stopping = new AbortController()
   const stopUpstream = untilReached(
     timers,
     async () => {
       for (const name of tracsOf(config)) {
-        const { url, timeouts } = config.upstreams[name]!
-        const fault = await findFault(url, timeouts.connect)
+        const upstream = services.upstreams.get(name)!
+        const fault = await findFault(upstream, app.now, stopping.signal)
         if (fault === undefined) continue
-        app.onUpstream(false, upstreamName(name, url), tellFault(fault))
+        if (stopping.signal.aborted) return false
+        app.onUpstream(false, upstreamName(name, upstream.address), tellFault(fault))
         return false
       }
       return true
@@ -116,5 +147,6 @@ export function startProbes(services: Services, app: AppContext, readiness: Read
     timers.clearInterval(timer)
     stopKeys()
     stopUpstream()
+    stopping.abort()
   }
 }

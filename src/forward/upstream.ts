@@ -21,5 +21,9 @@ export interface Upstream {
   readonly sign: Signer | undefined
   /** The key that Trac's plugin proves its answers with; undefined for an upstream that has no plugin of ours. */
   readonly answerKey: SigningKey | undefined
-  readonly timeouts: { readonly firstByte: Milliseconds; readonly idle: Milliseconds }
+  readonly timeouts: {
+    readonly connect: Milliseconds
+    readonly firstByte: Milliseconds
+    readonly idle: Milliseconds
+  }
 }

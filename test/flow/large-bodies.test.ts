@@ -73,7 +73,7 @@ await t.test(
     const upstream = { written: 0 }
     const piece = Buffer.alloc(mebibyte / 4, 'y')
     const { gateway } = await front(t, (request, response) => {
-      if (request.url === '/trac/other') {
+      if (request.url !== '/trac/x') {
         response.end('other')
         return
       }

@@ -1,5 +1,7 @@
 /** `/readyz` says what is missing, by its address, and why; and is not ready before it would work. */
 import { createServer as createTlsServer } from 'node:https'
+import { createServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { t } from '../fixtures/tap.js'
 import { createCertificate } from '../fixtures/certificate.js'
 import type { TestGateway } from '../fixtures/gateway.js'
@@ -35,6 +37,37 @@ await t.test('an upstream that does not answer is named with its address', async
     waiting: ['upstream'],
     degraded: [`upstream trac (http://127.0.0.1:${port}) can't be reached: nothing listens there`],
   })
+})
+
+await t.test('an upstream that takes connections is ready only once it answers', async (t) => {
+  const held: Socket[] = []
+  const heads: string[] = []
+  const server = createServer((socket) => {
+    held.push(socket)
+    socket.on('error', () => undefined).on('data', (bytes) => heads.push(bytes.toString()))
+  })
+  const port = await listen(server)
+  t.teardown(() => server.close())
+  const { gateway } = await stage(t, {
+    provider: 'scripted',
+    upstream: { url: `http://127.0.0.1:${port}` },
+  })
+  const ready = async () => {
+    const response = await fetch(`${gateway.adminUrl}/readyz`)
+    return { status: response.status, ...((await response.json()) as Report) }
+  }
+  await until(() => heads.length > 0, 'it is asked')
+  t.match(heads[0], /^HEAD \/ HTTP\/1\.1\r\n/)
+  t.match(heads[0], `\r\nHost: localhost:${gateway.port}\r\n`)
+  t.match(heads[0], /\r\nX-Trac-User: \r\nX-Trac-Perms: \r\nX-Trac-Signature: v1;/)
+  await until(async () => (await ready()).waiting.join() === 'upstream', 'all else is there')
+  t.match(await ready(), { status: 503, waiting: ['upstream'] })
+  held[0]!.end('no HTTP\r\n\r\n')
+  t.match((await told(gateway)).degraded[0], `upstream trac (http://127.0.0.1:${port}) can't be`)
+  await until(() => heads.length > 1, 'it is asked again')
+  t.equal((await ready()).status, 503, 'what is no HTTP is no answer')
+  held[1]!.end('HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n')
+  await until(async () => (await ready()).status === 200, 'any status is an answer')
 })
 
 await t.test('an upstream whose certificate cannot be verified is not ready', async (t) => {

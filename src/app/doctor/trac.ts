@@ -238,17 +238,17 @@ function unknownRow(name: string, environments: object): Row {
 
 async function checkOne(site: Site): Promise<readonly Row[]> {
   const name = tracName(site)
-  const trac = site.config.upstreams[name]
+  const trac = site.services.upstreams.get(name)
   if (trac === undefined) return [notTried('trac', `upstreams.${name} is not set`)]
   const local = site.tracEnv === undefined ? [] : rowsOfEnvironment(site.tracEnv, site)
-  const fault = await findFault(trac.url, trac.timeouts.connect)
+  const fault = await findFault(trac, site.now)
   if (fault !== undefined) {
-    const found = `${upstreamName(name, trac.url)} can’t be reached: ${wordsOf(fault)}`
+    const found = `${upstreamName(name, trac.address)} can’t be reached: ${wordsOf(fault)}`
     const todo = `start Trac, or correct upstreams.${name}.url`
-    return [bad('trac.reach', found, 'a server that takes connections', todo), ...local]
+    return [bad('trac.reach', found, 'a server that answers HTTP', todo), ...local]
   }
-  const reached = good('trac.reach', trac.url.url)
-  if (site.services.upstreams.get(name)?.sign === undefined) {
+  const reached = good('trac.reach', trac.address.url)
+  if (trac.sign === undefined) {
     const todo = `set upstreams.${name}.signingKeys, and give Trac the same key`
     const wanted = 'a key, without which Trac believes nothing'
     return [
