@@ -223,10 +223,13 @@ interface Place {
   readonly servers: readonly Redis[]
 }
 
+/** How many replicas share the load. */
+const sizes = [1, 2, 3]
+
 /** Proxies that keep nothing and check nothing: what more of them cost is what the machine makes of more processes. */
 async function startBareReplicas(): Promise<readonly Replica[]> {
   const cores = `${proxyCore},${otherCore}`
-  const started = [1, 2, 3].map(() => startBare({ folder, upstreamPort }, false, cores))
+  const started = sizes.map(() => startBare({ folder, upstreamPort }, false, cores))
   return (await Promise.all(started)).map(({ port, pids }) => ({ port, pid: pids()[0]! }))
 }
 
@@ -236,12 +239,11 @@ async function startBareReplicas(): Promise<readonly Replica[]> {
  */
 async function run(
   place: Place,
-  sizes: readonly number[],
   bare: readonly Replica[],
 ): Promise<{ load: string[]; storm: string }> {
   const options = optionsFor(place.url)
   const replicas = await Promise.all(
-    [1, 2, 3].map(async () =>
+    sizes.map(async () =>
       startGatewayProcess(t, { ...options, stdout: nowhere, port: await freePort() }),
     ),
   )
@@ -286,7 +288,7 @@ async function run(
 }
 
 /** What one of each kind needs in Redis: the whole memory, divided; and that of one key. */
-async function sizes(): Promise<string[]> {
+async function weighRedis(): Promise<string[]> {
   const { url, client } = await startRedis(t)
   const config = configOf(optionsFor(url))
   // Cognito's refresh tokens are about as long; they can't be compressed.
@@ -344,17 +346,14 @@ async function sizes(): Promise<string[]> {
 const others = watchOthers()
 const startedAt = performance.now()
 try {
-  const weights = await sizes()
+  const weights = await weighRedis()
   const { url, client } = await startRedis(t)
   const bare = await startBareReplicas()
-  const one = await run({ name: 'one Redis', url, servers: [client] }, [1, 2, 3], bare)
+  const one = await run({ name: 'one Redis', url, servers: [client] }, bare)
   const cluster = await startCluster(t)
   const clients = cluster.servers.map((server) => server.client)
-  const many = await run(
-    { name: 'Redis Cluster of three', url: cluster.url, servers: clients },
-    [3],
-    bare,
-  )
+  const place = { name: 'Redis Cluster of three', url: cluster.url, servers: clients }
+  const many = await run(place, bare)
   const busy = others() / (performance.now() - startedAt) / 2
   const section = `
 ## Replicas
