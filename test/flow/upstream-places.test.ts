@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { WebSocketServer } from 'ws'
+import { probeAgent } from '../../src/app/probes.js'
 import { listen } from '../fixtures/listen.js'
 import { freePort } from '../fixtures/ports.js'
 import { stage } from '../fixtures/stage.js'
@@ -18,6 +19,11 @@ async function startCounting(t: Test, at?: number) {
   const open = new Set<ServerResponse>()
   const state = { most: 0, served: 0, hold: false }
   const server = createServer((request, response) => {
+    // A probe of readiness takes no place.
+    if (request.headers['user-agent'] === probeAgent) {
+      response.end()
+      return
+    }
     open.add(response)
     state.most = Math.max(state.most, open.size)
     response.once('close', () => open.delete(response))
