@@ -1,5 +1,5 @@
 /** Whether memory stays flat: a rule that is the same for each replica. */
-import { median } from '../bench/report.js'
+import { quantile } from './picture.js'
 import { groupBy } from './records.js'
 import type { Records } from './records.js'
 
@@ -7,22 +7,24 @@ import type { Records } from './records.js'
 export const warmUp = 600
 /** A life that is shorter than this after the warm-up says nothing. */
 const minSpan = 600
-/** How far apart two levels that are compared are measured: medians over so many seconds. */
-const levelSpan = 120
 /**
- * The rule: by least squares it rises by less than this in an hour, in MiB, beyond what its own ups and downs explain. What is held is
- * measured after a collection, so its ups and downs are small …
+ * The rule for what is held after a collection: by least squares it rises by less than so many MiB in an hour, beyond what its own ups
+ * and downs explain …
  */
-export const maxSlope = { held: 5, resident: 10 }
-/** Ups and downs of resident memory last minutes: so long a span, in seconds, counts as one measurement, its median. */
-const blockSpan = 300
-/** … and its level at the end is at most so many times the one after the warm-up. */
+export const maxSlope = 5
+/**
+ * … and for both: its level in the last third after the warm-up is at most so many times that in the first. The level is what it stays
+ * below in nine of ten samples: resident memory goes up and down by a third within minutes, as V8 puts off what it can and then
+ * gives much back at once, so that a median says more of the moment than of the process.
+ */
 export const maxRatio = 1.1
+const levelShare = 0.9
 
-/** What one kind of memory did after the warm-up. MiB, and MiB an hour with its standard error. */
+/** What one kind of memory did after the warm-up: levels in MiB. */
 export interface Judgement {
-  readonly warm: number
-  readonly end: number
+  readonly first: number
+  readonly last: number
+  /** MiB an hour, and the standard error of that. */
   readonly slope: number
   readonly error: number
   readonly isFlat: boolean
@@ -38,21 +40,10 @@ export interface MemoryLife {
   /** The most that was resident. */
   readonly max: number
   /** Undefined where it did not live long enough to be judged. */
-  readonly judged: undefined | Readonly<Record<keyof typeof maxSlope, Judgement>>
+  readonly judged: undefined | { readonly held: Judgement; readonly resident: Judgement }
 }
 
 type Point = readonly [at: number, mib: number]
-
-/** The median of each {@link blockSpan}. */
-function blocksOf(points: readonly Point[]): readonly Point[] {
-  const start = points[0]?.[0] ?? 0
-  const blocks = new Map<number, number[]>()
-  for (const [at, mib] of points) {
-    const block = Math.floor((at - start) / blockSpan)
-    blocks.set(block, [...(blocks.get(block) ?? []), mib])
-  }
-  return [...blocks].map(([block, values]) => [block * blockSpan, median(values)])
-}
 
 /** MiB an hour by least squares, and the standard error of that. */
 function slopeOf(points: readonly Point[]): { readonly slope: number; readonly error: number } {
@@ -67,16 +58,22 @@ function slopeOf(points: readonly Point[]): { readonly slope: number; readonly e
   return { slope: slope * 3600, error: error * 3600 }
 }
 
+/** What it stays below in nine of ten samples. */
+function levelOf(points: readonly Point[]): number {
+  const sorted = points.map(([, mib]) => mib).toSorted((one, other) => one - other)
+  return quantile(sorted, levelShare)
+}
+
 /** Judges what came after the warm-up. */
-function judge(points: readonly Point[], measured: readonly Point[], limit: number): Judgement {
+function judge(points: readonly Point[], limit: number): Judgement {
   const [from, to] = [points[0]![0], points.at(-1)![0]]
-  const level = (start: number) =>
-    median(points.filter(([at]) => at >= start && at <= start + levelSpan).map(([, mib]) => mib))
-  const [warm, end] = [level(from), level(to - levelSpan)]
-  const { slope, error } = slopeOf(measured)
+  const third = (to - from) / 3
+  const first = levelOf(points.filter(([at]) => at <= from + third))
+  const last = levelOf(points.filter(([at]) => at >= to - third))
+  const { slope, error } = slopeOf(points)
   return {
-    ...{ warm, end, slope, error },
-    isFlat: slope - 2 * error < limit && end <= warm * maxRatio,
+    ...{ first, last, slope, error },
+    isFlat: slope - 2 * error < limit && last <= first * maxRatio,
   }
 }
 
@@ -96,8 +93,9 @@ export function livesOf({ memory }: Records): MemoryLife[] {
     return {
       ...life,
       judged: {
-        held: judge(held, held, maxSlope.held),
-        resident: judge(resident, blocksOf(resident), maxSlope.resident),
+        held: judge(held, maxSlope),
+        // Its ups and downs are no noise about a line: a slope would tell of their order.
+        resident: judge(resident, Number.POSITIVE_INFINITY),
       },
     }
   })

@@ -79,13 +79,13 @@ function memoryTable(lives: readonly MemoryLife[]): string {
     const span = [replica + 1, `${minutes(from)}–${minutes(to)}`, max.toFixed(0)]
     if (judged === undefined) return [row([...span, '–', '–', '–', '–', 'lived too briefly'])]
     return judgedKinds.map((kind) => {
-      const { warm, end, slope, error, isFlat } = judged[kind]
+      const { first, last, slope, error, isFlat } = judged[kind]
       return row([
         ...span,
         kind,
-        warm.toFixed(1),
-        end.toFixed(1),
-        `${slope.toFixed(1)} ± ${error.toFixed(1)}`,
+        first.toFixed(1),
+        last.toFixed(1),
+        kind === 'held' ? `${slope.toFixed(1)} ± ${error.toFixed(1)}` : '–',
         isFlat ? 'flat' : 'not flat',
       ])
     })
@@ -93,15 +93,15 @@ function memoryTable(lives: readonly MemoryLife[]): string {
   return [
     row([
       ...['replica', 'minutes', 'most resident, MiB', 'of it'],
-      ...['MiB after 10 min', 'MiB at the end', 'MiB an hour', ''],
+      ...['MiB, first third', 'MiB, last third', 'MiB an hour', ''],
     ]),
     '| ---: | --- | ---: | --- | ---: | ---: | ---: | --- |',
     ...rows,
     '',
     'Held: what is still referenced after a collection, buffers included; each gateway collects once a minute. Resident: all of the process, ' +
-      'every five seconds. Flat: after ten minutes of a process’s life it rises, by least squares and less two standard errors (±), by less than ' +
-      `${maxSlope.held} MiB an hour (held) or ${maxSlope.resident} (resident, medians of five minutes); and its level at the end is at most ` +
-      `${maxRatio} times the one after ten minutes (medians over two minutes).`,
+      'every five seconds. The thirds are those of a life after its first ten minutes, and the figure is what the memory stays below in nine of ' +
+      `ten samples. Flat: the last third has at most ${maxRatio} times what the first has; and what is held rises by less than ${maxSlope} MiB an hour ` +
+      'by least squares, less two standard errors (±).',
   ].join('\n')
 }
 

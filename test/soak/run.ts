@@ -27,6 +27,8 @@ const browsers = 20
 const programs = 4
 /** Tokens live this long, in seconds: each session is renewed more than once a minute. */
 const tokenLife = 60
+/** A token lives at most so long, and so a session that nobody uses: nobody is idle for that. */
+const longest = '5m'
 /** Failures that are printed; all are in the file. */
 const printed = 20
 
@@ -81,7 +83,12 @@ async function start(records: Records) {
     env: { REDIS_URL: redis.url },
     overlay: {
       server: { publicUrl: url },
-      session: { store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
+      // Revocations matter for no longer, so that as many end as begin once the run has warmed up.
+      identity: { maxTokenLife: longest },
+      session: {
+        ...{ store: 'redis', replicas: 'many', redis: { url: { fromEnv: 'REDIS_URL' } } },
+        idleTimeout: longest,
+      },
     },
   })
   const client = provider.clients[0]!
