@@ -1,6 +1,12 @@
 /** The generated reference equals the code, both ways, and can be renewed. */
 import { readFileSync, readdirSync } from 'node:fs'
 import { t } from './fixtures/tap.js'
+import { loadText, minimal } from './fixtures/config.js'
+import { symptomsOf } from './fixtures/symptoms.js'
+import type { Speaker } from './fixtures/symptoms.js'
+import { createPluginTrouble } from '../src/app/plugin-trouble.js'
+import { tellFault } from '../src/app/tell-fault.js'
+import { upstreamName } from '../src/app/upstreams.js'
 import { renewReference, replaceBetween } from '../src/cli/reference.js'
 import { listKeys } from '../src/config/docs.js'
 import { errorHints } from '../src/core/error-hints.js'
@@ -12,6 +18,8 @@ import {
   requestFields,
   signInFields,
 } from '../src/observe/log-fields.js'
+import { createLogger } from '../src/observe/logger.js'
+import { createReadiness } from '../src/observe/readiness.js'
 import { createMetrics } from '../src/observe/metrics.js'
 
 const read = (file: string): string => readFileSync(file, 'utf8')
@@ -102,19 +110,46 @@ await t.test('only what stands between the markers is renewed', async (t) => {
   }
 })
 
+/** The sources below a folder, each adjacent pair of strings as the one text that it is. */
+const sourcesOf = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(?:ts|py)$/.test(name))
+    .map((name) => read(`${folder}/${name}`).replaceAll(/'\s*(?:\+\s*)?\n\s*'/g, ''))
+
 await t.test('each symptom that we name is a text that somebody can see', async (t) => {
-  const headings = read('deploy/docs/guides/troubleshooting.md').match(/^### .*$/gm) ?? []
-  const ours = headings.flatMap((line) => {
-    const [, text, code] = /^### “(.+)” `(ERR_\w+)`$/.exec(line) ?? []
-    return text === undefined ? [] : [{ text, code: code as ErrorCode }]
-  })
-  t.ok(ours.length > 20, `${ours.length} of ours`)
-  for (const { text, code } of ours) t.equal(errors[code].text, text, code)
-  // Adjacent strings are one text in Python.
-  const plugin = read('deploy/trac/trac_gateway.py').replaceAll(/'\s*\n\s*'/g, '')
-  const ofTrac = headings.flatMap((line) => /^### Trac says “(.+)”$/.exec(line)?.[1] ?? [])
-  t.ok(ofTrac.length >= 6, `${ofTrac.length} of the plugin's`)
-  for (const text of ofTrac) t.ok(plugin.includes(text), text)
+  const symptoms = symptomsOf(read('deploy/docs/guides/troubleshooting.md'))
+  const of = (form: Speaker) => symptoms.filter((symptom) => symptom.form === form)
+  const [plugin = ''] = sourcesOf('deploy/trac')
+  t.ok(of('plugin').length >= 6, 'of the plugin')
+  for (const { said } of of('plugin')) t.ok(plugin.includes(said), said)
+  const lines = sourcesOf('src').flatMap((text) =>
+    [...text.matchAll(/logger\s*\.\w+\([^;]{0,120}?'([^'\n]*)',?\s*\)/g)].map(([, line]) => line),
+  )
+  t.ok(of('log').length >= 6, 'of the log')
+  for (const { said } of of('log')) t.ok(lines.includes(said), said)
+  // Compared with what is really said, in test/flow/symptoms.test.ts and test/cli/doctor.test.ts.
+  t.ok(of('page').length > 20, 'of pages')
+  t.ok(of('doctor').length >= 8, 'of doctor')
+})
+
+await t.test('what the guide says of /readyz is what it says', async (t) => {
+  const readiness = createReadiness(['upstream'])
+  const told: string[] = []
+  const { config } = loadText(minimal)
+  const address = config.upstreams['trac']!.url
+  const tellPlugin = createPluginTrouble(createLogger('silent'), readiness)
+  readiness.missed('upstream', upstreamName('trac', address), tellFault(new Error('refused')))
+  for (const state of ['absent', 'foreign'] as const) {
+    tellPlugin(state, '')
+    told.push(...readiness.report().degraded)
+  }
+  const ours = symptomsOf(read('deploy/docs/guides/troubleshooting.md'))
+  for (const { said, pattern } of ours.filter(({ form }) => form === 'readyz')) {
+    t.ok(
+      told.some((text) => pattern.test(text)),
+      `${said}, of ${told.join(' | ')}`,
+    )
+  }
 })
 
 await t.test('the guide says what to do at night about each alert that wakes somebody', (t) => {

@@ -2,12 +2,14 @@
 import type { Test } from 'tap'
 import { t } from '../fixtures/tap.js'
 import { chmod, rename, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { examine } from '../../src/app/doctor/doctor.js'
 import type { Row } from '../../src/app/doctor/row.js'
 import type { Examination } from '../../src/app/doctor/site.js'
 import { checkOnline } from '../../src/cli/check.js'
 import { examineUnattended } from '../../src/cli/doctor.js'
+import { reportLines } from '../../src/cli/doctor-text.js'
 import { createOutput } from '../../src/cli/output.js'
 import { createDemoClient } from '../../src/demo/provider-pool.js'
 import { startTracd, writeKeys } from '../../src/demo/trac.js'
@@ -20,6 +22,7 @@ import { freePort } from '../fixtures/ports.js'
 import { runProgram } from '../fixtures/program.js'
 import { startRedis } from '../fixtures/redis.js'
 import { stage } from '../fixtures/stage.js'
+import { symptomsOf } from '../fixtures/symptoms.js'
 import { askPython, setIni, testKey } from '../fixtures/tracs.js'
 import { Visitor } from '../fixtures/visitor.js'
 
@@ -104,11 +107,15 @@ function configOf(one: Case) {
   return loadText(text, { env: environmentOf(options) }).config
 }
 
+/** Each line that a test of this file has seen. */
+const seen: Row[] = []
+
 /** The lines about a set-up in which one thing is otherwise. */
 async function look(one: Case = {}): Promise<readonly Row[]> {
   const { identity: _, basePath: __, env: ___, issuer: ____, ...examination } = one
   const config = configOf(one)
   const { rows } = await examine({ config, isRunning: async () => false, ...examination })
+  seen.push(...rows)
   return rows
 }
 
@@ -120,7 +127,9 @@ const badOnes = (rows: readonly Row[]): readonly string[] =>
 /** What the program says of a configuration. */
 async function runDoctor(file: string, more: Readonly<Record<string, string>>) {
   const { code, out } = await runProgram(['doctor', '--json', '-c', file], { env: more })
-  return { code, rows: (JSON.parse(out) as { rows: readonly Row[] }).rows }
+  const { rows } = JSON.parse(out) as { rows: readonly Row[] }
+  seen.push(...rows)
+  return { code, rows }
 }
 
 await t.test('a set-up that is right has no bad line', async (t) => {
@@ -619,4 +628,37 @@ await t.test('check --online adds what needs no person', async (t) => {
   t.match(text, /^ +wanted: /m)
   t.match(text, /^ +do: copy the client/m)
   t.match(text, /\d+ good, 1 bad, \d+ not tried\n$/)
+})
+
+await t.test('what the guide to troubleshooting quotes was said in one of these set-ups', (t) => {
+  const guide = readFileSync('deploy/docs/guides/troubleshooting.md', 'utf8')
+  const quoted = symptomsOf(guide).filter(({ form }) => form === 'doctor')
+  for (const { said, code, pattern } of quoted) {
+    const found = seen.filter((row) => row.check === code && row.outcome === 'bad')
+    t.ok(
+      found.some((row) => pattern.test(row.found)),
+      `${said}, of ${found.map((row) => row.found).join(' | ')}`,
+    )
+  }
+  t.end()
+})
+
+/** A line without what differs from one set-up to the next. */
+const formOf = (line: string): string =>
+  line
+    .replaceAll(/https?:\/\/[^\s;]+/g, 'URL')
+    .replaceAll(/client \S+ with/g, 'client … with')
+    .replace(/; it has no .*$/, '')
+    .replaceAll(/\(.*\)$/g, '(…)')
+
+await t.test('the report that the guide shows is made of lines like those', (t) => {
+  const guide = readFileSync('deploy/docs/guides/doctor.md', 'utf8')
+  const [, shown = ''] = /```\n(✓ [^]*?)```/.exec(guide) ?? []
+  const plain = (_: unknown, text: string) => text
+  const width = Math.max(...[...shown.matchAll(/^. (\S+)/gm)].map(([, check = '']) => check.length))
+  const pad: Row = { ...{ check: ' '.repeat(width), outcome: 'good', found: '' } }
+  const said = new Set(seen.flatMap((row) => reportLines([pad, row], plain)).map(formOf))
+  t.match(shown, /^✗ /m)
+  for (const line of shown.trimEnd().split('\n')) t.ok(said.has(formOf(line)), line)
+  t.end()
 })
