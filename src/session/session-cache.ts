@@ -33,7 +33,7 @@ function whereAdmitted(open: () => OpenSession): OpenSession | undefined {
   }
 }
 
-/** Open sessions in memory: about 4 KB each. Beyond it the least used must be opened again. */
+/** Open sessions in memory: about 4.6 KB each. Beyond it the least used must be opened again. */
 const maxOpen = 10_000
 
 /** The open sessions of one configuration. */

@@ -3,7 +3,7 @@ import { count, fixed } from '../key.js'
 import type { Rule, Topic } from '../topic.js'
 import type { SessionPart } from './session.js'
 
-/** Each has its own connections to the provider, Redis and Trac, and its own 100 MiB. */
+/** Each has its own connections to the provider, Redis and Trac, and hundreds of MiB (deploy/docs/guides/scaling.md). */
 const maxWorkers = 64
 
 const workers = fixed(
