@@ -1,5 +1,5 @@
 /** The generated reference equals the code, both ways, and can be renewed. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { t } from './fixtures/tap.js'
 import { loadText, minimal } from './fixtures/config.js'
 import { symptomsOf } from './fixtures/symptoms.js'
@@ -161,4 +161,18 @@ await t.test('the guide says what to do at night about each alert that wakes som
   const [, night = ''] = read('deploy/docs/guides/operations.md').split('\n## At night\n')
   for (const alert of critical) t.match(night.split('\n## ')[0], new RegExp(`^\\| .*${alert}`, 'm'))
   t.end()
+})
+
+await t.test('each threat of the security model names tests that there are', async (t) => {
+  const [, rest = ''] = read('deploy/docs/security-model.md').split('\n## The threats\n')
+  const [section = ''] = rest.split('\n## ')
+  const [, , ...rows] = section.split('\n').filter((line) => line.startsWith('|'))
+  // What is in bold names a group.
+  const threats = rows.filter((line) => !line.startsWith('| **'))
+  t.ok(threats.length > 20, `${threats.length} threats`)
+  for (const threat of threats) {
+    const named = [...(threat.split(' | ').at(-1) ?? '').matchAll(/`([^`]+)`/g)]
+    t.ok(named.length > 0, threat)
+    for (const [, name = ''] of named) t.ok(existsSync(`test/${name}.test.ts`), name)
+  }
 })
