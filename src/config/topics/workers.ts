@@ -8,7 +8,7 @@ const maxWorkers = 64
 
 const workers = fixed(
   count(
-    'Processes that serve, one for each core that Trac leaves free. More than one needs `session.store: redis`: sessions, names, used sign-ins, limits and personal tokens are shared there. `limits.spool`, `maxConnections` and `cache` count for each.',
+    'Processes that serve, one for each core that Trac leaves free. More than one needs `session.store: redis`: sessions, names, used sign-ins, limits and personal tokens are shared there. `limits.spool`, `maxConnections`, `rateLimit.badTokens` and `cache` count for each.',
     { default: 1, examples: [2] },
   ),
 )
