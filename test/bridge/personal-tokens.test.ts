@@ -1,5 +1,6 @@
 /** Real clients that know nothing but a name and a password come in by a personal token, to a real Trac. */
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -83,12 +84,33 @@ await t.test('a call may do no more than the token', async (t) => {
   t.equal(await call(view), '403', 'it lacks XML_RPC')
 })
 
-await t.test('`curl -n` takes it from .netrc', async (t) => {
-  const netrc = join(folder, '.netrc')
-  await writeFile(netrc, `machine localhost login sam password ${token}\n`, { mode: 0o600 })
-  const curl = ['-sS', '-n', '--netrc-file', netrc, `${url}/timeline?format=rss`]
-  const { stdout } = await run('curl', curl)
-  t.match(stdout, /<rss .*<item>/s)
+/** What each program of the guide prints, in their order there. */
+const printed = [/^\uFEFFid,summary,reporter,/, /^\[1, /, /<rss .*<item>/s]
+
+const guide = readFileSync(`${root}deploy/docs/guides/personal-tokens.md`, 'utf8')
+const programs = [...guide.matchAll(/^```(sh|python)\n([^]*?)^```$/gm)]
+
+await t.test('the programs of the guide run as they stand there', async (t) => {
+  t.equal(programs.length, printed.length, 'each is known')
+  const line = 'machine trac.example.edu login alice password TOKEN'
+  t.ok(guide.includes(`\`${line}\``))
+  const own = (text: string) =>
+    text
+      .replaceAll('https://trac.example.edu/trac', url)
+      .replaceAll("'https://alice:'", "'http://sam:'")
+      .replaceAll('@trac.example.edu/trac', `@${url.slice('http://'.length)}`)
+      .replace('machine trac.example.edu login alice', 'machine localhost login sam')
+  await writeFile(join(folder, '.netrc'), own(line).replace('TOKEN', token), { mode: 0o600 })
+  const env = { PATH: process.env['PATH'], HOME: folder, TOKEN: token }
+  for (const [i, [, language, text = '']] of programs.entries()) {
+    const program = own(text)
+    const [command, words] =
+      language === 'python'
+        ? [python, ['-c', program]]
+        : ['bash', ['-euo', 'pipefail', '-c', program]]
+    const { stdout } = await run(command, words, { env })
+    t.match(stdout, printed[i]!, text)
+  }
 })
 
 /** As feed readers do: asked for a password, they come again with one. */
