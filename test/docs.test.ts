@@ -176,3 +176,13 @@ await t.test('each threat of the security model names tests that there are', asy
     for (const [, name = ''] of named) t.ok(existsSync(`test/${name}.test.ts`), name)
   }
 })
+
+await t.test('the guide has each address of the admin listener, and no other', async (t) => {
+  const [, rest = ''] = read('deploy/docs/guides/operations.md').split('\n## Probes and metrics\n')
+  const [table = ''] = rest.split('\n## ')
+  const told = [...table.matchAll(/^\| `(?:GET|POST) (\/\w*)`/gm)].map(([, path = '']) => path)
+  const served = [
+    ...read('src/observe/admin.ts').matchAll(/^ +(?:'(\/\w+)': |.*url === '(\/\w*)')/gm),
+  ]
+  t.strictSame(told.toSorted(), served.map(([, command, page = '']) => command ?? page).toSorted())
+})

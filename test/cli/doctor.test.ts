@@ -662,3 +662,29 @@ await t.test('the report that the guide shows is made of lines like those', (t) 
   for (const line of shown.trimEnd().split('\n')) t.ok(said.has(formOf(line)), line)
   t.end()
 })
+
+await t.test(
+  'each line that the guide names was printed, and so were the keys of its JSON',
+  (t) => {
+    const guide = readFileSync('deploy/docs/guides/doctor.md', 'utf8')
+    const [, table = ''] = guide.split('\n## What it looks at\n')
+    const named = [...table.matchAll(/^\| (`.*?) +\|/gm)].flatMap(([, cell = '']) => {
+      const names = [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
+      const [part = ''] = (names[0] ?? '').split('.')
+      return names.map((name) => (name.startsWith('.') ? part + name : name))
+    })
+    t.ok(named.length > 20, named.join())
+    for (const name of named)
+      t.ok(
+        seen.some(({ check }) => check === name),
+        name,
+      )
+    const [, keys = ''] = /`\{"rows": \[\{(.*)\}\]\}`/.exec(guide) ?? []
+    const [bad] = seen.filter(({ outcome }) => outcome === 'bad')
+    t.strictSame(
+      keys.split(', ').map((key) => key.slice(1, -1)),
+      Object.keys(bad ?? {}),
+    )
+    t.end()
+  },
+)

@@ -1,11 +1,12 @@
 /** `trac-gateway revoke`: the built program asks the gateway that runs, and its exit code tells whether that lasts. */
 import { execFile } from 'node:child_process'
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
+import type { Revoked } from '../../src/observe/admin.js'
 import { minimal, secrets } from '../fixtures/config.js'
 import type { Overlay } from '../fixtures/gateway.js'
 import { listen } from '../fixtures/listen.js'
@@ -70,6 +71,25 @@ await t.test('revoke ends everything of a user, now and over a restart', async (
   t.match(out, /Tokens issued until 20\d\d-\S+Z are refused \(now and identity\.clockTolerance\)/)
   t.match(out, 'The account at the provider is still open')
   t.equal(await statusOf(), 401)
+})
+
+await t.test('the guide shows what it says', async (t) => {
+  const guide = readFileSync('deploy/docs/guides/operations.md', 'utf8')
+  const [, shown = ''] = /```\n(alice is signed out [^]*?)```/.exec(guide) ?? []
+  const ended = {
+    durable: true,
+    sessions: 2,
+    foundIn: 'redis',
+    refreshTokens: { revoked: 2, failed: 0 },
+    personalTokens: 1,
+    subjects: [{ issuer: 'https://idp.example.edu', subject: '6f0c1d2e-…' }],
+    before: Date.parse('2026-11-26T12:00:30Z'),
+  } satisfies Revoked
+  const admin = createServer((_request, response) => response.end(JSON.stringify(ended)))
+  const port = await listen(admin)
+  t.teardown(() => admin.close())
+  const there = `admin: { listen: '127.0.0.1:${port}', token: { fromEnv: SESSION } }\n`
+  t.strictSame(await revoke(there, '--user', 'alice'), { code: 0, out: shown })
 })
 
 await t.test('revoke that is kept in memory only says so and exits with 1', async (t) => {
