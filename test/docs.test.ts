@@ -127,6 +127,8 @@ await t.test('each symptom that we name is a text that somebody can see', async 
   )
   t.ok(of('log').length >= 6, 'of the log')
   for (const { said } of of('log')) t.ok(lines.includes(said), said)
+  const start = read('src/cli/start.ts').replaceAll(/\$\{[^}]*\}/g, '…')
+  for (const { said } of of('start')) t.ok(start.includes(`\`${said}\``), said)
   // Compared with what is really said, in test/flow/symptoms.test.ts and test/cli/doctor.test.ts.
   t.ok(of('page').length > 20, 'of pages')
   t.ok(of('doctor').length >= 8, 'of doctor')
@@ -143,7 +145,12 @@ await t.test('what the guide says of /readyz is what it says', async (t) => {
     tellPlugin(state, '')
     told.push(...readiness.report().degraded)
   }
-  const ours = symptomsOf(read('deploy/docs/guides/troubleshooting.md'))
+  const guide = read('deploy/docs/guides/troubleshooting.md')
+  const inPassing = [...guide.matchAll(/`\/readyz` says “([^”…]+)”/g)].map(([, said = '']) => said)
+  const gateway = read('src/app/gateway.ts')
+  t.ok(inPassing.length > 0)
+  for (const said of inPassing) t.ok(gateway.includes(`'${said}'`), said)
+  const ours = symptomsOf(guide)
   for (const { said, pattern } of ours.filter(({ form }) => form === 'readyz')) {
     t.ok(
       told.some((text) => pattern.test(text)),
