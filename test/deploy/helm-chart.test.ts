@@ -1,82 +1,27 @@
 /** The Helm chart: Helm's own engine renders it, Kubernetes' schemas read it, and the gateway takes what it writes. */
-import { spawnSync } from 'node:child_process'
-import {
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { t } from '../fixtures/tap.js'
+import { chart, examples, files, over, renderChart, valuesOf } from '../fixtures/chart.js'
+import type { Manifest, Tree } from '../fixtures/chart.js'
 import { loadText, secretOf } from '../fixtures/config.js'
 import { root } from '../fixtures/root.js'
 import { until } from '../fixtures/until.js'
 import { watchFiles } from '../../src/cli/watch-files.js'
 import { readVersion } from '../../src/core/version.js'
-import { cacheFolder } from '../../src/demo/trac.js'
 
-const chart = `${root}deploy/helm/trac-gateway`
-
-type Tree = Readonly<Record<string, unknown>>
-interface Manifest {
-  readonly kind: string
-  readonly metadata: { readonly name: string; readonly annotations?: Tree }
-  readonly data?: Readonly<Record<string, string>>
-  readonly spec: Tree
-}
-interface Container {
-  readonly name: string
-  readonly securityContext: Tree
-  readonly volumeMounts: readonly { readonly name: string }[]
-  readonly [key: string]: unknown
-}
-interface PodSpec {
-  readonly containers: readonly Container[]
-  readonly securityContext: Tree
-  readonly volumes: readonly (Tree & { readonly name: string })[]
-  readonly automountServiceAccountToken: boolean
-}
-interface Seen {
-  /** What `helm lint --strict` says. */
-  readonly messages: readonly string[]
-  /** Why it can't be rendered. */
-  readonly error: string | null
-  readonly objects: readonly Manifest[]
-  /** What the schemas of Kubernetes have against it. */
-  readonly faults: readonly string[]
-}
-
-/** Values over others, as Helm lays them. */
-function over(base: Tree, more: Tree): Tree {
-  const isTree = (value: unknown): value is Tree =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-  const laid = Object.entries(more).map(([key, value]) => {
-    const before = base[key]
-    return [key, isTree(before) && isTree(value) ? over(before, value) : value] as const
-  })
-  return { ...base, ...Object.fromEntries(laid) }
-}
-
-const examples = readdirSync(`${chart}/ci`).map((name) => name.replace('-values.yaml', ''))
-const valuesOf = (name: string): Tree =>
-  parse(readFileSync(`${chart}/ci/${name}-values.yaml`, 'utf8')) as Tree
 const standalone = valuesOf('standalone')
 const replicas = valuesOf('replicas')
 const sidecar = valuesOf('sidecar')
 const config = standalone['config'] as Tree
-const literal = secretOf('x')
 
-/** All that is rendered, at once: Python starts once. */
 const cases: Readonly<Record<string, Tree>> = {
   ...Object.fromEntries(examples.map((name) => [name, valuesOf(name)])),
   made: over(standalone, { secrets: { existing: '', make: true } }),
   'another group': over(standalone, {
     config: { permissions: { groups: { more: ['WIKI_VIEW'] } } },
   }),
-  closed: over(standalone, { networkPolicy: { ingressFrom: [], monitoringFrom: [] } }),
   // What is refused.
   'replicas with cookies': over(standalone, { replicaCount: 2, persistence: { enabled: false } }),
   'replicas on a volume': over(replicas, { persistence: { enabled: true } }),
@@ -89,58 +34,18 @@ const cases: Readonly<Record<string, Tree>> = {
   'two kinds of secrets': over(standalone, { secrets: { make: true } }),
   'no Trac': over(standalone, { config: { upstreams: { trac: { url: '' } } } }),
   'no image of Trac': over(sidecar, { trac: { image: '' } }),
-  'a literal session secret': over(standalone, { config: { session: { secrets: [literal] } } }),
-  'a literal client secret': over(standalone, { config: { identity: { clientSecret: literal } } }),
-  'a literal key': over(standalone, { config: { admin: { token: literal } } }),
-  'a literal signing key': over(standalone, {
-    config: { upstreams: { trac: { signingKeys: [{ id: 'k1', secret: literal }] } } },
-  }),
-  'a literal address of Redis': over(replicas, {
-    config: { session: { redis: { url: 'redis://u:p@redis:6379' } } },
-  }),
   'a PEM text': over(standalone, { config: { pages: { note: '-----BEGIN PRIVATE KEY-----' } } }),
   'no public address': { ...standalone, config: { ...config, server: {} } },
   'an unknown mode': over(standalone, { mode: 'daemon' }),
 }
 
-const { stdout, stderr } = spawnSync(
-  join(cacheFolder(), 'templates/bin/python'),
-  // The oldest that the chart takes, and the newest whose schemas are known here.
-  [`${root}test/fixtures/render-chart.py`, chart, '1.25', '1.37'],
-  {
-    input: JSON.stringify(Object.values(cases).map((values) => ({ name: 'wiki', values }))),
-    encoding: 'utf8',
-    maxBuffer: 2 ** 26,
-  },
-)
-if (stdout === '') throw new Error(stderr)
-const results = JSON.parse(stdout) as readonly Seen[]
-const seen = new Map(Object.keys(cases).map((name, index) => [name, results[index]!]))
-const see = (name: string): Seen => seen.get(name)!
-const find = (name: string, kind: string, suffix = ''): Manifest | undefined =>
-  see(name).objects.find(
-    (one) => one.kind === kind && one.metadata.name === `wiki-trac-gateway${suffix}`,
-  )
-const podOf = (name: string): PodSpec =>
-  (find(name, 'Deployment')!.spec['template'] as { readonly spec: PodSpec }).spec
+const { see, find, podOf, gatewayYaml } = renderChart(cases)
 const annotationsOf = (name: string): Tree =>
   (find(name, 'Deployment')!.spec['template'] as Manifest).metadata.annotations!
-const gatewayYaml = (name: string): string => find(name, 'ConfigMap')!.data!['gateway.yaml']!
-
-/** What the pods find below /run/secrets/trac-gateway. */
-const files = Object.fromEntries(
-  [
-    ['session', secretOf('s')],
-    ['signing', secretOf('k')],
-    ['admin', secretOf('a')],
-    ['client', secretOf('c')],
-    ['redis-url', `redis://gateway:${secretOf('r')}@redis:6379`],
-  ].map(([name, text]) => [`/run/secrets/trac-gateway/${name}`, text!]),
-)
 
 await t.test('lint and schemas have nothing against it, in any form', async (t) => {
   t.strictSame(examples.toSorted(), ['replicas', 'sidecar', 'standalone'])
-  for (const name of [...examples, 'made', 'another group', 'closed']) {
+  for (const name of [...examples, 'made', 'another group']) {
     const { messages, error, faults } = see(name)
     t.strictSame([...messages], [], name)
     t.equal(error, null, name)
@@ -182,20 +87,14 @@ await t.test('what can’t be meant is not rendered, and the message says what t
     'two kinds of secrets': /secrets\.existing .* secrets\.make/,
     'no Trac': /config\.upstreams\.trac\.url/,
     'no image of Trac': /trac\.image/,
-    'a literal session secret': /config.session.secrets/,
-    'a literal client secret': /config.identity.clientSecret/,
-    'a literal key': /config.admin.token/,
-    'a literal signing key': /config.upstreams.trac.signingKeys/,
-    'a literal address of Redis': /config.session.redis.url/,
     'a PEM text': /PEM text/,
     'no public address': /publicUrl/,
     'an unknown mode': /mode/,
   }
   for (const [name, wanted] of Object.entries(refusals)) {
     const { error, objects } = see(name)
-    t.match(error?.replaceAll('/', '.'), wanted, name)
+    t.match(error, wanted, name)
     t.strictSame(objects, [], name)
-    t.notMatch(error ?? '', literal, 'the message does not repeat the secret')
   }
 })
 
@@ -296,54 +195,6 @@ await t.test(
     turn('..two')
     await until(() => read.length === 2, 'it sees the other folder')
     t.strictSame(read, ['..one', '..two'])
-  },
-)
-
-interface Policy {
-  readonly podSelector: Tree
-  readonly ingress: readonly {
-    readonly from: Tree[]
-    readonly ports: readonly { port: number }[]
-  }[]
-  readonly egress: readonly { readonly ports: readonly { port: number }[] }[]
-}
-const policyOf = (name: string, suffix = '') =>
-  find(name, 'NetworkPolicy', suffix)?.spec as unknown as Policy | undefined
-
-await t.test(
-  'the network lets visitors to one port, Prometheus to the other, and only the gateway to Trac',
-  async (t) => {
-    const { ingress, egress } = policyOf('standalone')!
-    t.strictSame(
-      ingress.map(({ ports }) => ports.map(({ port }) => port)),
-      [[8080], [9464]],
-    )
-    t.match(JSON.stringify(ingress[0]!.from), 'ingress-nginx')
-    t.match(JSON.stringify(ingress[1]!.from), 'prometheus')
-    const ways = (policy: Policy) =>
-      policy.egress.flatMap(({ ports }) => ports.map(({ port }) => port))
-    t.strictSame(ways(policyOf('standalone')!), [53, 53, 443, 8000])
-    t.strictSame(ways(policyOf('replicas')!), [53, 53, 443, 443, 6379])
-    t.strictSame(ways(policyOf('sidecar')!), [53, 53, 443], 'Trac is in the pod')
-    t.ok(egress.length > 0)
-    t.strictSame(policyOf('closed')!.ingress, [], 'nobody named, nobody let in')
-    const trac = policyOf('standalone', '-trac')!
-    t.strictSame(trac.podSelector, { matchLabels: { app: 'trac' } })
-    t.strictSame(trac.ingress, [
-      {
-        from: [
-          {
-            podSelector: {
-              matchLabels: {
-                'app.kubernetes.io/name': 'trac-gateway',
-                'app.kubernetes.io/instance': 'wiki',
-              },
-            },
-          },
-        ],
-      },
-    ])
-    t.equal(policyOf('replicas', '-trac'), undefined)
   },
 )
 

@@ -52,6 +52,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (eq .Values.mode "standalone") (not (dig "upstreams" "trac" "url" "" .Values.config)) }}
 {{- fail "set config.upstreams.trac.url: where Trac is" }}
 {{- end }}
+{{- if .Values.networkPolicy.enabled }}
+{{- range include "trac-gateway.ways" . | fromYamlArray }}
+{{- if not (get $.Values.networkPolicy .key) }}{{ include "trac-gateway.checkWay" (dict "way" . "extra" $.Values.networkPolicy.extraEgress) }}{{ end }}
+{{- end }}
+{{- end }}
 {{- if contains "-----BEGIN" (toJson .Values.config) }}
 {{- fail "config holds a PEM text: it goes into a ConfigMap. Put it into a Secret, name that under secrets.extra, and write { fromFile: /run/secrets/trac-gateway/KEY }" }}
 {{- end }}
@@ -86,6 +91,60 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "session" $session
   "upstreams" (dict "trac" $trac) }}
 {{- mustMergeOverwrite $ours (deepCopy .Values.config) | toYaml }}
+{{- end }}
+
+{{/* The port of an address of gateway.yaml; nothing for one in this pod (loopback, a Unix socket). */}}
+{{- define "trac-gateway.portOf" -}}
+{{- $url := urlParse (toString .) }}
+{{- if and (has $url.scheme (list "http" "https")) (not (regexMatch "^(localhost|.+[.]localhost|127[.].+|::1)$" $url.hostname)) }}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+{{- end }}
+
+{{/* The ports of the provider, with spaces between. */}}
+{{- define "trac-gateway.providerPorts" -}}
+{{- $identity := .identity }}
+{{- $cognito := $identity.cognito | default dict }}
+{{- $addresses := list ($identity.issuer | default "") }}
+{{- if and $cognito (not $identity.issuer) }}{{ $addresses = append $addresses "https://cognito" }}{{ end }}
+{{- with $cognito.domain }}{{ $addresses = append $addresses (ternary . "https://cognito" (contains "://" .)) }}{{ end }}
+{{- range $identity.additionalIssuers }}{{ $addresses = append $addresses .issuer }}{{ end }}
+{{- range $addresses }}{{ include "trac-gateway.portOf" . }} {{ end }}
+{{- end }}
+
+{{/* Where the gateway goes by its gateway.yaml: keys of `networkPolicy`, the ports there, and what makes it go there. */}}
+{{- define "trac-gateway.ways" -}}
+{{- $policy := .Values.networkPolicy }}
+{{- $config := include "trac-gateway.config" . | fromYaml }}
+{{- $others := "" }}
+{{- range omit $config.upstreams "trac" }}{{ $others = printf "%s %s" $others (include "trac-gateway.portOf" .url) }}{{ end }}
+{{- $redis := eq (dig "store" "cookie" $config.session) "redis" }}
+{{- range $way := list
+  (list "providerTo" (printf "%s %s" (include "trac-gateway.providerPorts" $config) (join " " $policy.providerPorts)) "config.identity names a provider")
+  (list "tracTo" (include "trac-gateway.portOf" $config.upstreams.trac.url) "config.upstreams.trac is outside of the pod")
+  (list "upstreamsTo" $others "config.upstreams has others beside trac")
+  (list "tracingTo" (include "trac-gateway.portOf" (dig "tracing" "endpoint" "" $config)) "config.tracing.endpoint is outside of the pod")
+  (list "redisTo" (ternary (toString $policy.redisPort) "" $redis) "config.session.store is redis") }}
+{{- with regexFindAll "[0-9]+" (index $way 1) -1 | uniq }}
+- {{ dict "key" (index $way 0) "ports" . "why" (index $way 2) | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A way that nothing lets out would only time out. `.ports` of `.way` must stand in a rule of networkPolicy.extraEgress. */}}
+{{- define "trac-gateway.checkWay" -}}
+{{- range $port := .way.ports }}
+{{- $open := false }}
+{{- range $rule := $.extra }}
+{{- if not $rule.ports }}{{ $open = true }}{{ end }}
+{{- range $rule.ports }}
+{{- if or (not .port) (eq (toString .port) $port) (and .endPort (le (int .port) (int $port)) (ge (int .endPort) (int $port))) }}{{ $open = true }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if not $open }}
+{{- fail (printf "networkPolicy.%s: found nobody, while %s; wanted who is there at port %s. Write networkPolicy.%s: [{ podSelector: { matchLabels: { app: NAME } } }], or a rule with that port under networkPolicy.extraEgress, or networkPolicy.enabled: false" $.way.key $.way.why $port $.way.key) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* What the restricted Pod Security Standard wants of a container, and a root file system that nobody writes. */}}
