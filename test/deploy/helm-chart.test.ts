@@ -22,6 +22,12 @@ const cases: Readonly<Record<string, Tree>> = {
   'another group': over(standalone, {
     config: { permissions: { groups: { more: ['WIKI_VIEW'] } } },
   }),
+  'longer timeouts': over(standalone, {
+    config: { server: { timeouts: { drain: '20s', shutdown: '2m' } } },
+  }),
+  'odd timeouts': over(sidecar, {
+    config: { server: { timeouts: { drain: '61500ms', shutdown: '1m' } } },
+  }),
   // What is refused.
   'replicas with cookies': over(standalone, { replicaCount: 2, persistence: { enabled: false } }),
   'replicas on a volume': over(replicas, { persistence: { enabled: true } }),
@@ -36,6 +42,9 @@ const cases: Readonly<Record<string, Tree>> = {
   'no image of Trac': over(sidecar, { trac: { image: '' } }),
   'a PEM text': over(standalone, { config: { pages: { note: '-----BEGIN PRIVATE KEY-----' } } }),
   'no public address': { ...standalone, config: { ...config, server: {} } },
+  'a bare number of seconds': over(standalone, {
+    config: { server: { timeouts: { shutdown: 90 } } },
+  }),
   'an unknown mode': over(standalone, { mode: 'daemon' }),
 }
 
@@ -89,6 +98,7 @@ await t.test('what can’t be meant is not rendered, and the message says what t
     'no image of Trac': /trac\.image/,
     'a PEM text': /PEM text/,
     'no public address': /publicUrl/,
+    'a bare number of seconds': /server\.timeouts\.shutdown: found 90; .* 30s/,
     'an unknown mode': /mode/,
   }
   for (const [name, wanted] of Object.entries(refusals)) {
@@ -97,6 +107,19 @@ await t.test('what can’t be meant is not rendered, and the message says what t
     t.strictSame(objects, [], name)
   }
 })
+
+await t.test(
+  'a pod has the time to stop that its gateway.yaml gives it, and a little more',
+  async (t) => {
+    for (const name of [...examples, 'longer timeouts', 'odd timeouts']) {
+      const { drain, shutdown } = loadText(gatewayYaml(name), { files }).config.server.timeouts
+      const { terminationGracePeriodSeconds } = podOf(name)
+      t.equal(terminationGracePeriodSeconds, Math.ceil(Math.max(drain, shutdown) / 1000) + 5, name)
+    }
+    t.equal(podOf('longer timeouts').terminationGracePeriodSeconds, 125)
+    t.equal(podOf('odd timeouts').terminationGracePeriodSeconds, 67)
+  },
+)
 
 await t.test(
   'every container is held by the restricted standard, and writes nothing of its own',

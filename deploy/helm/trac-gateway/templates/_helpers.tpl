@@ -147,6 +147,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* A duration of gateway.yaml in seconds, rounded up. */}}
+{{- define "trac-gateway.seconds" -}}
+{{- $text := toString .value }}
+{{- if not (regexMatch "^(0|[1-9][0-9]*)(ms|s|m|h|d)$" $text) }}
+{{- fail (printf "%s: found %s; wanted a duration with its unit. Write for instance 30s" .key $text) }}
+{{- end }}
+{{- $number := regexFind "^[0-9]+" $text | int64 }}
+{{- if hasSuffix "ms" $text }}{{ div (add $number 999) 1000 }}
+{{- else }}{{ mul $number (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) (regexFind ".$" $text)) }}{{ end }}
+{{- end }}
+
+{{/* The gateway cuts what still runs after the longer of the two. A little more, so that it ends by itself. */}}
+{{- define "trac-gateway.gracePeriod" -}}
+{{- $timeouts := dig "timeouts" dict .Values.config.server | default dict }}
+{{- $shutdown := dict "key" "config.server.timeouts.shutdown" "value" ($timeouts.shutdown | default "30s") }}
+{{- $drain := dict "key" "config.server.timeouts.drain" "value" ($timeouts.drain | default "5s") }}
+{{- max (include "trac-gateway.seconds" $shutdown | int64) (include "trac-gateway.seconds" $drain | int64) | add 5 }}
+{{- end }}
+
 {{/* What the restricted Pod Security Standard wants of a container, and a root file system that nobody writes. */}}
 {{- define "trac-gateway.hardened" -}}
 allowPrivilegeEscalation: false
