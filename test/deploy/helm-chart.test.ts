@@ -25,6 +25,7 @@ const cases: Readonly<Record<string, Tree>> = {
   'longer timeouts': over(standalone, {
     config: { server: { timeouts: { drain: '20s', shutdown: '2m' } } },
   }),
+  'a short time': over(standalone, { config: { server: { timeouts: { shutdown: '2s' } } } }),
   'odd timeouts': over(sidecar, {
     config: { server: { timeouts: { drain: '61500ms', shutdown: '1m' } } },
   }),
@@ -111,7 +112,7 @@ await t.test('what can’t be meant is not rendered, and the message says what t
 await t.test(
   'a pod has the time to stop that its gateway.yaml gives it, and a little more',
   async (t) => {
-    for (const name of [...examples, 'longer timeouts', 'odd timeouts']) {
+    for (const name of [...examples, 'longer timeouts', 'a short time', 'odd timeouts']) {
       const { drain, shutdown } = loadText(gatewayYaml(name), { files }).config.server.timeouts
       const { terminationGracePeriodSeconds } = podOf(name)
       t.equal(terminationGracePeriodSeconds, Math.ceil(Math.max(drain, shutdown) / 1000) + 5, name)
