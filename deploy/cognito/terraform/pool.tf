@@ -1,8 +1,13 @@
 data "aws_region" "here" {}
 
+locals {
+  # The plan that token_version needs. Refresh tokens rotate in Essentials only.
+  plan = var.token_version == "V1_0" ? "LITE" : "ESSENTIALS"
+}
+
 resource "aws_cognito_user_pool" "trac" {
   name                     = var.name
-  user_pool_tier           = var.token_version == "V1_0" ? "LITE" : "ESSENTIALS"
+  user_pool_tier           = local.plan
   deletion_protection      = "ACTIVE"
   username_attributes      = ["email"]
   auto_verified_attributes = ["email"]
@@ -85,10 +90,13 @@ resource "aws_cognito_user_pool_client" "gateway" {
   logout_urls                          = ["${var.public_url}/auth/signed-out"]
 
   # ALLOW_REFRESH_TOKEN_AUTH and rotation exclude each other.
-  explicit_auth_flows = ["ALLOW_USER_SRP_AUTH"]
-  refresh_token_rotation {
-    feature                    = "ENABLED"
-    retry_grace_period_seconds = 60
+  explicit_auth_flows = local.plan == "LITE" ? ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"] : ["ALLOW_USER_SRP_AUTH"]
+  dynamic "refresh_token_rotation" {
+    for_each = local.plan == "LITE" ? [] : [1]
+    content {
+      feature                    = "ENABLED"
+      retry_grace_period_seconds = 60
+    }
   }
   enable_token_revocation       = true
   prevent_user_existence_errors = "ENABLED"

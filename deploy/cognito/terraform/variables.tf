@@ -47,7 +47,7 @@ variable "plugin_permissions" {
 }
 
 variable "token_version" {
-  description = "V2_0 puts the claim into access tokens, too, and needs the Essentials plan. V1_0 is for the Lite plan."
+  description = "V2_0 puts the claim into access tokens, too, and makes a pool of the Essentials plan, where refresh tokens rotate. V1_0 makes one of the Lite plan, which has neither, so that a refresh token that was copied works until it ends."
   type        = string
   default     = "V2_0"
   validation {
