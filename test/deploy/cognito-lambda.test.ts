@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { t } from '../fixtures/tap.js'
 import { callLambda } from '../fixtures/pre-token-generation.js'
 import { root } from '../fixtures/root.js'
+import { stage } from '../fixtures/stage.js'
 
 const permissions = JSON.stringify({
   admins: 'LEARNING_PARTICIPATE,WIKI_VIEW',
@@ -58,6 +59,56 @@ for (const version of ['2', '3']) {
     })
   })
 }
+
+interface Answered {
+  readonly claimsAndScopeOverrideDetails?: Readonly<
+    Record<
+      'idTokenGeneration' | 'accessTokenGeneration',
+      { readonly claimsToAddOrOverride: Readonly<Record<string, string>> }
+    >
+  >
+}
+
+await t.test(
+  'the gateway grants what an access token got from version 2, and no more',
+  async (t) => {
+    const { url, provider } = await stage(t, {
+      provider: 'scripted',
+      overlay: {
+        identity: { username: {} },
+        permissions: { groups: {}, fromClaims: ['nonAdmin', 'LEARNING_PARTICIPATE'] },
+      },
+    })
+    const settings = '{"students":"LEARNING_PARTICIPATE,REPORT_CREATE,WIKI_ADMIN,PROJECT_LEAD"}'
+    /** What somebody's access token says, and what the gateway makes of it. */
+    const ask = async (version: string, groups: readonly string[]) => {
+      const { response } = await callLambda(eventOf(version, groups), settings)
+      const { claimsAndScopeOverrideDetails: details } = response as Answered
+      // As Cognito lays them over its own. In version 1 there are none for access tokens.
+      const claims = details?.accessTokenGeneration.claimsToAddOrOverride ?? {}
+      const token = provider.sign('access', { ...claims, 'cognito:groups': groups })
+      const answer = await fetch(`${url}/auth/session`, {
+        headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
+      })
+      t.equal(answer.status, 200)
+      const { permissions, left_out } = (await answer.json()) as {
+        readonly permissions: readonly {
+          readonly action: string
+          readonly from: readonly string[]
+        }[]
+        readonly left_out?: readonly string[]
+      }
+      const claimed = permissions.filter(({ from }) => from.includes('claim'))
+      return { claimed: claimed.map(({ action }) => action).toSorted(), left_out }
+    }
+    t.strictSame(await ask('2', ['students']), {
+      claimed: ['LEARNING_PARTICIPATE', 'REPORT_CREATE'],
+      left_out: ['PROJECT_LEAD', 'WIKI_ADMIN'],
+    })
+    t.strictSame(await ask('2', ['others']), { claimed: [], left_out: undefined })
+    t.strictSame(await ask('1', ['students']), { claimed: [], left_out: undefined })
+  },
+)
 
 await t.test('who is in no group that brings anything gets no claim', async (t) => {
   for (const groups of [[], ['others'], ['guests'], ['toString', '__proto__']]) {
