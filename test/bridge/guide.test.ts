@@ -4,25 +4,13 @@ import { execFile } from 'node:child_process'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { blocksOf, readGuide, settingsOf } from '../fixtures/guides.js'
 import { admin, send, sendUnsigned } from '../fixtures/signed.js'
 import { both, setIni, startFixture, testKey } from '../fixtures/tracs.js'
 
-const page = await readFile('deploy/docs/guides/trac-side.md', 'utf8')
-
-/** A block of the page, without the indentation of the list that it stands in. */
-function block(kind: string): string {
-  const [, text = ''] = new RegExp(`^   \`\`\`${kind}\\n([^]*?)^   \`\`\`$`, 'm').exec(page) ?? []
-  return text.replaceAll(/^ {3}/gm, '')
-}
-
-/** The settings of the page, with the section of each. */
-const settings = block('ini')
-  .split(/^\[/m)
-  .slice(1)
-  .flatMap((text) => {
-    const [section = '', ...lines] = text.trim().split('\n')
-    return lines.map((line) => [section.replace(']', ''), ...line.split(' = ', 2)] as const)
-  })
+const page = await readGuide('trac-side')
+const [keyCommand = ''] = blocksOf(page, 'sh')
+const settings = settingsOf(blocksOf(page, 'ini')[0] ?? '')
 
 await t.test('the page has all settings that the plugin asks for', async (t) => {
   const plugin = await readFile('deploy/trac/trac_gateway.py', 'utf8')
@@ -50,13 +38,13 @@ for (const server of both) {
       const keys = join(fixture.environment, 'gateway.keys')
       await rm(join(fixture.environment, 'conf', 'trac_gateway.keys'))
       for (const name of optional) await setIni(fixture.environment, 'trac', name, undefined)
-      for (const [section, name = '', value] of settings) {
+      for (const [section, name, value] of settings) {
         await setIni(fixture.environment, section, name, name === 'key_file' ? keys : value)
       }
       t.equal((await send(fixture, { target: '/trac/about', from: admin })).status, 403)
 
       await writeFile(join(fixture.environment, 'signing'), testKey.secret)
-      const command = block('sh').replace('k1', testKey.id).replace('/etc/trac/gateway.keys', keys)
+      const command = keyCommand.replace('k1', testKey.id).replace('/etc/trac/gateway.keys', keys)
       await promisify(execFile)('/bin/sh', ['-c', command], { cwd: fixture.environment })
       t.equal((await send(fixture, { target: '/trac/about', from: admin })).status, 200)
       t.equal((await sendUnsigned(fixture, { target: '/trac/about' })).status, 403)
