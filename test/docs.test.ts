@@ -9,6 +9,8 @@ import { tellFault } from '../src/app/tell-fault.js'
 import { upstreamName } from '../src/app/upstreams.js'
 import { renewReference, replaceBetween } from '../src/cli/reference.js'
 import { listKeys } from '../src/config/docs.js'
+import type { KeySchema } from '../src/config/key.js'
+import { configKeys } from '../src/config/schema.js'
 import { errorHints } from '../src/core/error-hints.js'
 import { errors } from '../src/core/errors.js'
 import type { ErrorCode } from '../src/core/errors.js'
@@ -192,4 +194,27 @@ await t.test('the guide has each address of the admin listener, and no other', a
     ...read('src/observe/admin.ts').matchAll(/^ +(?:'(\/\w+)': |.*url === '(\/\w*)')/gm),
   ]
   t.strictSame(told.toSorted(), served.map(([, command, page = '']) => command ?? page).toSorted())
+})
+
+/** Keys of the configuration that hold a secret. */
+function secretsOf(schema: KeySchema, path = ''): readonly string[] {
+  if (schema.secret !== undefined) return [path]
+  const { properties = {}, additionalProperties, items, keyName = 'key' } = schema
+  return [
+    ...Object.entries(properties).flatMap(([key, property]) =>
+      secretsOf(property, path === '' ? key : `${path}.${key}`),
+    ),
+    ...(typeof additionalProperties === 'object'
+      ? secretsOf(additionalProperties, `${path}.<${keyName}>`)
+      : []),
+    ...(items === undefined ? [] : secretsOf(items, `${path}[]`)),
+  ]
+}
+
+await t.test('there is a way to make each secret anew, and of no other key', async (t) => {
+  const [, section = ''] = read('deploy/docs/guides/recovery.md').split('## Each secret made anew')
+  const [table = ''] = section.split('\n## ')
+  const cells = [...table.matchAll(/^\| ([^|]+) \|/gm)].map(([, cell = '']) => cell)
+  const named = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, key = '']) => key))
+  t.same(new Set(named), new Set(secretsOf(configKeys)))
 })
