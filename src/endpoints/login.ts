@@ -61,12 +61,12 @@ export function createLogin(parts: LoginParts) {
     context.returnTo = returnTo
     const present = parts.loopGuard.others(attempts)
     const { attempt, codeChallenge, cookies } = await parts.attempts.start(returnTo, present)
-    const { authorization } = await parts.endpoints()
+    const { authorization, askingPrompt } = await parts.endpoints()
     const { clientId, redirectUri, scopes } = parts
     const { state, nonce } = attempt
     const url = authorizationUrl({
       ...{ endpoint: authorization, clientId, redirectUri, scopes, state, nonce, codeChallenge },
-      prompt: fresh ? 'login' : undefined,
+      prompt: fresh ? askingPrompt : undefined,
     })
     context.setCookies = [...context.setCookies, ...cookies]
     parts.reply.redirect(context, 302, url)

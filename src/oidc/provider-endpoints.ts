@@ -18,6 +18,9 @@ export type ProviderLogout =
   | { readonly kind: 'oidc'; readonly endpoint: string }
   | { readonly kind: 'none' }
 
+/** What has the provider ask the person, whatever it remembers (OpenID Connect Core §3.1.2.1). */
+export type AskingPrompt = 'login' | 'select_account'
+
 /** The provider's endpoints; those that it may lack are undefined. */
 export interface Endpoints {
   readonly server: AuthorizationServer
@@ -27,6 +30,7 @@ export interface Endpoints {
   readonly userinfo: string | undefined
   readonly revocation: string | undefined
   readonly logout: ProviderLogout
+  readonly askingPrompt: AskingPrompt
   /** Whether the callback must carry `iss` (RFC 9207 §3). */
   readonly sendsIssuer: boolean
   /** Cognito's user API, for access tokens without `openid`. */
@@ -73,6 +77,7 @@ function cognitoEndpoints(issuer: string, domain: string): Endpoints {
     userinfo: `${domain}/oauth2/userInfo`,
     revocation,
     logout: { kind: 'cognito', endpoint: `${domain}/logout` },
+    askingPrompt: 'login',
     sendsIssuer: false,
     getUser: `${new URL(issuer).origin}/`,
   }
@@ -98,6 +103,24 @@ async function checkName(wanted: string, response: Response): Promise<void> {
     found: { issuer: named },
     wanted: { issuer: wanted },
   })
+}
+
+/** Google lists no values in its discovery document; its reference has these. */
+const google = {
+  issuer: 'https://accounts.google.com',
+  prompts: ['none', 'consent', 'select_account'],
+}
+
+/**
+ * `login`, unless the provider lists what it knows and that is not there: it may refuse any other value, and then nobody
+ * who has signed out could sign in again.
+ * @see Initiating User Registration via OpenID Connect 1.0 §4.2
+ */
+function askingPromptOf(server: AuthorizationServer): AskingPrompt {
+  const { issuer, prompt_values_supported: listed } = server
+  const prompts = issuer === google.issuer ? google.prompts : listed
+  const lacksLogin = Array.isArray(prompts) && !prompts.includes('login')
+  return lacksLogin && prompts.includes('select_account') ? 'select_account' : 'login'
 }
 
 async function discover(options: ProviderOptions): Promise<Endpoints> {
@@ -126,6 +149,7 @@ async function discover(options: ProviderOptions): Promise<Endpoints> {
     userinfo: optional('userinfo_endpoint'),
     revocation: optional('revocation_endpoint'),
     logout: end === undefined ? { kind: 'none' } : { kind: 'oidc', endpoint: end },
+    askingPrompt: askingPromptOf(server),
     sendsIssuer: server.authorization_response_iss_parameter_supported === true,
     getUser: undefined,
   }

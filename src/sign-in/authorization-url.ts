@@ -10,8 +10,8 @@ export interface AuthorizationRequest {
   readonly state: string
   readonly nonce: string
   readonly codeChallenge: string
-  /** `login`: by a person, whatever the provider remembers; `none`: without one. */
-  readonly prompt?: 'login' | 'none' | undefined
+  /** `login`, or `select_account`: by a person, whatever the provider remembers; `none`: without one. */
+  readonly prompt?: 'login' | 'select_account' | 'none' | undefined
 }
 
 /** Its address. */

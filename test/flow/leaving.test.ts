@@ -10,8 +10,8 @@ import { ask } from '../fixtures/wire.js'
 
 const { upstream } = await stage(t, { upstream: true, gateway: false })
 
-/** A gateway whose provider says that it can end its own session, unless it can't. */
-async function standard(t: Test, overlay: Overlay = {}, ends = true) {
+/** A gateway whose provider says that it can end its own session, unless it can't; `more` is what else it says of itself. */
+async function standard(t: Test, overlay: Overlay = {}, ends = true, more: object = {}) {
   const providerOptions = { dialect: 'standard', path: '' } as const
   const s = await stage(t, {
     provider: 'scripted',
@@ -21,23 +21,25 @@ async function standard(t: Test, overlay: Overlay = {}, ends = true) {
     overlay,
   })
   const { provider } = s
-  if (ends) {
-    provider.replace('discovery', (request) => ({
-      body: {
-        ...(provider.usual('discovery', request).body as object),
-        end_session_endpoint: `${provider.origin}/end`,
-      },
-    }))
-  }
+  provider.replace('discovery', (request) => ({
+    body: {
+      ...(provider.usual('discovery', request).body as object),
+      ...(ends ? { end_session_endpoint: `${provider.origin}/end` } : {}),
+      ...more,
+    },
+  }))
   return { ...s, mark: s.names.signOut }
 }
 
 const leave = (visitor: Visitor, url: string) => visitor.submit(`${url}/auth/logout`)
-/** Whether the next sign-in asks for the password. */
-async function asksAgain(visitor: Visitor, url: string): Promise<boolean> {
+/** What the next sign-in asks the provider to do. */
+async function nextPrompt(visitor: Visitor, url: string): Promise<string | null> {
   const begun = await visitor.copy().open(`${url}/auth/login`)
-  return new URL(begun.location).searchParams.get('prompt') === 'login'
+  return new URL(begun.location).searchParams.get('prompt')
 }
+/** Whether the next sign-in asks for the password. */
+const asksAgain = async (visitor: Visitor, url: string) =>
+  (await nextPrompt(visitor, url)) === 'login'
 
 await t.test('a sign-out leaves a mark, and the next sign-in asks for the password', async (t) => {
   const { url, signIn, mark } = await standard(t)
@@ -53,6 +55,17 @@ await t.test('a sign-out leaves a mark, and the next sign-in asks for the passwo
   await visitor.open(`${url}/wiki`)
   t.notMatch(upstream.lastHeaders()['cookie'] ?? '', mark)
 })
+
+await t.test(
+  'a provider that does not know `login` lets the person choose an account',
+  async (t) => {
+    const known = { prompt_values_supported: ['none', 'consent', 'select_account'] }
+    const { url, signIn } = await standard(t, {}, false, known)
+    const visitor = await signIn()
+    await leave(visitor, url)
+    t.equal(await nextPrompt(visitor, url), 'select_account')
+  },
+)
 
 await t.test('who comes back from the provider’s log-out has no mark any more', async (t) => {
   const { url, signIn, mark } = await standard(t)

@@ -75,3 +75,28 @@ await t.test(
     t.equal(state.asked, 2)
   },
 )
+
+await t.test('a provider is asked for what it knows to have somebody asked', async (t) => {
+  const google = 'https://accounts.google.com'
+  const cases = [
+    [{}, 'login'],
+    [{ prompt_values_supported: ['none', 'login', 'consent', 'select_account'] }, 'login'],
+    [{ prompt_values_supported: ['none', 'consent', 'select_account'] }, 'select_account'],
+    // It knows neither: then it may at least refuse, and nobody is signed in unasked.
+    [{ prompt_values_supported: ['none'] }, 'login'],
+    [{ prompt_values_supported: 'none select_account' }, 'login'],
+    [{ issuer: google }, 'select_account'],
+  ] as const
+  for (const [changes, wanted] of cases) {
+    const answer = { ...document, ...changes }
+    const find = createEndpointFinder({
+      issuer: answer.issuer,
+      cognitoDomain: undefined,
+      insecure: false,
+      fetch: () => Promise.resolve(Response.json(answer)),
+      now: () => 0,
+      random: () => 0.5,
+    })
+    t.equal((await find()).askingPrompt, wanted, JSON.stringify(changes))
+  }
+})
