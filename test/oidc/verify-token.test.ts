@@ -102,6 +102,11 @@ await t.test('each kind of token is told by its own rules', async (t) => {
     ['Keycloak’s ID token', { typ: 'ID', aud: 'web', azp: 'web' }, {}, 'id web'],
     ['Keycloak’s refresh token', { typ: 'Refresh', aud: 'web' }, {}, 'ERR_TOKEN_USE'],
     ['Keycloak’s offline token', { typ: 'Offline', aud: 'web' }, {}, 'ERR_TOKEN_USE'],
+    // As their documents have them (deploy/docs/guides/providers.md).
+    ['Entra’s for its own client', { ver: '2.0', aud: 'web', azp: 'web' }, {}, 'id web'],
+    ['Entra’s for another', { ver: '2.0', aud: 'web', azp: 'second' }, {}, 'ERR_TOKEN_CLIENT'],
+    ['Entra’s of a machine', { ver: '2.0', aud: 'robot', azp: 'robot' }, {}, 'ERR_TOKEN_USE'],
+    ['Okta’s access token', { ver: 1, aud: 'api://default', cid: 'web' }, {}, 'ERR_TOKEN_CLIENT'],
     ['a logout token', { aud: 'web' }, { typ: 'logout+jwt' }, 'ERR_TOKEN_USE'],
     ['a proof of possession', { aud: 'web' }, { typ: 'dpop+jwt' }, 'ERR_TOKEN_USE'],
     ['Cognito’s form', { token_use: 'access', client_id: 'web' }, {}, 'ERR_TOKEN_CLIENT'],
