@@ -1,8 +1,9 @@
 /**
- * A Trac that is told who somebody is by a proxy moves behind the gateway and back, by the commands of
+ * A Trac whose people sign in in another way moves behind the gateway and back, by the commands of
  * deploy/docs/guides/moving-from.md and deploy/docs/guides/trac-side.md, and nothing else.
  */
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,6 +15,7 @@ import { t } from '../fixtures/tap.js'
 import { both, setIni, startFixture, testKey } from '../fixtures/tracs.js'
 import type { Fixture } from '../fixtures/tracs.js'
 import { Visitor } from '../fixtures/visitor.js'
+import type { Answer } from '../fixtures/visitor.js'
 
 const run = promisify(execFile)
 
@@ -50,21 +52,72 @@ def application(environ, start_response):
 make_server('127.0.0.1', int(sys.argv[1]), application).serve_forever()
 `
 
+/** The token of Trac's forms on a page. */
+const formToken = (text: string): string =>
+  /name="__FORM_TOKEN"[^>]*value="([0-9a-f]+)"/.exec(text)?.[1] ?? ''
+
+/** Opens a page of Trac as somebody. */
+type OpenAs = (base: string, path: string, user: string) => Promise<Answer>
+
+const byHeader: OpenAs = (base, path, user) =>
+  new Visitor().open(base + path, { headers: { 'x-forwarded-user': user } })
+
+const password = 'a password of carl'
+const byForm: OpenAs = async (base, path, user) => {
+  const visitor = new Visitor()
+  const { text } = await visitor.open(`${base}/login`)
+  const fields = { username: user, password, referer: '', __FORM_TOKEN: formToken(text) }
+  await visitor.submit(`${base}/login`, new URLSearchParams(fields).toString())
+  return visitor.open(base + path)
+}
+
 /** A way that people come by. */
 interface Way {
   readonly heading: string
-  /** What Trac has in `plugins/` before. */
-  readonly plugins: Readonly<Record<string, string>>
+  readonly servers: readonly (typeof both)[number][]
+  readonly openAs: OpenAs
+  /** What the environment has besides: its own files, and settings with their sections. */
+  readonly files: Readonly<Record<string, string>>
+  readonly ini: readonly (readonly [section: string, name: string, value: string])[]
+  /** Who signs people in, and has to be switched off, as `import` says. */
+  readonly logins: readonly string[]
   /** How Trac is served before; behind the gateway it is tracd. */
   readonly server: 'tracd' | 'apache'
 }
+
+const byProxy = { servers: both, openAs: byHeader, logins: [] }
 const ways: readonly Way[] = [
   {
-    heading: 'From oauth2-proxy with a header plugin',
-    plugins: { 'header_user.py': headerPlugin },
+    heading: 'From AccountManager',
+    // The release for Trac 1.4 needs a Python of its time.
+    servers: ['tracd 1.6'],
+    openAs: byForm,
+    files: { htpasswd: `carl:{SHA}${createHash('sha1').update(password).digest('base64')}\n` },
+    ini: [
+      ['components', 'acct_mgr.api.*', 'enabled'],
+      ['components', 'acct_mgr.htfile.htpasswdstore', 'enabled'],
+      ['components', 'acct_mgr.web_ui.loginmodule', 'enabled'],
+      ['components', 'trac.web.auth.loginmodule', 'disabled'],
+      ['account-manager', 'password_store', 'HtPasswdStore'],
+      ['account-manager', 'htpasswd_file', 'htpasswd'],
+    ],
+    logins: ['acct_mgr.web_ui.loginmodule'],
     server: 'tracd',
   },
-  { heading: 'From mod_auth_openidc', plugins: {}, server: 'apache' },
+  {
+    ...byProxy,
+    heading: 'From oauth2-proxy with a header plugin',
+    files: { 'plugins/header_user.py': headerPlugin },
+    ini: [['components', 'trac.web.auth.loginmodule', 'enabled']],
+    server: 'tracd',
+  },
+  {
+    ...byProxy,
+    heading: 'From mod_auth_openidc',
+    files: {},
+    ini: [['components', 'trac.web.auth.loginmodule', 'enabled']],
+    server: 'apache',
+  },
 ]
 
 /** An operator's machine: a folder to work in, `trac-admin` in PATH, our plugin at hand, and Trac. */
@@ -95,32 +148,39 @@ async function startSite({ environment, python }: Fixture) {
   return { url: `http://127.0.0.1:${port}`, follow, start }
 }
 
-/** Takes everything of the gateway's away, and lets Trac believe the proxy. */
-async function setUpBefore({ environment }: Fixture, { plugins }: Way) {
-  const folder = join(environment, 'plugins')
-  await rm(join(folder, 'trac_gateway.py'))
+/** Takes everything of the gateway's away, and sets Trac up as it was. */
+async function setUpBefore({ environment }: Fixture, { files, ini }: Way) {
+  await rm(join(environment, 'plugins', 'trac_gateway.py'))
   await rm(join(environment, 'conf', 'trac_gateway.keys'))
-  for (const [name, text] of Object.entries(plugins)) await writeFile(join(folder, name), text)
+  for (const [name, text] of Object.entries(files)) await writeFile(join(environment, name), text)
   await setIni(environment, 'trac', 'request_filters', undefined)
   await setIni(environment, 'trac', 'permission_policies', undefined)
   await setIni(environment, 'trac_gateway', 'key_file', undefined)
-  await setIni(environment, 'components', 'trac.web.auth.loginmodule', 'enabled')
+  for (const setting of ini) await setIni(environment, ...setting)
 }
 
 /** Follows the page of Trac's side. */
-async function setUpTracSide({ environment }: Fixture, follow: (commands: string) => unknown) {
+async function setUpTracSide(
+  { environment }: Fixture,
+  { logins }: Way,
+  follow: (commands: string) => unknown,
+) {
   const keys = join(environment, 'gateway.keys')
   for (const [section, name, value] of settings) {
     await setIni(environment, section, name, name === 'key_file' ? keys : value)
   }
+  for (const login of logins) await setIni(environment, 'components', login, 'disabled')
   await follow(makeKeyFile.replace('k1', testKey.id).replace('/etc/trac/gateway.keys', keys))
 }
 
-for (const server of both) {
-  for (const way of ways) {
+for (const way of ways) {
+  for (const server of way.servers) {
     await t.test(`${server}: ${way.heading}, and back`, async (t) => {
       const [swap = '', back = ''] = blocksOf(sectionOf(guide, way.heading), 'sh')
-      const trac = await startFixture(t, server, { basePath: '/trac' })
+      const trac = await startFixture(t, server, {
+        basePath: '/trac',
+        withExtras: way.openAs === byForm,
+      })
       await setUpBefore(trac, way)
       const site = await startSite(trac)
       await site.follow(
@@ -135,15 +195,14 @@ for (const server of both) {
         stop = await site.start(next)
       }
 
-      const proxied = async (path: string, user: string) =>
-        new Visitor().open(`${site.url}/trac${path}`, { headers: { 'x-forwarded-user': user } })
+      const openAs = (path: string, user: string) => way.openAs(`${site.url}/trac`, path, user)
       /** What people have there: their name, what was granted to them and their group, and no more. */
       const asBefore = async () => ({
-        name: /logged in as <[^>]*>([^<]*)</.exec((await proxied('/about', 'carl')).text)?.[1],
-        report: (await proxied('/report', 'carl')).status,
-        milestones: (await proxied('/admin/ticket/milestones', 'carl')).status,
-        components: (await proxied('/admin/ticket/components', 'carl')).status,
-        others: (await proxied('/report', 'dora')).status,
+        name: /logged in as <[^>]*>([^<]*)</.exec((await openAs('/about', 'carl')).text)?.[1],
+        report: (await openAs('/report', 'carl')).status,
+        milestones: (await openAs('/admin/ticket/milestones', 'carl')).status,
+        components: (await openAs('/admin/ticket/components', 'carl')).status,
+        others: (await openAs('/report', 'dora')).status,
         grants: await site.follow('trac-admin ENV permission export'),
       })
       const before = await asBefore()
@@ -155,9 +214,9 @@ for (const server of both) {
         await site.follow(keepCopy)
         await restartAfter('tracd', async () => {
           await site.follow(swap)
-          await setUpTracSide(trac, site.follow)
+          await setUpTracSide(trac, way, site.follow)
         })
-        t.equal((await proxied('/report', 'carl')).status, 403, 'the header is nobody’s word')
+        t.equal((await openAs('/report', 'carl')).status, 403, 'not by the old way')
         const s = await stage(t, {
           provider: 'cognito',
           upstream: { url: site.url },
