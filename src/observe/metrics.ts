@@ -86,7 +86,7 @@ export const metricTable = {
     'histogram',
     'request_duration_seconds',
     ['route', 'method', 'status'],
-    'From the headers of a request to the end of its answer.',
+    'From the headers of a request to the end of its answer; of a WebSocket, which is status 101, to its end.',
   ),
   environmentRequests: row(
     'counter',
