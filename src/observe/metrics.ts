@@ -76,6 +76,12 @@ const upstreamCodes = codes('UPSTREAM_', 'SPOOL_', 'INTERNAL').filter(
   (code) => code !== 'ERR_UPSTREAM_BUSY',
 )
 
+/** Statuses that requests to each environment are counted under from the start; another one begins with its first. */
+export const environmentStatuses: readonly string[] = [
+  ...['200', '302', '304', '401', '403', '404', '405', '429'],
+  ...['499', '500', '502', '503', '504'],
+]
+
 /** Every metric of ours. A new one is a row here, and a line where it is counted. */
 export const metricTable = {
   buildInfo: alike(
@@ -365,7 +371,9 @@ function begin(
     metrics.upstreamConnections.inc({ upstream }, 0)
     metrics.upstreamWaiting.inc({ upstream }, 0)
   }
-  for (const environment of environments) metrics.environmentRequests(environment, '200')
+  for (const environment of environments) {
+    for (const status of environmentStatuses) metrics.environmentRequests(environment, status)
+  }
   for (const { name, mode, outcomes } of routes) {
     for (const outcome of outcomes) metrics.decisions(name, outcome, mode)
   }

@@ -4,6 +4,8 @@ import { t } from '../fixtures/tap.js'
 import { scaled } from '../fixtures/scale.js'
 import { stage } from '../fixtures/stage.js'
 import { Wire, ask, sendBytes } from '../fixtures/wire.js'
+import { environmentStatuses, metricTable } from '../../src/observe/metrics.js'
+import type { MetricRow } from '../../src/observe/metrics.js'
 
 const s = await stage(t, {
   provider: 'scripted',
@@ -28,16 +30,30 @@ const added = (before: ReadonlySet<string>, after: ReadonlySet<string>) =>
   [...after].filter((one) => !before.has(one))
 
 await t.test('every counter has its series from the start, at 0', async (t) => {
-  const text = await s.gateway.metrics()
-  const counters = [...text.matchAll(/^# TYPE (trac_gateway_\w+) counter$/gm)].map(
-    ([, name]) => name,
-  )
-  t.ok(counters.length >= 13)
-  // One for each environment, and here there is none.
-  counters.splice(counters.indexOf('trac_gateway_environment_requests_total'), 1)
-  for (const name of counters) {
+  const { gateway } = await stage(t, {
+    upstream: true,
+    overlay: {
+      environments: { math: {}, 'course-*': {} },
+      routes: [{ name: 'api', path: '/api/**' }],
+    },
+  })
+  const text = await gateway.metrics()
+  const begun = [...seriesOf(text)]
+  for (const { name, type, fromStart } of Object.values<MetricRow>(metricTable)) {
+    if (type !== 'counter') continue
     t.match(text, new RegExp(`^${name}(?:\\{[^}]*\\})? 0$`, 'm'), `${name} has one that is 0`)
+    const own = begun.filter((one) => one.split('{')[0] === name)
+    if (fromStart.length > 0) t.equal(own.length, fromStart.length, name)
   }
+  t.strictSame(
+    begun.filter((one) => one.startsWith('trac_gateway_environment_requests_total')),
+    ['math', 'course-*'].flatMap((environment) =>
+      environmentStatuses.map(
+        (status) =>
+          `trac_gateway_environment_requests_total{environment="${environment}",status="${status}"}`,
+      ),
+    ),
+  )
   for (const one of [
     'trac_gateway_logins_total{result="ERR_LOGIN_DENIED"} 0',
     'trac_gateway_token_verifications_total{result="ERR_TOKEN_EXPIRED"} 0',
@@ -49,6 +65,26 @@ await t.test('every counter has its series from the start, at 0', async (t) => {
   ]) {
     t.ok(text.includes(`${one}\n`), one)
   }
+})
+
+await t.test('what comes of a request to an environment had its series', async (t) => {
+  const { gateway } = await stage(t, {
+    overlay: {
+      permissions: { anonymous: ['WIKI_VIEW'] },
+      environments: { 'course-*': {} },
+    },
+  })
+  const read = async () => seriesOf(await gateway.metrics())
+  const before = await read()
+  const statuses: number[] = []
+  for (const line of ['GET wiki', 'PUT wiki', 'GET register', 'GET ticket/1', 'GET nowhere']) {
+    const [method = '', path = ''] = line.split(' ')
+    const { status } = await ask(gateway, `${method} /trac/course-1/${path}`, ['Content-Length: 0'])
+    statuses.push(status)
+  }
+  t.strictSame(statuses, [502, 405, 403, 401, 404])
+  const counters = added(before, await read()).filter((one) => !one.includes('_seconds_'))
+  t.strictSame(counters, [])
 })
 
 await t.test('what goes wrong is counted under a series that was there', async (t) => {
