@@ -241,7 +241,7 @@ function signOutHandlers(services: Services, app: AppContext, parts: EndpointPar
         signedOutUrl,
         endSignIn: (identifiers, at) => revocations.endSignIn(identifiers, at),
       }),
-      onLogout: (kind) => metrics.logouts.inc({ kind }),
+      onLogout: (kind, result) => metrics.logouts.inc({ kind, result }),
     }),
     session: createSessionPage({ ...common, page: logoutPage }),
     list: createEnvironmentList({
@@ -281,7 +281,7 @@ function backchannelHandler(services: Services, app: AppContext, { reply }: Endp
     issuer: identity.issuer,
     now,
     reply,
-    onLogout: (kind) => metrics.logouts.inc({ kind }),
+    onLogout: (kind, result) => metrics.logouts.inc({ kind, result }),
   })
 }
 

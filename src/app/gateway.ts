@@ -406,8 +406,13 @@ class RunningGateway implements Gateway {
       revoke: async (user) => {
         // A registry that can't be asked is no reason not to end what is known here.
         const owner = await nameRegistry.find(user).catch(() => undefined)
-        const ending = await this.services.endings.endUser(user, owner === undefined ? [] : [owner])
-        metrics.revocations.inc({ kind: 'user' })
+        const count = (result: 'ok' | 'failed') => metrics.revocations.inc({ kind: 'user', result })
+        const known = owner === undefined ? [] : [owner]
+        const ending = await this.services.endings.endUser(user, known).catch((error: unknown) => {
+          count('failed')
+          throw error
+        })
+        count('ok')
         logger.info({ user, sessions: ending.sessions }, 'revoked')
         return ending
       },

@@ -113,6 +113,7 @@ function createTokenServices(
     insecure: identity.issuer.startsWith('http:'),
     endpoints,
     fetch: app.fetch,
+    onRevocation: (result) => app.metrics.revocations.inc({ kind: 'refresh_token', result }),
   })
   const people = createPeople(config, routes, tellLeftOut(app))
   const main = people.get(identity.issuer)!

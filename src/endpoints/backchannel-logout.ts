@@ -13,7 +13,7 @@ export interface BackchannelParts {
   readonly issuer: string
   readonly now: Now
   readonly reply: Reply
-  readonly onLogout: (kind: string) => void
+  readonly onLogout: (kind: 'backchannel', result: 'ok' | 'failed') => void
 }
 
 /** A token is young for five minutes, by a clock that may differ a little. */
@@ -41,10 +41,15 @@ export function createBackchannel(parts: BackchannelParts) {
       const facts = { found: { jti: 'one that came before' }, wanted: { jti: 'a new one' } }
       throw new GatewayError('ERR_LOGOUT_TOKEN_INVALID', facts)
     }
-    await end(token)
-    // Last: what could not be kept is not done, and the provider may send it again.
-    await parts.revocations.noteLogoutToken(token.id, parts.now() + idLife)
-    parts.onLogout('backchannel')
+    try {
+      await end(token)
+      // Last: what could not be kept is not done, and the provider may send it again.
+      await parts.revocations.noteLogoutToken(token.id, parts.now() + idLife)
+    } catch (error) {
+      parts.onLogout('backchannel', 'failed')
+      throw error
+    }
+    parts.onLogout('backchannel', 'ok')
     parts.reply.json(context, 200, {})
   }
 }

@@ -26,7 +26,8 @@ export interface LogoutParts {
   readonly reply: Reply
   /** For the page that asks, which has a form. */
   readonly logoutPage: SendLogoutPage
-  readonly onLogout: (kind: string) => void
+  /** Hears of each, and whether it holds everywhere. */
+  readonly onLogout: (kind: 'session' | 'nobody', result: 'ok' | 'failed') => void
 }
 
 /** Builds the endpoint. POST ends the session; GET asks first, so that no link or image can sign anybody out. */
@@ -55,11 +56,16 @@ export function createLogout(parts: LogoutParts) {
     return { out, isKept }
   }
 
+  const failed = (error: unknown): never => {
+    parts.onLogout('session', 'failed')
+    throw error
+  }
+
   const signOut = async (context: RequestContext): Promise<void> => {
     if (!parts.isSameOrigin(context)) throw new GatewayError('ERR_CROSS_SITE')
     const cookies = readCookies(context.headers.cookie, names)
     const hasCookie = cookies.sessionNames.length > 0
-    const ended = hasCookie ? await endSession(context, cookies.session) : undefined
+    const ended = hasCookie ? await endSession(context, cookies.session).catch(failed) : undefined
     const isKept = ended?.isKept ?? true
     const out = ended?.out
     context.setCookies = [
@@ -67,7 +73,7 @@ export function createLogout(parts: LogoutParts) {
       ...parts.loopGuard.forget(cookies.attempts),
       markSignOut(names, isKept ? (out?.back ?? 'never') : 'never'),
     ]
-    parts.onLogout(out === undefined ? 'nobody' : 'session')
+    parts.onLogout(out === undefined ? 'nobody' : 'session', isKept ? 'ok' : 'failed')
     // Who believes to be signed out everywhere must be told if that is not so.
     if (!isKept)
       throw new GatewayError('ERR_REVOCATIONS_FULL', { detail: { text: 'detail.only_here' } })

@@ -132,10 +132,16 @@ export const metricTable = {
     'Authorization headers of a scheme that is no credential here, such as Basic.',
     each({ scheme: ['basic', 'other'] }),
   ),
-  refreshes: row('counter', 'refreshes_total', ['for', 'result'], 'Exchanges of refresh tokens.', [
-    ...each({ for: ['session'], result: ['ok', 'failed', 'refused'] }),
-    ...each({ for: ['client', 'browser'], result: refreshResults }),
-  ]),
+  refreshes: row(
+    'counter',
+    'refreshes_total',
+    ['for', 'result'],
+    'Exchanges of refresh tokens: `session` is a renewal, `client` and `browser` a `POST /auth/refresh`.',
+    [
+      ...each({ for: ['session'], result: ['ok', 'failed', 'refused'] }),
+      ...each({ for: ['client', 'browser'], result: refreshResults }),
+    ],
+  ),
   logins: row(
     'counter',
     'logins_total',
@@ -146,16 +152,22 @@ export const metricTable = {
   logouts: row(
     'counter',
     'logouts_total',
-    ['kind'],
-    'Sign-outs.',
-    each({ kind: ['session', 'nobody', 'backchannel'] }),
+    ['kind', 'result'],
+    'Sign-outs; `failed` are those that could not be kept, so that a copy of a cookie or token may go on.',
+    [
+      ...each({ kind: ['session', 'backchannel'], result: ['ok', 'failed'] }),
+      ...each({ kind: ['nobody'], result: ['ok'] }),
+    ],
   ),
   revocations: row(
     'counter',
     'revocations_total',
-    ['kind'],
-    'Revocations entered.',
-    each({ kind: ['user'] }),
+    ['kind', 'result'],
+    'Revocations: of all that a user has, by an operator, and of refresh tokens at the provider.',
+    [
+      ...each({ kind: ['user'], result: ['ok', 'failed'] }),
+      ...each({ kind: ['refresh_token'], result: ['ok', 'failed', 'unsupported'] }),
+    ],
   ),
   revocationsDropped: row(
     'counter',

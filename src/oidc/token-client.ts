@@ -33,7 +33,12 @@ export interface TokenClientOptions {
   readonly insecure: boolean
   readonly endpoints: FindEndpoints
   readonly fetch: ProviderFetch
+  /** Hears what became of each refresh token that was to be revoked. */
+  readonly onRevocation?: (result: RevocationResult) => void
 }
+
+/** What became of it; `unsupported`: the provider has no endpoint for that. */
+export type RevocationResult = 'ok' | 'failed' | 'unsupported'
 
 /** What a token endpoint said to a code that it never gave (RFC 6749 §5.2). */
 export interface CodeRefusal {
@@ -215,14 +220,24 @@ export class TokenClient {
   }
 
   /** Revokes a refresh token (RFC 7009); false if the provider can't or did not. */
-  revoke(refreshToken: string): Promise<boolean> {
+  async revoke(refreshToken: string): Promise<boolean> {
+    let result: RevocationResult = 'failed'
+    try {
+      result = await this.#revoke(refreshToken)
+    } finally {
+      this.#options.onRevocation?.(result)
+    }
+    return result === 'ok'
+  }
+
+  #revoke(refreshToken: string): Promise<RevocationResult> {
     return this.#ask(async ({ server, revocation }, auth) => {
-      if (revocation === undefined) return false
+      if (revocation === undefined) return 'unsupported'
       const response = await revocationRequest(server, this.#client, auth, refreshToken, {
         ...this.#transport,
         additionalParameters: { token_type_hint: 'refresh_token' },
       })
-      return response.status === 200
+      return response.status === 200 ? 'ok' : 'failed'
     })
   }
 

@@ -94,7 +94,7 @@ await t.test('a logout token whose sign-outs could not be stored may be sent aga
   const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const revocationFile = join(folder, 'revocations')
-  const { post, tokenFor } = await start(t, { session: { revocationFile } })
+  const { gateway, post, tokenFor } = await start(t, { session: { revocationFile } })
   const body = tokenFor('pat')
   // A folder of that name can't be appended to, for root either.
   rmSync(revocationFile)
@@ -105,6 +105,10 @@ await t.test('a logout token whose sign-outs could not be stored may be sent aga
   rmdirSync(revocationFile)
   t.equal((await post(body)).status, 200)
   t.equal((await post(body)).status, 400, 'but then no more')
+  const metrics = await gateway.metrics()
+  for (const result of ['ok', 'failed']) {
+    t.match(metrics, `logouts_total{kind="backchannel",result="${result}"} 1\n`)
+  }
 })
 
 await t.test('a word that comes late ends what was before it, and no sign-in since', async (t) => {

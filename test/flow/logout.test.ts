@@ -1,5 +1,5 @@
 /** Sign-out is for good: here, at the provider, for the copied cookie and for every token of that sign-in. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { t } from '../fixtures/tap.js'
@@ -68,6 +68,10 @@ function withClaims(provider: ScriptedProvider, claims: Record<string, unknown>)
     })),
   )
 }
+
+/** The line of the metrics that says so. */
+const counted = (what: 'logouts' | 'revocations', kind: string, result: string, count: number) =>
+  `\ntrac_gateway_${what}_total{kind="${kind}",result="${result}"} ${count}\n`
 
 const leave = (visitor: Visitor, url: string, path = '/auth/logout') => visitor.submit(url + path)
 const statusOf = async (visitor: Visitor, url: string) =>
@@ -276,6 +280,10 @@ await t.test('a provider that fails never keeps the session', async (t) => {
     t.notOk(visitor.cookies(url).has(name))
     t.equal(await statusOf(copy, url), 401)
     t.match(gateway.log(), '"status":303')
+    const metrics = await gateway.metrics()
+    t.match(metrics, counted('revocations', 'refresh_token', 'failed', 1))
+    t.match(metrics, counted('revocations', 'refresh_token', 'ok', 0))
+    t.match(metrics, counted('logouts', 'session', 'ok', 1))
   }
   const { provider, url } = await scripted(t, { dialect: 'standard', path: '' })
   const visitor = new Visitor()
@@ -285,6 +293,22 @@ await t.test('a provider that fails never keeps the session', async (t) => {
   const answer = await leave(visitor, url)
   t.equal(answer.location, `${url}/auth/signed-out`)
   t.equal(await statusOf(copy, url), 401)
+})
+
+await t.test('a provider that revokes nothing is told apart from one that fails', async (t) => {
+  const providerOptions = { dialect: 'standard', path: '' } as const
+  const { provider } = await stage(t, { provider: 'scripted', providerOptions, gateway: false })
+  provider.replace('discovery', (request) => {
+    const { body } = provider.usual('discovery', request)
+    return { body: { ...(body as object), revocation_endpoint: undefined } }
+  })
+  const { url, gateway } = await stage(t, { provider, upstream })
+  const visitor = new Visitor()
+  await visitor.follow(`${url}/auth/login`)
+  t.equal((await leave(visitor, url)).status, 303)
+  const metrics = await gateway.metrics()
+  t.match(metrics, counted('revocations', 'refresh_token', 'unsupported', 1))
+  t.match(metrics, counted('revocations', 'refresh_token', 'failed', 0))
 })
 
 await t.test('a provider that takes too long to revoke never keeps the session', async (t) => {
@@ -383,6 +407,9 @@ await t.test(
     const line = gateway.lines.find(({ code }) => code === 'ERR_REVOCATIONS_FULL')
     t.match(JSON.stringify(line), /\d+ revocations are kept, and all of them still matter/)
     t.ok((await gateway.metric('trac_gateway_revocations_dropped_total')) > 0)
+    const metrics = await gateway.metrics()
+    t.match(metrics, counted('logouts', 'session', 'failed', 1))
+    t.match(metrics, counted('revocations', 'refresh_token', 'ok', count + 1))
     t.match(gateway.gateway.readiness.report().degraded.join(), 'the list of revocations is full')
     const comes = new Visitor()
     await comes.signIn(`${url}/auth/login`, sam)
@@ -442,10 +469,40 @@ await t.test('POST /revoke ends everything of a user at once', async (t) => {
   for (const visitor of browsers) t.equal(await statusOf(visitor, url), 401)
   t.equal(await bearer(url, token), 401)
   t.equal(await statusOf(other, url), 200)
+  const metrics = await gateway.metrics()
+  t.match(metrics, counted('revocations', 'user', 'ok', 1))
+  t.match(metrics, counted('revocations', 'user', 'failed', 0))
+  t.match(metrics, counted('revocations', 'refresh_token', 'ok', 2))
   const visitor = new Visitor()
   await visitor.signIn(`${url}/auth/login`, alice)
   t.ok(visitor.cookies(url).has(name), 'a later sign-in works')
   t.equal((await fetch(`${url}/revoke`, { method: 'POST' })).status, 404, 'not on the public port')
+})
+
+await t.test('a revocation that could not be stored is counted as such', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'trac-gateway-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const revocationFile = join(folder, 'revocations')
+  const { url, alice, gateway } = await demo(t, {
+    admin: { token: { fromEnv: 'SESSION' } },
+    session: { revocationFile },
+  })
+  const visitor = new Visitor()
+  await visitor.signIn(`${url}/auth/login`, alice)
+  // A folder of that name can't be appended to, for root either.
+  rmSync(revocationFile)
+  mkdirSync(revocationFile)
+  const answer = await fetch(`${gateway.adminUrl}/revoke`, {
+    method: 'POST',
+    body: '{"user":"alice"}',
+    headers: { authorization: `Bearer ${secretOf('s')}` },
+  })
+  t.equal(answer.status, 503)
+  t.equal((await leave(visitor, url)).status, 503)
+  const metrics = await gateway.metrics()
+  t.match(metrics, counted('revocations', 'user', 'failed', 1))
+  t.match(metrics, counted('revocations', 'user', 'ok', 0))
+  t.match(metrics, counted('logouts', 'session', 'failed', 1))
 })
 
 await t.test('without admin.token there is no POST /revoke', async (t) => {
