@@ -21,8 +21,9 @@ import {
   signInFields,
 } from '../src/observe/log-fields.js'
 import { createLogger } from '../src/observe/logger.js'
-import { createReadiness } from '../src/observe/readiness.js'
-import { createMetrics } from '../src/observe/metrics.js'
+import { createMetrics, metricTable } from '../src/observe/metrics.js'
+import type { MetricRow } from '../src/observe/metrics.js'
+import { createReadiness, degradedCauses } from '../src/observe/readiness.js'
 
 const read = (file: string): string => readFileSync(file, 'utf8')
 const page = (name: string): string => read(`deploy/docs/reference/${name}.md`)
@@ -62,6 +63,26 @@ await t.test(
       firstCells(page('metrics'), 'metrics').toSorted(),
       registered.filter((name) => name.startsWith('trac_gateway_')).toSorted(),
     )
+  },
+)
+
+await t.test(
+  'the reference says what each label can be, and the guide which causes share an alert',
+  (t) => {
+    const rows = Object.values<MetricRow>(metricTable)
+    const labels = new Set(rows.flatMap((row) => row.labels))
+    t.strictSame(firstCells(page('metrics'), 'labels'), [...labels])
+    t.notMatch(page('metrics'), /^\| `\w+` \| *\|$/m, 'each has a value')
+    // What has an alert of its own is not in the one for all others.
+    const [, section = ''] = read('deploy/docs/guides/monitoring.md').split(
+      '\n### TracGatewayDegraded\n',
+    )
+    const [told = ''] = section.split('\n### ')
+    for (const cause of degradedCauses) {
+      const isOther = !['configuration', 'plugin', 'stopping'].includes(cause)
+      t.equal(told.includes(`\`${cause}\``), isOther, cause)
+    }
+    t.end()
   },
 )
 

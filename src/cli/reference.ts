@@ -15,6 +15,7 @@ import {
   ecsNameOf,
 } from '../observe/log-fields.js'
 import { commandsWith } from './commands.js'
+import { labelValues } from './label-values.js'
 import { readLockFile } from './locked-packages.js'
 import { metricTable } from '../observe/metrics.js'
 import type { MetricRow } from '../observe/metrics.js'
@@ -58,6 +59,11 @@ function metricsTable(): string {
     help,
   ])
   return toTable(['metric', 'type', 'labels', 'meaning'], rows)
+}
+
+function labelsTable(): string {
+  const rows = labelValues().map(([label, values]) => [code(label), values])
+  return toTable(['label', 'values'], rows)
 }
 
 function fieldsTable(fields: Readonly<Record<string, string>>): string {
@@ -127,6 +133,7 @@ const parts: readonly GeneratedPart[] = [
   { file: 'deploy/docs/reference/commands.md', marker: 'options', content: commandOptionsTable },
   { file: 'deploy/docs/reference/errors.md', marker: 'errors', content: errorsTable },
   { file: 'deploy/docs/reference/metrics.md', marker: 'metrics', content: metricsTable },
+  { file: 'deploy/docs/reference/metrics.md', marker: 'labels', content: labelsTable },
   {
     file: 'deploy/docs/reference/licences.md',
     marker: 'licences',

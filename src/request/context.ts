@@ -10,8 +10,10 @@ import type { Route } from './route.js'
 import { noRoute } from './route.js'
 import type { Target } from './target.js'
 
-/** How a credential was looked up, for the authentication histogram. */
-export type CacheUse = 'hit' | 'miss' | 'none'
+/** How a credential can be looked up, for the authentication histogram. */
+export const cacheUses = ['hit', 'miss', 'none'] as const
+/** One of them. */
+export type CacheUse = (typeof cacheUses)[number]
 
 /**
  * Set-Cookie values, or what makes them when the head of the answer is written: a slow answer must not bring back an

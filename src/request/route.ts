@@ -6,6 +6,9 @@ import { isRead } from '../core/methods.js'
 /** Who may come: `deny` refuses everyone, `optional` also welcomes anonymous visitors. */
 export type Access = 'public' | 'optional' | 'authenticated' | 'deny'
 
+/** Whether what a row says holds, or is only counted and logged. */
+export const routeModes = ['enforce', 'shadow'] as const
+
 /** What a route asks of the principal. All groups given must hold. */
 export interface Requirement {
   readonly anyPermission: readonly string[] | undefined
@@ -52,7 +55,7 @@ export interface Route {
   readonly webhook: WebhookForm | undefined
   readonly access: Access
   readonly require: Requirement | undefined
-  readonly mode: 'enforce' | 'shadow'
+  readonly mode: (typeof routeModes)[number]
   readonly rateLimit: RouteRateLimit | undefined
   /** Bytes. */
   readonly bodyLimit: number

@@ -21,7 +21,7 @@ import { duration } from '../kinds/duration.js'
 import { action, group, scope } from '../kinds/names.js'
 import { pathPattern } from '../kinds/path-pattern.js'
 import { size } from '../kinds/size.js'
-import { conditionsOf } from '../../request/route.js'
+import { conditionsOf, routeModes } from '../../request/route.js'
 import { overlapsOf, reachOf } from '../../request/row-reach.js'
 import type { ReachRow } from '../../request/row-reach.js'
 import { tracRoutes } from '../../trac/routes.js'
@@ -132,7 +132,7 @@ const route = shape('One rule.', {
   ),
   require: optional(require, 'nothing besides `access`'),
   mode: optional(
-    choice('`shadow` counts and logs what this rule says, but lets pass.', ['enforce', 'shadow']),
+    choice('`shadow` counts and logs what this rule says, but lets pass.', routeModes),
     'the `mode` of the gateway',
   ),
   rateLimit: optional(rateLimit, 'no limit'),
@@ -157,7 +157,7 @@ const route = shape('One rule.', {
 
 const mode = choice(
   '`shadow` counts and logs the whole policy, but lets pass. It is for the roll-out.',
-  ['enforce', 'shadow'],
+  routeModes,
   'enforce',
 )
 
