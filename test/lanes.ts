@@ -61,6 +61,7 @@ const alone: readonly string[] = [
   'demo/trac',
   'flow/flat-memory',
   'flow/rate-limits',
+  'flow/tracing-off',
   'forward/request-headers',
 ]
 
