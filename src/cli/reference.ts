@@ -16,6 +16,7 @@ import {
 } from '../observe/log-fields.js'
 import { commandsWith } from './commands.js'
 import { labelValues } from './label-values.js'
+import { eventFields, logEvents } from './log-events.js'
 import { readLockFile } from './locked-packages.js'
 import { metricTable } from '../observe/metrics.js'
 import type { MetricRow } from '../observe/metrics.js'
@@ -73,6 +74,16 @@ function fieldsTable(fields: Readonly<Record<string, string>>): string {
     meaning,
   ])
   return toTable(['field', 'in `ecs`', 'meaning'], rows)
+}
+
+function eventsTable(): string {
+  const rows = logEvents.map(({ level, msg, fields, when }) => [
+    level,
+    msg,
+    fields.map(code).join(', '),
+    when,
+  ])
+  return toTable(['level', '`msg`', 'fields', 'when'], rows)
 }
 
 function licencesTable(lock: string): string {
@@ -163,6 +174,12 @@ const parts: readonly GeneratedPart[] = [
     file: 'deploy/docs/reference/log.md',
     marker: 'grants',
     content: () => fieldsTable(grantsFields),
+  },
+  { file: 'deploy/docs/reference/log.md', marker: 'events', content: eventsTable },
+  {
+    file: 'deploy/docs/reference/log.md',
+    marker: 'event-fields',
+    content: () => fieldsTable(eventFields),
   },
 ]
 
