@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { t } from '../fixtures/tap.js'
 import { send, sendUnsigned, student } from '../fixtures/signed.js'
-import { setIni, startFixture } from '../fixtures/tracs.js'
+import { stage } from '../fixtures/stage.js'
+import { both, setIni, startFixture } from '../fixtures/tracs.js'
+import type { Fixture } from '../fixtures/tracs.js'
+import { ask } from '../fixtures/wire.js'
 
 /** Logs while it answers, and once with something that is no text. */
 const talkative = `from trac.core import Component, implements
@@ -23,14 +26,20 @@ class Talkative(Component):
         req.send(b'said', 'text/plain')
 `
 
+/** Its environment, which logs to a file. */
+const logging = {
+  ini: { logging: { log_type: 'file', log_level: 'DEBUG' } },
+  plugins: { 'talkative.py': talkative },
+}
+
+async function linesAbout({ environment }: Fixture, word: string): Promise<readonly string[]> {
+  const text = await readFile(join(environment, 'log', 'trac.log'), 'utf8')
+  return text.split('\n').filter((line) => line.includes(word))
+}
+
 for (const server of ['gunicorn 1.6', 'gunicorn 1.4'] as const) {
-  const fixture = await startFixture(t, server, {
-    ini: { logging: { log_type: 'file', log_level: 'DEBUG' } },
-    plugins: { 'talkative.py': talkative },
-  })
-  const lines = async () =>
-    (await readFile(join(fixture.environment, 'log', 'trac.log'), 'utf8')).split('\n')
-  const about = async (word: string) => (await lines()).filter((line) => line.includes(word))
+  const fixture = await startFixture(t, server, logging)
+  const about = (word: string) => linesAbout(fixture, word)
   const talk = (word: string, id: string) =>
     send(fixture, {
       target: `/talk?about=${word}`,
@@ -73,5 +82,30 @@ for (const server of ['gunicorn 1.6', 'gunicorn 1.4'] as const) {
     t.match(await about('talks of named'), [/<id-named> INFO: talks of named and 100%$/])
     const begun = await about('<-> DEBUG: Dispatching')
     t.ok(begun.length > 0, 'outside of a request it is a dash')
+  })
+}
+
+for (const server of both) {
+  await t.test(`the lines of the gateway and of ${server} have one id`, async (t) => {
+    const s = await stage(t, { provider: 'scripted', trac: { server, ...logging } })
+    const bearer = s.bearerOf()
+    for (const [word, headers] of [
+      ['nothing', []],
+      ['id-of-its-own', ['X-Request-Id: id-of-a-client']],
+    ] as const) {
+      const answer = await ask(s, `GET /trac/talk?about=${word}`, [bearer, ...headers])
+      t.equal(answer.body, 'said')
+      const line = s.gateway.lines.findLast(({ path }) => path === '/trac/talk')
+      const id = String(line?.['request_id'])
+      t.equal(answer.header('x-request-id'), id, 'the client is told it')
+      t.match(id, headers.length === 0 ? /^[\w-]{16,}$/ : /^id-of-a-client$/)
+      const [told = '', ...more] = await linesAbout(s.trac, `talks of ${word}`)
+      t.strictSame(more, [])
+      t.ok(told.endsWith(`INFO: [${id}] talks of ${word} and 100%`), told)
+    }
+    const ids = s.gateway.lines.flatMap(({ path, request_id: id }) =>
+      path === '/trac/talk' ? [id] : [],
+    )
+    t.equal(new Set(ids).size, 2, 'each request has its own')
   })
 }
