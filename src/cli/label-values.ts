@@ -11,7 +11,7 @@ import { routeModes } from '../request/route.js'
 const listed = (values: readonly string[]): string =>
   values.map((value) => `\`${value}\``).join(', ')
 
-const anErrorCode = 'an [error code](errors.md)'
+const anErrorCode = 'an error code'
 
 /** Labels of which no counter has a list to begin with. */
 const others: Readonly<Record<string, string>> = {
