@@ -36,7 +36,7 @@ function isStrong(key: CryptoKey): boolean {
 function isForSignatures(jwk: JWK): boolean {
   return (
     (jwk.use === undefined || jwk.use === 'sig') &&
-    (jwk.key_ops === undefined || jwk.key_ops.includes('verify'))
+    (jwk.key_ops === undefined || (Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify')))
   )
 }
 

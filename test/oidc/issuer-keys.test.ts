@@ -73,6 +73,12 @@ await t.test('only strong keys meant for signatures verify anything', async (t) 
       'RS256',
       'ERR_TOKEN_KEY_UNKNOWN',
     ],
+    [
+      'a key whose operations are no list',
+      { ...second!.publicJwk, key_ops: 7 },
+      'RS256',
+      'ERR_TOKEN_KEY_UNKNOWN',
+    ],
     ['a shared secret', secret, 'HS256', 'ERR_TOKEN_KEY_UNKNOWN'],
     [
       'a key for an algorithm not allowed',
