@@ -55,8 +55,8 @@ async function ask(url: string, init: RequestInit, limit: number, now: Now): Pro
   const response = await fetch(url, { ...init, redirect: 'manual' })
   const body = await readBounded(response, limit)
   if (response.status >= 500 || response.status === 429) throw faultOf(response, now())
-  // A Response can't be built with a body for statuses that have none (RFC 9110 §15.3.5).
-  const bodiless = response.status === 204 || response.status === 304
+  // A Response can't be built with a body for statuses that have none (RFC 9110 §15.3.5, §15.3.6).
+  const bodiless = [204, 205, 304].includes(response.status)
   return new Response(bodiless ? null : body, {
     status: response.status < 200 ? 502 : response.status,
     headers: response.headers,
