@@ -13,7 +13,7 @@ export interface BasicCredential {
 }
 
 const credentials = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Reads the header; undefined if it is malformed, and so proves nothing. */
 export function readBasic(header: string): BasicCredential | undefined {
