@@ -52,14 +52,18 @@ export function parseUrl(text: string): URL | undefined {
 /** A host without the brackets that an IPv6 address has in a URL. */
 export const withoutBrackets = (host: string): string => host.replace(/^\[|\]$/g, '')
 
+/** A host and a port that says no more than its scheme does; it may be empty (RFC 3986 §3.2.3). */
+const withUsualPort = {
+  https: /^(\[[^\]]*\]|[^:]*):(?:443)?$/,
+  http: /^(\[[^\]]*\]|[^:]*):(?:80)?$/,
+} as const
+
 /**
  * A `Host` as it is compared: without the port that its scheme has anyway, in lower case (RFC 3986 §3.2.2, §3.2.3). A dot
  * at the end stays: to a browser that is another host, which has none of our cookies.
  */
 export function comparableHost(host: string, scheme: 'https' | 'http'): string {
-  const bare = host.endsWith(':') ? host.slice(0, -1) : host
-  const port = scheme === 'https' ? ':443' : ':80'
-  return (bare.endsWith(port) ? bare.slice(0, -port.length) : bare).toLowerCase()
+  return host.replace(withUsualPort[scheme], '$1').toLowerCase()
 }
 
 /** The name that TLS asks a host for; an IP address has none (RFC 6066 §3). */
