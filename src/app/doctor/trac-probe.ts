@@ -112,17 +112,31 @@ function probeRoute({ services }: Site) {
   return row ?? { ...services.unmatched, name: 'trac:doctor' }
 }
 
-const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', amp: '&' }
+const entities: ReadonlyMap<string, string> = new Map([
+  ...([
+    ['lt', '<'],
+    ['gt', '>'],
+  ] as const),
+  ...([
+    ['quot', '"'],
+    ['amp', '&'],
+  ] as const),
+])
+
+/** The character of a reference by number; what is none is shown as browsers show it (U+FFFD). */
+function characterOf(digits: string, base: 10 | 16): string {
+  const code = Number.parseInt(digits, base)
+  return code <= 0x10_ffff ? String.fromCodePoint(code) : '\ufffd'
+}
 
 /** Text out of a piece of HTML. */
 export function plainText(html: string): string {
   return html
     .replaceAll(/<[^>]*>/g, '')
     .replaceAll(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal, hex, name) => {
-      if (decimal !== undefined) return String.fromCodePoint(Number(decimal) % 0x11_0000)
-      if (hex !== undefined)
-        return String.fromCodePoint(Number.parseInt(String(hex), 16) % 0x11_0000)
-      return entities[String(name)] ?? whole
+      if (decimal !== undefined) return characterOf(String(decimal), 10)
+      if (hex !== undefined) return characterOf(String(hex), 16)
+      return entities.get(String(name)) ?? whole
     })
     .replaceAll(/\s+/g, ' ')
     .trim()
