@@ -92,6 +92,7 @@ const maxChanges = 50_000
 const noIssuer = ''
 
 const isText = (value: unknown): value is string => typeof value === 'string'
+const wordOf = (value: unknown): string => (isText(value) ? value : '')
 const textsOf = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter(isText) : []
 
@@ -211,7 +212,7 @@ export class Replay {
 
   #judge(line: Line): void {
     this.#decisions++
-    const was = outcomeOf(String(line.result), line.mode)
+    const was = outcomeOf(wordOf(line.result), line.mode)
     try {
       const { outcome: now, route } = this.#outcomeNow(line)
       if (now === was) this.#same++
@@ -230,9 +231,9 @@ export class Replay {
     if (known !== undefined) known.count++
     else if (this.#changes.size >= maxChanges) this.#untold++
     else {
-      const example = `${String(method)} ${String(path)}`
+      const example = `${wordOf(method)} ${wordOf(path)}`
       this.#changes.set(key, {
-        route: String(route),
+        route: wordOf(route),
         newRoute,
         user: name,
         was,
@@ -245,7 +246,7 @@ export class Replay {
 
   #outcomeNow(line: Line): Judged {
     const context = this.#contextOf(line)
-    const result = String(line.result)
+    const result = wordOf(line.result)
     this.#decided = undefined
     const refused = attempt(() => this.#policy.matchRoute(context))
     this.#needQuery(line, context)
@@ -307,8 +308,10 @@ export class Replay {
     if (below === undefined) throw new Unknown('a path below the base path of now')
     const values = typeof query === 'object' && query !== null ? Object.entries(query) : []
     const pairs = values.map(([name, value]) => {
-      if (isText(value) && value.length >= maxValue) throw new Unknown('a whole value of the query')
-      return `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`
+      if (!isText(value) || value.length >= maxValue) {
+        throw new Unknown('a whole value of the query')
+      }
+      return `${encodeText(name)}=${encodeText(value)}`
     })
     return new RequestContext({
       request: this.#request,
@@ -373,6 +376,10 @@ export class Replay {
     return made
   }
 }
+
+/** Percent-encodes a text; half of a character, which JSON can hold, is none (RFC 8259 §8.2). */
+const encodeText = (text: string): string =>
+  encodeURIComponent(text.replaceAll(/\p{Cs}/gu, '\ufffd'))
 
 /** Lines of `json` and of `ecs`. */
 const lineOfInterest = /"(?:msg|message)":"(?:decision|grants)"/
