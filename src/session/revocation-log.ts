@@ -60,19 +60,36 @@ export function formatRevocation({ key, until, before, at, issuedBy, told }: Rev
   return JSON.stringify(Object.keys(more).length === 0 ? parts : [...parts, more])
 }
 
+/** The parts of a line; release 0.1 wrote the first three. */
+type Written = readonly [
+  key: string,
+  until: Milliseconds,
+  before: Milliseconds,
+  at?: Milliseconds,
+  more?: More,
+]
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+
+/** A damaged part would end something else, or nothing. */
+function isWritten(value: unknown): value is Written {
+  if (!Array.isArray(value)) return false
+  const [key, until, before, at = 0, more = {}] = value as readonly unknown[]
+  if (typeof more !== 'object' || more === null) return false
+  const { issued = 0, told = [] } = more as Readonly<Record<string, unknown>>
+  const areInstants = [until, before, at, issued].every(Number.isFinite)
+  return isText(key) && areInstants && Array.isArray(told) && told.every(isText)
+}
+
 /**
  * The revocation of a line. Release 0.1 did not write when it was entered: `writtenAt` stands for that.
  * @throws Error — a line that can't be read could have been one: rather no start than a sign-out forgotten
  */
 export function parseRevocation(line: string, writtenAt: Milliseconds): Revocation {
   try {
-    const [key, until, before, at, more] = JSON.parse(line) as [
-      string,
-      number,
-      number,
-      number | undefined,
-      More | undefined,
-    ]
+    const written: unknown = JSON.parse(line)
+    if (!isWritten(written)) throw new Error('no revocation')
+    const [key, until, before, at, more] = written
     return {
       key,
       until,

@@ -265,6 +265,10 @@ await t.test('a line says the same again, and release 0.1 reads its first three 
   }
   t.same(parseRevocation('["k",10,0]', 99), { key: 'k', before: undefined, until: 10, at: 99 })
   t.same(parseRevocation('["k",10,5]', 99), { key: 'k', before: 5, until: 10, at: 5 })
+  const damaged = ['[]', '"k"', 'null', '["k"]', '["k","10",0]', '["k",1e999,0]', '[7,10,0]']
+  for (const line of [...damaged, '["k",10,0,null,7]', '["k",10,0,5,{"told":["sid",7]}]']) {
+    t.throws(() => parseRevocation(line, 99), /cannot be read/, line)
+  }
   t.end()
 })
 
