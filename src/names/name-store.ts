@@ -42,6 +42,20 @@ export function personOf(entry: NameEntry): string {
   return isReserved(entry) ? '' : `${issuer.length} ${issuer} ${subject}`
 }
 
+/**
+ * The entry of its written parts: name, issuer, `sub`.
+ * @throws Error — they are damaged: a name must not pass to somebody else
+ */
+export function toEntry(parts: unknown): NameEntry {
+  if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
+    throw new Error('no list of texts')
+  }
+  const [name = '', issuer = '', subject = ''] = parts
+  if (name === '') throw new Error('no name')
+  if ((issuer === '') !== (subject === '')) throw new Error('half of a person')
+  return { name, issuer, subject }
+}
+
 /** Under what an entry is kept. */
 export const keyOf = ({ name }: NameEntry): string => foldName(name)
 

@@ -1,7 +1,7 @@
 /** Names in a file of lines, each on disk before its owner is served. For one process. */
 import { DurableLines } from '../core/durable-lines.js'
 import type { NameEntry } from '../core/identity.js'
-import { keyOf } from './name-store.js'
+import { keyOf, toEntry } from './name-store.js'
 
 /** What a line tells. */
 export interface NameChange {
@@ -20,12 +20,9 @@ function formatChange({ entry: { name, issuer, subject }, released = false }: Na
 
 function parseLine(line: string): NameChange {
   const parts: unknown = JSON.parse(line)
-  if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
-    throw new Error('no list of texts')
-  }
-  const [sign, name = '', issuer = '', subject = ''] = parts
-  if ((sign !== '+' && sign !== '-') || name === '') throw new Error('no name')
-  return { entry: { name, issuer, subject }, released: sign === '-' }
+  const [sign, ...entry] = Array.isArray(parts) ? (parts as unknown[]) : []
+  if (sign !== '+' && sign !== '-') throw new Error('no change')
+  return { entry: toEntry(entry), released: sign === '-' }
 }
 
 /** The file of `identity.username.namesFile`. */

@@ -2,8 +2,9 @@
 import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import type { NameEntry } from '../core/identity.js'
 import { SingleFlight } from '../core/single-flight.js'
+import { readKept } from '../session/redis-link.js'
 import type { RedisLink } from '../session/redis-link.js'
-import { byName, keyOf, maxNames, maxNamesEach, personOf } from './name-store.js'
+import { byName, keyOf, maxNames, maxNamesEach, personOf, toEntry } from './name-store.js'
 import type { Claimed, NameStore } from './name-store.js'
 
 /** What one replica released, the others know within this. */
@@ -15,12 +16,7 @@ const pageSize = 500
 const write = ({ name, issuer, subject }: NameEntry): string =>
   JSON.stringify([name, issuer, subject])
 
-function read(written: string): NameEntry {
-  // Only what was written above comes from there.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  const [name, issuer, subject] = JSON.parse(written) as [string, string, string]
-  return { name, issuer, subject }
-}
+const read = (written: string): NameEntry => readKept(() => toEntry(JSON.parse(written)))
 
 /** The store; it looks for changes by itself until it is closed. */
 export class RedisNames implements NameStore {

@@ -42,6 +42,18 @@ export interface RedisLink {
   close(): void
 }
 
+const unavailable = (cause: unknown): GatewayError =>
+  new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
+
+/** Reads what Redis gave. @throws {@link GatewayError} ERR_STORE_UNAVAILABLE — it is damaged */
+export function readKept<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw unavailable(cause)
+  }
+}
+
 /** A command that has no answer after this has failed. */
 const timeout: Milliseconds = 1500
 /** Between two attempts to connect. */
@@ -127,7 +139,7 @@ export function connectRedis(options: RedisLinkOptions): RedisLink {
       try {
         return await work(client)
       } catch (cause) {
-        throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
+        throw unavailable(cause)
       }
     },
     async *keys(start) {
@@ -136,7 +148,7 @@ export function connectRedis(options: RedisLinkOptions): RedisLink {
           yield* scan(node, start)
         }
       } catch (cause) {
-        throw new GatewayError('ERR_STORE_UNAVAILABLE', { cause, retryAfter: 2 })
+        throw unavailable(cause)
       }
     },
     subscribe(channel, onMessage) {

@@ -181,6 +181,10 @@ await t.test('a file that can’t be used keeps the gateway from starting, and s
     [folder, /can't be used/],
   ]
   for (const [path, why] of cases) t.throws(() => new LocalNames(new NamesFile(path)), why)
+  for (const line of ['["+","y","i"]', '["+","y","","s"]', '["+",""]', '["+","y",7,"s"]']) {
+    writeFileSync(broken, `["+","x","i","s"]\n${line}\n`)
+    t.throws(() => new LocalNames(new NamesFile(broken)), /line 2 is no name/, line)
+  }
   t.end()
 })
 
@@ -194,6 +198,14 @@ await t.test('a name that can’t be written is not given', async (t) => {
   t.equal(store.known('b'), undefined)
   t.match(await store.claim(of('a', 's1')), { entry: { name: 'a' } }, 'known pairs go on')
   t.equal(openFile(t, path).size, 1)
+})
+
+await t.test('a damaged name in Redis is nobody’s, and the store says so', async (t) => {
+  const store = openRedisNames(t, 'damaged:')
+  for (const [i, written] of ['x', '"x"', '["x","i"]', '[7,"i","s"]'].entries()) {
+    await redis.client.hset('damaged:names', `n ${i}`, written)
+    await t.rejects(store.find(String(i)), { code: 'ERR_STORE_UNAVAILABLE' }, written)
+  }
 })
 
 await t.test('replicas share names, and what one released no other goes on with', async (t) => {
