@@ -4,7 +4,14 @@ import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { DurableLines } from '../core/durable-lines.js'
 import { ownerKey, ownerKeyOf } from './token-form.js'
 import type { Owner } from './token-form.js'
-import { maxTokens, proofStep, readWritten, writeToken } from './token-store.js'
+import {
+  maxTokens,
+  proofStep,
+  readHour,
+  readOwner,
+  readWritten,
+  writeToken,
+} from './token-store.js'
 import type {
   Added,
   KeptToken,
@@ -218,7 +225,7 @@ export class LocalTokens implements TokenStore {
   #take(line: Line): void {
     switch (line[0]) {
       case 'owner':
-        this.#setOwner(ownerKey(line[1]), line[1])
+        this.#setOwner(ownerKey(line[1]), readOwner(line[1]))
         break
       case 'token':
         this.#setToken(readWritten(line[1]))
@@ -227,7 +234,7 @@ export class LocalTokens implements TokenStore {
         this.#forget(line[1])
         break
       case 'used':
-        if (this.#tokens.has(line[1])) this.#used.set(line[1], line[2])
+        if (this.#tokens.has(line[1])) this.#used.set(line[1], readHour(line[2]))
         break
       default:
         throw new Error('a line of another kind')

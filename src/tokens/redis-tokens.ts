@@ -3,10 +3,11 @@ import { LRUCache } from 'lru-cache'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
 import { SingleFlight } from '../core/single-flight.js'
+import { readKept } from '../session/redis-link.js'
 import type { RedisLink } from '../session/redis-link.js'
 import { ownerKey, ownerKeyOf } from './token-form.js'
 import type { Owner } from './token-form.js'
-import { proofStep, readWritten, writeToken } from './token-store.js'
+import { proofStep, readHour, readOwner, readWritten, writeToken } from './token-store.js'
 import type {
   Added,
   KeptToken,
@@ -34,12 +35,13 @@ interface Copy {
 /** An owner as Redis holds them; later releases read it, too. When they proved it stands beside it. */
 type WrittenOwner = readonly [issuer: string, subject: string, user: string, profile: Profile]
 
-function readOwner(written: string, provenAt: string): TokenOwner {
-  // Only what is written below comes from there.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  const [issuer, subject, user, profile] = JSON.parse(written) as WrittenOwner
-  return { issuer, subject, user, profile, provenAt: Number(provenAt) }
-}
+const tokenOf = (written: string): PersonalToken => readKept(() => readWritten(JSON.parse(written)))
+
+const ownerOf = (written: string, provenAt: string): TokenOwner =>
+  readKept(() => {
+    const [issuer, subject, user, profile] = JSON.parse(written) as Partial<WrittenOwner>
+    return readOwner({ issuer, subject, user, profile, provenAt: Number(provenAt) })
+  })
 
 const writeOwner = ({ issuer, subject }: Owner, { user, profile }: OwnerProof): string =>
   JSON.stringify([issuer, subject, user, profile] satisfies WrittenOwner)
@@ -75,9 +77,10 @@ export class RedisTokens implements TokenStore {
     return Object.entries(fields)
       .filter(([field]) => field.startsWith('t '))
       .map(([, written]) => {
-        const token = readWritten(JSON.parse(written))
+        const token = tokenOf(written)
         const hour = this.#notes.of(token.id) ?? fields[`u ${token.id}`]
-        return { ...token, usedIn: hour === undefined ? undefined : Number(hour) }
+        const usedIn = hour === undefined ? undefined : readKept(() => readHour(hour))
+        return { ...token, usedIn }
       })
   }
 
@@ -114,7 +117,7 @@ export class RedisTokens implements TokenStore {
     const owners: TokenOwner[] = []
     for await (const key of this.#link.keys(this.#start)) {
       const [written, at] = await this.#link.ask((client) => client.hmget(key, 'owner', 'proven'))
-      if (written !== null && written !== undefined) owners.push(readOwner(written, at ?? '0'))
+      if (written !== null && written !== undefined) owners.push(ownerOf(written, at ?? '0'))
     }
     return owners
   }
@@ -150,7 +153,7 @@ export class RedisTokens implements TokenStore {
       copy.readAt = askedAt
       return copy.kept
     }
-    const kept = { token: readWritten(JSON.parse(token)), owner: readOwner(owner, proven ?? '0') }
+    const kept = { token: tokenOf(token), owner: ownerOf(owner, proven ?? '0') }
     this.#copies.set(id, { kept, texts, readAt: askedAt })
     return kept
   }

@@ -102,8 +102,54 @@ export function writeToken(token: PersonalToken): WrittenToken {
   }
 }
 
-/** The token of a written form, which only {@link writeToken} makes. */
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
+const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean =>
+  value === undefined || is(value)
+
+type Unread<T> = { readonly [K in keyof T]?: unknown }
+
+function isWritten(value: Unread<WrittenToken>): value is WrittenToken {
+  const { id, name, hash, at, exp, routes, perms } = value
+  const isBounded = isOptional(routes, isTexts) && isOptional(perms, isTexts)
+  return [id, name, hash].every(isText) && [at, exp].every(Number.isFinite) && isBounded
+}
+
+/**
+ * The token of a written form, which only {@link writeToken} makes.
+ * @throws Error — it is damaged: an end that is none would never come
+ */
 export function readWritten(value: unknown): PersonalToken {
-  const { id, name, hash, at, exp, routes, perms } = value as WrittenToken
+  const written = (value ?? {}) as Unread<WrittenToken>
+  if (!isWritten(written)) throw new Error('no token')
+  const { id, name, hash, at, exp, routes, perms } = written
   return { id, name, hash, createdAt: at, expiresAt: exp, routes, permissions: perms }
+}
+
+function isProfile(value: unknown): value is Profile {
+  const { subject, username, email, emailVerified, name, groups, permissions } = (value ??
+    {}) as Unread<Profile>
+  const areTexts = [username, email, name].every((text) => isOptional(text, isText))
+  const isWhole = isText(subject) && typeof emailVerified === 'boolean'
+  return isWhole && areTexts && isTexts(groups) && isTexts(permissions)
+}
+
+function isOwner(value: Unread<TokenOwner>): value is TokenOwner {
+  const { issuer, subject, user, profile, provenAt } = value
+  return [issuer, subject, user].every(isText) && Number.isFinite(provenAt) && isProfile(profile)
+}
+
+/** The owner of a written form. @throws Error — it is damaged: a proof of no time would hold for ever */
+export function readOwner(value: unknown): TokenOwner {
+  const written = (value ?? {}) as Unread<TokenOwner>
+  if (!isOwner(written)) throw new Error('no owner')
+  const { issuer, subject, user, profile, provenAt } = written
+  return { issuer, subject, user, profile, provenAt }
+}
+
+/** The hour of a use, as it was written. @throws Error — it is damaged */
+export function readHour(value: unknown): number {
+  const hour = Number(value)
+  if (!Number.isFinite(hour)) throw new Error('no hour')
+  return hour
 }

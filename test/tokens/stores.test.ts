@@ -210,6 +210,25 @@ await t.test('a file survives a crash in the middle of a line, and no other dama
     appendFileSync(path, `${line}\n`)
     t.throws(() => openFile(t, path), /tokens\.file .* can't be used: line 3 is no token/, line)
   }
+  const damages = [
+    ...([
+      ['"exp":', '"exp":"1",'],
+      ['"at":', '"at":1e999,"x":'],
+    ] as const),
+    ...([
+      ['"provenAt":', '"provenAt":null,"x":'],
+      ['"emailVerified":true', '"emailVerified":1'],
+    ] as const),
+    ...([
+      ['"routes":[', '"routes":[7,'],
+      ['"hash":"', '"hash":7,"x":"'],
+      ['"user":', '"x":'],
+    ] as const),
+  ] as const
+  for (const [words, damaged] of damages) {
+    writeFileSync(path, whole.replace(words, damaged).replace(/"1",\d+/, '"1"'))
+    t.throws(() => openFile(t, path), /line [12] is no token/, damaged)
+  }
   t.throws(() => openFile(t, join(folder, 'nowhere', 'tokens')), /there is no folder/)
 })
 
@@ -234,6 +253,28 @@ await t.test(
     t.equal((await openFile(t, path).list(bob)).length, 2)
   },
 )
+
+await t.test('a damaged token in Redis is none, and the store says so', async (t) => {
+  const store = openRedis(t, 'damaged:')
+  const ann = ownerOf('damaged')
+  const token = tokenOf(ann, 'a')
+  await store.add(token, ann, 9)
+  const key = `damaged:tokens:${ownerKey(ann)}`
+  const kept = await redis.client.hgetall(key)
+  const damages = [
+    ['owner', 'x'],
+    ['owner', '[]'],
+    ['proven', 'x'],
+    [`t ${token.id}`, '{}'],
+  ] as const
+  for (const [field, damaged] of damages) {
+    await redis.client.hset(key, { ...kept, [field]: damaged })
+    await t.rejects(store.find(token.id), { code: 'ERR_STORE_UNAVAILABLE' }, `${field} ${damaged}`)
+  }
+  await t.rejects(store.list(ann), { code: 'ERR_STORE_UNAVAILABLE' })
+  await redis.client.hset(key, kept)
+  t.equal((await store.find(token.id))?.token.name, 'a')
+})
 
 await t.test('a text is a token only as a whole, and as it was spelled', async (t) => {
   const { text, id, hash } = makeToken(ownerOf('ann'))
