@@ -7,7 +7,7 @@ import { WrongUse } from './command.js'
 import type { Call, Output } from './command.js'
 import { askTrac } from './import/ask-trac.js'
 import { readCognito } from './import/cognito.js'
-import { changeText, changesSince } from './import/diff.js'
+import { changeText, changesSince, readExport } from './import/diff.js'
 import type { Export } from './import/diff.js'
 import type { Facts, Left } from './import/facts.js'
 import { writeGatewayYaml } from './import/gateway-yaml.js'
@@ -146,16 +146,19 @@ function write(folder: string, texts: Converted['texts']): readonly string[] {
   return paths
 }
 
-function readExport(folder: string): Facts {
+/** What an import before this one kept. @throws FileFault */
+function readBefore(folder: string): Facts {
   const path = join(folder, files.export)
+  let text: string
   try {
-    const { version, facts } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Export>
-    if (version === 1 && facts !== undefined) return facts
+    text = readFileSync(path, 'utf8')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== undefined) throw new FileFault(`${path} can't be read (${code}): import first`)
+    throw new FileFault(`${path} can't be read (${code}): import first`)
   }
-  throw new FileFault(`${path} is not what import wrote`)
+  const facts = readExport(text)
+  if (facts === undefined) throw new FileFault(`${path} is not what import wrote`)
+  return facts
 }
 
 const bullets = (lines: readonly string[]): readonly string[] => lines.map((line) => `  - ${line}`)
@@ -217,7 +220,7 @@ export async function importTrac(call: Call): Promise<number> {
   const { out } = call
   const folder = call.text('out') ?? ''
   try {
-    const before = call.flag('diff') ? readExport(folder) : undefined
+    const before = call.flag('diff') ? readBefore(folder) : undefined
     const read = await readAll(call)
     if (before !== undefined) return tellChanges(call, before, read.facts)
     const environment = call.text('environment')

@@ -504,7 +504,6 @@ await t.test(
     t.strictSame(permissions.groups['staff'], Object.keys(tracActions).toSorted())
 
     mkdirSync(at('empty'))
-    writeFileSync(at('empty/export.json'), '{}')
     const fails = async (args: readonly string[], told: RegExp) =>
       t.match(await callCommand('import', ['--out', at('none'), ...args], env), {
         code: 1,
@@ -526,7 +525,10 @@ await t.test(
       [...files.slice(0, 2), '--diff'],
       /export\.json can't be read \(ENOENT\): import first/,
     )
-    await fails([...files.slice(0, 2), '--out', at('empty'), '--diff'], /is not what import wrote/)
+    for (const damaged of ['{}', 'null', '{', '{"version":1,"facts":{"grants":[7]}}']) {
+      writeFileSync(at('empty/export.json'), damaged)
+      await fails([...files.slice(0, 2), '--out', at('empty'), '--diff'], /not what import wrote/)
+    }
     await fails([...files.slice(0, 2), '--out', at('names/x')], /names\/x can't be written \(/)
     await fails(['--env', at('empty'), '--python', 'sh'], /sh: found .*; wanted a Python/)
     writeFileSync(at('latin1.csv'), Buffer.from('b\xf6se,TRAC_ADMIN\n', 'latin1'))

@@ -8,6 +8,31 @@ export interface Export {
   readonly facts: Facts
 }
 
+/** Reads what was kept; undefined if it is not what `import` wrote. */
+export function readExport(text: string): Facts | undefined {
+  try {
+    const { version, facts } = JSON.parse(text) as Partial<Record<keyof Export, unknown>>
+    return version === 1 && areFacts(facts) ? facts : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isRecordOf = (value: unknown, is: (value: unknown) => boolean): boolean =>
+  typeof value === 'object' && value !== null && Object.values(value).every(is)
+const isListOf = (value: unknown, is: (value: unknown) => boolean): boolean =>
+  Array.isArray(value) && value.every(is)
+
+/** Whether a value has all that is compared. */
+function areFacts(value: unknown): value is Facts {
+  const { grants, users, settings } = (value ?? {}) as Partial<Record<keyof Facts, unknown>>
+  const isGrant = (grant: unknown) => isListOf(grant, isText)
+  const isUser = (user: unknown) => isText((user as { readonly name?: unknown } | null)?.name)
+  const isSection = (section: unknown) => isRecordOf(section, isText)
+  return isListOf(grants, isGrant) && isListOf(users, isUser) && isRecordOf(settings, isSection)
+}
+
 /** One change, in words. */
 export interface Change {
   readonly what: 'grant' | 'user' | 'setting'
