@@ -103,7 +103,10 @@ export async function readAuthorization(
     if (error === null) throw malformed(query, server.issuer, cause)
     throw deniedBy(error, query.get('error_description'))
   }
-  if ((callback.get('code') ?? '') === '') throw malformed(query, server.issuer)
+  // One code, and not an empty one (RFC 6749 §4.1.2, §3.1).
+  if (callback.getAll('code').length !== 1 || callback.get('code') === '') {
+    throw malformed(query, server.issuer)
+  }
   return callback
 }
 

@@ -79,6 +79,12 @@ const back =
     return { status: 302, headers: { Location: location.href } }
   }
 
+/** A second code beside the true one. */
+const twoCodes: Misbehaviour = ({ usual }) => ({
+  status: 302,
+  headers: { Location: `${String(usual.headers?.['Location'])}&code=another` },
+})
+
 /** Other keys than those that tokens are signed with. */
 const shows = (...keys: readonly Pick<ScriptedKey, 'publicJwk'>[]): Misbehaviour =>
   says({ body: { keys: keys.map(({ publicJwk }) => publicJwk) } })
@@ -160,6 +166,7 @@ const table: Readonly<Record<Place, readonly Row[]>> = {
     ['another state', back({ state: 'A'.repeat(43) }), 400, 'ERR_LOGIN_UNKNOWN'],
     ['no state', back({ state: null }), 400, 'ERR_CALLBACK_MALFORMED'],
     ['no code', back({ code: null }), 400, 'ERR_CALLBACK_MALFORMED'],
+    ['two codes', twoCodes, 400, 'ERR_CALLBACK_MALFORMED'],
     ['a code made up', back({ code: 'made-up' }), 400, 'ERR_LOGIN_UNKNOWN'],
     ['another iss', back({ iss: 'https://evil.example' }), 400, 'ERR_CALLBACK_MALFORMED'],
     ['no iss, which it advertises', back({ iss: null }), 400, 'ERR_CALLBACK_MALFORMED'],
