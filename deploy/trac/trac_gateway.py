@@ -325,8 +325,11 @@ class KeptUsers(object):
                 told = json.loads(opened.read(1048576).decode('utf-8'))
             user = KeptUser(told['user'], told['permissions'], told['groups'], told['email'],
                             int(told['seen']))
+            if not (is_text(user.name) and is_text(user.email) and are_texts(user.permissions) and
+                    are_texts(user.groups)):
+                return None
             user.grants = frozenset(self._expand(user.permissions))
-        except (IOError, OSError, ValueError, KeyError, TypeError):
+        except (IOError, OSError, ValueError, KeyError, TypeError, OverflowError):
             # Gone meanwhile, or not ours: nothing is known then.
             return None
         if len(self._read) >= USERS_REMEMBERED:
@@ -382,6 +385,14 @@ def decoded(value, what):
 def is_printable(text):
     """Whether no character of `text` is invisible or ends a line."""
     return not any(unicodedata.category(character) in UNPRINTABLE for character in text)
+
+
+def is_text(value):
+    return isinstance(value, type(u''))
+
+
+def are_texts(value):
+    return isinstance(value, list) and all(is_text(one) for one in value)
 
 
 def is_name(text):
@@ -977,7 +988,7 @@ class TracGateway(Component):
                 'it was signed for another path, query, host, method or user than those that arrived'
                 ' (%s %s at Host %s, below the base path %s of this Trac), or with another secret: the'
                 ' fingerprint of the key %s is %s here.' % (
-                    method.decode('latin-1'), shown(paths[0]), shown(host), shown(script_name),
+                    shown(method), shown(paths[0]), shown(host), shown(script_name),
                     kid.decode('ascii'), fingerprint(keys[kid]))))
         signed_at, expires_at = int(signed_at), int(expires_at)
         if not signed_at <= expires_at <= signed_at + LONGEST_LIFETIME:
@@ -1038,7 +1049,7 @@ class TracGateway(Component):
         for other in (b'HEAD', b'GET', b'POST'):
             if fits(other, host, path):
                 return ("it was signed for %s, arrived as %s. With Apache's mod_wsgi set"
-                        ' WSGIMapHEADToGET Off.' % (other.decode('ascii'), method.decode('latin-1')))
+                        ' WSGIMapHEADToGET Off.' % (other.decode('ascii'), shown(method)))
         return None
 
     def _read_identity(self, user, perms, email, name, groups=b'', kind=b''):

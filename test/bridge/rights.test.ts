@@ -294,6 +294,27 @@ print(json.dumps(dict(sqlite3.connect(sys.argv[1] + '/db/trac.db').execute(
     t.notOk('cognito_sub' in ((await attributes('sam')) as object), 'sam is a name')
   })
 
+  await t.test(`${server} knows nothing of whom a damaged file tells`, async (t) => {
+    const may = async () => (await mayDo(fixture, [['ines', 'TICKET_VIEW']])) as readonly boolean[]
+    t.equal(await visit(fixture, ines), 200)
+    t.strictSame(await may(), [true])
+    for (const file of await readdir(folderOf(fixture))) {
+      const path = join(folderOf(fixture), file)
+      const told = await readFile(path, 'utf8')
+      if (!told.includes('"ines"')) continue
+      for (const [key, value] of [
+        ['seen', '1e999'],
+        ['groups', '7'],
+        ['email', '[]'],
+      ] as const) {
+        await writeFile(path, told.replace(/}$/, `, "${key}": ${value}}`))
+        t.strictSame(await may(), [false], `${key}: ${value}`)
+      }
+      await writeFile(path, told)
+    }
+    t.strictSame(await may(), [true])
+  })
+
   await t.test(`${server} keeps and uses nothing with last_seen_days 0`, async (t) => {
     await setIni(fixture.environment, 'trac_gateway', 'last_seen_days', '0')
     await visit(fixture, { ...person('last', []) })
