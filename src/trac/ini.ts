@@ -158,17 +158,22 @@ class Reader {
 
 /** Substitutions that Python 2.7 makes at most, one after the other. */
 const maxDepth = 10
+/** Characters that a value may come to by them: one that names itself often would fill the memory. */
+const maxReplaced = 1024 * 1024
 
 /** `%(name)s` as Python 2.7 replaces it; Trac on Python 3 replaces nothing. @throws IniFault */
 function interpolate(text: string, options: ReadonlyMap<string, string>): string {
   let value = text
   for (let depth = 0; value.includes('%('); depth++) {
     if (depth === maxDepth) throw new IniFault(0, `found more than ${maxDepth} nested %(…)s`)
+    let replaced = 0
     value = value.replaceAll(/%(?:%|\((?<name>[^)]*)\)s|)/g, (whole: string, name?: string) => {
       if (whole === '%%') return '%'
       const found = name === undefined ? undefined : options.get(name.toLowerCase())
       if (found === undefined)
         throw new IniFault(0, `found ${text}, which names nothing that is set`)
+      replaced += found.length
+      if (replaced > maxReplaced) throw new IniFault(0, 'found a value that grows without end')
       return found
     })
   }
