@@ -112,16 +112,9 @@ function probeRoute({ services }: Site) {
   return row ?? { ...services.unmatched, name: 'trac:doctor' }
 }
 
-const entities: ReadonlyMap<string, string> = new Map([
-  ...([
-    ['lt', '<'],
-    ['gt', '>'],
-  ] as const),
-  ...([
-    ['quot', '"'],
-    ['amp', '&'],
-  ] as const),
-])
+const entities: ReadonlyMap<string, string> = new Map(
+  Object.entries({ lt: '<', gt: '>', quot: '"', amp: '&' }),
+)
 
 /** The character of a reference by number; what is none is shown as browsers show it (U+FFFD). */
 function characterOf(digits: string, base: 10 | 16): string {
