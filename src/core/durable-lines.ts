@@ -33,6 +33,7 @@ export class DurableLines {
     try {
       return read(this.#open())
     } catch (cause) {
+      this.close()
       const { code, message } = cause as NodeJS.ErrnoException
       const why = code === 'ENOENT' ? `there is no folder ${dirname(this.#path)}` : message
       throw new Error(`${this.#key} ${this.#path} can't be used: ${why}`, { cause })

@@ -1,5 +1,5 @@
 /** Every store of personal tokens keeps the same promises; what is on disk or in Redis outlives the process. */
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { realTimers } from '../../src/core/clock.js'
@@ -225,10 +225,13 @@ await t.test('a file survives a crash in the middle of a line, and no other dama
       ['"user":', '"x":'],
     ] as const),
   ] as const
+  const descriptors = () => readdirSync('/proc/self/fd').length
+  const before = descriptors()
   for (const [words, damaged] of damages) {
     writeFileSync(path, whole.replace(words, damaged).replace(/"1",\d+/, '"1"'))
     t.throws(() => openFile(t, path), /line [12] is no token/, damaged)
   }
+  t.equal(descriptors(), before, 'what is refused is closed')
   t.throws(() => openFile(t, join(folder, 'nowhere', 'tokens')), /there is no folder/)
 })
 
