@@ -59,11 +59,11 @@ const peak = Math.max(
     ([, what = '']) => measured(what, ours, 'memory') ?? 0,
   ),
 )
-/** The most that a gateway of the soak took: the column `max` of the table of its replicas. */
+/** The most that a gateway of the soak took, by the table of its replicas. */
 function peakOfSoak(): number {
   const lines = read('test/soak/README.md').split('\n').map(cellsOf)
   const head = lines.findIndex(([first]) => first === 'replica')
-  const column = lines[head]!.indexOf('max')
+  const column = lines[head]!.indexOf('most resident, MiB')
   const rows = lines.slice(head + 2)
   const end = rows.findIndex((cells) => cells.length === 0)
   return Math.max(...rows.slice(0, end).map((cells) => Number(cells[column])))
