@@ -44,7 +44,10 @@ export interface Setting {
 const children: ChildProcess[] = []
 const environment = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, HOME: process.env['HOME'] }
 
-/** Flags of Node for the gateway's process, such as `--cpu-prof --cpu-prof-dir=DIR`. */
+/** Flags of Node that the unit of systemd and the image start the gateway with. */
+export const shippedFlags = ['--single-threaded-gc']
+
+/** Further flags for the gateway's process, such as `--cpu-prof --cpu-prof-dir=DIR`. */
 const gatewayFlags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
 
 /** Starts a program on a core; `taskset` becomes that program. */
@@ -360,10 +363,14 @@ export async function startGateway(
       },
     }),
   )
-  const child = run(proxyCore, [process.execPath, ...flags, main, 'start', '-c', config], {
-    ...secrets,
-    CLIENT: setting.clientSecret,
-  })
+  const child = run(
+    proxyCore,
+    [process.execPath, ...shippedFlags, ...flags, main, 'start', '-c', config],
+    {
+      ...secrets,
+      CLIENT: setting.clientSecret,
+    },
+  )
   await untilAnswers(origin)
   const readiness = `http://127.0.0.1:${adminPort}/readyz`
   while (!(await fetch(readiness)).ok) await new Promise((resolve) => setTimeout(resolve, 100))

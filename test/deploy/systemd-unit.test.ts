@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { shippedFlags } from '../bench/contenders.js'
 import { t } from '../fixtures/tap.js'
 import { root } from '../fixtures/root.js'
 
@@ -21,6 +22,15 @@ await t.test('systemd understands each line of it', async (t) => {
   ])
   const ours = stderr.split('\n').filter((line) => line.includes('trac-gateway'))
   t.strictSame([status, ours], [0, []])
+})
+
+await t.test('it and the image start Node with the flags that the bench measures', async (t) => {
+  const image = readFileSync(`${root}Dockerfile`, 'utf8')
+  const [, ofUnit] =
+    /^ExecStart=\/usr\/bin\/node (.*) \/opt\/trac-gateway\/dist\/main\.js start /m.exec(unit) ?? []
+  const [, ofImage = '[]'] = /^ENTRYPOINT (\[.*\])$/m.exec(image) ?? []
+  t.equal(ofUnit, shippedFlags.join(' '))
+  t.strictSame((JSON.parse(ofImage) as string[]).slice(1, -1), shippedFlags)
 })
 
 await t.test('by systemd’s own count it is exposed less than 2 of 10', async (t) => {
