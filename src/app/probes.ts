@@ -33,14 +33,17 @@ const longestAnswer: Milliseconds = 10_000
 /** How the gateway calls itself where it asks on its own account, so that an upstream's log can tell it from people. */
 export const probeAgent = 'trac-gateway-probe'
 
-/** The headers of a small request in which nobody is named, signed so that Trac's plugin takes it. */
-function probeHeaders({ headerRules, sign }: Upstream, nowSeconds: number): string[] {
-  const list = ['Host', headerRules.host, 'User-Agent', probeAgent, 'Connection', 'close']
-  if (sign === undefined) return list
-  const nobody = { user: '', perms: '', email: '', name: '' }
-  const asked = { method: 'HEAD', host: headerRules.host, path: '/', query: '' }
-  const signature = sign(asked, nobody, nowSeconds, 0)
-  return [...list, 'X-Trac-User', '', 'X-Trac-Perms', '', 'X-Trac-Signature', signature]
+/** Names nobody to an upstream, signed so that Trac's plugin takes it; nothing where the upstream has no key. */
+export function nameNobody(
+  { headerRules: { host }, sign }: Upstream,
+  { method, path, perms = '' }: { method: string; path: string; perms?: string },
+  nowSeconds: number,
+): { readonly signature: string; readonly headers: readonly string[] } {
+  if (sign === undefined) return { signature: '', headers: [] }
+  const nobody = { user: '', perms, email: '', name: '' }
+  const signature = sign({ method, host, path, query: '' }, nobody, nowSeconds, 0)
+  const headers = ['X-Trac-User', '', 'X-Trac-Perms', perms, 'X-Trac-Signature', signature]
+  return { signature, headers }
 }
 
 /**
@@ -55,9 +58,12 @@ export function findFault(
   const { address, timeouts } = upstream
   return new Promise((resolve) => {
     const socket = open(address)
-    const headers = probeHeaders(upstream, Math.floor(now() / 1000))
-    const createConnection = () => socket
-    const probe = request({ createConnection, method: 'HEAD', path: '/', headers, signal })
+    const asked = { method: 'HEAD', path: '/' }
+    const headers = [
+      ...['Host', upstream.headerRules.host, 'User-Agent', probeAgent, 'Connection', 'close'],
+      ...nameNobody(upstream, asked, Math.floor(now() / 1000)).headers,
+    ]
+    const probe = request({ ...asked, createConnection: () => socket, headers, signal })
     const end = (fault?: Error): void => {
       probe.destroy()
       resolve(fault)

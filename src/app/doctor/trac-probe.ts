@@ -1,10 +1,10 @@
 /** One small request to Trac, signed or not, by the connections and the signer that serve. Nobody is named in it. */
-import type { IdentityHeaders } from '../../core/identity.js'
 import type { Milliseconds } from '../../core/clock.js'
 import type { Upstream } from '../../forward/upstream.js'
 import { createPluginJudge } from '../../forward/plugin-proof.js'
 import type { PluginState } from '../../forward/plugin-proof.js'
 import { rawValues } from '../../request/headers.js'
+import { nameNobody } from '../probes.js'
 import { tracBase, tracName } from './site.js'
 import type { Site } from './site.js'
 
@@ -34,8 +34,6 @@ export interface ProbeAnswer {
 
 /** Bytes of an answer that are read. */
 const maxBody = 1024 * 1024
-
-const nobody = (perms: string): IdentityHeaders => ({ user: '', perms, email: '', name: '' })
 
 function send(
   { connections, timeouts }: Upstream,
@@ -89,19 +87,22 @@ export async function probeTrac(site: Site, probe: Probe): Promise<ProbeAnswer> 
   const { host, proto, via } = upstream.headerRules
   const list = ['Host', host, 'Accept', 'text/html', 'Via', via]
   list.push('X-Forwarded-Proto', proto, 'X-Forwarded-Host', host)
-  let signature = ''
-  if (signed && upstream.sign !== undefined) {
-    const at = Math.floor((site.now() - age) / 1000)
-    const request = { method: 'GET', host, path: target, query: '' }
-    signature = upstream.sign(request, nobody(perms), at, 0)
-    list.push('X-Trac-User', '', 'X-Trac-Perms', perms, 'X-Trac-Signature', signature)
-  }
-  const { status, raw, body } = await send(upstream, target, [...list, ...headers])
+  const at = Math.floor((site.now() - age) / 1000)
+  const named = signed
+    ? nameNobody(upstream, { method: 'GET', path: target, perms }, at)
+    : { signature: '', headers: [] }
+  const all = [...list, ...named.headers, ...headers]
+  const { status, raw, body } = await send(upstream, target, all)
   let plugin: PluginState | undefined
   const judge = createPluginJudge(site.now, (state) => {
     plugin = state
   })
-  judge({ route: probeRoute(site), environment: undefined, signature }, upstream, status, raw)
+  judge(
+    { route: probeRoute(site), environment: undefined, signature: named.signature },
+    upstream,
+    status,
+    raw,
+  )
   const version = /^v1;([^;]*);/.exec(headerOf(raw, 'x-trac-gateway') ?? '')?.[1]
   return { status, body, plugin, version }
 }
