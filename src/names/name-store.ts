@@ -1,5 +1,6 @@
 /** Where the owners of names are kept: what every store of them can do. */
 import type { NameEntry } from '../core/identity.js'
+import { isTexts } from '../core/json-values.js'
 import { foldName } from '../trac/user-names.js'
 
 /** Names that are kept at most; nothing is dropped for a new one. About 300 bytes each. */
@@ -47,9 +48,7 @@ export function personOf(entry: NameEntry): string {
  * @throws Error — they are damaged: a name must not pass to somebody else
  */
 export function toEntry(parts: unknown): NameEntry {
-  if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
-    throw new Error('no list of texts')
-  }
+  if (!isTexts(parts)) throw new Error('no list of texts')
   const [name = '', issuer = '', subject = ''] = parts
   if (name === '') throw new Error('no name')
   if ((issuer === '') !== (subject === '')) throw new Error('half of a person')

@@ -8,6 +8,7 @@ import { neutral, renderers, unsafeCharacters } from './log-format.js'
 import type { LogFormat } from './log-format.js'
 import { isSerialized, partsOf, serialize } from './logger.js'
 import type { LoggerParts } from './logger.js'
+import { isText, isTexts } from '../core/json-values.js'
 
 /** Levels that such a line can have. */
 export type LineLevel = 'info' | 'warn' | 'error'
@@ -30,11 +31,9 @@ function quote(text: string): string {
   return neutral(control.test(text) ? JSON.stringify(text) : `"${text.replace(special, '\\$&')}"`)
 }
 
-const isText = (value: unknown): boolean => typeof value === 'string'
-
 /** Whether it is a list of texts, or a plain object with nothing else, which JSON writes as pino does. */
 function isOfTexts(value: unknown): boolean {
-  if (Array.isArray(value)) return value.every(isText)
+  if (Array.isArray(value)) return isTexts(value)
   if (typeof value !== 'object' || value === null) return false
   return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isText)
 }

@@ -1,5 +1,6 @@
 /** Where revocations outlive the process, and the lines they are written in. */
 import type { Milliseconds } from '../core/clock.js'
+import { isText, isTexts } from '../core/json-values.js'
 
 /** One revocation, or the lift of one. */
 export interface Revocation {
@@ -69,8 +70,6 @@ type Written = readonly [
   more?: More,
 ]
 
-const isText = (value: unknown): boolean => typeof value === 'string'
-
 /** A damaged part would end something else, or nothing. */
 function isWritten(value: unknown): value is Written {
   if (!Array.isArray(value)) return false
@@ -78,7 +77,7 @@ function isWritten(value: unknown): value is Written {
   if (typeof more !== 'object' || more === null) return false
   const { issued = 0, told = [] } = more as Readonly<Record<string, unknown>>
   const areInstants = [until, before, at, issued].every(Number.isFinite)
-  return isText(key) && areInstants && Array.isArray(told) && told.every(isText)
+  return isText(key) && areInstants && isTexts(told)
 }
 
 /**

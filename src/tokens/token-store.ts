@@ -1,6 +1,7 @@
 /** Where personal tokens are kept: what every store of them can do. */
 import type { Milliseconds } from '../core/clock.js'
 import type { Profile } from '../core/identity.js'
+import { isText, isTexts } from '../core/json-values.js'
 import type { Owner } from './token-form.js'
 
 /** Tokens that a file keeps at most; nothing is dropped for a new one. About 500 bytes each. */
@@ -102,8 +103,6 @@ export function writeToken(token: PersonalToken): WrittenToken {
   }
 }
 
-const isText = (value: unknown): boolean => typeof value === 'string'
-const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText)
 const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean =>
   value === undefined || is(value)
 

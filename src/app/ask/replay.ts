@@ -14,6 +14,7 @@ import type { Config } from '../../config/schema.js'
 import { GatewayError } from '../../core/errors.js'
 import type { Granted, Identity, Via } from '../../core/identity.js'
 import { isRead } from '../../core/methods.js'
+import { isText } from '../../core/json-values.js'
 import { RequestContext, noEndpoint } from '../../request/context.js'
 import { noHeaders } from '../../request/headers.js'
 import type { Route } from '../../request/route.js'
@@ -91,7 +92,6 @@ const maxChanges = 50_000
 /** Stands for whoever made a token that a line tells of. */
 const noIssuer = ''
 
-const isText = (value: unknown): value is string => typeof value === 'string'
 const wordOf = (value: unknown): string => (isText(value) ? value : '')
 const textsOf = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter(isText) : []
@@ -225,7 +225,7 @@ export class Replay {
 
   #tell({ route, user, method, path }: Line, was: string, now: string, newRoute: string): void {
     this.#changed++
-    const name = isText(user) ? user : ''
+    const name = wordOf(user)
     const key = JSON.stringify([route, newRoute, name, was, now])
     const known = this.#changes.get(key)
     if (known !== undefined) known.count++
@@ -363,7 +363,7 @@ export class Replay {
   }
 
   #identityOf({ user, via, groups, scopes }: Line, claimed: readonly string[]): Identity {
-    const name = isText(user) ? user : ''
+    const name = wordOf(user)
     const key = JSON.stringify([name, via, groups, scopes, claimed])
     const known = this.#identities.get(key)
     if (known !== undefined) return known

@@ -1,6 +1,7 @@
 /** What changed in a Trac since it was imported. */
 import { inOrder } from './facts.js'
 import type { Facts, Settings } from './facts.js'
+import { isText, isTexts } from '../../core/json-values.js'
 
 /** What was kept beside the files that were written. */
 export interface Export {
@@ -18,7 +19,6 @@ export function readExport(text: string): Facts | undefined {
   }
 }
 
-const isText = (value: unknown): boolean => typeof value === 'string'
 const isRecordOf = (value: unknown, is: (value: unknown) => boolean): boolean =>
   typeof value === 'object' && value !== null && Object.values(value).every(is)
 const isListOf = (value: unknown, is: (value: unknown) => boolean): boolean =>
@@ -27,10 +27,9 @@ const isListOf = (value: unknown, is: (value: unknown) => boolean): boolean =>
 /** Whether a value has all that is compared. */
 function areFacts(value: unknown): value is Facts {
   const { grants, users, settings } = (value ?? {}) as Partial<Record<keyof Facts, unknown>>
-  const isGrant = (grant: unknown) => isListOf(grant, isText)
   const isUser = (user: unknown) => isText((user as { readonly name?: unknown } | null)?.name)
   const isSection = (section: unknown) => isRecordOf(section, isText)
-  return isListOf(grants, isGrant) && isListOf(users, isUser) && isRecordOf(settings, isSection)
+  return isListOf(grants, isTexts) && isListOf(users, isUser) && isRecordOf(settings, isSection)
 }
 
 /** One change, in words. */

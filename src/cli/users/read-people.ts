@@ -1,5 +1,6 @@
 /** People of a user pool, as `aws cognito-idp list-users` prints them or as CSV, by the claims that their tokens would have. */
 import { readCsv } from '../import/csv.js'
+import { isText } from '../../core/json-values.js'
 
 /** The claims of somebody, and what they are called where they came from. */
 export interface PoolPerson {
@@ -19,8 +20,6 @@ export class PeopleFault extends Error {
 
 const wanted =
   'wanted what "aws cognito-idp list-users --user-pool-id POOL" prints, or CSV whose first line names claims: sub, cognito:username, email, email_verified, name'
-
-const isText = (value: unknown): value is string => typeof value === 'string'
 
 function personOf(user: unknown, at: number): PoolPerson {
   const { Username, Attributes, Enabled } = (user ?? {}) as Readonly<Record<string, unknown>>
