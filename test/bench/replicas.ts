@@ -28,7 +28,7 @@ import { openStoredSessions } from '../fixtures/stored-sessions.js'
 import { t } from '../fixtures/tap.js'
 import { until } from '../fixtures/until.js'
 import { writeHeaders } from './cases.js'
-import { startBare, startUpstream, stopAll } from './contenders.js'
+import { shippedFlags, startBare, startUpstream, stopAll } from './contenders.js'
 import { cpuOf, otherCore, proxyCore, watchOthers } from './machine.js'
 import { pace } from './pace.js'
 import { median, writeSection } from './report.js'
@@ -244,7 +244,9 @@ async function run(
   const options = optionsFor(place.url)
   const replicas = await Promise.all(
     sizes.map(async () =>
-      startGatewayProcess(t, { ...options, stdout: nowhere, port: await freePort() }),
+      startGatewayProcess(t, {
+        ...{ ...options, flags: shippedFlags, stdout: nowhere, port: await freePort() },
+      }),
     ),
   )
   for (const one of replicas)
