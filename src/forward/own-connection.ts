@@ -16,6 +16,7 @@ import type { AnswerReader, Connection, UpstreamRequest } from './connection.js'
 import { requestHead } from './request-head.js'
 import { never } from './ticks.js'
 import type { Tick, Ticks } from './ticks.js'
+import { writeAtEndOfTurn } from './turn-writes.js'
 
 /** What a connection of our own is made with. */
 export interface OwnConnectionParts {
@@ -89,7 +90,7 @@ export class OwnConnection implements Connection, AnswerSink {
     this.#parser.begin()
     if (this.#waits !== 'to connect') this.#wait('for a head', request.firstByte)
     try {
-      this.#socket.write(requestHead(request), 'latin1')
+      writeAtEndOfTurn(this.#socket, requestHead(request))
     } catch (error) {
       this.#fail(error as Error)
     }
