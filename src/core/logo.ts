@@ -12,9 +12,12 @@ export const maxLogoSize = 32 * 1024
 const pngStart = Buffer.from('89504e470d0a1a0a', 'hex')
 const jpegStart = Buffer.from('ffd8ff', 'hex')
 
-/** What may stand before the root of an SVG: a declaration, comments, a document type without declarations of its own. */
+/**
+ * What may stand before the root of an SVG: a declaration, comments, a document type without declarations of its own. A comment
+ * ends at the first `-->` and nowhere else, so that many of them are read in one way alone.
+ */
 const svgStart =
-  /^\uFEFF?\s*(?:<\?xml\s[^>]*\?>\s*)?(?:(?:<!--[\s\S]*?-->|<!DOCTYPE\s+svg\b[^>[]*>)\s*)*<svg[\s/>]/
+  /^\uFEFF?\s*(?:<\?xml\s[^>]*\?>\s*)?(?:(?:<!--(?:(?!-->)[\s\S])*-->|<!DOCTYPE\s+svg\b[^>[]*>)\s*)*<svg[\s/>]/
 
 /** What could run, or call for something, in an SVG that somebody opens by itself. */
 const active =
