@@ -329,8 +329,8 @@ class KeptUsers(object):
                     are_texts(user.groups)):
                 return None
             user.grants = frozenset(self._expand(user.permissions))
-        except (IOError, OSError, ValueError, KeyError, TypeError, OverflowError):
-            # Gone meanwhile, or not ours: nothing is known then.
+        except (IOError, OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError):
+            # Gone meanwhile, or not ours, such as lists in lists without end: nothing is known then.
             return None
         if len(self._read) >= USERS_REMEMBERED:
             self._read.clear()
