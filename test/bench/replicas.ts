@@ -245,7 +245,10 @@ async function run(
   const replicas = await Promise.all(
     sizes.map(async () =>
       startGatewayProcess(t, {
-        ...{ ...options, flags: shippedFlags, stdout: nowhere, port: await freePort() },
+        ...options,
+        flags: shippedFlags,
+        stdout: nowhere,
+        port: await freePort(),
       }),
     ),
   )
