@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { WrongUse, optionName } from './cli/command.js'
 import type { Call, CommandSpec, OptionSpec, Output } from './cli/command.js'
 import { commandsWith } from './cli/commands.js'
+import type { Started } from './cli/start.js'
 import { createOutput } from './cli/output.js'
 import { suggest } from './config/problems.js'
 import { readVersion } from './core/version.js'
@@ -24,14 +25,22 @@ async function serve(call: Call): Promise<number> {
     work(call.text('config') ?? '', process.env, process)
     return 0
   }
-  const start = await loadStart()
-  const started = await start(call.text('config') ?? '', { env: process.env })
-  if (started === undefined) return 1
-  process.on('SIGHUP', () => void started.reload())
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+  // Workers serve one after the other: what is asked of the process while it starts is done when all do.
+  const ending = new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
+  let started: Started | undefined
+  let mustReload = false
+  process.on('SIGHUP', () => {
+    mustReload = started === undefined
+    void started?.reload()
+  })
+  const start = await loadStart()
+  started = await start(call.text('config') ?? '', { env: process.env })
+  if (started === undefined) return 1
+  if (mustReload) void started.reload()
+  const signal = await ending
   await started.close(signal === 'SIGINT' ? 0 : undefined)
   return 0
 }

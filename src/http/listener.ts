@@ -280,23 +280,27 @@ function readingLimits({ server: { timeouts } }: Config): FlowLimits {
   return { idle: timeouts.clientRead, minimumRate: timeouts.bodyMinimumRate }
 }
 
-/** A turn of the event loop that was shorter had next to nothing to do but to take new connections. */
-const calm: Milliseconds = 0.1
 /** Turns after which it is closed in any case. */
 const maxTurns = 10_000
 
 /**
- * Waits for a turn of the event loop in which all that the kernel had for us was taken, and nothing else happened since:
- * it resets the connections that wait there when the listener is closed, and requests may have been sent on them.
+ * Waits for a turn of the event loop in which no connection came: the kernel resets those that wait when the listener is
+ * closed, and requests may have been sent on them. Node takes one of them a turn.
  */
-export async function calmTurn(): Promise<void> {
-  for (let turn = 0, before = 0; turn < maxTurns; turn++) {
-    await new Promise((resolve) => setImmediate(resolve))
-    const now = performance.now()
-    if (now - before < calm) return
-    before = now
+export async function takeWaiting(server: NetServer): Promise<void> {
+  let came = 0
+  const count = () => came++
+  server.on('connection', count)
+  // The turn that runs may be past the point where connections are taken.
+  await nextTurn()
+  for (let turn = 0, before = -1; turn < maxTurns && came !== before; turn++) {
+    before = came
+    await nextTurn()
   }
+  server.off('connection', count)
 }
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Takes new connections for `drain`; the answer settles when none is left. */
 async function stopAfter(
@@ -305,7 +309,7 @@ async function stopAfter(
   timers: Timers,
 ): Promise<{ readonly closed: Promise<void> }> {
   if (drain > 0) await wait(timers, drain)
-  await calmTurn()
+  await takeWaiting(server)
   return { closed: stopAccepting(server) }
 }
 

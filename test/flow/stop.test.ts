@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { t } from '../fixtures/tap.js'
 import type { Test } from 'tap'
 import { startHeldUpstream } from '../fixtures/held-upstream.js'
+import { startRedis } from '../fixtures/redis.js'
 import { stage } from '../fixtures/stage.js'
 import { until } from '../fixtures/until.js'
 import { Wire, requestText } from '../fixtures/wire.js'
@@ -11,13 +12,18 @@ import type { WireAnswer } from '../fixtures/wire.js'
 const routes = [{ name: 'all', path: '/**', access: 'public' }]
 const keepAlive = ['Connection: keep-alive']
 
-async function start(t: Test, timeouts: Readonly<Record<string, string>>) {
+async function start(
+  t: Test,
+  timeouts: Readonly<Record<string, string>>,
+  more: { readonly overlay?: object; readonly env?: Readonly<Record<string, string>> } = {},
+) {
   const upstream = await startHeldUpstream(() => 'x'.repeat(1000))
   t.teardown(() => upstream.close())
   const { gateway } = await stage(t, {
     gateway: 'process',
     upstream,
-    overlay: { server: { timeouts }, routes },
+    overlay: { server: { timeouts }, routes, ...more.overlay },
+    env: more.env ?? {},
   })
   const send = (wire: Wire, path: string) =>
     wire.send(requestText(gateway, `GET /trac/${path}`, keepAlive))
@@ -119,6 +125,34 @@ await t.test(
     )
   },
 )
+
+for (const workers of [1, 2]) {
+  await t.test(
+    `connections that wait to be taken when its drain ends are served, workers: ${workers}`,
+    async (t) => {
+      const redis = workers > 1 ? await startRedis(t) : undefined
+      const store = { store: 'redis', redis: { url: { fromEnv: 'REDIS' } } }
+      const more = redis && { overlay: { workers, session: store }, env: { REDIS: redis.url } }
+      const { gateway, send } = await start(t, { drain: '1s' }, more)
+      const first = new Wire(gateway.port)
+      send(first, 'page')
+      t.equal((await first.answer())?.status, 200)
+      gateway.signal('SIGTERM')
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      // What the kernel has taken waits for the process; Node takes one of them a turn of its event loop.
+      gateway.signal('SIGSTOP')
+      const wires = Array.from({ length: 100 }, () => new Wire(gateway.port))
+      await until(() => wires.every(({ socket }) => !socket.pending), 'all are connected')
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      gateway.signal('SIGCONT')
+      for (const [n, wire] of wires.entries()) send(wire, `page/${n}`)
+      const answers = await Promise.all(wires.map((wire) => wire.answer()))
+      t.strictSame(new Set(answers.map((answer) => answer?.status)), new Set([200]))
+      await until(() => gateway.end !== '', 'the process ends')
+      t.match(gateway.end, /^ended with 0:/)
+    },
+  )
+}
 
 await t.test('a request that is half sent when it stops is read to its end', async (t) => {
   const { gateway } = await start(t, { drain: '0s' })

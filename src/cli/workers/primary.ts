@@ -16,7 +16,7 @@ import { backOff } from '../../core/back-off.js'
 import { wait } from '../../core/clock.js'
 import type { Milliseconds, Timer, Timers } from '../../core/clock.js'
 import { GatewayError } from '../../core/errors.js'
-import { calmTurn } from '../../http/listener.js'
+import { takeWaiting } from '../../http/listener.js'
 import { createAdmin } from '../../observe/admin.js'
 import { MetricsSum } from '../../observe/metrics-sum.js'
 import { applyLogSettings, partsOf } from '../../observe/logger.js'
@@ -157,7 +157,7 @@ class WorkerGroup implements Serving {
       await link.gone
     })
     if (span > 0) await wait(timers, span)
-    await calmTurn()
+    await takeWaiting(this.#server)
     this.#server.close()
     for (const socket of this.#held) socket.destroy()
     await this.#askAll('end', undefined)
