@@ -43,18 +43,29 @@ function ownersOf({ address, identity }: RequestContext): Owners {
   return { address: addressKey(address), person }
 }
 
-/** How many places each owner has, counted as they are taken and given back: who has none is not in it. */
+/** Owners that may be known without a place, before they are looked through. */
+const maxWithout = 1000
+
+/**
+ * How many places each owner has, counted as they are taken and given back. Who has none is forgotten with all others like
+ * that, once in a while: a map from which is deleted as often as is put in is made anew every few dozen requests.
+ */
 class Holders {
-  readonly #places = new Map<string, number>()
+  #places = new Map<string, number>()
+  #most = maxWithout
 
   of(owner: string): number {
     return this.#places.get(owner) ?? 0
   }
 
   add(owner: string, change: 1 | -1): void {
-    const places = this.of(owner) + change
-    if (places === 0) this.#places.delete(owner)
-    else this.#places.set(owner, places)
+    this.#places.set(owner, this.of(owner) + change)
+    if (this.#places.size > this.#most) this.#forget()
+  }
+
+  #forget(): void {
+    this.#places = new Map([...this.#places].filter(([, places]) => places > 0))
+    this.#most = 2 * this.#places.size + maxWithout
   }
 }
 

@@ -112,3 +112,15 @@ await t.test('a thousand wait, the next one is refused at once', async (t) => {
   timers.advance(10_000)
   t.equal(waiting(), 0)
 })
+
+await t.test('who holds places is counted on, however many came and went meanwhile', async (t) => {
+  const { gate, ask, told } = open(8)
+  const held = [ask('10.0.0.1', 'alice'), ask('10.0.0.1', 'alice')]
+  for (let i = 0; i < 3000; i++) gate.release(ask(`10.1.${i >> 8}.${i & 255}`, `person ${i}`))
+  t.equal(told().filter((event) => / in$/.test(event)).length, 3002)
+  ask('10.0.0.1', 'bob')
+  ask('10.0.0.2', 'alice')
+  t.strictSame(told(), [], 'address and person have their quarter')
+  gate.release(held[0]!)
+  t.strictSame(told(), ['3002 in later', '3003 in later'], 'one place was of both')
+})
