@@ -17,6 +17,7 @@ import { requestHead } from './request-head.js'
 import { never } from './ticks.js'
 import type { Tick, Ticks } from './ticks.js'
 import { writeAtEndOfTurn } from './turn-writes.js'
+import type { TurnWriter } from './turn-writes.js'
 
 /** What a connection of our own is made with. */
 export interface OwnConnectionParts {
@@ -45,7 +46,7 @@ function open(address: UpstreamAddress, onBytes: (length: number) => boolean): S
 type Waits = 'to connect' | 'for a head' | 'for more' | 'for a request'
 
 /** One socket, read by a parser of our own. */
-export class OwnConnection implements Connection, AnswerSink {
+export class OwnConnection implements Connection, AnswerSink, TurnWriter {
   readonly reusable = true
   /** They stand in the buffer that the next read of any connection fills. */
   readonly lendsBytes = true
@@ -56,6 +57,8 @@ export class OwnConnection implements Connection, AnswerSink {
   readonly #parser = new AnswerParser(this, keptFor)
   #reader: AnswerReader | undefined
   #request: UpstreamRequest | undefined
+  /** Of a request whose head is not written yet. */
+  #head: string | undefined
   #waits: Waits = 'to connect'
   #deadline: Tick
   #answered = false
@@ -90,10 +93,17 @@ export class OwnConnection implements Connection, AnswerSink {
     this.#parser.begin()
     if (this.#waits !== 'to connect') this.#wait('for a head', request.firstByte)
     try {
-      writeAtEndOfTurn(this.#socket, requestHead(request))
+      this.#head = requestHead(request)
+      writeAtEndOfTurn(this)
     } catch (error) {
       this.#fail(error as Error)
     }
+  }
+
+  writeNow(): void {
+    const head = this.#head
+    this.#head = undefined
+    if (head !== undefined) this.#socket.write(head, 'latin1')
   }
 
   abort(reason: Error): void {
@@ -150,9 +160,12 @@ export class OwnConnection implements Connection, AnswerSink {
 
   #read(length: number): boolean {
     const reader = this.#reader
-    // Bytes that nobody asked for: the next answer could not be told from them (RFC 9112 §9.2).
-    if (reader === undefined) {
-      this.#socket.destroy()
+    // Bytes that nobody asked for: the next answer could not be told from them (RFC 9112 §9.2). A request that has the
+    // connection already, but not written its head, can go out on another one.
+    if (reader === undefined || this.#head !== undefined) {
+      this.#fail(
+        new GatewayError('ERR_UPSTREAM_RESET', { cause: new Error('bytes nobody asked for') }),
+      )
       return false
     }
     this.#touched = true
@@ -214,6 +227,7 @@ export class OwnConnection implements Connection, AnswerSink {
     const reader = this.#reader
     this.#reader = undefined
     this.#request = undefined
+    this.#head = undefined
     this.#parser.stop()
     this.#socket.destroy()
     reader?.onFault(error)

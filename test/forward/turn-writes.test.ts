@@ -16,6 +16,9 @@ async function open(): Promise<Socket> {
   return socket
 }
 
+const write = (socket: Socket, head: string) =>
+  writeAtEndOfTurn({ writeNow: () => void socket.write(head, 'latin1') })
+
 const [one, two, gone] = [await open(), await open(), await open()]
 t.teardown(() => {
   for (const socket of [one, two, gone]) socket.destroy()
@@ -23,9 +26,9 @@ t.teardown(() => {
 })
 
 await t.test('each head goes to its socket, and none before the turn ends', async (t) => {
-  writeAtEndOfTurn(one, 'GET /one\r\n')
+  write(one, 'GET /one\r\n')
   await Promise.resolve()
-  writeAtEndOfTurn(two, 'GET /\xe9\r\n')
+  write(two, 'GET /\xe9\r\n')
   t.strictSame([one.bytesWritten, two.bytesWritten], [0, 0])
   await nextTurn()
   t.strictSame([one.bytesWritten, two.bytesWritten], [10, 8])
@@ -37,8 +40,8 @@ await t.test('each head goes to its socket, and none before the turn ends', asyn
 
 await t.test('a socket that is closed by then keeps nobody from the others', async (t) => {
   gone.on('error', (error) => t.fail(String(error)))
-  writeAtEndOfTurn(gone, 'GET /gone\r\n')
-  writeAtEndOfTurn(one, 'GET /two\r\n')
+  write(gone, 'GET /gone\r\n')
+  write(one, 'GET /two\r\n')
   gone.destroy()
   t.strictSame(await once(one, 'data'), ['GET /two\r\n'])
   t.equal(gone.bytesWritten, 0)
