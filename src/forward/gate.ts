@@ -69,6 +69,29 @@ class Holders {
   }
 }
 
+/** The same by addresses and by people: who takes places, or waits for them. */
+class Counts {
+  readonly #addresses = new Holders()
+  /** By issuer, then by subject: as many issuers as the configuration has. */
+  readonly #people = new Map<string, Holders>()
+
+  ofAddress(address: string): number {
+    return this.#addresses.of(address)
+  }
+
+  ofPerson({ issuer, subject }: Principal): number {
+    return this.#people.get(issuer)?.of(subject) ?? 0
+  }
+
+  add({ address, person }: Owners, change: 1 | -1): void {
+    this.#addresses.add(address, change)
+    if (person === undefined) return
+    let people = this.#people.get(person.issuer)
+    if (people === undefined) this.#people.set(person.issuer, (people = new Holders()))
+    people.add(person.subject, change)
+  }
+}
+
 /** Gives places to requests, in the order in which they came; who has a quarter of them already is passed over. */
 export class Gate {
   readonly #limits: GateLimits
@@ -76,9 +99,8 @@ export class Gate {
   readonly #timers: Timers
   readonly #onWaiting: (change: 1 | -1) => void
   #taken = 0
-  readonly #addresses = new Holders()
-  /** By issuer, then by subject: as many issuers as the configuration has. */
-  readonly #people = new Map<string, Holders>()
+  readonly #inside = new Counts()
+  readonly #outside = new Counts()
   readonly #waiting = new Set<Waiter>()
 
   /** @param onWaiting one more waits, or one less */
@@ -120,6 +142,7 @@ export class Gate {
     const owners = ownersOf(context)
     const waiter: Waiter = { context, owners, begin, refuse, timer, leave }
     this.#waiting.add(waiter)
+    this.#outside.add(owners, 1)
     this.#onWaiting(1)
     context.response.once('close', leave)
   }
@@ -164,25 +187,25 @@ export class Gate {
     return taken
   }
 
-  #count({ address, person }: Owners, change: 1 | -1): void {
+  #count(owners: Owners, change: 1 | -1): void {
     this.#taken += change
-    this.#addresses.add(address, change)
-    if (person !== undefined) this.#holdersOf(person).add(person.subject, change)
-  }
-
-  #holdersOf({ issuer }: Principal): Holders {
-    let holders = this.#people.get(issuer)
-    if (holders === undefined) this.#people.set(issuer, (holders = new Holders()))
-    return holders
+    this.#inside.add(owners, change)
   }
 
   #addressHasShare({ address }: Owners): boolean {
-    return this.#addresses.of(address) < this.#share
+    return this.#inside.ofAddress(address) < this.#share
   }
 
   /** Nobody in particular has no share of a person's. */
   #personHasShare({ person }: Owners): boolean {
-    return person !== undefined && this.#holdersOf(person).of(person.subject) < this.#share
+    return person !== undefined && this.#inside.ofPerson(person) < this.#share
+  }
+
+  /** Whether one of these owners has a share again, and a request that waits for it. */
+  #isAwaited(freed: Owners): boolean {
+    const { address, person } = freed
+    if (this.#addressHasShare(freed) && this.#outside.ofAddress(address) > 0) return true
+    return person !== undefined && this.#personHasShare(freed) && this.#outside.ofPerson(person) > 0
   }
 
   /** Whether every owner of a request has less than the share. */
@@ -199,7 +222,7 @@ export class Gate {
   #admit(freed: Owners, wasFull: boolean): void {
     for (const waiter of this.#waiting) {
       if (this.#taken >= this.#limits.max) return
-      if (!wasFull && !this.#addressHasShare(freed) && !this.#personHasShare(freed)) return
+      if (!wasFull && !this.#isAwaited(freed)) return
       if (!this.#hasShare(waiter.owners)) continue
       this.#remove(waiter)
       this.#enter(waiter.context, waiter.owners)
@@ -214,6 +237,7 @@ export class Gate {
 
   #remove(waiter: Waiter): void {
     if (!this.#waiting.delete(waiter)) return
+    this.#outside.add(waiter.owners, -1)
     this.#timers.clearTimeout(waiter.timer)
     waiter.context.response.off('close', waiter.leave)
     this.#onWaiting(-1)
