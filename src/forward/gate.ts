@@ -99,7 +99,9 @@ export class Gate {
   readonly #timers: Timers
   readonly #onWaiting: (change: 1 | -1) => void
   #taken = 0
+  /** Who has places. */
   readonly #inside = new Counts()
+  /** Who waits for one. */
   readonly #outside = new Counts()
   readonly #waiting = new Set<Waiter>()
 
