@@ -43,37 +43,37 @@ function ownersOf({ address, identity }: RequestContext): Owners {
   return { address: addressKey(address), person }
 }
 
-/** Owners that may be known without a place, before they are looked through. */
+/** Owners that may be known without a request, before they are looked through. */
 const maxWithout = 1000
 
 /**
- * How many places each owner has, counted as they are taken and given back. Who has none is forgotten with all others like
- * that, once in a while: a map from which is deleted as often as is put in is made anew every few dozen requests.
+ * How many requests of each owner are counted. Who has none is forgotten with all others like that, once in a while: a map
+ * from which is deleted as often as is put in is made anew every few dozen requests.
  */
-class Holders {
-  #places = new Map<string, number>()
+class Owned {
+  #requests = new Map<string, number>()
   #most = maxWithout
 
   of(owner: string): number {
-    return this.#places.get(owner) ?? 0
+    return this.#requests.get(owner) ?? 0
   }
 
   add(owner: string, change: 1 | -1): void {
-    this.#places.set(owner, this.of(owner) + change)
-    if (this.#places.size > this.#most) this.#forget()
+    this.#requests.set(owner, this.of(owner) + change)
+    if (this.#requests.size > this.#most) this.#forget()
   }
 
   #forget(): void {
-    this.#places = new Map([...this.#places].filter(([, places]) => places > 0))
-    this.#most = 2 * this.#places.size + maxWithout
+    this.#requests = new Map([...this.#requests].filter(([, requests]) => requests > 0))
+    this.#most = 2 * this.#requests.size + maxWithout
   }
 }
 
-/** The same by addresses and by people: who takes places, or waits for them. */
+/** The same by addresses and by people. */
 class Counts {
-  readonly #addresses = new Holders()
+  readonly #addresses = new Owned()
   /** By issuer, then by subject: as many issuers as the configuration has. */
-  readonly #people = new Map<string, Holders>()
+  readonly #people = new Map<string, Owned>()
 
   ofAddress(address: string): number {
     return this.#addresses.of(address)
@@ -87,7 +87,7 @@ class Counts {
     this.#addresses.add(address, change)
     if (person === undefined) return
     let people = this.#people.get(person.issuer)
-    if (people === undefined) this.#people.set(person.issuer, (people = new Holders()))
+    if (people === undefined) this.#people.set(person.issuer, (people = new Owned()))
     people.add(person.subject, change)
   }
 }

@@ -1,11 +1,12 @@
 /** A connection of our own against a server that speaks out of turn. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { realTimers } from '../../src/core/clock.js'
 import { OwnConnection } from '../../src/forward/own-connection.js'
 import { Ticks } from '../../src/forward/ticks.js'
+import { listen } from '../fixtures/listen.js'
 import { t } from '../fixtures/tap.js'
 
 const answer = (text: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`
@@ -20,9 +21,8 @@ const server = createServer((socket) => {
     heads.push(head)
     socket.write(answer('asked'))
   })
-}).listen(0, '127.0.0.1')
-await once(server, 'listening')
-const { port } = server.address() as AddressInfo
+})
+const port = await listen(server)
 t.teardown(() => {
   for (const socket of sockets) socket.destroy()
   server.close()

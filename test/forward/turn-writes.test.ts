@@ -1,14 +1,14 @@
 /** Heads of one turn go out at its end, each to its own socket. */
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { writeAtEndOfTurn } from '../../src/forward/turn-writes.js'
+import { listen } from '../fixtures/listen.js'
 import { t } from '../fixtures/tap.js'
 
-const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
-await once(server, 'listening')
-const { port } = server.address() as AddressInfo
+const server = createServer((socket) => socket.pipe(socket))
+const port = await listen(server)
 
 async function open(): Promise<Socket> {
   const socket = connect(port, '127.0.0.1').setEncoding('latin1')
