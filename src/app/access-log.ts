@@ -137,10 +137,8 @@ export function createAccessLog(
   }
 
   return {
-    /** Begins the record of a request; it is written when the answer is over, however it ends. */
-    open(context: RequestContext): void {
-      context.response.once('close', () => close(context))
-    },
+    /** Writes down a request whose answer is over, however it ended. */
+    close,
     signIn(context: RequestContext, principal: Principal, groups: readonly string[]): void {
       const line: LogLine<typeof signInFields> = {
         request_id: context.id,

@@ -108,16 +108,23 @@ export async function createApplication(services: Services, app: AppContext): Pr
     bodyTimeout: server.timeouts.bodyIdle,
     timers: app.timers,
   })
+  const begin: typeof readRequest = (request, response, upgradeSocket) => {
+    const context = readRequest(request, response, upgradeSocket)
+    // The one listener of most requests. Node emits it once, so nothing is gained by `once`, which costs more.
+    response.on('close', () => {
+      accessLog.close(context)
+      context.relay?.clientLeft()
+    })
+    return context
+  }
   return {
     handle(request, response, upgradeSocket) {
-      const context = readRequest(request, response, upgradeSocket)
-      accessLog.open(context)
+      const context = begin(request, response, upgradeSocket)
       if (spans === undefined) adapter.handle(context)
       else spans.handle(context, () => adapter.handle(context))
     },
     refuse(request, response, error) {
-      const context = readRequest(request, response, undefined)
-      accessLog.open(context)
+      const context = begin(request, response, undefined)
       if (spans === undefined) reply.refuse(context, error)
       else spans.handle(context, () => reply.refuse(context, error))
     },

@@ -211,7 +211,6 @@ export class Forward {
     const connection = upstream.connections.take(reusable)
     const attempt = new Attempt(this, context, upstream, outgoing, reusable)
     const relay = new Relay(response, connection, method === 'HEAD', attempt)
-    if (context.relay === undefined) response.once('close', () => context.relay?.clientLeft())
     context.relay = relay
     const { timeouts } = route
     const request: UpstreamRequest = {

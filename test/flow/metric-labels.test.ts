@@ -117,7 +117,6 @@ function begin() {
     const response = new ServerResponse(request)
     const environment = services.environmentAt(sketch.rawTarget)
     const context = createContext({ ...sketch, response, environment })
-    log.open(context)
     try {
       for (const name of stages) void policy[name](context)
       log.upstreamAnswer('trac', context, 1)
@@ -127,7 +126,7 @@ function begin() {
       context.code = error.code
       response.writeHead(403)
     }
-    response.emit('close')
+    log.close(context)
   }
   return { serve, read: () => metrics.registry.metrics() }
 }
