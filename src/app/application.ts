@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createLiveness } from '../authenticate/liveness.js'
 import { FileCache } from '../cache/file-cache.js'
 import type { GatewayError } from '../core/errors.js'
+import { letGo, skipNoBody } from '../core/node-internals.js'
 import type { CreateCount } from '../edge/rate-limit.js'
 import { hstsValue } from '../edge/reply.js'
 import type { Reply } from '../edge/reply.js'
@@ -15,6 +16,7 @@ import type { JudgePlugin } from '../forward/plugin-proof.js'
 import type { ResponseRules } from '../forward/response-headers.js'
 import { createSpool } from '../forward/spool.js'
 import type { LogLine, grantsFields } from '../observe/log-fields.js'
+import { hasBody } from '../request/headers.js'
 import { createClientResolver, createTrust } from '../request/client-address.js'
 import { createRequestReader } from '../request/read-request.js'
 import { createRequestNames } from '../request/request-id.js'
@@ -110,10 +112,12 @@ export async function createApplication(services: Services, app: AppContext): Pr
   })
   const begin: typeof readRequest = (request, response, upgradeSocket) => {
     const context = readRequest(request, response, upgradeSocket)
+    if (!hasBody(context.headers)) skipNoBody(request)
     // The one listener of most requests. Node emits it once, so nothing is gained by `once`, which costs more.
     response.on('close', () => {
       accessLog.close(context)
       context.relay?.clientLeft()
+      letGo(request)
     })
     return context
   }

@@ -15,7 +15,6 @@ import type { Milliseconds, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
 import type { ErrorCode } from '../core/errors.js'
 import { fingerprint } from '../core/fingerprint.js'
-import { skipNoBody } from '../core/node-internals.js'
 import { maxCountedKeys } from '../edge/rate-limit.js'
 import type { CountRequests, RateLimit } from '../edge/rate-limit.js'
 import { noEndpoint } from '../request/context.js'
@@ -232,7 +231,6 @@ export class FastifyAdapter {
     // Fastify would refuse what is no media type, and QUERY without one. Here `rawHeaders` alone are read; a GET is
     // spared the object that Node makes of them when it is first asked for.
     if (request.method !== 'GET') request.headers['content-type'] = 'application/octet-stream'
-    if (!hasBody(context.headers)) skipNoBody(request)
     this.#fastify.routing(request, response)
   }
 
