@@ -46,20 +46,23 @@ export function createAudit(
   onGrants: (grants: ToldGrants) => void,
 ) {
   const known = new WeakMap<Principal, Told>()
-  const told = new Set<string>()
+  const told = new Map<string, string>()
   const names = new Set([...more, ...routes.flatMap(({ query }) => [...(query?.keys() ?? [])])])
   const queryNames = [...names].toSorted()
 
+  /** Tells it once. @returns the fingerprint, one in memory for all who have the same permissions */
   const tellGrants = (
     permissions: string,
     actions: readonly string[],
     claimed: readonly string[],
-  ): void => {
-    if (told.has(permissions)) return
-    const [oldest] = told
+  ): string => {
+    const before = told.get(permissions)
+    if (before !== undefined) return before
+    const [oldest] = told.keys()
     if (told.size >= maxTold && oldest !== undefined) told.delete(oldest)
-    told.add(permissions)
+    told.set(permissions, permissions)
     onGrants({ permissions, actions, claimed, queryNames })
+    return permissions
   }
 
   return {
@@ -74,10 +77,9 @@ export function createAudit(
       const made = {
         groups: sorted(principal.groups),
         scopes: sorted(principal.scopes),
-        permissions,
+        permissions: tellGrants(permissions, actions, claimed),
       }
       known.set(principal, made)
-      tellGrants(permissions, actions, claimed)
       return made
     },
     /** Values of the names that rows ask for; undefined without any. */

@@ -64,9 +64,12 @@ export function readProfile(
   known: ReadonlySet<string>,
 ): Profile {
   const email = firstOf(claims, names.email)
+  const subject = String(claims['sub'])
+  const username = nameClaimOf(claims, names)
   return {
-    subject: String(claims['sub']),
-    username: nameClaimOf(claims, names),
+    subject,
+    // One text for both where they are alike, as at Cognito: it is kept for as long as the token is known.
+    username: username === subject ? subject : username,
     email: textOf(claims[email ?? '']),
     emailVerified: email === provenClaim && isTrue(claims['email_verified']),
     name: textOf(claims[firstOf(claims, names.name) ?? '']),

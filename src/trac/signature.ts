@@ -87,11 +87,15 @@ function identityFields(headers: IdentityHeaders, version: SignatureVersion): st
   return fields
 }
 
-/** Header values are ASCII (`trac/identity-headers.ts`). */
+/**
+ * Header values are ASCII (`trac/identity-headers.ts`). Joined, and not added to one another: V8 would keep each piece for
+ * as long as the identity is known.
+ */
 function joinFields(headers: IdentityHeaders, version: SignatureVersion): string {
   const { user, perms, email, name, groups = '', kind = '' } = headers
-  const both = asciiField(user) + asciiField(perms) + asciiField(email) + asciiField(name)
-  return version === 1 ? both : both + asciiField(groups) + asciiField(kind)
+  const values = [user, perms, email, name]
+  if (version === 2) values.push(groups, kind)
+  return values.map(asciiField).join('')
 }
 
 /**
