@@ -37,6 +37,7 @@ const waiting: readonly string[] = [
   'flow/rolling-restart',
   'flow/stop',
   'flow/stores',
+  'flow/survival',
   'flow/testssl',
 ]
 
@@ -61,6 +62,7 @@ const alone: readonly string[] = [
   'demo/trac',
   'flow/flat-memory',
   'flow/rate-limits',
+  'flow/token-memory',
   'flow/tracing-off',
   'forward/request-headers',
 ]
