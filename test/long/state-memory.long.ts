@@ -1,8 +1,5 @@
 /** What a process holds of sessions, names and revocations that are kept in Redis: bytes of the heap for each, and no time. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { openNames } from '../../src/app/names.js'
 import { realTimers } from '../../src/core/clock.js'
 import { createLogger } from '../../src/observe/logger.js'
@@ -10,7 +7,7 @@ import { createMetrics } from '../../src/observe/metrics.js'
 import { openStorage } from '../../src/session/storage.js'
 import { loadText } from '../fixtures/config.js'
 import { configurationOf, environmentOf } from '../fixtures/gateway.js'
-
+import { heldHeap } from '../fixtures/heap.js'
 import { startRedis } from '../fixtures/redis.js'
 import { stage } from '../fixtures/stage.js'
 import { t } from '../fixtures/tap.js'
@@ -33,18 +30,6 @@ const options = {
 const config = loadText(configurationOf(options, 1, 2), { env: environmentOf(options) }).config
 const { issuer } = config.identity
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
-/** What is let go meanwhile is not held: connections that are closing, answers of Redis. */
-async function heapUsed(): Promise<number> {
-  for (let i = 0; i < 8; i++) {
-    await nextTurn()
-    collect()
-  }
-  return process.memoryUsage().heapUsed
-}
-
 /** Bytes that each of them leaves in the heap, after some that are not counted. */
 async function weigh(kept: number, fill: (n: number) => Promise<unknown>): Promise<number> {
   const upTo = async (from: number, to: number): Promise<void> => {
@@ -53,9 +38,9 @@ async function weigh(kept: number, fill: (n: number) => Promise<unknown>): Promi
     }
   }
   await upTo(0, warmUp)
-  const before = await heapUsed()
+  const before = await heldHeap()
   await upTo(warmUp, warmUp + kept)
-  return Math.round(((await heapUsed()) - before) / kept)
+  return Math.round(((await heldHeap()) - before) / kept)
 }
 
 const nothing = () => undefined
