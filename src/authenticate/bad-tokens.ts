@@ -26,17 +26,15 @@ export interface BadTokenLimit {
 
 /** Builds the count. */
 export function createBadTokens({ max, per }: BadTokenLimit, now: Now): BadTokens {
-  const counts = new LRUCache<string, { count: number; endsAt: Milliseconds }>({
-    max: maxAddresses,
-  })
+  // Made when it is first needed: the places for all these addresses take a megabyte, and nothing is counted on most days.
+  let counts: LRUCache<string, { count: number; endsAt: Milliseconds }> | undefined
   const current = (address: string) => {
-    const known = counts.get(address)
+    const known = counts?.get(address)
     return known === undefined || known.endsAt <= now() ? undefined : known
   }
   return {
     check(address) {
-      // Nothing is counted on most days.
-      if (counts.size === 0) return
+      if (counts === undefined) return
       const known = current(addressKey(address))
       if (known === undefined || known.count < max) return
       throw new GatewayError('ERR_RATE_LIMITED', {
@@ -55,8 +53,12 @@ export function createBadTokens({ max, per }: BadTokenLimit, now: Now): BadToken
       if (error.code === 'ERR_TOKEN_EXPIRED') return
       const key = addressKey(address)
       const known = current(key)
-      if (known === undefined) counts.set(key, { count: 1, endsAt: now() + per })
-      else known.count++
+      if (known !== undefined) {
+        known.count++
+        return
+      }
+      counts ??= new LRUCache({ max: maxAddresses })
+      counts.set(key, { count: 1, endsAt: now() + per })
     },
   }
 }
