@@ -9,6 +9,7 @@ import type { Config } from '../config/schema.js'
 import { realTimers, wait } from '../core/clock.js'
 import type { Milliseconds, Now, Timers } from '../core/clock.js'
 import { GatewayError } from '../core/errors.js'
+import { giveBackMemory } from '../core/give-back-memory.js'
 import { readVersion } from '../core/version.js'
 import { createAwaitedAnswers } from '../endpoints/refresh.js'
 import { watchCertificate } from '../http/certificate.js'
@@ -235,6 +236,7 @@ class RunningGateway implements Gateway {
   readonly admin: AdminParts
   feed: Feed | undefined
   readonly #worker: WorkerPlace | undefined
+  #stopGivingBack = (): void => undefined
   /** One reload at a time. */
   #reloading: Promise<unknown> = Promise.resolve()
 
@@ -287,7 +289,13 @@ class RunningGateway implements Gateway {
       this.#app.storage.close()
       throw error
     }
-    this.#certificate = this.#watchCertificate(server.tls)
+    this.#beginBeside(server)
+  }
+
+  /** Begins what runs beside the requests. */
+  #beginBeside({ tls }: Config['server']): void {
+    this.#certificate = this.#watchCertificate(tls)
+    this.#stopGivingBack = giveBackMemory(this.#app.timers)
   }
 
   /** Waits until it is so, and for `limit` at most. */
@@ -301,7 +309,7 @@ class RunningGateway implements Gateway {
   async beginAsWorker({ server }: Config, { awaitReady }: WorkerPlace): Promise<void> {
     this.feed = this.#listener.feed()
     this.#startServing(this.#generation)
-    this.#certificate = this.#watchCertificate(server.tls)
+    this.#beginBeside(server)
     await this.#waitUntil(() => this.readiness.report().ready, awaitReady)
   }
 
@@ -365,6 +373,7 @@ class RunningGateway implements Gateway {
 
   async close(drain?: Milliseconds): Promise<void> {
     this.readiness.drain()
+    this.#stopGivingBack()
     this.#certificate?.close()
     this.#app.logger.info('stopping')
     const { timeouts } = this.services.config.server

@@ -45,7 +45,11 @@ const children: ChildProcess[] = []
 const environment = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, HOME: process.env['HOME'] }
 
 /** Flags of Node that the unit of systemd and the image start the gateway with. */
-export const shippedFlags = ['--single-threaded-gc', '--no-allocation-site-pretenuring']
+export const shippedFlags = [
+  '--single-threaded-gc',
+  '--no-allocation-site-pretenuring',
+  '--expose-gc',
+]
 
 /** Further flags for the gateway's process, such as `--cpu-prof --cpu-prof-dir=DIR`. */
 const gatewayFlags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean)
