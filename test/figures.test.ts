@@ -69,6 +69,15 @@ function peakOfSoak(): number {
   return Math.max(...rows.slice(0, end).map((cells) => Number(cells[column])))
 }
 const soakPeak = peakOfSoak()
+/** MiB of gateways that nobody asks: the least and the most that the tables of starts have in their last column. */
+const restings = bench
+  .split('### Start, and at rest, on Node ')
+  .slice(1)
+  .map((table) => /^\| \*\*trac-gateway\*\*.*\((\d+)–(\d+)\) \|$/m.exec(table)?.slice(1) ?? [])
+const resting = [
+  Math.min(...restings.map(([least]) => Number(least))),
+  Math.max(...restings.map(([, most]) => Number(most))),
+]
 /** CPU µs of a request where one replica has less to do than it could. */
 const idleCost = /^\| one Redis \| 1 \| \d+ \| [\d.]+ \| (\d+) \|/m.exec(bench)?.[1] ?? ''
 
@@ -106,6 +115,7 @@ const processMemory =
 
 /** What a page says, as a pattern, and the figures in it. */
 const quotes: readonly (readonly [page: string, said: RegExp, figures: readonly string[]])[] = [
+  ['deployment', /(\d+) to (\d+) MiB at rest/, resting.map(String)],
   [
     'deployment',
     /([\d,]+) a second with one known token \((\d+) µs/,

@@ -30,14 +30,19 @@ export function cpuOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + cpuOfOne(pid), 0)
 }
 
-/** The most memory that processes had, in MiB. */
-export function peakMemoryOf(pids: readonly number[]): number {
-  const peaks = pids.map((pid) => {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0)
-  })
-  return peaks.reduce((sum, kibibytes) => sum + kibibytes, 0) / 1024
+function memoryOf(pids: readonly number[], name: 'VmHWM' | 'VmRSS'): number {
+  const form = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm')
+  const kibibytes = pids.map((pid) =>
+    Number(form.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0),
+  )
+  return kibibytes.reduce((sum, own) => sum + own, 0) / 1024
 }
+
+/** The most memory that processes had, in MiB. */
+export const peakMemoryOf = (pids: readonly number[]): number => memoryOf(pids, 'VmHWM')
+
+/** The memory that processes have, in MiB. */
+export const residentMemoryOf = (pids: readonly number[]): number => memoryOf(pids, 'VmRSS')
 
 /** The processes below one, without it. */
 export function childrenOf(pid: number): readonly number[] {
