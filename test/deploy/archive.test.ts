@@ -9,12 +9,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { t } from '../fixtures/tap.js'
 import { loadText, minimal, secretOf, secrets } from '../fixtures/config.js'
+import { startRedis } from '../fixtures/redis.js'
 import { root } from '../fixtures/root.js'
 import { isLarge } from '../fixtures/scale.js'
 import { testServing } from '../fixtures/shipped.js'
+import { readLockFile } from '../../src/cli/locked-packages.js'
 import { readVersion } from '../../src/core/version.js'
 
 const folder = t.testdir({ made: {}, again: {}, empty: {}, node: {}, unpacked: {}, system: {} })
@@ -94,6 +96,66 @@ await t.test('with Node alone it serves, and ends when it is told to', async (t)
   const file = inside('empty/gateway.yaml')
   await testServing(t, { command: program, args: ['start'], file, env: bare, cwd: inside('empty') })
   t.strictSame(readdirSync(inside('empty')), ['gateway.yaml'], 'it wrote nothing')
+})
+
+await t.test('so do its workers, with Redis, which is loaded where it is used', async (t) => {
+  const { client, url } = await startRedis(t)
+  await testServing(t, {
+    ...{ command: program, args: ['start'], file: inside('empty/gateway.yaml') },
+    ...{ env: { ...bare, REDIS: url }, cwd: inside('empty') },
+    edit: (text) =>
+      `${text.replace('session: {', `session: { store: redis, redis: { url: { fromEnv: REDIS } },`)}workers: 2\n`,
+    async look() {
+      const clients = String(await client.client('LIST'))
+        .trim()
+        .split('\n')
+      t.ok(clients.length >= 3, `each worker has a connection: ${clients.length} with ours`)
+    },
+  })
+})
+
+await t.test('a package in the bundle leaves its name and its licence', async (t) => {
+  const packages = join(tree, 'node_modules')
+  for (const name of ['fastify', 'undici', '@fastify/http-proxy', 'jose']) {
+    t.strictSame(
+      readdirSync(join(packages, name)).filter(
+        (file) => !/^(?:licen[cs]e|readme)|^node_modules$/i.test(file),
+      ),
+      ['package.json'],
+      name,
+    )
+    t.ok(readdirSync(join(packages, name)).length > 1, `${name} has its licence`)
+  }
+  const places = readdirSync(packages, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('package.json'))
+    .map((name) => `node_modules/${dirname(name)}`)
+  const { shipped } = readLockFile(readFileSync(`${root}package-lock.json`, 'utf8'))
+  t.strictSame(
+    [...shipped.keys()].filter((place) => !places.includes(place)),
+    [],
+    'scanners find all of them',
+  )
+})
+
+await t.test('a command that is loaded when it is called finds the files beside it', async (t) => {
+  const folder = inside('unpacked')
+  const environment = join(folder, 'environment')
+  mkdirSync(join(environment, 'conf'), { recursive: true })
+  mkdirSync(join(environment, 'plugins'))
+  const said = run(
+    program,
+    [
+      ...['init', '--config', join(folder, 'gateway.yaml'), '--trac-env', environment],
+      ...['--public-url', 'http://localhost:18081/trac', '--issuer', 'http://127.0.0.1:9/realm'],
+      ...['--client-id', 'trac', '--client-secret', 'none', '--trac', 'http://127.0.0.1:9'],
+    ],
+    bare,
+  )
+  t.match(said.text, /^written .*gateway\.yaml$/m)
+  t.equal(
+    readFileSync(join(environment, 'plugins/trac_gateway.py'), 'utf8'),
+    readFileSync(`${root}deploy/trac/trac_gateway.py`, 'utf8'),
+  )
 })
 
 await t.test(
