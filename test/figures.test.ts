@@ -69,14 +69,13 @@ function peakOfSoak(): number {
   return Math.max(...rows.slice(0, end).map((cells) => Number(cells[column])))
 }
 const soakPeak = peakOfSoak()
-/** MiB of gateways that nobody asks: the least and the most that the tables of starts have in their last column. */
-const restings = bench
-  .split('### Start, and at rest, on Node ')
-  .slice(1)
-  .map((table) => /^\| \*\*trac-gateway\*\*.*\((\d+)–(\d+)\) \|$/m.exec(table)?.slice(1) ?? [])
+/** MiB of gateways that nobody asks: the least and the most in the last column of the tables of starts. */
+const restings = [...bench.matchAll(/^\| \*\*trac-gateway\*\*, .*\((\d+)–(\d+)\) \|$/gm)].map(
+  ([, least, most]) => [Number(least), Number(most)] as const,
+)
 const resting = [
-  Math.min(...restings.map(([least]) => Number(least))),
-  Math.max(...restings.map(([, most]) => Number(most))),
+  Math.min(...restings.map(([least]) => least)),
+  Math.max(...restings.map(([, most]) => most)),
 ]
 /** CPU µs of a request where one replica has less to do than it could. */
 const idleCost = /^\| one Redis \| 1 \| \d+ \| [\d.]+ \| (\d+) \|/m.exec(bench)?.[1] ?? ''

@@ -1,8 +1,9 @@
 /**
- * `npm run bench:start`: what a start takes until the first answer, and what a process holds that nobody asks, beside the bare
- * proxy. On another version of Node: `test/on-node 24 npm run bench:start`. Each version has its own table.
+ * `npm run bench:start`: what a start takes until the first answer, and what a process holds that nobody asks: the files of a
+ * build, those of the archive (deploy/make-bundle.mjs; the image has the same), and the bare proxy. On another version of Node: `test/on-node 24 npm run bench:start`. Each version has its own table.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as contenders from './contenders.js'
@@ -31,9 +32,30 @@ process.once('exit', () => {
   rmSync(folder, { recursive: true, force: true })
 })
 const { setting } = await createSetting(folder)
+
+/** Makes the archive and unpacks it. @returns its program */
+function unpackArchive(): string {
+  const [made, unpacked] = [join(folder, 'made'), join(folder, 'unpacked')]
+  for (const path of [made, unpacked]) mkdirSync(path)
+  const archives = execFileSync('deploy/make-archive', ['--dist', '.build/src', '--to', made], {
+    encoding: 'utf8',
+  })
+  const archive = archives.split('\n').find((path) => path.endsWith('.tar.gz')) ?? ''
+  execFileSync('tar', ['-xzf', archive, '-C', unpacked, '--strip-components=1'])
+  return join(unpacked, 'dist/main.js')
+}
+
+const main = unpackArchive()
 const starters: readonly (() => Promise<Contender>)[] = [
   () => contenders.startBare(setting, false),
-  () => contenders.startGateway(setting, false),
+  async () => ({
+    ...(await contenders.startGateway(setting, false)),
+    name: `${contenders.gatewayName}, built`,
+  }),
+  async () => ({
+    ...(await contenders.startGateway(setting, false, { main })),
+    name: `${contenders.gatewayName}, the archive’s`,
+  }),
 ]
 const found = new Map<string, Start[]>()
 for (let round = 0; round < rounds; round++) {
