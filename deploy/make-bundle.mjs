@@ -5,8 +5,8 @@
  *   node deploy/make-bundle.mjs FOLDER
  *
  * FOLDER has package.json, `dist` (npm run build) and `node_modules`; it is changed in place, and is the same each time. What
- * is in the bundle is taken away. Of each package in it package.json, licence and readme stay, for people and for scanners. Nothing
- * is renamed or shortened: a stack trace has the names of the sources.
+ * is in the bundle is taken away. Of each package in it package.json, licence and readme stay, for people and for scanners.
+ * Nothing is shortened: a stack trace has the names of the functions. Of two that have the same name one gets a number.
  */
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'

@@ -1,6 +1,7 @@
 /**
  * `npm run bench:start`: what a start takes until the first answer, and what a process holds that nobody asks: the files of a
- * build, those of the archive (deploy/make-bundle.mjs; the image has the same), and the bare proxy. On another version of Node: `test/on-node 24 npm run bench:start`. Each version has its own table.
+ * build, those of the archive (deploy/make-bundle.mjs; the image has the same), and the bare proxy. On another version of
+ * Node: `test/on-node 24 npm run bench:start`. Each version has its own table.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
