@@ -75,6 +75,8 @@ function optionsOf(address: RedisAddress, authority: string | undefined) {
     // A connection that the server closed for idleness is made again under the waiting command.
     maxRetriesPerRequest: 1,
     retryStrategy: retryDelay,
+    // The client's own way to subscribe again leaves a refusal to nobody: a rejection that ends the process.
+    autoResubscribe: false,
     // After a failover the old master may still be there, but no longer takes a write.
     reconnectOnError: (error: Error) =>
       error.message.startsWith('READONLY') ? (2 as const) : false,
@@ -155,8 +157,8 @@ export function connectRedis(options: RedisLinkOptions): RedisLink {
       const listener = open()
       clients.push(listener)
       listener.on('message', onMessage)
-      // The client subscribes again by itself after a reconnect; until then the regular look must do.
-      listener.subscribe(channel).catch(options.onFault)
+      // Whoever reads the channel also looks by himself: what can't be subscribed to waits for the next connection.
+      listener.on('ready', () => void listener.subscribe(channel).catch(options.onFault))
     },
     close() {
       for (const one of clients) one.disconnect()

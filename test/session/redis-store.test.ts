@@ -259,3 +259,37 @@ await t.test('signed out while Redis is away: it is told, and nothing fails unse
   await redis.start()
   await until(async () => (await a.find(value)).session === undefined, 'here it is over')
 })
+
+await t.test(
+  'a channel that can’t be subscribed to again after a reconnect ends no process',
+  async (t) => {
+    const redis = await startRedis(t)
+    const faults: unknown[] = []
+    const link = connectRedis({
+      address: redisAddress.parse(redis.url)!,
+      authority: undefined,
+      prefix,
+      onFault: (cause) => faults.push(cause),
+    })
+    t.teardown(() => link.close())
+    let heard = 0
+    const subscribers = async (): Promise<number> => {
+      const [, count] = (await redis.client.call('PUBSUB', 'NUMSUB', 'a')) as [string, number]
+      return count
+    }
+    link.subscribe('a', () => (heard += 1))
+    await until(async () => (await subscribers()) === 1, 'subscribed')
+
+    await redis.client.call('ACL', 'SETUSER', 'default', '-subscribe')
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await until(() => faults.some((fault) => /NOPERM/.test(String(fault))), 'the refusal is told')
+    t.equal(await subscribers(), 0)
+
+    await redis.client.call('ACL', 'SETUSER', 'default', '+subscribe')
+    await redis.stop()
+    await redis.start()
+    await until(async () => (await subscribers()) === 1, 'subscribed again')
+    await redis.client.publish('a', '1')
+    await until(() => heard === 1, 'heard')
+  },
+)
