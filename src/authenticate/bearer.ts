@@ -15,6 +15,8 @@ export interface KnownToken<T> {
   readonly identity: Identity
   readonly identifiers: T
   readonly user: string
+  /** The generation of the keys that it was verified with. */
+  readonly verifiedAt: number
   /** Revocations were last checked at this generation. */
   checkedAt: number
 }
@@ -107,14 +109,17 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
     known.checkedAt = generation
     return named(known)
   }
-  const verify = async (token: string, key: string): Promise<KnownToken<T>> => {
+  const verify = async (
+    { token, hash }: PresentedToken,
+    verifiedAt: number,
+  ): Promise<KnownToken<T>> => {
     try {
       const { principal: claimed, identifiers, expiresAt } = await parts.admit(token)
       const principal = await parts.settle(claimed)
       // The request that brought the token has it: to keep it here would double what a known token takes.
       const identity: Identity = { principal, via: 'bearer', expiresAt, accessToken: undefined }
-      const known = { identity, identifiers, user: principal.user, checkedAt: -1 }
-      tokens.set(key, known)
+      const known = { identity, identifiers, user: principal.user, verifiedAt, checkedAt: -1 }
+      tokens.set(hash, known)
       parts.onVerified('ok')
       return known
     } catch (error) {
@@ -128,19 +133,18 @@ export function createBearer<T>(parts: BearerParts<T>): BearerLookup<T> {
     throw error
   }
 
-  return ({ token, hash }, address) => {
+  return (token, address) => {
     // The whole token and the state of the keys it was verified with: nothing else may find it.
     const generation = parts.keyGeneration()
-    const key = `${generation} ${hash}`
-    const known = tokens.get(key)
+    const { hash } = token
+    const known = tokens.get(hash)
     if (known !== undefined) {
-      if (parts.now() < known.identity.expiresAt) return { known: guarded(known), hit: true }
-      tokens.delete(key)
+      const counts = known.verifiedAt === generation && parts.now() < known.identity.expiresAt
+      if (counts) return { known: guarded(known), hit: true }
+      tokens.delete(hash)
     }
     parts.badTokens.check(address)
-    // Joined, and not added to one another: V8 would keep both pieces for as long as the token is known.
-    const kept = [generation, hash].join(' ')
-    const verified = verifying.run(key, () => verify(token, kept))
+    const verified = verifying.run(`${generation} ${hash}`, () => verify(token, generation))
     return { known: verified.then(guarded, badFrom(address)), hit: false }
   }
 }
