@@ -5,7 +5,17 @@ export type Matcher = (path: string, segments?: readonly string[]) => boolean
 
 /** What stands between the slashes of a path or pattern. */
 export function segmentsOf(path: string): readonly string[] {
-  return path.slice(1).split('/')
+  // As `split` does, which looks for the path among those that it has taken apart before.
+  const segments: string[] = []
+  for (let from = 1; ;) {
+    const to = path.indexOf('/', from)
+    if (to < 0) {
+      segments.push(path.slice(from))
+      return segments
+    }
+    segments.push(path.slice(from, to))
+    from = to + 1
+  }
 }
 
 /** Whether `text` fits `parts` joined by `*`, each `*` standing for at least one character. */
