@@ -38,10 +38,24 @@ function isOfTexts(value: unknown): boolean {
   return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isText)
 }
 
+/** What thousandths are behind a number: nothing, `.001` to `.999`, without zeros at the end. */
+const fractions = Array.from({ length: 1000 }, (_, i) => String(i / 1000).slice(1))
+/** Below it a number of thousandths is told exactly by its digits, since so many never stand for two numbers. */
+const maxWhole = 1e6
+
+/** A number in JSON. Milliseconds with three places are put together of known texts: V8 takes a tenth of a line for each. */
+function numeral(value: number): string {
+  const thousandths = Math.round(value * 1000)
+  if (value >= 0 && value < maxWhole && thousandths / 1000 === value) {
+    return Math.floor(thousandths / 1000) + fractions[thousandths % 1000]!
+  }
+  return Number.isFinite(value) ? String(value) : 'null'
+}
+
 /** A value in JSON; undefined for what is left to pino. */
 function plain(value: unknown): string | undefined {
   if (typeof value === 'string') return quote(value)
-  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
+  if (typeof value === 'number') return numeral(value)
   return isOfTexts(value) ? neutral(JSON.stringify(value)) : undefined
 }
 

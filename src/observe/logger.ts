@@ -68,14 +68,13 @@ function createLogClock(worker: number | undefined): LogClock {
   let iso = ''
   let member = ''
   const update = (): void => {
-    const now = new Date()
-    const time = now.getTime()
+    const time = Date.now()
     if (time === last) return
     last = time
     const milliseconds = time % 1000
     if (time - milliseconds !== second) {
       second = time - milliseconds
-      begin = now.toISOString().slice(0, -'000Z'.length)
+      begin = new Date(time).toISOString().slice(0, -'000Z'.length)
     }
     iso = `${begin}${String(milliseconds).padStart(3, '0')}Z`
     member = `,"time":"${iso}"${behind}`

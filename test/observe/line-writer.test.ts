@@ -42,6 +42,9 @@ const value = fc.oneof(
   { weight: 6, arbitrary: text },
   { weight: 3, arbitrary: fc.constant(undefined) },
   { weight: 3, arbitrary: fc.double() },
+  // Milliseconds with three places, and numbers just beside those.
+  { weight: 3, arbitrary: fc.integer({ min: -2e9, max: 2e9 }).map((n) => n / 1000) },
+  fc.integer({ min: 0, max: 2e10 }).map((n) => n / 10_000),
   fc.integer(),
   fc.boolean(),
   fc.constant(null),
