@@ -112,25 +112,53 @@ function gather(name: string, value: string, raw: string, gathered: Gathered): v
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
 
+/** A field line, taken apart. */
+interface FieldLine {
+  /** The whole line, with its end. */
+  readonly text: string
+  readonly name: string
+  readonly value: string
+  /** The value with the blanks at its ends. */
+  readonly raw: string
+}
+
+/** The lines of the last head, by their place: most of them are in the next one, too. As many as a head has. */
+const lastLines: FieldLine[] = []
+
+/** Takes the line apart that begins there. */
+function readLine(text: string, at: number): FieldLine {
+  const colon = text.indexOf(':', at)
+  const lineEnd = text.indexOf('\r\n', colon)
+  let from = colon + 1
+  let to = lineEnd
+  while (from < to && isBlank(text.charCodeAt(from))) from++
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
+  return {
+    text: text.slice(at, lineEnd + 2),
+    name: text.slice(at, colon),
+    value: text.slice(from, to),
+    raw: text.slice(colon + 1, lineEnd),
+  }
+}
+
 /** Reads the field lines; `text` has the form of a head. */
 function readFields(text: string, gathered: Gathered): string[] {
   const headers: string[] = []
   const end = text.length - 2
-  for (let at = text.indexOf('\r\n') + 2; at < end;) {
-    const colon = text.indexOf(':', at)
-    const lineEnd = text.indexOf('\r\n', colon)
-    let from = colon + 1
-    let to = lineEnd
-    while (from < to && isBlank(text.charCodeAt(from))) from++
-    while (to > from && isBlank(text.charCodeAt(to - 1))) to--
-    const name = text.slice(at, colon)
-    const value = text.slice(from, to)
+  let place = 0
+  for (let at = text.indexOf('\r\n') + 2; at < end; place++) {
+    let line = lastLines[place]
+    if (line === undefined || !text.startsWith(line.text, at)) {
+      line = readLine(text, at)
+      lastLines[place] = line
+    }
+    const { name, value } = line
     const { length } = name
     if (length === 6 || length === 10 || length === 14 || length === 17) {
-      gather(name, value, text.slice(colon + 1, lineEnd), gathered)
+      gather(name, value, line.raw, gathered)
     }
     headers.push(name, value)
-    at = lineEnd + 2
+    at += line.text.length
   }
   return headers
 }

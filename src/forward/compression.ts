@@ -11,6 +11,7 @@ import type { Milliseconds, Timer, Timers } from '../core/clock.js'
 import { isCode, isCompressible, isHtml, tiny } from '../core/media-types.js'
 import { acceptedCodings } from '../request/accept-encoding.js'
 import type { RequestContext } from '../request/context.js'
+import { rememberNames } from './by-name.js'
 import { isToldToUpstream } from './identity-proof.js'
 import { directivesOf } from './response-headers.js'
 
@@ -32,6 +33,17 @@ const ofTheseBytes: ReadonlySet<string> = new Set([
   ...['content-range', 'content-md5', 'digest', 'content-digest', 'repr-digest'],
 ])
 
+/** Others that are looked at. */
+const headFields: ReadonlySet<string> = new Set([
+  ...['content-type', 'content-length', 'cache-control', 'vary'],
+])
+
+/** By which name a field is looked at, or `fixed`; empty text where it is not. */
+const fieldOf = rememberNames((lower) => {
+  if (lower === 'content-encoding' || ofTheseBytes.has(lower)) return 'fixed'
+  return headFields.has(lower) ? lower : ''
+})
+
 /** What the head of an answer says. */
 interface Head {
   type: string
@@ -45,14 +57,14 @@ interface Head {
 function readHead(headers: readonly string[]): Head {
   const head: Head = { type: '', length: -1, isFixed: false, variesByCoding: false }
   for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i]!.toLowerCase()
+    const field = fieldOf(headers[i]!)
+    if (field === '') continue
     const value = headers[i + 1]!
-    if (name === 'content-type') head.type = value
-    else if (name === 'content-length') head.length = Number(value)
-    else if (name === 'content-encoding' || ofTheseBytes.has(name)) head.isFixed = true
-    else if (name === 'cache-control') head.isFixed ||= forbidsTransforming(value)
-    else if (name === 'vary')
-      head.variesByCoding ||= /(?:^|[\s,])(?:\*|accept-encoding)/i.test(value)
+    if (field === 'content-type') head.type = value
+    else if (field === 'content-length') head.length = Number(value)
+    else if (field === 'fixed') head.isFixed = true
+    else if (field === 'cache-control') head.isFixed ||= forbidsTransforming(value)
+    else head.variesByCoding ||= /(?:^|[\s,])(?:\*|accept-encoding)/i.test(value)
   }
   return head
 }

@@ -2,6 +2,7 @@
 import { isRead } from '../core/methods.js'
 import type { RequestContext } from '../request/context.js'
 import type { OfText } from '../request/last-text.js'
+import { rememberNames } from './by-name.js'
 import { connectionNames } from './connection-names.js'
 import { isToldToUpstream } from './identity-proof.js'
 import type { IdentityProof } from './identity-proof.js'
@@ -58,24 +59,7 @@ export interface UpstreamHeaderRules {
   readonly forwardAccessToken: boolean
 }
 
-/**
- * Verdicts on names, so that a name is judged once and not once a request. Clients choose names: so many are remembered,
- * none that is longer, and when it is full all are forgotten.
- */
-const verdicts = new Map<string, boolean>()
-const maxVerdicts = 2000
-const maxNameLength = 64
-
-function drops(rawName: string): boolean {
-  let verdict = verdicts.get(rawName)
-  if (verdict === undefined) {
-    verdict = isDropped(rawName.toLowerCase())
-    if (rawName.length > maxNameLength) return verdict
-    if (verdicts.size >= maxVerdicts) verdicts.clear()
-    verdicts.set(rawName, verdict)
-  }
-  return verdict
-}
+const drops = rememberNames(isDropped)
 
 /**
  * Builds the flat list for an upstream: the client's headers less the dropped ones, then ours.

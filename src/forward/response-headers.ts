@@ -1,5 +1,6 @@
 /** The headers a client receives from an upstream: hop-by-hop and what only the gateway may say are taken out. */
 import { tracCookie } from '../session/cookies.js'
+import { rememberNames } from './by-name.js'
 import { connectionNames } from './connection-names.js'
 
 /** What the filter depends on. */
@@ -92,31 +93,12 @@ const kindsByName: Readonly<Record<string, Kind>> = {
   'x-content-type-options': 'type options',
 }
 
-function kindOf(lower: string): Kind {
+const kindOf = rememberNames((lower): Kind => {
   if (dropped.has(lower) || lower.startsWith('x-trac-')) return 'dropped'
   if (isForSharedCaches(lower)) return 'for shared caches'
   if (lower.startsWith('access-control-')) return 'cors'
   return Object.hasOwn(kindsByName, lower) ? kindsByName[lower]! : 'any'
-}
-
-/**
- * Kinds of names, so that a name is looked at once and not once an answer. Upstreams choose names: so many are remembered,
- * none that is longer, and when it is full all are forgotten.
- */
-const kinds = new Map<string, Kind>()
-const maxKinds = 2000
-const maxNameLength = 64
-
-function knownKindOf(name: string): Kind {
-  let kind = kinds.get(name)
-  if (kind === undefined) {
-    kind = kindOf(name.toLowerCase())
-    if (name.length > maxNameLength) return kind
-    if (kinds.size >= maxKinds) kinds.clear()
-    kinds.set(name, kind)
-  }
-  return kind
-}
+})
 
 /** Whether a field goes on to the client. */
 function isKept(
@@ -155,7 +137,7 @@ export function clientHeaders(
   let typed = !facts.declaresTypes
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
-    const kind = knownKindOf(name)
+    const kind = kindOf(name)
     let value = raw[i + 1]!
     if (kind !== 'any' && !isKept(kind, value, rules, facts)) continue
     if (named !== undefined && named.has(name.toLowerCase())) continue
