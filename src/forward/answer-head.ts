@@ -54,6 +54,18 @@ export function checkTrailer(line: string): void {
   if (framing.has(name)) throw badAnswer('a trailer speaks of framing (RFC 9110 §6.5.1)')
 }
 
+/** A field line, taken apart. */
+interface FieldLine {
+  /** The whole line, with its end. */
+  readonly text: string
+  readonly name: string
+  /** The name in lower case. */
+  readonly lower: string
+  readonly value: string
+  /** The value with the blanks at its ends. */
+  readonly raw: string
+}
+
 /** What the fields of a head say of its framing and its connection, gathered as they are read. */
 interface Gathered {
   length: number | undefined
@@ -88,12 +100,8 @@ function readCoding(value: string, gathered: Gathered): void {
   gathered.isChunked = true
 }
 
-/**
- * Takes note of a field that is about the message itself or its server. Those have names of four lengths.
- * @param raw the value with the blanks at its ends
- */
-function gather(name: string, value: string, raw: string, gathered: Gathered): void {
-  const lower = name.toLowerCase()
+/** Takes note of a field that is about the message itself or its server. */
+function gather({ lower, value, raw }: FieldLine, gathered: Gathered): void {
   if (lower === 'content-length') {
     refuseTab(raw)
     readLength(value, gathered)
@@ -112,16 +120,6 @@ function gather(name: string, value: string, raw: string, gathered: Gathered): v
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
 
-/** A field line, taken apart. */
-interface FieldLine {
-  /** The whole line, with its end. */
-  readonly text: string
-  readonly name: string
-  readonly value: string
-  /** The value with the blanks at its ends. */
-  readonly raw: string
-}
-
 /** The lines of the last head, by their place: most of them are in the next one, too. As many as a head has. */
 const lastLines: FieldLine[] = []
 
@@ -133,9 +131,11 @@ function readLine(text: string, at: number): FieldLine {
   let to = lineEnd
   while (from < to && isBlank(text.charCodeAt(from))) from++
   while (to > from && isBlank(text.charCodeAt(to - 1))) to--
+  const name = text.slice(at, colon)
   return {
     text: text.slice(at, lineEnd + 2),
-    name: text.slice(at, colon),
+    name,
+    lower: name.toLowerCase(),
     value: text.slice(from, to),
     raw: text.slice(colon + 1, lineEnd),
   }
@@ -154,9 +154,8 @@ function readFields(text: string, gathered: Gathered): string[] {
     }
     const { name, value } = line
     const { length } = name
-    if (length === 6 || length === 10 || length === 14 || length === 17) {
-      gather(name, value, line.raw, gathered)
-    }
+    // Those that are noted have names of these lengths.
+    if (length === 6 || length === 10 || length === 14 || length === 17) gather(line, gathered)
     headers.push(name, value)
     at += line.text.length
   }

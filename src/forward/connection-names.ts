@@ -9,7 +9,10 @@ export function connectionNames(raw: readonly string[]): ReadonlySet<string> | u
   for (let i = 0; i < raw.length; i += 2) {
     const field = raw[i]!
     if (field.length !== 10 || field.toLowerCase() !== 'connection') continue
-    for (const token of raw[i + 1]!.split(',')) {
+    const value = raw[i + 1]!
+    // All that most say.
+    if (options.has(value)) continue
+    for (const token of value.split(',')) {
       const name = token.trim().toLowerCase()
       if (options.has(name)) continue
       names ??= new Set()

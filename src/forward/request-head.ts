@@ -10,10 +10,14 @@ const valueForm = /^[\t\x20-\x7e\x80-\xff]*$/
 /** A field line as it is written. */
 interface Line {
   readonly name: string
-  readonly value: string
-  /** In one piece, once it was needed a second time: ids and signatures never are. */
+  /** Undefined where the next one is another one anyhow. */
+  readonly value: string | undefined
+  /** In one piece, once it was needed a second time. */
   text: string | undefined
 }
+
+/** Lines of our own that are another one in each head: to look at their last value would be in vain. */
+const changing: ReadonlySet<string> = new Set(['X-Request-Id', 'Traceparent', 'X-Trac-Signature'])
 
 /** The lines of the last head, by their place: most of them are in the next one, too. As many as a head can have. */
 const lastLines: Line[] = []
@@ -39,7 +43,7 @@ export function requestHead({ path, headers }: UpstreamRequest): string {
       text += line.text
     } else {
       if (!nameForm.test(name) || !valueForm.test(value)) throw new GatewayError('ERR_INTERNAL')
-      lastLines[place] = { name, value, text: undefined }
+      lastLines[place] = { name, value: changing.has(name) ? undefined : value, text: undefined }
       text += `${name}: ${value}\r\n`
     }
   }
