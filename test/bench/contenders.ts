@@ -48,6 +48,7 @@ const environment = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, HOME: proc
 export const shippedFlags = [
   '--single-threaded-gc',
   '--no-allocation-site-pretenuring',
+  '--max-inlined-bytecode-size-cumulative=3680',
   '--expose-gc',
 ]
 
