@@ -384,3 +384,6 @@ export async function startGateway(
 }
 
 export const gatewayName = '**trac-gateway**'
+
+/** Those that Node runs. */
+export const onNode: ReadonlySet<string> = new Set([bareName, gatewayName])
