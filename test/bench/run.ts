@@ -102,51 +102,73 @@ function takesPart({ credential, once, tls }: Case, { name, checks }: Contender)
   return isGateway || isYardstick || (credential !== 'none' && checks.includes(credential))
 }
 
+type CaseParts = Parameters<typeof headersFor>[2]
+
+/** Loads a contender until it runs as it will. */
+async function warmUp(what: Case, contender: Contender, parts: CaseParts): Promise<void> {
+  const times = contenders.onNode.has(contender.name) ? warmUps.node : warmUps.others
+  for (let time = 0; time < times; time++) {
+    await measure(what, contender, await headersFor(what, contender, parts))
+  }
+}
+
+/**
+ * Gives a contender to a measurement. In the case that all others are compared with, Node's programs are started anew for it:
+ * one process differs from the next by more than a round does from another.
+ */
+async function withProcess<T>(
+  what: Case,
+  contender: Contender,
+  parts: CaseParts,
+  work: (own: Contender) => Promise<T>,
+): Promise<T> {
+  if (!what.paced || !contenders.onNode.has(contender.name)) return work(contender)
+  const isBare = contender.name === contenders.bareName
+  const own = await (isBare ? contenders.startBare : contenders.startGateway)(setting, what.tls)
+  try {
+    await warmUp(what, own, parts)
+    return await work(own)
+  } finally {
+    for (const pid of own.pids()) process.kill(pid)
+  }
+}
+
 async function runCase(
   what: Case,
   all: readonly Contender[],
-  parts: Parameters<typeof headersFor>[2],
+  parts: CaseParts,
 ): Promise<readonly Result[]> {
   const present = all.filter((one) => takesPart(what, one))
-  const found = new Map<Contender, Round[]>(present.map((one) => [one, []]))
-  const turn = async (contender: Contender) =>
-    measure(what, contender, await headersFor(what, contender, parts))
-  for (const contender of present) {
-    const times = contenders.onNode.has(contender.name) ? warmUps.node : warmUps.others
-    for (let time = 0; time < times; time++) await turn(contender)
-  }
+  const found = new Map(present.map((one) => [one, { rounds: [] as Round[], memory: 0 }]))
+  for (const contender of present) await warmUp(what, contender, parts)
   for (let round = 0; round < rounds; round++) {
     for (const contender of present) {
-      found.get(contender)!.push(await inQuiet(() => turn(contender)))
+      await withProcess(what, contender, parts, async (own) => {
+        const result = found.get(contender)!
+        const turn = async () => measure(what, own, await headersFor(what, own, parts))
+        result.rounds.push(await inQuiet(turn))
+        result.memory = Math.max(result.memory, peakMemoryOf(own.pids()))
+      })
     }
   }
-  return present.map((one) => ({
-    name: one.name,
-    rounds: found.get(one)!,
-    memory: peakMemoryOf(one.pids()),
-  }))
+  return [...found].map(([{ name }, result]) => ({ name, ...result }))
 }
 
 /** A whole request with a token. */
 const requestOf = ({ origin }: Contender, token: string): string =>
   `GET /wiki/Start HTTP/1.1\r\nHost: ${new URL(origin).host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
 
-async function runPaced(all: readonly Contender[], token: string): Promise<string> {
+async function runPaced(what: Case, all: readonly Contender[], parts: CaseParts): Promise<string> {
   const found: Paced[] = []
   const times = new Map<Contender, { p50: number[]; p99: number[] }>()
-  for (let round = -1; round < rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const contender of all) {
-      const text = requestOf(contender, token)
-      const { p50, p99, refused } = await inQuiet(() =>
-        pace({
-          port: contender.port,
-          text: () => text,
-          rate: pacedRate,
-          milliseconds: roundTime * 2,
-        }),
-      )
+      const { p50, p99, refused } = await withProcess(what, contender, parts, (own) => {
+        const text = requestOf(own, parts.known[0]!)
+        const span = { rate: pacedRate, milliseconds: roundTime * 2 }
+        return inQuiet(() => pace({ port: own.port, text: () => text, ...span }))
+      })
       if (refused > 0) throw new Error(`${contender.name}: ${refused} refused at a steady rate`)
-      if (round < 0) continue
       const own = times.get(contender) ?? { p50: [], p99: [] }
       own.p50.push(p50)
       own.p99.push(p99)
@@ -235,11 +257,12 @@ const known = await Promise.all(
 
 const texts: string[] = []
 for (const what of chosen) {
-  const results = await runCase(what, what.tls ? secure : plain, { provider, sessions, known })
+  const parts = { provider, sessions, known }
+  const results = await runCase(what, what.tls ? secure : plain, parts)
   texts.push(caseTable(what.name, results))
   process.stdout.write(`${texts.at(-1)}\n`)
   if (what.paced) {
-    texts.push(await runPaced(plain, known[0]!))
+    texts.push(await runPaced(what, plain, parts))
     process.stdout.write(`${texts.at(-1)}\n`)
   }
 }
