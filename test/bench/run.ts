@@ -276,7 +276,7 @@ texts.push(`### Policy
 One look-up in a policy of a thousand rows whose first segment is a wildcard costs ${median(policies.ratios).toFixed(2)} times (${Math.min(...policies.ratios).toFixed(2)}–${Math.max(...policies.ratios).toFixed(2)}) that in
 one of ten rows, which costs ${policies.few.toFixed(1)} µs.
 `)
-const note = `${rounds} rounds of ${roundTime / 1000} s in turns after ${warmUps.node} to warm up, ${connections} kept connections, ${connections} kept connections, ${newTokens} tokens a round where each is new. Node ${process.version}.
+const note = `${rounds} rounds of ${roundTime / 1000} s in turns after ${warmUps.node} to warm up, ${connections} kept connections, ${newTokens} tokens a round where each is new. Node ${process.version}.
 Measurements made again because others used more than ${quiet * 100} % of a core: ${noise.repeated}; kept though they were: ${noise.kept}. Connections that
 broke: ${noise.broken}.
 `
