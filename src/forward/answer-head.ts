@@ -120,8 +120,9 @@ function gather({ lower, value, raw }: FieldLine, gathered: Gathered): void {
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
 
-/** The lines of the last head, by their place: most of them are in the next one, too. As many as a head has. */
+/** The first lines of the last head, by their place: most of them are in the next one, too. Each may keep a head in memory. */
 const lastLines: FieldLine[] = []
+const maxLines = 50
 
 /** Takes the line apart that begins there. */
 function readLine(text: string, at: number): FieldLine {
@@ -150,7 +151,7 @@ function readFields(text: string, gathered: Gathered): string[] {
     let line = lastLines[place]
     if (line === undefined || !text.startsWith(line.text, at)) {
       line = readLine(text, at)
-      lastLines[place] = line
+      if (place < maxLines) lastLines[place] = line
     }
     const { name, value } = line
     const { length } = name
