@@ -68,13 +68,14 @@ function createLogClock(worker: number | undefined): LogClock {
   let iso = ''
   let member = ''
   const update = (): void => {
-    const time = Date.now()
+    const now = new Date()
+    const time = now.getTime()
     if (time === last) return
     last = time
     const milliseconds = time % 1000
     if (time - milliseconds !== second) {
       second = time - milliseconds
-      begin = new Date(time).toISOString().slice(0, -'000Z'.length)
+      begin = now.toISOString().slice(0, -'000Z'.length)
     }
     iso = `${begin}${String(milliseconds).padStart(3, '0')}Z`
     member = `,"time":"${iso}"${behind}`
