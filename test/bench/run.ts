@@ -112,9 +112,13 @@ async function warmUp(what: Case, contender: Contender, parts: CaseParts): Promi
   }
 }
 
+/** Whether a contender is started anew for each round: in the first case, where one process would stand for all of its kind. */
+const isRenewed = ({ paced }: Case, { name }: Contender): boolean =>
+  paced && contenders.onNode.has(name)
+
 /**
- * Gives a contender to a measurement. In the case that all others are compared with, Node's programs are started anew for it:
- * one process differs from the next by more than a round does from another.
+ * Gives a contender to a measurement, or a new process of it, warm: one of Node's differs from the next by more than a round
+ * does from another.
  */
 async function withProcess<T>(
   what: Case,
@@ -122,14 +126,15 @@ async function withProcess<T>(
   parts: CaseParts,
   work: (own: Contender) => Promise<T>,
 ): Promise<T> {
-  if (!what.paced || !contenders.onNode.has(contender.name)) return work(contender)
+  if (!isRenewed(what, contender)) return work(contender)
   const isBare = contender.name === contenders.bareName
   const own = await (isBare ? contenders.startBare : contenders.startGateway)(setting, what.tls)
   try {
     await warmUp(what, own, parts)
     return await work(own)
   } finally {
-    for (const pid of own.pids()) process.kill(pid)
+    // At once: a gateway that stops in order would do so beside the next measurement.
+    for (const pid of own.pids()) process.kill(pid, 'SIGKILL')
   }
 }
 
@@ -140,7 +145,9 @@ async function runCase(
 ): Promise<readonly Result[]> {
   const present = all.filter((one) => takesPart(what, one))
   const found = new Map(present.map((one) => [one, { rounds: [] as Round[], memory: 0 }]))
-  for (const contender of present) await warmUp(what, contender, parts)
+  for (const contender of present) {
+    if (!isRenewed(what, contender)) await warmUp(what, contender, parts)
+  }
   for (let round = 0; round < rounds; round++) {
     for (const contender of present) {
       await withProcess(what, contender, parts, async (own) => {
@@ -276,7 +283,7 @@ texts.push(`### Policy
 One look-up in a policy of a thousand rows whose first segment is a wildcard costs ${median(policies.ratios).toFixed(2)} times (${Math.min(...policies.ratios).toFixed(2)}–${Math.max(...policies.ratios).toFixed(2)}) that in
 one of ten rows, which costs ${policies.few.toFixed(1)} µs.
 `)
-const note = `${rounds} rounds of ${roundTime / 1000} s in turns after ${warmUps.node} to warm up, ${connections} kept connections, ${newTokens} tokens a round where each is new. Node ${process.version}.
+const note = `${rounds} rounds of ${roundTime / 1000} s in turns, after ${warmUps.node} in which Node’s programs warm up; ${connections} kept connections, ${newTokens} tokens a round where each is new. Node ${process.version}.
 Measurements made again because others used more than ${quiet * 100} % of a core: ${noise.repeated}; kept though they were: ${noise.kept}. Connections that
 broke: ${noise.broken}.
 `
